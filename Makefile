@@ -1,0 +1,20 @@
+# Two commands for people: `make repro` and `make test`. Both make a virtual environment if there is none.
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+export PATH := $(BIN):$(PATH)
+
+repro: $(VENV)/installed
+	dvc repro
+
+test: $(VENV)/installed
+	ruff check .
+	ruff format --check .
+	python -m benchmarks stale
+	pytest -n 2
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -d $(VENV) || python3 -m venv $(VENV)
+	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: repro test

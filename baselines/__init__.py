@@ -1,0 +1,8 @@
+"""Every other system of the paper: one file a method, imported here so that it is registered."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        import_module(f"baselines.{_module.name}")

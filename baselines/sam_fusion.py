@@ -1,0 +1,80 @@
+"""SAM-Fusion: audio fused into SAM's image embedding, no audio prompt (GAVS, Table 1).
+
+Re-created: the paper says "similar to GAVS, but fuse audio and visual without prompt before the
+Audio Source Decoder" and doesn't name the operator, hence the switch.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines._tpavi import TPAVI
+from gavs.adapter import ColA, ColaConfig
+from gavs.losses import frame_bce, supervised_mean
+from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from gavs.prompt import mlp
+from gavs.sam import decode
+
+
+class SamFusionConfig(Config):
+    operator: Literal["concat", "add", "film", "tpavi"] = "concat"
+    hidden: int = Field(512, gt=0)  # of the audio's MLP, as in GAVS's prompt; tpavi has none
+    cola: ColaConfig = ColaConfig()
+
+
+class Fusion(nn.Module):
+    """Audio (B, T, A) into image embeddings (B, T, C, h, w), each frame by itself.
+
+    The audio passes an MLP; then it is added, scales and shifts the channels (film), or is
+    concatenated at every position before a 1x1 convolution, whose visual half starts as identity.
+    """
+
+    def __init__(self, operator: str, channels: int, audio_dim: int, hidden: int) -> None:
+        super().__init__()
+        self.operator = operator
+        self.project = mlp(audio_dim, hidden, 2 * channels if operator == "film" else channels)
+        if operator == "concat":
+            self.mix = nn.Conv2d(2 * channels, channels, 1)
+            nn.init.dirac_(self.mix.weight[:, :channels])
+
+    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
+        heard = self.project(audio)[..., None, None]  # (B, T, C or 2C, 1, 1)
+        if self.operator == "add":
+            return x + heard
+        if self.operator == "film":
+            scale, shift = heard.chunk(2, dim=2)
+            return x * (1 + scale) + shift
+        both = torch.cat([x, heard.expand_as(x)], dim=2)
+        return self.mix(both.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+@METHODS.register_module(name="sam_fusion")
+class SamFusion(Method):
+    Config = SamFusionConfig
+
+    def __init__(self, config: SamFusionConfig, encoders: Encoders) -> None:
+        super().__init__(config, encoders)
+        self.sam = encoders.sam()
+        channels = self.sam.prompt_encoder.embed_dim
+        if config.operator == "tpavi":
+            self.fusion = TPAVI(channels, encoders.audio_dim)
+        else:
+            self.fusion = Fusion(config.operator, channels, encoders.audio_dim, config.hidden)
+        self.cola = ColA(config.cola, self.sam.mask_decoder) if config.cola.enabled else None
+        self.temporal = config.operator == "tpavi"
+        self.target_size = self.sam.prompt_encoder.mask_input_size[0]
+
+    @classmethod
+    def inputs(cls, config: SamFusionConfig) -> Mapping[str, str]:
+        return {"sam": "sam_rgb"}
+
+    def forward(self, batch: Batch) -> Prediction:
+        fused = self.fusion(batch.features["sam"], batch.audio)  # (B, T, C, h, w)
+        logits, _ = decode(self.sam, fused.flatten(0, 1), adapters=self.cola)
+        return Prediction(logits.view(*batch.audio.shape[:2], *logits.shape[-2:]))
+
+    def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        return {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}

@@ -1,0 +1,228 @@
+"""The command line: `python -m benchmarks --help`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+# Before torch: one thread a worker process, so that `workers` never changes a result.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+EPILOG = """\
+the loop of daily use:
+  dvc repro                                  all that params.yaml asks for and isn't there yet
+  $EDITOR params.yaml; dvc repro             only what the edit touches runs again
+  less results/tables.md
+
+by hand, the same steps:
+  python -m benchmarks data                  build the miniature world, check and index the clips
+  python -m benchmarks features              run the frozen encoders, once
+  python -m benchmarks run table1 gavs       train and score a row: all its benchmarks and seeds
+  python -m benchmarks run table1 gavs v1m --seed 0
+  python -m benchmarks report                tables and figures from the records that exist
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    from benchmarks.data.index import DataError
+    from benchmarks.features.store import StoreError
+    from benchmarks.params import ParamsError
+
+    try:
+        return args.command(args) or 0
+    except (DataError, StoreError, ParamsError, FileNotFoundError, KeyError, ValueError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"error: {message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="GAVS and its rivals on audio-visual segmentation: data, runs, tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="default: %(default)s"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable, text: str, **options) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, **options)
+        sub.set_defaults(command=command)
+        return sub
+
+    add(
+        "list",
+        list_all,
+        "every method (with its paper) and every benchmark, one a line, name first",
+    )
+    sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
+    sub.add_argument("name", help="smoke, miniature or paper")
+    add("data", data, "build the miniature world if the profile has one; check and index the clips")
+    add("features", features, "fill the feature stores; resumes where it was stopped")
+    add("check", check, "read everything back: index against files, stores against checksums")
+    sub = add("run", run, "train and score cells; what has been run already costs nothing")
+    sub.add_argument("table", help="table1 or ablations")
+    sub.add_argument("stage", metavar="METHOD", help="a row of the table, or a group of ablations")
+    sub.add_argument("benchmark", nargs="?", help="only this one: v1s, v1m or v2")
+    sub.add_argument("--seed", type=int, help="only this one")
+    sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
+    add("report", report, "tables and figures from the records that exist, '–' for the rest")
+    from benchmarks.scoring import files
+
+    sub = add(
+        "score",
+        score,
+        "score anyone's probability maps",
+        epilog=files.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
+    sub = add("pretrain", pretrain, "train the miniature's encoders into work/pretrained (minutes)")
+    sub.add_argument(
+        "names", nargs="*", metavar="NAME", help="sam, vggish, pvt, resnet; default: all"
+    )
+    sub = add("weights", weights, "adopt: copy work/pretrained over weights/miniature")
+    sub.add_argument("action", choices=["adopt"])
+    return parser
+
+
+def list_all(args: argparse.Namespace) -> None:
+    from benchmarks.params import BENCHMARKS, method_names
+    from gavs.method import METHODS
+
+    for name in method_names():
+        module = sys.modules[METHODS.get(name).__module__]
+        print(f"{name:<16} {module.__doc__.strip().splitlines()[0]}")
+    print()
+    for name, text in BENCHMARKS.items():
+        print(f"{name:<16} {text}")
+
+
+def profile(args: argparse.Namespace) -> None:
+    from benchmarks.params import apply_profile
+
+    for change in apply_profile(args.params, Path("profiles") / f"{args.name}.yaml"):
+        print(change)
+
+
+def data(args: argparse.Namespace) -> None:
+    from benchmarks.data.files import write_atomic
+    from benchmarks.data.index import read_avsbench_semantic, write_index
+    from benchmarks.data.miniature import build
+    from benchmarks.params import load
+
+    params = load(args.params)
+    if params.world is not None:
+        build(params.data.root, params.world, params.workers)
+    index = read_avsbench_semantic(
+        params.data.root, params.data.splits, params.data.exclude, params.workers, progress=True
+    )
+    write_atomic(params.work / "index.csv", write_index(index))
+    counts = index.groupby(["benchmark", "split"], sort=False).size()
+    log = logging.getLogger(__name__)
+    for (benchmark, split), clips in counts.items():
+        log.info("%s %s: %d clips", benchmark, split, clips)
+
+
+def features(args: argparse.Namespace) -> None:
+    from benchmarks.cells import Workbench
+    from benchmarks.features.extract import extract
+    from benchmarks.params import load
+
+    params = load(args.params)
+    bench = Workbench(params)
+    extract(
+        params.features.stores,
+        bench.index,
+        params.data.root,
+        params.work / "features",
+        bench.encoders,
+        params.features.rows_per_shard,
+        params.features.batch_size,
+        params.workers,
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    from benchmarks.cells import Workbench
+    from benchmarks.data.index import read_avsbench_semantic, write_index
+    from benchmarks.params import load
+
+    params = load(args.params)
+    bench = Workbench(params)
+    fresh = read_avsbench_semantic(
+        params.data.root, params.data.splits, params.data.exclude, params.workers, progress=True
+    )
+    if write_index(fresh) != (params.work / "index.csv").read_bytes():
+        raise ValueError(
+            f"{params.work / 'index.csv'}: the files under {params.data.root} have changed since; "
+            "index them anew with `python -m benchmarks data`, then `features`"
+        )
+    for name in params.features.stores:
+        bench.store(name).verify()
+    print(f"{len(fresh)} clips and {len(params.features.stores)} feature stores are as they were written")
+
+
+def run(args: argparse.Namespace) -> int:
+    from benchmarks.cells import cells_of, prune, run_cells
+    from benchmarks.params import load
+
+    params = load(args.params)
+    cells = cells_of(params, args.table, args.stage)
+    prune(params, args.table, args.stage, cells)
+    wanted = [
+        cell
+        for cell in cells
+        if args.benchmark in (None, cell.benchmark) and args.seed in (None, cell.seed)
+    ]
+    if not wanted:
+        raise ValueError(f"no cell of {args.table} {args.stage} has this benchmark and seed")
+    failures = run_cells(params, wanted, args.workers or params.workers)
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def report(args: argparse.Namespace) -> None:
+    from benchmarks.params import load
+    from benchmarks.report import write_report
+
+    for path in write_report(load(args.params)):
+        print(path)
+
+
+def score(args: argparse.Namespace) -> None:
+    from benchmarks.scoring.files import score_folders
+
+    scores, headline = score_folders(args.predictions, args.masks)
+    for name, value in headline.items():
+        print(f"{name:<24} {value:.4f}")
+    if args.all_rules:
+        from benchmarks.scoring.rosetta import rosetta
+
+        print(rosetta(scores).to_string(index=False))
+
+
+def pretrain(args: argparse.Namespace) -> None:
+    from benchmarks import pretrain as encoders
+
+    encoders.run(args.names, Path("work/pretrained"), workers=2)
+
+
+def weights(args: argparse.Namespace) -> None:
+    from benchmarks import pretrain as encoders
+
+    encoders.adopt(Path("work/pretrained"), Path("weights/miniature"))

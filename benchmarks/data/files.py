@@ -1,0 +1,65 @@
+"""Reading and writing single files: frames, masks, audio; atomic text and JSON; checksums."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import resampy
+import soundfile
+from PIL import Image
+
+SAMPLE_RATE = 16_000  # VGGish's
+
+
+def read_frame(path: Path) -> np.ndarray:
+    """RGB frame, (H, W, 3) uint8."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Colour of each mask pixel as one number, (H, W) int32; 0 is background.
+
+    Palette, grey and RGB masks give the same zeros; the darkest colour of the VOC palette still has
+    grey value 7, so `> 0` is the binary mask of the released GAVS code.
+    """
+    with Image.open(path) as image:
+        rgb = np.asarray(image.convert("RGB")).astype(np.int32)
+    return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def read_audio(path: Path) -> np.ndarray:
+    """Mono waveform at 16 kHz, (n,) float32 in [-1, 1]; averaged and resampled as torchvggish.
+
+    Raises:
+        ValueError: a sample is NaN or infinite.
+    """
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).any(1).argmax())
+        raise ValueError(f"sample {bad} is NaN or infinite")
+    mono = samples.mean(1)
+    return mono if rate == SAMPLE_RATE else resampy.resample(mono, rate, SAMPLE_RATE)
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write so that a reader, or a kill, finds the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(content if isinstance(content, bytes) else content.encode())
+    part.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def sha256(*contents: bytes | Path) -> str:
+    """Checksum of byte strings and files, in order."""
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content.read_bytes() if isinstance(content, Path) else content)
+    return digest.hexdigest()

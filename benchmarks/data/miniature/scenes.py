@@ -1,0 +1,336 @@
+"""Pictures of the miniature world: textured shapes, furniture and backgrounds, rendered with masks.
+
+A class is a shape with a texture (24 of them). Lengths are in pixels of a 128 x 128 frame whatever
+the size rendered, velocities in such pixels per second. Everything is drawn from the generator that
+the caller hands over, so a scene is a function of its seed.
+"""
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+SHAPES = ("disc", "square", "triangle", "star", "plus", "ring")
+TEXTURES = ("plain", "stripes", "checker", "dots")
+CLASSES = tuple(f"{shape}-{texture}" for shape in SHAPES for texture in TEXTURES)
+FURNITURE = ("slab", "table", "wedge")  # silent kinds: no class, no mask, no sound
+KINDS = CLASSES + FURNITURE
+
+# The first of each pair is half way to the second in texture and timbre and shares its mean hue.
+LOOKALIKES = {
+    "square-checker": "square-stripes",
+    "triangle-checker": "triangle-stripes",
+    "ring-dots": "ring-plain",
+}
+RADIUS = (11.0, 26.0)
+EXTENT = 128.0
+
+
+@dataclass(frozen=True)
+class Style:
+    """Ranges that a look is drawn from; `hue` is the half-width around the class's mean hue."""
+
+    backgrounds: tuple[str, ...]
+    noise: tuple[float, float]
+    blur: tuple[float, float]
+    lines: tuple[int, int]
+    hue: float
+
+
+STYLES = {
+    "source": Style(("flat", "gradient", "blobs"), (1, 4), (0.0, 0.4), (0, 2), 0.10),
+    "shifted": Style(("pink", "bars"), (5, 14), (0.4, 1.0), (3, 8), 0.5),
+    "pretrain": Style(
+        ("flat", "gradient", "blobs", "pink", "bars", "tiles"), (0, 14), (0.0, 1.0), (0, 8), 0.5
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object or piece of furniture; `label` is its class, -1 for furniture."""
+
+    kind: int  # index into KINDS
+    radius: float
+    colours: tuple[tuple[float, float, float], tuple[float, float, float]]  # RGB 0..255
+    angle: float
+    aspect: float
+    grain: tuple[float, float, float, float]  # texture angle, period, offsets
+    x: float = EXTENT / 2
+    y: float = EXTENT / 2
+    vx: float = 0.0
+    vy: float = 0.0
+
+    @property
+    def label(self) -> int:
+        return self.kind if self.kind < len(CLASSES) else -1
+
+    def at(self, second: float) -> tuple[float, float]:
+        return self.x + self.vx * second, self.y + self.vy * second
+
+
+@dataclass(frozen=True)
+class Frame:
+    image: np.ndarray  # (S, S, 3) uint8 RGB
+    owner: np.ndarray  # (S, S) int8, index into the scene's things of what is seen, -1 background
+    things: tuple[Thing, ...]
+
+    @property
+    def visible(self) -> np.ndarray:
+        """(N, S, S) bool: the visible pixels of each thing, in the order of `things`."""
+        return self.owner == np.arange(len(self.things), dtype=np.int8)[:, None, None]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(S, S) int8: class of each pixel, -1 on background and furniture."""
+        return np.array([t.label for t in self.things] + [-1], np.int8)[self.owner]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A background with things in front of it, back to front; the same look in every frame."""
+
+    background: np.ndarray  # (S, S, 3) float32 0..255
+    things: tuple[Thing, ...]
+    blur: float = 0.0
+    noise: float = 0.0
+
+    def frame(self, rng: np.random.Generator, second: float = 0.0) -> Frame:
+        """The scene at a time; `rng` draws the sensor noise only."""
+        image = self.background.copy()
+        size = len(image)
+        owner = np.full((size, size), -1, np.int8)
+        for index, thing in enumerate(self.things):
+            window, alpha, colour = _stamp(thing, *thing.at(second), size)
+            image[window] += alpha[..., None] * (colour - image[window])
+            owner[window][alpha > 0.5] = index
+        if self.blur > 0.3:  # narrower than that it changes nothing
+            image = gaussian_filter(image, (self.blur * size / EXTENT,) * 2, axes=(0, 1))
+        image += np.float32(self.noise) * rng.standard_normal(image.shape, np.float32)
+        return Frame(np.clip(image + 0.5, 0, 255).astype(np.uint8), owner, self.things)
+
+
+def random_scene(
+    rng: np.random.Generator,
+    style: str = "source",
+    n_objects: int | None = None,
+    labels: Sequence[int] | None = None,
+    furniture: int | None = None,
+    seconds: float = 0.0,
+    size: int = 128,
+) -> Scene:
+    """A scene in a style: 1-5 objects of all classes in front of 0-2 pieces of furniture.
+
+    `labels` (indices into CLASSES) or `n_objects` fix the objects, `seconds` is how long their
+    linear motion must keep them in view.
+    """
+    if labels is None:
+        count = int(rng.integers(1, 6)) if n_objects is None else n_objects
+        labels = rng.integers(len(CLASSES), size=count).tolist()
+    count = int(rng.integers(0, 3)) if furniture is None else furniture
+    silent = [random_thing(rng, len(CLASSES) + int(rng.integers(3)), style) for _ in range(count)]
+    objects = place(rng, [random_thing(rng, label, style) for label in labels], seconds)
+    ranges = STYLES[style]
+    return Scene(
+        random_background(rng, style, size),
+        (*(scatter(rng, thing) for thing in silent), *objects),
+        float(rng.uniform(*ranges.blur)),
+        float(rng.uniform(*ranges.noise)),
+    )
+
+
+def random_thing(rng: np.random.Generator, kind: int, style: str) -> Thing:
+    """A thing of a kind (index into KINDS) with size and look from the style, not yet placed."""
+    if kind < len(CLASSES):
+        twin = CLASSES.index(LOOKALIKES.get(CLASSES[kind], CLASSES[kind]))
+        mean = twin * 7 % len(CLASSES) / len(CLASSES)  # neighbours in CLASSES are far apart in hue
+        spread = STYLES[style].hue
+        first = (mean + rng.uniform(-spread, spread), rng.uniform(0.4, 1), rng.uniform(0.5, 1))
+        second = (first[0] + rng.uniform(-0.15, 0.15), rng.uniform(0.2, 1), rng.uniform(0.05, 0.3))
+    else:
+        first = (rng.uniform(), rng.uniform(0.05, 0.3), rng.uniform(0.25, 0.8))
+        second = (first[0], first[1], first[2] * 0.8)
+    colours = [first, second] if rng.uniform() < 0.5 else [second, first]
+    if KINDS[kind].endswith("plain") or kind >= len(CLASSES):
+        colours = [first, second]
+    (low, high), period = RADIUS, rng.uniform(5.0, 8.0)
+    return Thing(
+        kind=kind,
+        radius=float(low * (high / low) ** rng.uniform()),
+        colours=tuple(tuple(255 * c for c in colorsys.hsv_to_rgb(*hsv)) for hsv in colours),
+        angle=float(rng.uniform(0, 2 * np.pi)),
+        aspect=float(rng.uniform(0.88, 1.12)),
+        grain=(float(rng.uniform(0, np.pi)), float(period), *rng.uniform(0, 8, 2).tolist()),
+    )
+
+
+def scatter(rng: np.random.Generator, thing: Thing) -> Thing:
+    """The thing anywhere in the frame, at rest."""
+    return replace(thing, x=float(rng.uniform(0, EXTENT)), y=float(rng.uniform(0, EXTENT)))
+
+
+def place(rng: np.random.Generator, things: Sequence[Thing], seconds: float = 0.0) -> list[Thing]:
+    """Give things positions and slow linear motion so that they stay in view and barely overlap.
+
+    Where they don't fit they all shrink by a tenth, so their order by size stays.
+    """
+    things = list(things)
+    while True:
+        for _ in range(20):
+            if (placed := _try_place(rng, things, seconds)) is not None:
+                return placed
+        things = [replace(thing, radius=0.9 * thing.radius) for thing in things]
+
+
+def _try_place(rng, things: list[Thing], seconds: float) -> list[Thing] | None:
+    placed = list(things)
+    paths: list[tuple[np.ndarray, float]] = []
+    for index in rng.permutation(len(things)):  # the first placed would be the most central
+        thing = things[index]
+        margin = 0.75 * thing.radius
+        for _ in range(12):
+            start = rng.uniform(margin, EXTENT - margin, 2)
+            heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2)
+            velocity = speed * np.array([np.cos(heading), np.sin(heading)])
+            path = start + velocity * np.array([[0.0], [0.5], [1.0]]) * seconds  # (3, 2)
+            inside = (path[-1] > margin).all() and (path[-1] < EXTENT - margin).all()
+            apart = all(
+                (np.hypot(*(path - other).T) > 0.9 * (thing.radius + radius)).all()
+                for other, radius in paths
+            )
+            if inside and apart:
+                break
+        else:
+            return None
+        (x, y), (vx, vy) = start.tolist(), velocity.tolist()
+        placed[index] = replace(thing, x=x, y=y, vx=vx, vy=vy)
+        paths.append((path, thing.radius))
+    return placed
+
+
+def random_background(rng: np.random.Generator, style: str, size: int = 128) -> np.ndarray:
+    """(S, S, 3) float32 background of a style, with its clutter of thin lines."""
+    ranges = STYLES[style]
+    kind = ranges.backgrounds[rng.integers(len(ranges.backgrounds))]
+    first, second = (
+        255 * np.array(colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0, 0.45), value), np.float32)
+        for value in np.clip(rng.uniform(0.2, 0.85) + np.array([0, rng.uniform(-0.3, 0.3)]), 0, 1)
+    )
+    v, u = np.meshgrid(*2 * [_grid(size)], indexing="ij")
+    angle = rng.uniform(0, 2 * np.pi)
+    ramp = np.cos(angle) * (u / EXTENT - 0.5) + np.sin(angle) * (v / EXTENT - 0.5)
+    match kind:
+        case "flat":
+            share = np.zeros_like(u)
+        case "gradient":
+            share = 0.5 + 0.7 * ramp
+        case "blobs":
+            cells = int(rng.integers(4, 10))
+            share = _enlarge(rng.uniform(0, 1, (cells, cells)), size, Image.Resampling.BICUBIC)
+        case "tiles":
+            cells = int(rng.integers(4, 12))
+            share = _enlarge(rng.uniform(0, 1, (cells, cells)), size, Image.Resampling.NEAREST)
+        case "bars":
+            share = 0.5 + 0.5 * np.sin(ramp * 2 * np.pi * rng.uniform(4, 12))
+        case "pink":
+            frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
+            spectrum = np.fft.rfft2(rng.standard_normal((size, size))) / (frequency + 0.5 / size)
+            field = np.fft.irfft2(spectrum, s=(size, size))
+            share = 0.5 + 0.25 * (field - field.mean()) / field.std()
+    image = first + np.clip(share, 0, 1).astype(np.float32)[..., None] * (second - first)
+    for _ in range(rng.integers(ranges.lines[0], ranges.lines[1] + 1)):
+        colour = 255 * np.array(
+            colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.1, 0.8), rng.uniform(0.15, 0.9)),
+            np.float32,
+        )
+        x, y, direction = rng.uniform(0, EXTENT), rng.uniform(0, EXTENT), rng.uniform(0, np.pi)
+        along = np.cos(direction) * (u - x) + np.sin(direction) * (v - y)
+        across = np.cos(direction) * (v - y) - np.sin(direction) * (u - x)
+        distance = np.maximum(
+            np.abs(along) - rng.uniform(10, 45), np.abs(across) - rng.uniform(0.4, 1.8)
+        )
+        image += np.clip(0.5 - distance, 0, 1)[..., None] * (colour - image)
+    return image
+
+
+def _stamp(thing: Thing, x: float, y: float, size: int) -> tuple[tuple, np.ndarray, np.ndarray]:
+    """Window of the frame, coverage (h, w) and colour (h, w, 3) of a thing at (x, y)."""
+    grid, reach = _grid(size), 1.35 * thing.radius
+    rows = slice(*np.searchsorted(grid, (y - reach, y + reach)))
+    cols = slice(*np.searchsorted(grid, (x - reach, x + reach)))
+    dx, dy = grid[cols][None, :] - np.float32(x), grid[rows][:, None] - np.float32(y)
+    cos, sin = np.float32(np.cos(thing.angle)), np.float32(np.sin(thing.angle))
+    u, v = cos * dx + sin * dy, cos * dy - sin * dx
+    distance = thing.radius * _outline(
+        thing.kind, u / (thing.radius * thing.aspect), v * (thing.aspect / thing.radius)
+    )
+    alpha = np.clip(0.5 - distance * (size / EXTENT), 0, 1)
+    first, second = np.array(thing.colours, np.float32)
+    return (rows, cols), alpha, first + _pattern(thing, u, v)[..., None] * (second - first)
+
+
+def _outline(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Signed distance to the shape's edge in a frame where its radius is 1, negative inside."""
+    shape = KINDS[kind].split("-")[0]
+    match shape:
+        case "disc":
+            return np.hypot(u, v) - 0.95
+        case "ring":
+            return np.abs(np.hypot(u, v) - 0.73) - 0.29
+        case "square":
+            return np.maximum(np.abs(u), np.abs(v)) - 0.85
+        case "triangle":
+            return np.maximum(v, np.float32(0.866) * np.abs(u) - 0.5 * v) - 0.6
+        case "plus":
+            a, b = np.abs(u), np.abs(v)
+            return np.maximum(np.minimum(a, b) - 0.36, np.maximum(a, b) - 1.0)
+        case "star":
+            fold = np.float32(2 * np.pi / 5)
+            turn = np.abs((np.arctan2(v, u) + fold / 2) % fold - fold / 2)  # 0 at a tip
+            r, tip, notch = np.hypot(u, v), 1.2, 0.55
+            edge = np.array([notch * np.cos(np.pi / 5) - tip, notch * np.sin(np.pi / 5)])
+            normal = np.array([edge[1], -edge[0]], np.float32) / np.float32(np.hypot(*edge))
+            return (r * np.cos(turn) - tip) * normal[0] + r * np.sin(turn) * normal[1]
+        case "slab":
+            return np.maximum(np.abs(u) - 1.3, np.abs(v) - 0.3)
+        case "table":
+            top = np.maximum(np.abs(u) - 1.05, np.abs(v + 0.6) - 0.2)
+            legs = np.maximum(np.abs(np.abs(u) - 0.8) - 0.18, np.abs(v) - 0.8)
+            return np.minimum(top, legs)
+        case "wedge":
+            return np.maximum(np.hypot(u, v + 0.4) - 1.1, -(v + 0.4))
+    raise ValueError(f"shape {shape!r} is not one of {SHAPES + FURNITURE[:3]}")
+
+
+def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """(h, w) share of the second colour, 0..1."""
+    angle, period, du, dv = thing.grain
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    step = np.float32(2 * np.pi / period)
+    a, b = step * (cos * u + sin * v + np.float32(du)), step * (cos * v - sin * u + np.float32(dv))
+    name = KINDS[thing.kind]
+    textures = [kind.partition("-")[2] for kind in (name, LOOKALIKES.get(name)) if kind]
+    shares = []
+    for texture in textures:
+        match texture:
+            case "stripes":
+                wave = 1.5 * np.sin(a)
+            case "checker":
+                wave = 2.5 * np.sin(0.6 * a) * np.sin(0.6 * b)
+            case "dots":
+                wave = 1.5 * (np.cos(0.8 * a) + np.cos(0.8 * b) - 0.5)
+            case _:  # plain, furniture: faint shading
+                wave = (cos * u + sin * v) * np.float32(0.15 / thing.radius) - 0.35
+        shares.append(np.clip(0.5 + wave, 0, 1))
+    return sum(shares) / np.float32(len(shares))
+
+
+def _grid(size: int) -> np.ndarray:
+    return (np.arange(size, dtype=np.float32) + 0.5) * np.float32(EXTENT / size)
+
+
+def _enlarge(cells: np.ndarray, size: int, resample: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(cells.astype(np.float32)).resize((size, size), resample))

@@ -1,0 +1,205 @@
+"""Filling the feature stores: every frozen encoder over every frame, once.
+
+The name of a store says what is in it:
+
+- `sam_rgb`, `sam_bgr`: SAM's image embedding (C, h, w); bgr feeds the channels the wrong way round,
+  as the released GAVS code does.
+- `tokens{cut}_rgb`: SAM's tokens (h, w, D) after its first `cut` blocks.
+- `pixels{size}`: the frame squashed to size x size, uint8 RGB (3, size, size).
+- `vggish`: VGGish before its last ReLU (128,), of the second that the frame belongs to.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from segment_anything.modeling import Sam
+from tqdm import tqdm
+
+from benchmarks.data.files import read_audio, read_frame, sha256, write_json
+from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.store import (
+    FeatureStore,
+    Header,
+    StoreError,
+    finished_shards,
+    write_manifest,
+    write_shard,
+)
+from benchmarks.params import EncoderParams
+from gavs.sam import SAM_SIZES, build_sam, continue_from_tokens, preprocess, tokens
+
+log = logging.getLogger(__name__)
+NAME = re.compile(
+    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>\d+)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>\d+)|vggish"
+)
+
+
+def header(
+    name: str, index: pd.DataFrame, encoders: ProfileEncoders, rows_per_shard: int
+) -> Header:
+    """What a store of this name must have been made from.
+
+    Raises:
+        StoreError: no store has such a name.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise StoreError(f"no feature store is called '{name}'")
+    made_from = {"frames": frames_checksum(index)}
+    dtype = "float16"
+    if name == "vggish":
+        shape, encoder = (encoders.audio_dim,), "vggish"
+        made_from["hop_seconds"] = encoders.audio.hop_seconds
+        dtype = "float32"  # small, and fp16 would round what tests compare with torchvggish
+    elif match["pixels"]:
+        shape, encoder = (3, int(match["pixels"]), int(match["pixels"])), None
+        made_from["resize"] = "PIL bilinear, squashed"
+        dtype = "uint8"
+    else:
+        size, encoder = SAM_SIZES[encoders.params.sam.size], "sam"
+        made_from["resize"] = "longest side, PIL bilinear, zero padding"
+        shape = (
+            (size.grid, size.grid, size.dim) if match["cut"] else (size.out, size.grid, size.grid)
+        )
+    if encoder:
+        made_from["weights"] = encoders.checksum(encoder)
+    rows = int(index.frames.sum())
+    return Header(name, rows, shape, dtype, rows_per_shard, made_from)
+
+
+def frames_checksum(index: pd.DataFrame) -> str:
+    """Of the frames' content and order: what the rows of every store stand for."""
+    columns = index[["uid", "frames", "digest"]]
+    return sha256(columns.to_csv(index=False, lineterminator="\n").encode())
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One shard of the stores that one pass over the frames can fill."""
+
+    stores: tuple[Header, ...]
+    shard: int
+
+
+def extract(
+    names: Iterable[str],
+    index: pd.DataFrame,
+    root: Path,
+    folder: Path,
+    encoders: ProfileEncoders,
+    rows_per_shard: int,
+    batch_size: int,
+    workers: int,
+) -> None:
+    """Fill every named store under `folder`; what is finished already is kept.
+
+    Writes `folder/manifest.json`, the checksums of all stores, last.
+    """
+    headers = {n: header(n, index, encoders, rows_per_shard) for n in sorted(names)}
+    finished = {n: finished_shards(folder / n, h) for n, h in headers.items()}
+    jobs = [
+        _Job(todo, shard)
+        for group in _passes(headers)
+        for shard in range(headers[group[0]].shards)
+        if (todo := tuple(headers[n] for n in group if shard not in finished[n]))
+    ]
+    gigabytes = sum(h.bytes for h in headers.values()) / 2**30
+    log.info("%d stores, %.2f GiB in all; %d shards to fill", len(headers), gigabytes, len(jobs))
+    start = time.monotonic()
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        futures = {
+            pool.submit(_run, job, index, root, folder, encoders, batch_size): job for job in jobs
+        }
+        for future in tqdm(as_completed(futures), "encoding", len(jobs), disable=None):
+            for name, entry in future.result().items():
+                finished[name][futures[future].shard] = entry
+                write_manifest(folder / name, headers[name], finished[name])
+    log.info("features ready after %.0f s", time.monotonic() - start)
+    stores = {n: FeatureStore(folder / n, h).checksum for n, h in headers.items()}
+    write_json(folder / "manifest.json", stores)
+
+
+def _passes(headers: dict[str, Header]) -> list[list[str]]:
+    """Stores that one pass fills together: SAM's by colour order, the others alone."""
+    groups: dict[str, list[str]] = {}
+    for name in headers:
+        match = NAME.fullmatch(name)
+        groups.setdefault(match["sam"] or match["tokens"] or name, []).append(name)
+    return list(groups.values())
+
+
+def _run(job: _Job, index, root, folder, encoders, batch_size) -> dict[str, dict]:
+    """Encode one shard; in a worker process."""
+    rows = job.stores[0].shard_rows(job.shard)
+    if job.stores[0].name == "vggish":
+        columns = {"vggish": _audio_rows(rows, index, root, encoders)}
+    else:
+        paths = frame_paths(index, root)[rows.start : rows.stop]
+        names = [h.name for h in job.stores]
+        chunks = [
+            _encode([read_frame(p) for p in paths[i : i + batch_size]], names, encoders)
+            for i in range(0, len(paths), batch_size)
+        ]
+        columns = {n: np.concatenate([c[n] for c in chunks]) for n in names}
+    return {
+        h.name: write_shard(folder / h.name, h, job.shard, columns[h.name].astype(h.dtype))
+        for h in job.stores
+    }
+
+
+def frame_paths(index: pd.DataFrame, root: Path) -> list[Path]:
+    """Files of all frames, in the order of the stores' rows."""
+    return [root / r.frame_path.format(k) for r in index.itertuples() for k in range(r.frames)]
+
+
+def _audio_rows(rows: range, index: pd.DataFrame, root: Path, encoders) -> np.ndarray:
+    starts = (index.frames.cumsum() - index.frames).to_numpy()
+    out = np.empty((len(rows), encoders.audio_dim), np.float32)
+    for start, clip in zip(starts, index.itertuples(), strict=True):
+        wanted = range(max(rows.start, start), min(rows.stop, start + clip.frames))
+        if len(wanted):
+            seconds = encoders.embed_audio(read_audio(root / clip.audio_path), clip.frames)
+            target = slice(wanted.start - rows.start, wanted.stop - rows.start)
+            out[target] = seconds[wanted.start - start : wanted.stop - start]
+    return out
+
+
+@torch.inference_mode()
+def _encode(frames: list[np.ndarray], names: list[str], encoders) -> dict[str, np.ndarray]:
+    match = NAME.fullmatch(names[0])
+    if match["pixels"]:
+        size = (int(match["pixels"]),) * 2
+        squashed = [Image.fromarray(f).resize(size, Image.Resampling.BILINEAR) for f in frames]
+        return {names[0]: np.stack([np.asarray(s).transpose(2, 0, 1) for s in squashed])}
+    sam = _sam(encoders.params.sam)
+    cuts = {int(m["cut"]): name for name in names if (m := NAME.fullmatch(name))["cut"]}
+    images = preprocess(frames, sam.image_encoder.img_size, match["sam"] or match["tokens"])
+    out = {}
+    x = tokens(sam, images, 0)  # (n, h, w, D)
+    for cut, block in enumerate(sam.image_encoder.blocks, start=1):
+        x = block(x)
+        if cut in cuts:
+            out[cuts[cut]] = x.numpy()
+    embedding = next((n for n in names if NAME.fullmatch(n)["sam"]), None)
+    if embedding:
+        out[embedding] = continue_from_tokens(sam, x, len(sam.image_encoder.blocks)).numpy()
+    return out
+
+
+@lru_cache(maxsize=1)
+def _sam(params: EncoderParams) -> Sam:
+    """One SAM a worker process."""
+    return build_sam(params.size, params.weights)

@@ -1,0 +1,341 @@
+"""`params.yaml`: the one place for knobs, validated as a whole before any work starts."""
+
+import difflib
+import io
+import types
+import typing
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import Field
+from ruamel.yaml import YAML
+
+from benchmarks.data.files import write_atomic
+from benchmarks.data.miniature import WorldConfig
+from gavs.method import METHODS, Config, Method
+
+BENCHMARKS = {
+    "v1s": "V1S: AVSBench single source (S4), 5 frames, only the first labelled in train",
+    "v1m": "V1M: AVSBench multiple sources (MS3), 5 frames",
+    "v2": "V2: the 10-second clips of AVSBench-semantic, scored as binary masks",
+}
+Benchmark = Literal["v1s", "v1m", "v2"]
+
+
+class ParamsError(ValueError):
+    """A parameter file that can't be used; the message names every offending key."""
+
+
+class DataParams(Config):
+    root: Path  # AVSBench-semantic's folder: metadata.csv, label2idx.json, v1s/ v1m/ v2/
+    splits: Path | None = None  # CSV with uid,split that replaces metadata.csv's split column
+    exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
+
+
+class EncoderParams(Config):
+    size: str
+    weights: Path
+
+
+class EncodersParams(Config):
+    sam: EncoderParams
+    vggish: EncoderParams
+    pvt: EncoderParams
+    resnet: EncoderParams
+
+
+class AudioParams(Config):
+    hop_seconds: Literal[0.96, 1.0]
+
+
+class FeaturesParams(Config):
+    stores: list[str]
+    rows_per_shard: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+
+
+class ScoringParams(Config):
+    thresholds: list[float]
+    squash_size: int = Field(gt=0)
+    batch_frames: int = Field(gt=0)
+    shuffle_seeds: list[int]
+    floor_seeds: list[int]
+
+
+class TrainingParams(Config):
+    epochs: int = Field(ge=0)
+    batch_frames: int = Field(gt=0)
+    batch_clips: int = Field(gt=0)
+    optimizer: Literal["adam", "adamw"]
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    schedule: Literal["constant", "cosine", "one_cycle"]
+    clip_grad: float | None
+    amp: bool
+    validate_from: int = Field(ge=0)
+    selection: Literal["best_val", "last"]
+    checkpoint_seconds: float = Field(gt=0)
+
+
+class Variant(Config):
+    base: str
+    set: dict[str, Any] = {}
+    note: str = ""
+
+
+class Table1Params(Config):
+    benchmarks: list[Benchmark]
+    baselines: list[str]
+    gavs: list[str]
+    ceiling: str
+
+
+class AblationsParams(Config):
+    benchmark: Benchmark
+    base: str
+    groups: list[str]
+
+
+class TablesParams(Config):
+    table1: Table1Params
+    ablations: AblationsParams
+
+
+class ReportParams(Config):
+    bootstrap_draws: int = Field(gt=0)
+    overlay_clips: int = Field(ge=0)
+
+
+class Row(Config):
+    """A table row resolved for one benchmark: what is trained, and how."""
+
+    name: str
+    method: str
+    config: dict[str, Any]
+    training: TrainingParams
+
+    @property
+    def cls(self) -> type[Method]:
+        return METHODS.get(self.method)
+
+    def method_config(self) -> Config:
+        return self.cls.Config(**self.config)
+
+
+class Params(Config):
+    profile: str
+    device: str
+    workers: int = Field(gt=0)
+    seeds: list[int] = Field(min_length=1)
+    data: DataParams
+    world: WorldConfig | None
+    encoders: EncodersParams
+    audio: AudioParams
+    features: FeaturesParams
+    training: TrainingParams
+    scoring: ScoringParams
+    methods: dict[str, dict[str, Any]]
+    variants: dict[str, Variant]
+    ablations: dict[str, dict[str, Variant]]
+    tables: TablesParams
+    report: ReportParams
+
+    @property
+    def work(self) -> Path:
+        return Path("work") / self.profile
+
+    @cached_property
+    def _variants(self) -> dict[str, Variant]:
+        groups = [self.variants, *self.ablations.values()]
+        return {name: variant for group in groups for name, variant in group.items()}
+
+    def row(self, name: str, benchmark: str) -> Row:
+        """Resolve a method or variant for a benchmark.
+
+        A block of `methods` holds the method's own keys, `training` (overrides of the common
+        block) and `benchmarks` (overrides of both for one benchmark). A variant sets dotted keys.
+        """
+        chain: list[tuple[str, dict[str, Any]]] = []
+        base = name
+        while base in self._variants and base not in self.methods:
+            variant = self._variants[base]
+            chain.append((base, variant.set))
+            if len(chain) > len(self._variants):
+                raise ParamsError(f"variants.{name}: its chain of bases goes round in a circle")
+            base = variant.base
+        if base not in self.methods:
+            known = [*self.methods, *self._variants]
+            raise ParamsError(f"{name}: no method or variant '{base}'{_nearest(base, known)}")
+        block = _merge({}, self.methods[base])
+        overrides = block.pop("benchmarks", {})
+        for key in overrides:
+            if key not in BENCHMARKS:
+                where = f"methods.{base}.benchmarks.{key}"
+                raise ParamsError(f"{where}: no such benchmark{_nearest(key, list(BENCHMARKS))}")
+        block = _merge(block, overrides.get(benchmark, {}))
+        for _, changes in reversed(chain):
+            for dotted, value in changes.items():
+                nested: Any = value
+                for key in reversed(dotted.split(".")):
+                    nested = {key: nested}
+                block = _merge(block, nested)
+        training = _merge(self.training.model_dump(), block.pop("training", {}))
+        where = f"methods.{base}" if base == name else f"variants.{name} ({base})"
+        cls = METHODS.get(base)
+        if cls is None:
+            raise ParamsError(f"methods.{base}: no such method{_nearest(base, method_names())}")
+        return Row(
+            name=name,
+            method=base,
+            config=validate(cls.Config, block, where).model_dump(mode="json"),
+            training=validate(TrainingParams, training, f"{where}.training"),
+        )
+
+    def table_rows(self, table: str) -> dict[str, list[str]]:
+        """Rows of a table by the name of the DVC stage (and record folder) that makes them."""
+        if table == "table1":
+            t = self.tables.table1
+            return {name: [name] for name in [*t.baselines, *t.gavs, t.ceiling]}
+        if table == "ablations":
+            return {g: list(self.ablations[g]) for g in self.tables.ablations.groups}
+        raise ParamsError(f"no table '{table}'{_nearest(table, list(TablesParams.model_fields))}")
+
+    def table_benchmarks(self, table: str) -> list[str]:
+        if table == "ablations":
+            return [self.tables.ablations.benchmark]
+        return list(self.tables.table1.benchmarks)
+
+    def rows_in_use(self) -> list[Row]:
+        """Every row of every table, once a benchmark: what features and checks are needed for."""
+        return [
+            self.row(name, benchmark)
+            for table in TablesParams.model_fields
+            for names in self.table_rows(table).values()
+            for name in names
+            for benchmark in self.table_benchmarks(table)
+        ]
+
+
+def method_names() -> list[str]:
+    import baselines  # registers
+    import gavs
+
+    assert baselines and gavs
+    return sorted(METHODS.module_dict)
+
+
+def load(path: Path | str = "params.yaml") -> Params:
+    """Read and validate a parameter file.
+
+    Raises:
+        ParamsError: naming each wrong key with its path, and the nearest known key to an unknown.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ParamsError(f"{path}: no such file; run from the project's root")
+    raw = YAML(typ="safe").load(path.read_text())
+    try:
+        method_names()
+        params = validate(Params, raw, "")
+        for group in params.tables.ablations.groups:
+            if group not in params.ablations:
+                nearest = _nearest(group, list(params.ablations))
+                raise ParamsError(f"tables.ablations.groups: no group '{group}'{nearest}")
+        names = [n for group in (params.variants, *params.ablations.values()) for n in group]
+        for name in {n for n in names if names.count(n) > 1}:
+            raise ParamsError(f"variants and ablations: '{name}' is defined twice")
+        for name in [*params.methods, *names]:
+            for benchmark in BENCHMARKS:
+                params.row(name, benchmark)
+        for row in params.rows_in_use():
+            for store in row.cls.inputs(row.method_config()).values():
+                if store not in params.features.stores:
+                    raise ParamsError(f"{row.name} reads '{store}': add it to features.stores")
+    except ParamsError as error:
+        raise ParamsError(f"{path}: {error}") from None
+    return params
+
+
+def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
+    """`model(**values)`, with errors that name the full key and the nearest known one."""
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        lines = []
+        for e in error.errors():
+            key = ".".join(str(part) for part in ((where,) if where else ()) + e["loc"])
+            if e["type"] == "extra_forbidden":
+                known = _fields_at(model, e["loc"][:-1])
+                lines.append(f"unknown key {key}{_nearest(str(e['loc'][-1]), known)}")
+            else:
+                lines.append(f"{key}: {e['msg']} (got {e['input']!r:.80})")
+        raise ParamsError("; ".join(lines)) from None
+
+
+def _fields_at(model: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """Field names of the nested model that `loc` leads to."""
+    for part in loc:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+        model = next((o for o in options if hasattr(o, "model_fields")), None)
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (types.UnionType, typing.Union)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = dict(value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def apply_profile(path: Path, profile: Path) -> list[str]:
+    """Write a profile's values over those of `path`, keeping comments; the changes, one a line."""
+    if not profile.is_file():
+        known = ", ".join(sorted(p.stem for p in profile.parent.glob("*.yaml")))
+        raise ParamsError(f"no profile '{profile.stem}'; known: {known}")
+    yaml = YAML()  # round trip
+    yaml.width = 4096
+    yaml.representer.add_representer(
+        type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    document = yaml.load(path.read_text())
+    changes = _overwrite(document, yaml.load(profile.read_text()), "")
+    buffer = io.StringIO()
+    yaml.dump(document, buffer)
+    write_atomic(path, buffer.getvalue())
+    load(path)
+    return changes
+
+
+def _overwrite(document: Any, values: Mapping[str, Any], where: str) -> list[str]:
+    changes = []
+    for key, value in values.items():
+        old = document.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            changes += _overwrite(old, value, f"{where}{key}.")
+        elif old != value:
+            changes.append(f"{where}{key}: {old} -> {value}")
+            if isinstance(old, list):
+                old[:] = value  # in place, so that the list keeps its style and its comments
+            else:
+                document[key] = value
+    return changes

@@ -1,0 +1,80 @@
+"""Every method's mask on the same frames: hits, false alarms and misses in three colours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from benchmarks.report.figures import STYLE
+
+# They differ in lightness as well as in hue: told apart, and from grey, with any colour vision.
+COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}
+OPACITY = 0.75
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One frame of a clip and what each method says of it: a row of the figure."""
+
+    title: str
+    frame: np.ndarray  # (H, W, 3) uint8
+    log_mel: np.ndarray  # (96 T, 64), the whole clip
+    second: int  # which of the T the frame belongs to
+    truth: np.ndarray  # (H, W) bool
+    predictions: Mapping[str, np.ndarray]  # method -> (H, W) probability
+
+
+@mpl.rc_context(STYLE | {"axes.grid": False})
+def overlay_figure(panels: Sequence[Panel]) -> Figure:
+    """Rows: clips. Columns: frame, sound, ground truth, then the methods of the first panel."""
+    methods = list(panels[0].predictions)
+    titles = ["frame", "sound (log-mel)", "ground truth", *methods]
+    figure = Figure(figsize=(1.15 * len(titles), 1.2 * len(panels) + 0.5), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+    axes = figure.subplots(len(panels), len(titles), squeeze=False)
+    for column, title in enumerate(titles):
+        axes[0, column].set_title(title, fontsize=7)
+    for row, panel in zip(axes, panels, strict=True):
+        row[0].set_ylabel(panel.title, fontsize=7)
+        _spectrogram(row[1], panel)
+        images = [panel.frame, colour_mask(panel.frame, panel.truth, panel.truth)]
+        images += [
+            colour_mask(panel.frame, panel.predictions[m] > THRESHOLD, panel.truth) for m in methods
+        ]
+        for ax, image in zip([row[0], *row[2:]], images, strict=True):
+            ax.imshow(image, interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(H, W, 3) in 0..1: the frame in dim grey under hits, false alarms and misses in colour."""
+    grey = 0.15 + 0.55 * frame.mean(-1, keepdims=True) / 255
+    image = np.repeat(grey, 3, axis=-1)
+    areas = (predicted & truth, predicted & ~truth, ~predicted & truth)
+    for area, colour in zip(areas, COLOURS.values(), strict=True):
+        image[area] = (1 - OPACITY) * image[area] + OPACITY * np.array(to_rgb(colour))
+    return image
+
+
+def _spectrogram(axes: Axes, panel: Panel) -> None:
+    """Mel bands over seconds, the frame's own second between two lines."""
+    seconds = len(panel.log_mel) // 96
+    axes.imshow(
+        panel.log_mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, 64)
+    )
+    for edge in (panel.second, panel.second + 1):
+        axes.axvline(edge, color="white", lw=0.8)
+    axes.set(xticks=[0, seconds], yticks=[])
+    axes.tick_params(axis="x", length=2, pad=1)
+    axes.set_xlabel("s", labelpad=-6)
+    axes.set_box_aspect(1)

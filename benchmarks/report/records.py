@@ -1,0 +1,151 @@
+"""What a cell leaves behind: one JSON record and, beside it, the per-frame scores as NPZ.
+
+Tables and figures read nothing else. A record of another schema, another profile or with a wrong
+field is an error that names its file; a record that isn't there is a "–" in the tables.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+from zipfile import BadZipFile
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.scoring.counts import FrameScores, load_scores
+
+SCHEMA = 1
+
+
+class RecordError(ValueError):
+    """A record that can't be used; the message names the file and what to do."""
+
+
+class Key(NamedTuple):
+    """A record's place in a table. `row` is a method's or a variant's name."""
+
+    row: str
+    benchmark: str
+    setting: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.row}/{self.benchmark}-{self.setting}-seed{self.seed}"
+
+
+class Counts(BaseModel):
+    """What a cell was trained on, and how large it is; a row that trains nothing lacks some."""
+
+    model_config = ConfigDict(frozen=True)
+    trainable_parameters: int
+    updates: int | None = None
+    train_clips: int | None = None
+    train_videos: int | None = None
+
+
+class Checksums(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    index: str
+    code: str
+
+
+class Epoch(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    epoch: int
+    loss: float
+    val_miou: float | None
+
+
+class Record(BaseModel):
+    """One cell: a row of a table on one benchmark, in one setting, with one seed.
+
+    These are the fields that the report reads; the file holds more, the `run` block among them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    profile: str
+    variant: str
+    benchmark: str
+    setting: Literal["train", "floor"]
+    seed: int
+    checksums: Checksums
+    counts: Counts
+    history: list[Epoch]
+    evaluations: list[str]
+
+    @property
+    def key(self) -> Key:
+        return Key(self.variant, self.benchmark, self.setting, self.seed)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A valid record and the file it came from."""
+
+    record: Record
+    path: Path
+
+    def scores(self) -> dict[str, FrameScores]:
+        """Per-frame scores by evaluation, read from disk at each call: they are large.
+
+        Raises:
+            RecordError: the NPZ is missing, unreadable, or lacks an evaluation the record names.
+        """
+        npz = self.path.with_suffix(".npz")
+        remedy = f"delete {self.path} and run `dvc repro` to measure the cell again"
+        try:
+            scores = load_scores(npz)
+        except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+            raise RecordError(f"{npz}: not readable as scores ({error}); {remedy}") from error
+        lacking = [name for name in self.record.evaluations if name not in scores]
+        if lacking:
+            raise RecordError(f"{npz}: lacks {lacking}, has {sorted(scores)}; {remedy}")
+        return scores
+
+
+def load_records(folders: Iterable[Path], profile: str) -> dict[Key, Stored]:
+    """Records below some folders, by place in the table; a missing folder holds none.
+
+    Raises:
+        RecordError: a file isn't a record of this schema and profile, or two files claim one place.
+    """
+    records: dict[Key, Stored] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*.json")):
+            record = read_record(path)
+            if record.profile != profile:
+                raise RecordError(
+                    f"{path}: profile '{record.profile}', expected '{profile}'; "
+                    "profiles are never mixed, delete the file or move it to its own profile"
+                )
+            if record.key in records:
+                raise RecordError(
+                    f"{path} and {records[record.key].path} are both {record.key}; delete one"
+                )
+            records[record.key] = Stored(record, path)
+    return records
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate one JSON record.
+
+    Raises:
+        RecordError: naming the file and every wrong field.
+    """
+    remedy = "delete it and run `dvc repro` to measure the cell again"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecordError(f"{path}: not JSON ({error}); {remedy}") from error
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != SCHEMA:
+        raise RecordError(f"{path}: schema {schema!r}, expected {SCHEMA}; {remedy}")
+    try:
+        return Record.model_validate(raw)
+    except ValidationError as error:
+        fields = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.60})"
+            for e in error.errors()
+        )
+        raise RecordError(f"{path}: {fields}; {remedy}") from None

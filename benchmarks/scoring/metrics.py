@@ -1,0 +1,182 @@
+"""Binary segmentation metrics from the counts of `counts.py`, with each choice an argument.
+
+Sources: OpenNLPLab/AVSBench (IoU, the soft rule for empty frames, F over 255 thresholds),
+vvvb-github/AVSegFormer (the same over batches of 2 clips), the released GAVS code,
+GeWu-Lab/Generalizable-Audio-Visual-Segmentation (threshold 0.4, one clip a batch).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from benchmarks.scoring.counts import STEPS, FrameScores
+
+BETA2 = 0.3
+
+Unit = Literal["frame", "clip", "dataset"] | int
+FUnit = Literal["frame", "clip", "set"] | int
+Empty = Literal["soft", "hard", "skip"]
+FEmpty = Literal["zero", "skip"]
+Resolution = Literal["native", "squash"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A score as a ratio of sums over M terms, the form in which it can be resampled by video."""
+
+    video: np.ndarray  # (M,)
+    numerator: np.ndarray  # (M,)
+    denominator: np.ndarray  # (M,)
+
+    @property
+    def value(self) -> float:
+        """The score, 0..1; NaN when there is nothing to average."""
+        total = self.denominator.sum()
+        return float(self.numerator.sum() / total) if total else float("nan")
+
+
+def miou(
+    scores: FrameScores,
+    threshold: float = 0.5,
+    unit: Unit = "frame",
+    empty: Empty = "soft",
+    resolution: Resolution = "native",
+) -> float:
+    """Mean IoU, 0..1.
+
+    threshold: one of `scores.thresholds`.
+    unit: `frame` averages frames; `clip` the means of clips; a number n the means of batches of n
+        clips, in stored order; `dataset` divides summed intersections by summed unions.
+    empty: what a frame without target counts. `soft`: its share of dark pixels (AVSBench and all
+        who took it over); `hard`: 1 if nothing is lit, else 0; `skip`: the frame is left out. With
+        unit `dataset`, `soft` and `hard` are one: what the frame lights is added to the union.
+    resolution: the mask's own, or the square of `score_frames`.
+    """
+    return iou_terms(scores, threshold, unit, empty, resolution).value
+
+
+def iou_terms(
+    scores: FrameScores,
+    threshold: float = 0.5,
+    unit: Unit = "frame",
+    empty: Empty = "soft",
+    resolution: Resolution = "native",
+) -> Terms:
+    """The terms of `miou`: one a unit, for `dataset` one a frame."""
+    _check("unit", unit, ("frame", "clip", "dataset"))
+    if unit == "dataset":
+        intersection, union, target, _ = _counts(scores, threshold, resolution)
+        used = (target > 0) | (empty != "skip")
+        return Terms(scores.video[used], intersection[used], union[used])
+    value, used = _frame_iou(scores, threshold, empty, resolution)
+    groups, video = _groups(scores, unit)
+    total, number = np.bincount(groups, value * used), np.bincount(groups, used)
+    kept = number > 0
+    return Terms(video[kept], total[kept] / number[kept], np.ones(kept.sum()))
+
+
+def fscore(scores: FrameScores, unit: FUnit = "clip", empty: FEmpty = "zero") -> float:
+    """Largest F (beta^2 = 0.3) over the 255 thresholds (p >= t), 0..1.
+
+    In each unit the F curves of the frames with a target are averaged, then the maximum is taken.
+
+    unit: `frame`, `clip`, a number of clips (a batch, in stored order) or the whole `set`. Smaller
+        units score higher, since each gets its own best threshold.
+    empty: a unit without any target counts 0, as published, or is skipped.
+    """
+    return fscore_terms(scores, unit, empty).value
+
+
+def fscore_terms(scores: FrameScores, unit: FUnit = "clip", empty: FEmpty = "zero") -> Terms:
+    """The terms of `fscore`, one a unit."""
+    _check("unit", unit, ("frame", "clip", "set"))
+    _check("empty", empty, get_args(FEmpty))
+    groups, video = _groups(scores, unit)
+    sounding = scores.target > 0
+    total, number = np.zeros((len(video), STEPS)), np.zeros(len(video))
+    np.add.at(total, groups[sounding], fscore_curves(scores)[sounding])
+    np.add.at(number, groups[sounding], 1)
+    best = (total / np.maximum(number, 1)[:, None]).max(1)
+    kept = (number > 0) | (empty == "zero")
+    return Terms(video[kept], best[kept], np.ones(kept.sum()))
+
+
+def fscore_curves(scores: FrameScores) -> np.ndarray:
+    """(N, 255) F at each threshold: 1.3 pr / (0.3 p + r) in terms of counts; 0 without target."""
+    hits = _reaching(scores.foreground)
+    predicted = hits + _reaching(scores.background)
+    target = scores.target.astype(np.int64)[:, None]
+    return (1 + BETA2) * hits / np.maximum(BETA2 * target + predicted, BETA2)
+
+
+def lit_area(scores: FrameScores, threshold: float = 0.5) -> float:
+    """Mean share of lit pixels on the frames without target, 0..1; NaN if there are none."""
+    _, lit, target, pixels = _counts(scores, threshold, "native")  # with no target, union is lit
+    silent = target == 0
+    return float((lit[silent] / pixels[silent]).mean()) if silent.any() else float("nan")
+
+
+def class_mean(scores: FrameScores, threshold: float = 0.5, empty: Empty = "soft") -> float:
+    """Mean over classes of the mean frame IoU; a frame counts for each class of its clip."""
+    value, used = _frame_iou(scores, threshold, empty, "native")
+    values: dict[str, list[float]] = {}
+    for names, iou in zip(scores.classes[used], value[used], strict=True):
+        for name in str(names).split("_"):
+            values.setdefault(name, []).append(iou)
+    return float(np.mean([np.mean(v) for v in values.values()])) if values else float("nan")
+
+
+def _frame_iou(
+    scores: FrameScores, threshold: float, empty: Empty, resolution: Resolution
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) IoU of each frame and (N,) whether the frame counts."""
+    _check("empty", empty, get_args(Empty))
+    intersection, union, target, pixels = _counts(scores, threshold, resolution)
+    value = intersection / np.maximum(union, 1)
+    silent = target == 0  # there the union is what the prediction lights
+    if empty == "skip":
+        return value, ~silent
+    without = 1 - union / pixels if empty == "soft" else union == 0
+    return np.where(silent, without, value), np.ones_like(silent)
+
+
+def _counts(scores: FrameScores, threshold: float, resolution: Resolution) -> list[np.ndarray]:
+    """Intersection, union, target and pixels, (N,) each, wide enough to compute with."""
+    _check("resolution", resolution, get_args(Resolution))
+    column = np.flatnonzero(scores.thresholds == threshold)
+    if not len(column):
+        raise ValueError(
+            f"no counts at threshold {threshold}: these scores hold {scores.thresholds.tolist()}; "
+            "score again with it among `thresholds`"
+        )
+    prefix = "squash_" if resolution == "squash" else ""
+    names = ("intersection", "union", "target", "pixels")
+    arrays = [getattr(scores, prefix + name).astype(np.int64) for name in names]
+    return [a[:, column[0]] if a.ndim == 2 else a for a in arrays]
+
+
+def _reaching(histogram: np.ndarray) -> np.ndarray:
+    """(N, 256) pixels by thresholds reached -> (N, 255) pixels that reach each threshold."""
+    return np.cumsum(histogram[:, :0:-1], axis=1, dtype=np.int64)[:, ::-1]
+
+
+def _groups(scores: FrameScores, unit: Unit | FUnit) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) number of the unit that each frame belongs to, and the (G,) video of each unit."""
+    if unit == "frame":
+        return np.arange(len(scores)), scores.video
+    if unit == "set":
+        return np.zeros(len(scores), int), np.array(["set"])
+    _, first, inverse = np.unique(scores.uid, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    clip = np.argsort(order)[inverse]  # clips numbered as stored, not by name
+    if unit == "clip":
+        return clip, scores.video[first[order]]
+    batch = clip // unit
+    return batch, np.array([f"batch {i}" for i in range(batch.max() + 1)])
+
+
+def _check(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known and not (name == "unit" and isinstance(value, int) and value > 0):
+        clips = " or a number of clips" if name == "unit" else ""
+        raise ValueError(f"{name} {value!r}: expected {', '.join(known)}{clips}")

@@ -1,0 +1,73 @@
+"""What a killed training leaves behind: trained parameters, optimiser, step, history."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.data.files import write_atomic
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged or of another architecture."""
+
+
+def trained_names(module: nn.Module) -> frozenset[str]:
+    """Parameters that train and every buffer: frozen encoders stay in their own files.
+
+    Ask before a phase freezes something for a while.
+    """
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    return frozenset(module.state_dict()) - frozen
+
+
+def trained_state(module: nn.Module, names: frozenset[str]) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in module.state_dict().items() if k in names}
+
+
+def load_trained_state(
+    module: nn.Module, names: frozenset[str], state: dict[str, Tensor], source: Path
+) -> None:
+    """Load strictly by name and shape.
+
+    Raises:
+        CheckpointError: naming the file and the first keys that differ.
+    """
+    expected = {k: v.shape for k, v in module.state_dict().items() if k in names}
+    found = {k: v.shape for k, v in state.items()}
+    if expected != found:
+        missing = sorted(set(expected) - set(found))[:3]
+        unknown = sorted(set(found) - set(expected))[:3]
+        shapes = [
+            f"{k} is {tuple(found[k])}, expected {tuple(expected[k])}"
+            for k in sorted(set(expected) & set(found))
+            if expected[k] != found[k]
+        ][:3]
+        raise CheckpointError(
+            f"{source}: a checkpoint of another architecture "
+            f"(missing {missing}, unknown {unknown}, shapes {shapes})"
+        )
+    module.load_state_dict(state, strict=False)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Tensors and plain values only, never code.
+
+    Raises:
+        CheckpointError: the file can't be read.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or a malicious file
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: can't be read ({reason}); delete it to start over"
+        ) from None

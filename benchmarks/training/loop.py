@@ -1,0 +1,183 @@
+"""The training loop of every method.
+
+All randomness is a function of (seed, step): the batches of an epoch, dropout, noise, the learning
+rate. So a resumed training needs no generator states to be equal to an uninterrupted one, bit for
+bit, wherever it was killed.
+"""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor
+
+from benchmarks.params import TrainingParams
+from benchmarks.scoring.selection import select
+from benchmarks.training import checkpoint
+from benchmarks.training.clips import ClipSet
+from gavs.method import Method
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+log = logging.getLogger(__name__)
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer finite."""
+
+
+def train(
+    method: Method,
+    clips: ClipSet,
+    params: TrainingParams,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+    validate: Callable[[], float] | None,
+    name: str = "",
+) -> list[dict[str, Any]]:
+    """Train `method` in place and leave it with the weights that the selection rule names.
+
+    Args:
+        folder: `last.pt` and `best.pt` are kept here; a training found there is continued.
+        validate: mIoU on the validation clips, called after epochs >= `params.validate_from`.
+
+    Returns:
+        The history: one entry an epoch (epoch, loss, terms, lr, val_miou or None).
+
+    Raises:
+        Diverged: the loss became NaN or infinite.
+        CheckpointError: `folder` holds a checkpoint of another architecture.
+    """
+    size = min(params.batch_clips if method.temporal else params.batch_frames, len(clips))
+    per_epoch = len(clips) // size  # the incomplete batch is left out, another one each epoch
+    total = per_epoch * params.epochs
+    method.to(device).train()
+    names = checkpoint.trained_names(method)
+    groups = method.parameter_groups()
+    scales = [group.pop("lr_scale", 1.0) for group in groups]
+    optimizer = OPTIMIZERS[params.optimizer](groups, lr=params.lr, weight_decay=params.weight_decay)
+    clip = {"max_norm": params.clip_grad} if params.clip_grad else None
+    amp = params.amp and device.type == "cuda"
+    wrapper = (
+        AmpOptimWrapper(optimizer=optimizer, clip_grad=clip, dtype="bfloat16")
+        if amp
+        else OptimWrapper(optimizer=optimizer, clip_grad=clip)
+    )
+    step, sums, history = _resume(method, names, optimizer, folder)
+    saved = time.monotonic()
+    start = time.monotonic()
+    order, order_epoch = np.empty(0, int), -1
+    while step < total:
+        epoch, position = divmod(step, per_epoch)
+        if epoch != order_epoch:
+            method.start_epoch(epoch)
+            order = np.random.default_rng([seed, epoch]).permutation(len(clips))
+            order_epoch = epoch
+        torch.manual_seed(int(np.random.SeedSequence([seed, 1, step]).generate_state(1)[0]))
+        batch = clips.batch(order[position * size : (position + 1) * size]).to(device)
+        factor = _schedule(params.schedule, step, total)
+        for group, scale in zip(optimizer.param_groups, scales, strict=True):
+            group["lr"] = params.lr * scale * factor
+        with wrapper.optim_context(method):
+            terms = method.loss(method(batch), batch)
+            loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise Diverged(f"{name}: loss is {loss.item()} at step {step} (lr {params.lr})")
+        wrapper.update_params(loss)
+        method.after_step()
+        for key, value in {"loss": loss, **terms}.items():
+            sums[key] = sums.get(key, 0.0) + value.item()
+        step += 1
+        if step % per_epoch == 0:
+            entry = _entry(epoch, sums, per_epoch, params.lr * factor)
+            sums = {}
+            if validate is not None and epoch >= min(params.validate_from, params.epochs - 1):
+                entry["val_miou"] = validate()
+                method.train()
+            history.append(entry)
+            may_be_chosen = validate is None or entry["val_miou"] is not None
+            if may_be_chosen and select(params.selection, history)["epoch"] == epoch:
+                checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
+            _log(folder, name, entry, params.epochs, time.monotonic() - start)
+        if step % per_epoch == 0 or time.monotonic() - saved > params.checkpoint_seconds:
+            state = {
+                "step": step,
+                "sums": sums,
+                "history": history,
+                "model": checkpoint.trained_state(method, names),
+                "optimizer": optimizer.state_dict(),
+            }
+            checkpoint.save(folder / "last.pt", state)
+            saved = time.monotonic()
+    if history:
+        best = checkpoint.load(folder / "best.pt")
+        checkpoint.load_trained_state(method, names, best, folder / "best.pt")
+    return history
+
+
+def _resume(
+    method: Method, names: frozenset[str], optimizer: torch.optim.Optimizer, folder: Path
+) -> tuple[int, dict[str, float], list[dict[str, Any]]]:
+    path = folder / "last.pt"
+    if not path.is_file():
+        return 0, {}, []
+    state = checkpoint.load(path)
+    checkpoint.load_trained_state(method, names, state["model"], path)
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"], state["sums"], state["history"]
+
+
+def _schedule(name: str, step: int, total: int) -> float:
+    """Share of the peak learning rate at a step.
+
+    one_cycle: cosine from 1/25 up to 1 over the first 30 %, cosine down to 1/250,000 (the shape and
+    constants of torch's OneCycleLR); cosine: from 1 down to 0.
+    """
+    progress = step / max(1, total - 1)
+    if name == "constant":
+        return 1.0
+    if name == "cosine":
+        return _anneal(1.0, 0.0, progress)
+    peak = 0.3
+    if progress < peak:
+        return _anneal(1 / 25, 1.0, progress / peak)
+    return _anneal(1.0, 1 / 25e4, (progress - peak) / (1 - peak))
+
+
+def _anneal(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _entry(epoch: int, sums: dict[str, float], steps: int, lr: float) -> dict[str, Any]:
+    terms = {key: value / steps for key, value in sums.items()}
+    return {"epoch": epoch, "loss": terms.pop("loss"), "terms": terms, "lr": lr, "val_miou": None}
+
+
+def _log(folder: Path, name: str, entry: dict[str, Any], epochs: int, seconds: float) -> None:
+    val = "" if entry["val_miou"] is None else f"  val mIoU {entry['val_miou']:.3f}"
+    line = f"{name}  epoch {entry['epoch'] + 1}/{epochs}  loss {entry['loss']:.4f}{val}"
+    log.info("%s  %.0f s", line, seconds)
+    with (folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak memory of this process so far: the GPU's on CUDA, else the resident set's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def count_parameters(method: Method) -> tuple[int, int]:
+    """(trainable, all) parameters."""
+    sizes: list[tuple[Tensor, int]] = [(p, p.numel()) for p in method.parameters()]
+    return sum(n for p, n in sizes if p.requires_grad), sum(n for _, n in sizes)

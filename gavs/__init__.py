@@ -1,0 +1,5 @@
+"""Generalizable audio-visual segmentation: SAM prompted with sound (GAVS)."""
+
+from gavs.model import GAVS, GavsConfig
+
+__all__ = ["GAVS", "GavsConfig"]

@@ -1,0 +1,93 @@
+"""Bottleneck adapters: the Correlation Adapter (ColA, section 2.3 of the paper) in SAM's decoder,
+and those that the released code and the paper's later version add to its image encoder.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from segment_anything.modeling import MaskDecoder
+from torch import Tensor, nn
+
+from gavs.method import Config
+
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class ColaConfig(Config):
+    enabled: bool = True
+    width: int = Field(128, gt=0)
+    # output of the token-to-image attention | output of the token MLP (the released code), both
+    # before the residual add | the tokens that the image then attends to
+    place: Literal["attention", "mlp", "context"] = "mlp"
+    activation: Literal["relu", "gelu"] = "relu"  # gelu: the released code
+    zero_init: bool = True  # ours: step 0 is SAM; the released code leaves the default
+    residual: bool = True
+
+
+class EncoderAdaptersConfig(Config):
+    from_block: int | None = Field(None, ge=0)  # first adapted block of the image encoder
+    width: int = Field(128, gt=0)
+    zero_init: bool = True
+    train_norms: bool = False  # layer norms of the blocks after `from_block`, as the released code
+
+    @model_validator(mode="after")
+    def _norms_belong_to_adapted_blocks(self) -> "EncoderAdaptersConfig":
+        if self.train_norms and self.from_block is None:
+            raise ValueError(
+                "train_norms needs from_block: without adapters the encoder's output is read from "
+                "the feature store"
+            )
+        return self
+
+
+class Adapter(nn.Module):
+    """(..., dim) -> dim -> width -> dim, plus its input if `residual`."""
+
+    def __init__(
+        self, dim: int, width: int, activation: str, zero_init: bool, residual: bool = True
+    ) -> None:
+        super().__init__()
+        self.down = nn.Linear(dim, width)
+        self.activation = ACTIVATIONS[activation]()
+        self.up = nn.Linear(width, dim)
+        self.residual = residual
+        if zero_init:
+            nn.init.zeros_(self.up.weight)
+            nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.up(self.activation(self.down(x)))
+        return x + change if self.residual else change
+
+
+class ColA(nn.Module):
+    """One adapter for each two-way block of SAM's decoder; see `gavs.sam.decode` for the places."""
+
+    def __init__(self, config: ColaConfig, decoder: MaskDecoder) -> None:
+        super().__init__()
+        self.place = config.place
+        dim = decoder.transformer_dim
+        self.layers = nn.ModuleList(
+            Adapter(dim, config.width, config.activation, config.zero_init, config.residual)
+            for _ in decoder.transformer.layers
+        )
+
+    def forward(self, place: str, layer: int, x: Tensor) -> Tensor:
+        return self.layers[layer](x) if place == self.place else x
+
+
+def encoder_adapters(config: EncoderAdaptersConfig, dim: int, depth: int) -> nn.ModuleList:
+    """Adapters for the blocks `from_block`..`depth - 1` of an image encoder of width `dim`.
+
+    Raises:
+        ValueError: if the encoder has no block `from_block`.
+    """
+    if config.from_block >= depth:
+        raise ValueError(
+            f"encoder_adapters.from_block is {config.from_block}, but the image encoder has blocks "
+            f"0 to {depth - 1}: use {depth // 2} for its last half, or null for no adapters"
+        )
+    return nn.ModuleList(
+        Adapter(dim, config.width, "relu", config.zero_init)
+        for _ in range(config.from_block, depth)
+    )

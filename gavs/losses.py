@@ -1,0 +1,76 @@
+"""The losses of GAVS: binary cross-entropy of the mask, and audio-visual alignment of the cue."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from gavs.method import Batch, Config
+
+MIN_VIDEOS = 4
+
+
+class AlignmentConfig(Config):
+    """The paper says "contrastive", its authors later "triplet, cosine"; the rest is ours."""
+
+    loss: Literal["triplet", "infonce", "none"] = "triplet"
+    margin: float = Field(0.3, ge=0)  # triplet
+    temperature: float = Field(0.07, gt=0)  # infonce
+    weight: float = Field(1.0, ge=0)
+    # other_class: clips of other videos that share no class with the anchor's
+    negatives: Literal["other_video", "other_class"] = "other_video"
+
+
+def frame_bce(logits: Tensor, batch: Batch) -> Tensor:
+    """Binary cross-entropy with the soft target masks, mean over the valid cells of a frame.
+
+    Logits (B, T, G, G) -> (B, T): a frame counts the same whatever its share of the square.
+    """
+    bce = F.binary_cross_entropy_with_logits(logits, batch.masks, reduction="none")
+    valid = batch.valid[:, None].to(bce.dtype)  # (B, 1, G, G)
+    return (bce * valid).sum((-2, -1)) / valid.sum((-2, -1))
+
+
+def supervised_mean(per_frame: Tensor, batch: Batch) -> Tensor:
+    """(B, T) -> mean over the frames whose mask may be learned from; 0 if there are none."""
+    return (per_frame * batch.supervised).sum() / batch.supervised.sum().clamp(min=1)
+
+
+def alignment(
+    cue: Tensor, audio: Tensor, video: Tensor, classes: Tensor, config: AlignmentConfig
+) -> Tensor:
+    """Pulls each frame's cue towards its own audio, away from the audio of other videos.
+
+    Args:
+        cue, audio: (B, T, A), compared by cosine similarity.
+        video: (B,), equal for clips of the same source video.
+        classes: (B, K) bool.
+
+    Triplet: mean over a frame's negatives of relu(margin - own + other). InfoNCE: own audio against
+    all negatives. Both: mean over frames, unweighted; a frame without negatives counts 0. Other
+    frames of the same video are neither positives nor negatives.
+
+    Raises:
+        ValueError: for a batch of fewer than four videos, which leaves next to no negatives.
+    """
+    videos = video.unique().numel()
+    if videos < MIN_VIDEOS:
+        raise ValueError(
+            f"alignment.loss is '{config.loss}', but a batch holds clips of {videos} video(s) and "
+            f"contrast needs at least {MIN_VIDEOS}: raise the training's clips per batch "
+            "or set alignment.loss: none"
+        )
+    cue, audio = F.normalize(cue, dim=-1), F.normalize(audio, dim=-1)
+    own = (cue * audio).sum(-1, keepdim=True)  # (B, T, 1)
+    others = torch.einsum("bta,usa->btus", cue, audio).flatten(2)  # (B, T, B * T)
+    negative = video[:, None] != video[None, :]  # (B, B)
+    if config.negatives == "other_class":
+        negative = negative & ~(classes[:, None] & classes[None, :]).any(-1)
+    negative = negative.repeat_interleave(cue.shape[1], dim=1)[:, None]  # (B, 1, B * T)
+    if config.loss == "infonce":
+        candidates = torch.cat([own, others.masked_fill(~negative, -torch.inf)], dim=-1)
+        return -F.log_softmax(candidates / config.temperature, dim=-1)[..., 0].mean()
+    violations = F.relu(config.margin - own + others) * negative
+    return (violations.sum(-1) / negative.sum(-1).clamp(min=1)).mean()

@@ -1,0 +1,105 @@
+"""The contract between a method and everything that trains, scores or tabulates it.
+
+A method turns a `Batch` into a `Prediction` and a `Prediction` into loss terms. It holds no loop, no
+metric and no file I/O, so one loop, one scorer and one table writer serve all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from mmengine.registry import Registry
+from pydantic import BaseModel, ConfigDict
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
+
+METHODS = Registry("method")
+
+
+class Config(BaseModel):
+    """Base of every parameter block: unknown keys and wrong types are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encoders(Protocol):
+    """The pretrained encoders of a profile, handed to `Method.__init__`."""
+
+    audio_dim: int
+
+    def sam(self) -> Sam:
+        """A frozen SAM in eval mode."""
+        ...
+
+    def backbone(self, name: str) -> nn.Module:
+        """The pretrained multi-scale backbone `pvt` or `resnet`: (N, 3, H, W) -> 4 maps; `.channels`."""
+        ...
+
+
+@dataclass
+class Batch:
+    """Frames of B clips of T seconds each; one T per batch, never padded frames.
+
+    `masks` and `valid` are in the method's own geometry and on its own grid of G x G cells: with
+    `geometry = "sam"` the frame fills the top left of the square, with `"squash"` all of it.
+    """
+
+    audio: Tensor  # (B, T, 128) VGGish before its last ReLU
+    features: dict[str, Tensor]  # short name of `Method.inputs` -> (B, T, ...)
+    masks: Tensor  # (B, T, G, G) share of sounding pixels in each cell, 0..1
+    valid: Tensor  # (B, G, G) 1 where the cell shows the frame, 0 in SAM's padding
+    supervised: Tensor  # (B, T) bool, frames whose mask may be learned from
+    video: Tensor  # (B,) long, equal for clips of the same source video
+    classes: Tensor  # (B, K) bool, classes of the clip
+
+    def to(self, device: torch.device | str) -> "Batch":
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        features = {k: v.to(device) for k, v in self.features.items()}
+        return replace(self, features=features, **moved)
+
+
+@dataclass
+class Prediction:
+    logits: Tensor  # (B, T, G, G) mask logits
+    aux: dict[str, Tensor] = field(default_factory=dict)  # what the method's own loss needs
+
+
+class Method(nn.Module):
+    """Base class. Subclasses set the class attributes and `target_size` (G) in `__init__`.
+
+    Register with `@METHODS.register_module(name="file_name")`; the module's first docstring line is the
+    method's title with its reference. Parameters with `requires_grad` are what the loop trains.
+    """
+
+    Config: ClassVar[type[Config]]
+    geometry: ClassVar[Literal["sam", "squash"]] = "sam"
+    temporal: ClassVar[bool] = False  # True: needs every frame of the clip, also unlabelled ones
+    oracle: ClassVar[bool] = False  # True: shown the truth, nothing to learn: a ceiling
+    target_size: int
+
+    def __init__(self, config: Config, encoders: Encoders) -> None:
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def inputs(cls, config: Config) -> Mapping[str, str]:
+        """Feature stores by short name, e.g. `{"sam": "sam_rgb"}`."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Prediction:
+        raise NotImplementedError
+
+    def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
+        """Named terms, already weighted; the loop minimises their sum."""
+        raise NotImplementedError
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Optimiser groups; `lr_scale` multiplies the learning rate (pretrained parts: 0.1)."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}]
+
+    def start_epoch(self, epoch: int) -> None:
+        """Phases: freeze or thaw parts before epoch `epoch` (from 0). Must be a function of `epoch`."""
+
+    def after_step(self) -> None:
+        """Momentum encoders and the like, after each optimiser step."""

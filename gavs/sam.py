@@ -1,0 +1,270 @@
+"""Segment Anything (Kirillov et al., ICCV 2023): segment_anything's modules, batched over images.
+
+The original decoder takes one image and many prompt sets. Here each of N images has its own prompt
+set, so a training step is one pass and no image embedding is repeated.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from segment_anything.modeling import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    Sam,
+    TwoWayTransformer,
+)
+from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
+from torch import Tensor, nn
+
+from gavs.weights import load_weights, read_weights
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0..255
+PIXEL_STD = (58.395, 57.12, 57.375)
+
+# decode's `adapters(place, layer, x)`: place is "attention", "mlp" or "context", x is (N, K, C)
+TokenAdapters = Callable[[str, int, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class SamSize:
+    """Widths of a SAM: `dim`, `depth`, `heads` of the image encoder; `out` is d_V of the paper."""
+
+    img_size: int
+    patch: int
+    dim: int
+    depth: int
+    heads: int
+    mlp_ratio: float
+    window: int  # 0: global attention and no relative position everywhere
+    global_blocks: tuple[int, ...]
+    out: int
+    decoder_heads: int
+    decoder_mlp: int
+
+    @property
+    def grid(self) -> int:
+        """Tokens along a side; masks have four times as many cells."""
+        return self.img_size // self.patch
+
+
+def _vit(dim: int, depth: int, heads: int) -> SamSize:
+    last_of_quarter = tuple(range(depth // 4 - 1, depth, depth // 4))
+    return SamSize(1024, 16, dim, depth, heads, 4, 14, last_of_quarter, 256, 8, 2048)
+
+
+SAM_SIZES = {
+    "mini": SamSize(96, 8, 128, 4, 4, 3, 0, (), 64, 4, 256),
+    "vit_b": _vit(768, 12, 12),
+    "vit_l": _vit(1024, 24, 16),
+    "vit_h": _vit(1280, 32, 16),
+}
+
+
+def build_sam(size: str | SamSize, weights: Path | None = None) -> Sam:
+    """A frozen SAM in eval mode, with the weights of a `.safetensors` or `.pth` file if given.
+
+    Raises:
+        KeyError: for a size that isn't in `SAM_SIZES`.
+        ValueError: for weights of another architecture, naming the file and the first wrong key.
+    """
+    s = SAM_SIZES[size] if isinstance(size, str) else size
+    sam = Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=s.img_size,
+            patch_size=s.patch,
+            embed_dim=s.dim,
+            depth=s.depth,
+            num_heads=s.heads,
+            mlp_ratio=s.mlp_ratio,
+            out_chans=s.out,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=s.window > 0,
+            window_size=s.window,
+            global_attn_indexes=s.global_blocks,
+        ),
+        prompt_encoder=PromptEncoder(
+            embed_dim=s.out,
+            image_embedding_size=(s.grid, s.grid),
+            input_image_size=(s.img_size, s.img_size),
+            mask_in_chans=16,
+        ),
+        mask_decoder=MaskDecoder(
+            transformer_dim=s.out,
+            transformer=TwoWayTransformer(
+                depth=2, embedding_dim=s.out, num_heads=s.decoder_heads, mlp_dim=s.decoder_mlp
+            ),
+            iou_head_hidden_dim=s.out,
+        ),
+        pixel_mean=list(PIXEL_MEAN),
+        pixel_std=list(PIXEL_STD),
+    )
+    if weights is not None:
+        load_weights(sam, read_weights(weights), weights)
+    return sam.eval().requires_grad_(False)
+
+
+def input_size(native_size: tuple[int, int], img_size: int) -> tuple[int, int]:
+    """(H, W) of a frame once its longest side is `img_size`; the rest of the square is padding."""
+    scale = img_size / max(native_size)
+    height, width = native_size
+    return int(height * scale + 0.5), int(width * scale + 0.5)
+
+
+def preprocess(
+    images: Sequence[np.ndarray], img_size: int, colour: Literal["rgb", "bgr"] = "rgb"
+) -> Tensor:
+    """RGB frames (H, W, 3) uint8 of any sizes -> (N, 3, S, S) as segment_anything's predictor does.
+
+    `bgr` swaps the channels but keeps RGB's statistics, as the released GAVS code feeds its frames.
+    """
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
+    batch = torch.zeros(len(images), 3, img_size, img_size)
+    for square, image in zip(batch, images, strict=True):
+        height, width = input_size(image.shape[:2], img_size)
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1)
+        if colour == "bgr":
+            pixels = pixels.flip(0)
+        square[:, :height, :width] = (pixels - mean) / std
+    return batch
+
+
+def postprocess(
+    logits: Tensor, input_size: tuple[int, int], native_size: tuple[int, int]
+) -> Tensor:
+    """Mask logits (N, M, G, G) on SAM's padded square -> (N, M, H, W) at the native size."""
+    side = max(input_size)
+    square = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+    frame = square[..., : input_size[0], : input_size[1]]
+    return F.interpolate(frame, native_size, mode="bilinear", align_corners=False)
+
+
+def tokens(sam: Sam, images: Tensor, cut: int) -> Tensor:
+    """Preprocessed images (N, 3, S, S) -> tokens (N, h, w, D) after the first `cut` blocks."""
+    encoder = sam.image_encoder
+    x = encoder.patch_embed(images) + encoder.pos_embed
+    for block in encoder.blocks[:cut]:
+        x = block(x)
+    return x
+
+
+def continue_from_tokens(
+    sam: Sam, tokens: Tensor, cut: int, adapters: Sequence[nn.Module] | None = None
+) -> Tensor:
+    """Tokens (N, h, w, D) after the first `cut` blocks -> image embedding (N, C, h, w).
+
+    `adapters`, one for each remaining block, map the output of its MLP before the residual add.
+    """
+    blocks = sam.image_encoder.blocks[cut:]
+    if adapters is None:
+        for block in blocks:
+            tokens = block(tokens)
+    else:
+        for block, adapter in zip(blocks, adapters, strict=True):
+            tokens = _adapted_block(block, tokens, adapter)
+    return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
+
+
+def _adapted_block(block: Block, x: Tensor, adapter: nn.Module) -> Tensor:
+    y = block.norm1(x)  # (N, h, w, D)
+    if block.window_size > 0:
+        y, padded = window_partition(y, block.window_size)
+        y = window_unpartition(block.attn(y), block.window_size, padded, x.shape[1:3])
+    else:
+        y = block.attn(y)
+    x = x + y
+    return x + adapter(block.mlp(block.norm2(x)))
+
+
+def output_tokens(sam: Sam) -> Tensor:
+    """SAM's five learned tokens (5, C): the IoU token, then the tokens of mask 0 and masks 1-3."""
+    return torch.cat([sam.mask_decoder.iou_token.weight, sam.mask_decoder.mask_tokens.weight])
+
+
+def decode(
+    sam: Sam,
+    image_embeddings: Tensor,
+    sparse: Tensor | None = None,
+    dense: Tensor | None = None,
+    adapters: TokenAdapters | None = None,
+    tokens: Tensor | None = None,
+    multimask: bool | None = False,
+) -> tuple[Tensor, Tensor]:
+    """SAM's mask decoder for N images with one prompt set each.
+
+    Args:
+        image_embeddings: (N, C, h, w).
+        sparse: (N, K, C) prompt tokens, put behind SAM's five; none if omitted.
+        dense: (N, C, h, w) or broadcastable; SAM's no-mask embedding if omitted.
+        adapters: applied in each two-way block to the tokens x of a place: "attention" (output of
+            the token-to-image attention), "mlp" (output of the token MLP), both before the residual
+            add, and "context" (what the image then attends to).
+        tokens: (N, 5 + K, C), in place of SAM's five and `sparse`.
+        multimask: False for mask 0, True for masks 1-3, None for all four.
+
+    Returns:
+        Mask logits (N, M, 4h, 4w) and predicted IoU (N, M), M = 1, 3 or 4.
+    """
+    decoder = sam.mask_decoder
+    n, c, h, w = image_embeddings.shape
+    if tokens is None:
+        tokens = output_tokens(sam).expand(n, -1, -1)  # (N, 5, C)
+        if sparse is not None:
+            tokens = torch.cat([tokens, sparse], dim=1)  # (N, 5 + K, C)
+    if dense is None:
+        dense = sam.prompt_encoder.no_mask_embed.weight.view(1, c, 1, 1)
+    keys = (image_embeddings + dense).flatten(2).transpose(1, 2)  # (N, hw, C)
+    key_pe = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)  # (1, hw, C)
+
+    queries, keys = _two_way(decoder.transformer, tokens, keys, key_pe, adapters or _unchanged)
+
+    image = keys.transpose(1, 2).reshape(n, c, h, w)
+    upscaled = decoder.output_upscaling(image)  # (N, C/8, 4h, 4w)
+    asked = {False: slice(0, 1), True: slice(1, None), None: slice(None)}[multimask]
+    hypernetworks = decoder.output_hypernetworks_mlps[asked]
+    mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, asked].unbind(1)
+    kernels = [net(q) for net, q in zip(hypernetworks, mask_queries, strict=True)]
+    logits = torch.einsum("mnc,nchw->nmhw", torch.stack(kernels), upscaled)
+    return logits, decoder.iou_prediction_head(queries[:, 0])[:, asked]
+
+
+def _unchanged(place: str, layer: int, x: Tensor) -> Tensor:
+    return x
+
+
+def _two_way(
+    transformer: TwoWayTransformer,
+    tokens: Tensor,
+    keys: Tensor,
+    key_pe: Tensor,
+    adapt: TokenAdapters,
+) -> tuple[Tensor, Tensor]:
+    queries = tokens  # also their own positional encoding, added at every attention
+    for i, block in enumerate(transformer.layers):
+        if block.skip_first_layer_pe:
+            queries = block.self_attn(queries, queries, queries)
+        else:
+            q = queries + tokens
+            queries = queries + block.self_attn(q, q, queries)
+        queries = block.norm1(queries)
+
+        seen = block.cross_attn_token_to_image(queries + tokens, keys + key_pe, keys)
+        queries = block.norm2(queries + adapt("attention", i, seen))
+
+        queries = block.norm3(queries + adapt("mlp", i, block.mlp(queries)))
+
+        context = adapt("context", i, queries)
+        heard = block.cross_attn_image_to_token(keys + key_pe, context + tokens, context)
+        keys = block.norm4(keys + heard)
+        queries = context
+
+    final = transformer.final_attn_token_to_image(queries + tokens, keys + key_pe, keys)
+    return transformer.norm_final_attn(queries + final), keys

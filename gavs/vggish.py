@@ -1,0 +1,109 @@
+"""VGGish (Hershey et al. 2017): log-mel front end and network of harritaylor/torchvggish.
+
+The framing is a choice: the stock hop of 0.96 s drifts by 0.04 s at each frame of one-per-second
+video, a hop of 1.0 s starts each window on its second.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchvggish import mel_features
+
+from gavs.weights import load_weights, read_weights
+
+SAMPLE_RATE = 16_000
+WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
+FRAMES, BANDS = 96, 64  # of one example: 0.96 s, 64 mel bands from 125 to 7500 Hz
+LOG_OFFSET = 0.01
+AUDIO_DIM = 128
+
+
+@cache
+def _hann_and_mel(device: torch.device) -> tuple[Tensor, Tensor]:
+    mel = mel_features.spectrogram_to_mel_matrix(BANDS, FFT // 2 + 1, SAMPLE_RATE, 125, 7500)
+    window = mel_features.periodic_hann(WINDOW)
+    return torch.from_numpy(window).to(device), torch.from_numpy(mel).to(device)
+
+
+def log_mel(waveform: Tensor, hop_seconds: Literal[0.96, 1.0], n_windows: int) -> Tensor:
+    """VGGish's log-mel examples.
+
+    Args:
+        waveform: (..., n) mono samples in [-1, 1], 16 kHz; what follows the last window is unused.
+        hop_seconds: start-to-start distance of the 0.96 s windows; 0.96 is torchvggish's framing.
+        n_windows: how many windows to cut.
+
+    Returns:
+        (..., n_windows, 96, 64) float32.
+
+    Raises:
+        ValueError: if the waveform ends before the last window does.
+    """
+    hop = round(hop_seconds * SAMPLE_RATE / HOP)  # in STFT frames
+    frames = (n_windows - 1) * hop + FRAMES
+    needed = (frames - 1) * HOP + WINDOW
+    if waveform.shape[-1] < needed:
+        raise ValueError(
+            f"{n_windows} windows at a hop of {hop_seconds} s need {needed} samples at 16 kHz "
+            f"({needed / SAMPLE_RATE:.3f} s), the waveform has {waveform.shape[-1]}"
+        )
+    hann, mel = _hann_and_mel(waveform.device)
+    # In double precision: beside a loud partial, float32 leaks noise into the silent bands.
+    pieces = waveform[..., :needed].double().unfold(-1, WINDOW, HOP)  # (..., frames, 400)
+    magnitude = torch.fft.rfft(pieces * hann, FFT).abs()  # (..., frames, 257)
+    bands = torch.log(magnitude @ mel + LOG_OFFSET).float()  # (..., frames, 64)
+    return bands.unfold(-2, FRAMES, hop).transpose(-1, -2)  # (..., n_windows, 96, 64)
+
+
+Size = Literal["mini", "full"]
+WIDTHS: dict[Size, tuple[tuple[int, ...], int]] = {
+    "mini": ((12, 24, 48, 48, 96, 96), 192),
+    "full": ((64, 128, 256, 256, 512, 512), 4096),
+}
+_POOL_AFTER = (0, 1, 3, 5)  # index of the convolution
+
+
+class VGGish(nn.Module):
+    """Six 3x3 convolutions with four poolings, three linear layers; no normalisation.
+
+    In full size the parameter names and shapes are torchvggish's, so its state dict loads. The
+    output is taken before the last ReLU, from which torchvggish's output derives.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        widths, hidden = WIDTHS[size]
+        layers: list[nn.Module] = []
+        for i, (c_in, c_out) in enumerate(zip((1, *widths), widths, strict=False)):
+            layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU(inplace=True)]
+            if i in _POOL_AFTER:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.embeddings = nn.Sequential(
+            nn.Linear(widths[-1] * (FRAMES // 16) * (BANDS // 16), hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, AUDIO_DIM),
+        )
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """(N, 96, 64) or (N, 1, 96, 64) log-mel examples -> (N, 128) before the last ReLU."""
+        maps = self.features(log_mel.reshape(-1, 1, FRAMES, BANDS))  # (N, C, 6, 4)
+        # The original is channels-last: its first linear layer expects time, band, channel order.
+        return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # (N, 128)
+
+
+def build_vggish(size: Size, weights: Path | None = None) -> VGGish:
+    """A frozen VGGish in eval mode, with `weights` (`.safetensors` or `.pth`) if given.
+
+    Raises:
+        FileNotFoundError, ValueError: if the file is absent or holds other weights.
+    """
+    model = VGGish(size)
+    if weights is not None:
+        load_weights(model, read_weights(weights), source=weights)
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,202 @@
+"""The bootstrap against enumeration, textbook formulas and simulated experiments."""
+
+import itertools
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.scoring.metrics import Terms, iou_terms, miou
+from benchmarks.scoring.statistics import difference, holm, mean_interval
+
+DRAWS = 4_000
+
+
+def terms(values: np.ndarray, frames: np.ndarray | None = None) -> Terms:
+    """One seed's scores: a mean per video, over so many frames."""
+    values = np.asarray(values, float)
+    frames = np.ones(len(values)) if frames is None else np.asarray(frames, float)
+    video = np.array([f"v{i:03}" for i in range(len(values))])
+    return Terms(video, values * frames, frames)
+
+
+def same(scores: Terms) -> Terms:
+    return scores
+
+
+interval = partial(mean_interval, metric=same, draws=DRAWS)
+compare = partial(difference, metric=same, draws=DRAWS)
+
+
+def enumerated(seeds: list[Terms]) -> np.ndarray:
+    """Every equally likely draw of as many videos and, of n > 1 seeds, n - 1."""
+    videos = range(len(seeds[0].video))
+    scores = []
+    for drawn in itertools.product(videos, repeat=len(videos)):
+        rows = list(drawn)
+        ratio = [t.numerator[rows].sum() / t.denominator[rows].sum() for t in seeds]
+        size = max(1, len(seeds) - 1)
+        scores += [np.mean(picked) for picked in itertools.product(ratio, repeat=size)]
+    return np.array(scores)
+
+
+SEEDS = [
+    terms([0.2, 0.5, 0.9, 0.4], [5, 10, 1, 4]),
+    terms([0.3, 0.4, 0.8, 0.7], [5, 10, 1, 4]),
+    terms([0.1, 0.6, 0.7, 0.5], [5, 10, 1, 4]),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_interval_against_all_possible_draws(count):
+    seeds = SEEDS[:count]
+    exact = enumerated(seeds)
+    found = mean_interval(seeds, same, draws=40_000)
+    low, high = np.quantile(exact, (0.025, 0.975))
+    assert found.low == pytest.approx(low, abs=0.01)
+    assert found.high == pytest.approx(high, abs=0.01)
+    assert found.mean == pytest.approx(
+        np.mean([(t.numerator.sum() / t.denominator.sum()) for t in seeds])
+    )
+    assert (found.seeds, found.videos) == (count, 4)
+    values = [t.value for t in seeds]
+    if count == 1:
+        assert math.isnan(found.std)
+    else:
+        assert found.std == pytest.approx(np.std(values, ddof=1))
+
+
+def test_difference_against_all_possible_draws():
+    gains, frames = np.array([0.1, 0, -0.2, 0]), SEEDS[0].denominator
+    a, b = SEEDS, [terms(t.numerator / frames + gains, frames) for t in SEEDS[::-1]]
+    exact = enumerated(a) - enumerated(b)  # both in one order, so paired
+    found = difference(a, b, same, draws=40_000)
+    assert found.detectable == pytest.approx(2.8 * exact.std(), rel=0.02)
+    assert found.low == pytest.approx(np.quantile(exact, 0.025), abs=0.01)
+    assert found.high == pytest.approx(np.quantile(exact, 0.975), abs=0.01)
+    tail = min((exact <= 0).mean(), (exact >= 0).mean())
+    assert found.p == pytest.approx(2 * tail, abs=0.02)
+
+
+def test_a_mean_has_the_textbook_standard_error():
+    values = np.random.default_rng(0).normal(0.5, 0.1, 200)
+    zero = terms(np.zeros(200))
+    assert compare([terms(values)], [zero]).detectable == pytest.approx(
+        2.8 * values.std() / math.sqrt(200), rel=0.05
+    )
+
+
+def test_p_agrees_with_a_paired_t_test():
+    rng = np.random.default_rng(3)
+    hard = rng.normal(0, 0.2, 300)
+    a, b = hard + rng.normal(0.006, 0.05, 300), hard + rng.normal(0, 0.05, 300)
+    expected = stats.ttest_rel(a, b).pvalue
+    assert 0.001 < expected < 0.2
+    assert compare([terms(a)], [terms(b)]).p == pytest.approx(expected, abs=0.02)
+
+
+def test_what_both_methods_share_cancels():
+    """A constant gain has no spread, whatever the videos and, for seeds in step, the seeds."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(1, 11, 40)
+    base = rng.random((3, 40)) + np.array([[0], [0.3], [0.6]])
+    a, b = ([terms(row + gain, frames) for row in base] for gain in (0.02, 0))
+    found = compare(a, b)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.02, 0.02, 0.02))
+    assert found.detectable == pytest.approx(0, abs=1e-9)
+    assert found.p == pytest.approx(2 / (DRAWS + 1))
+    assert interval(b).high - interval(b).low > 0.3
+
+
+def test_no_difference_has_p_one():
+    found = compare(SEEDS, SEEDS)
+    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_swapping_the_methods_swaps_the_sign():
+    a, b = SEEDS, [terms([0.4, 0.4, 0.4, 0.5], [5, 10, 1, 4])]  # three seeds against one
+    forth, back = compare(a, b), compare(b, a)
+    assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
+    assert (forth.p, forth.detectable) == pytest.approx((back.p, back.detectable))
+
+
+def test_seeds_widen_an_interval():
+    values = np.random.default_rng(0).random(50)
+    steady = interval([terms(values)] * 3)
+    restless = interval([terms(values + shift) for shift in (-0.2, 0, 0.2)])
+    assert restless.high - restless.low > 2 * (steady.high - steady.low)
+    assert restless.mean == pytest.approx(steady.mean)
+
+
+@pytest.mark.parametrize(("seeds", "between_seeds"), [(1, 0), (3, 0.02)])
+def test_95_percent_intervals_cover_the_truth(seeds, between_seeds):
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(1500):
+        frames = rng.integers(1, 11, 60)
+        video = rng.normal(0.6, 0.2, 60)
+        drift = rng.normal(0, between_seeds, (seeds, 1))
+        scores = video + drift + rng.normal(0, 0.05, (seeds, 60))
+        found = mean_interval([terms(row, frames) for row in scores], same, draws=500)
+        covered += found.low <= 0.6 <= found.high
+    assert 0.92 <= covered / 1500 <= 0.96
+
+
+def test_the_detectable_difference_is_seen_four_times_in_five():
+    """Experiments whose true difference is what 100 videos can show: a power of 80 %."""
+    rng = np.random.default_rng(0)
+    true = 2.8 * 0.1 / math.sqrt(100)
+    seen, detectable = [], []
+    for _ in range(400):
+        found = difference(
+            [terms(rng.normal(true, 0.1, 100))], [terms(np.zeros(100))], same, draws=500
+        )
+        seen.append(found.low > 0)
+        detectable.append(found.detectable)
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.05)
+    assert np.mean(detectable) == pytest.approx(true, rel=0.03)
+
+
+def test_terms_of_a_video_are_drawn_together(make_scores):
+    """Four equal frames of each of two videos: only 3 outcomes, with the extremes at 1/4 each."""
+    lit, mask = np.ones((1, 1)), np.ones((1, 1))
+    frames = [(f"{v}-{i}", lit * on, mask) for v, on in (("x", 1), ("y", 0)) for i in range(4)]
+    scores = make_scores(frames, video=lambda clip: clip[0])
+    found = mean_interval([scores])
+    assert (found.mean, found.low, found.high, found.videos) == (0.5, 0, 1, 2)
+
+
+def test_scores_are_weighted_by_frames_and_metrics_can_be_chosen(make_scores):
+    rng = np.random.default_rng(0)
+    frames = [(f"c{i // 3}", rng.random((4, 4)), rng.random((4, 4)) < 0.5) for i in range(10)]
+    scores = make_scores(frames)
+    for choice in ({}, {"threshold": 0.4}, {"unit": "dataset"}, {"unit": "clip"}):
+        found = mean_interval([scores], partial(iou_terms, **choice), draws=100)
+        assert found.mean == pytest.approx(miou(scores, **choice))
+
+
+def test_results_depend_on_the_seed_of_the_draws_alone():
+    again = interval([Terms(t.video[::-1], t.numerator[::-1], t.denominator[::-1]) for t in SEEDS])
+    assert interval(SEEDS).low == pytest.approx(again.low, abs=1e-12)
+    other = [terms(np.random.default_rng(0).random(50))]
+    assert interval(other).low == interval(other).low != interval(other, seed=1).low
+
+
+def test_holm_by_hand():
+    """Sorted .005 x4, .01 x3, .03 x2, .04 x1 -> .02, .03, .06, and .04 lifted to .06."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([0.03]) == [0.03] and holm([]) == []
+
+
+def test_other_videos_are_named():
+    other = [Terms(np.array(["v000", "v001", "v002", "new"]), np.ones(4), np.ones(4))]
+    with pytest.raises(ValueError, match="differ in 2 videos, e.g. new"):
+        compare(SEEDS, other)
+
+
+def test_one_video_has_no_interval():
+    with pytest.raises(ValueError, match="1 video.*at least 2"):
+        interval([terms([0.5])])

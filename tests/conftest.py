@@ -1,0 +1,79 @@
+"""Tiny frozen encoders and random batches for tests of methods."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from baselines._backbones import build_backbone
+from gavs.method import Batch, Method
+from gavs.sam import SamSize, build_sam
+
+TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
+
+
+class TinyEncoders:
+    """Random encoders; every call hands out the same frozen SAM, as a profile's encoders may."""
+
+    audio_dim = 128
+    full = False
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self._sam = build_sam(TINY_SAM)
+            for p in self._sam.parameters():
+                p.add_(0.1 * torch.randn_like(p))
+
+    def sam(self):
+        return self._sam
+
+    def backbone(self, name: str) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            return build_backbone({"pvt": "pvt_v2_mini", "resnet": "resnet_mini"}[name])
+
+
+@pytest.fixture
+def encoders() -> TinyEncoders:
+    return TinyEncoders()
+
+
+@pytest.fixture
+def make_batch():
+    """make_batch(method, clips=4, frames=2, seed=0): random inputs in the method's geometry.
+
+    Every clip is of another video; with SAM's geometry each second clip fills the upper half of
+    the square only. In each second clip frame 0 alone is labelled.
+    """
+    return _make_batch
+
+
+def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) -> Batch:
+    g = torch.Generator().manual_seed(seed)
+    shapes = {"sam": (32, 8, 8), "tokens": (8, 8, 16)}
+    features = {}
+    for short, store in method.inputs(method.config).items():
+        kind, number = re.match(r"([a-z]+)(\d*)", store).groups()
+        shape = shapes.get(kind) or (3, int(number), int(number))
+        features[short] = torch.randn(clips, frames, *shape, generator=g)
+    if method.oracle:
+        sources = 64 * torch.rand(clips, frames, 3, 3, generator=g)
+        sources[..., 2] = torch.rand(clips, frames, 3, generator=g) > 0.5
+        features["sources"] = sources
+    size = method.target_size
+    valid = torch.ones(clips, size, size)
+    if method.geometry == "sam":
+        valid[1::2, size // 2 :] = 0
+    supervised = torch.ones(clips, frames, dtype=torch.bool)
+    supervised[1::2, 1:] = False
+    return Batch(
+        audio=torch.randn(clips, frames, 128, generator=g),
+        features=features,
+        masks=torch.rand(clips, frames, size, size, generator=g),
+        valid=valid,
+        supervised=supervised,
+        video=torch.arange(clips),
+        classes=nn.functional.one_hot(torch.arange(clips) % 5, 5).bool(),
+    )

@@ -1,0 +1,172 @@
+"""Laws that every registered method obeys, and GAVS's variants with them."""
+
+import copy
+
+import pytest
+import torch
+
+import baselines  # noqa: F401  registers every method
+from gavs.method import METHODS, Method
+
+SEGFORMER = {"dim": 16, "heads": 2, "layers": 2, "hidden": 32, "queries": 5}
+# Small sizes where the defaults are large
+SMALL = {
+    "gavs": {"prompt": {"hidden": 32, "noise_dim": 16}, "cola": {"width": 8}},
+    "audio_sam": {"hidden": 32},
+    "sam_fusion": {"hidden": 32, "cola": {"width": 8}},
+    "avsbench": {"image_size": 64, "channels": 16},
+    "tpavi_sam": {"channels": 16},
+    "avsegformer": {"image_size": 64, **SEGFORMER},
+    "avsegformer_sam": SEGFORMER,
+}
+VARIANTS = {
+    "gavs-adapters": ("gavs", {"encoder_adapters": {"from_block": 2}}),
+    "gavs-released": (
+        "gavs",
+        {
+            "prompt": {"cue": False, "noise_mode": "replace"},
+            "alignment": {"loss": "none"},
+            "cola": {"activation": "gelu", "zero_init": False},
+            "encoder_adapters": {"from_block": 3, "train_norms": True, "zero_init": False},
+            "loss_resolution": "input",
+        },
+    ),
+    "gavs-norms": ("gavs", {"encoder_adapters": {"from_block": 1, "train_norms": True}}),
+    "gavs-decoder": ("gavs", {"decoder": "full", "cola": {"enabled": False}}),
+    "gavs-decoder-six": ("gavs", {"decoder": "full", "prompt": {"slots": "six"}}),
+    "gavs-six": ("gavs", {"prompt": {"slots": "six"}}),
+    "gavs-learned-scale": ("gavs", {"prompt": {"noise_mode": "learned_scale"}}),
+    "gavs-infonce": ("gavs", {"alignment": {"loss": "infonce", "negatives": "other_class"}}),
+    "gavs-context": ("gavs", {"cola": {"place": "context", "residual": False}}),
+    "sam_fusion-film": ("sam_fusion", {"operator": "film"}),
+    "sam_fusion-tpavi": ("sam_fusion", {"operator": "tpavi"}),
+}
+CASES = {**{name: (name, SMALL.get(name, {})) for name in METHODS.module_dict}, **VARIANTS}
+
+
+@pytest.fixture(params=CASES)
+def build(request, encoders):
+    """build(seed) -> the method, with trained-looking values in everything that it trains."""
+    name, overrides = CASES[request.param]
+    cls = METHODS.get(name)
+
+    def make(seed: int = 0) -> Method:
+        torch.manual_seed(seed)
+        method = cls(cls.Config(**overrides), encoders)
+        method.start_epoch(10_000)  # past every phase
+        with torch.no_grad():
+            for p in method.parameters():
+                if p.requires_grad:
+                    p.add_(0.03 * torch.randn_like(p))
+        return method
+
+    return make
+
+
+def trained(method: Method) -> dict[str, torch.Tensor]:
+    return {name: p for name, p in method.named_parameters() if p.requires_grad}
+
+
+def total_loss(method: Method, batch) -> torch.Tensor:
+    terms = method.loss(method(batch), batch)
+    assert all(term.shape == () for term in terms.values())
+    return sum(terms.values())
+
+
+@pytest.mark.parametrize("clips, frames", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+def test_logits_fill_the_targets_grid(build, make_batch, clips, frames, training):
+    method = build().train(training)
+    batch = make_batch(method, clips, frames)
+    logits = method(batch).logits
+    assert logits.shape == batch.masks.shape == (clips, frames, *[method.target_size] * 2)
+    assert logits.isfinite().all()
+
+
+def test_gradients_reach_exactly_what_the_groups_train(build, encoders, make_batch):
+    method = build().train()
+    parameters = trained(method)
+    if method.oracle:
+        assert not parameters
+        return
+    grouped = [p for group in method.parameter_groups() for p in group["params"]]
+    assert len(grouped) == len({id(p) for p in grouped})
+    assert {id(p) for p in grouped} == {id(p) for p in parameters.values()}
+
+    shared = copy.deepcopy(encoders.sam().state_dict())
+    frozen = {k: p.clone() for k, p in method.named_parameters() if not p.requires_grad}
+    total_loss(method, make_batch(method)).backward()
+    unreached = [k for k, p in parameters.items() if p.grad is None or not p.grad.any()]
+    # a key's bias shifts all scores of a softmax alike
+    assert [k for k in unreached if not k.endswith("k_proj.bias")] == []
+    with torch.no_grad():
+        for p in grouped:
+            p -= 0.01 * p.grad
+    for name, p in method.named_parameters():
+        assert name in parameters or torch.equal(p, frozen[name])
+    for key, value in encoders.sam().state_dict().items():
+        torch.testing.assert_close(value, shared[key], rtol=0, atol=0)
+
+
+def test_trained_state_is_the_whole_model(build, make_batch):
+    """Parameters that train, with buffers, restore a method built from another seed."""
+    first, second = build(0).eval(), build(1).eval()
+    batch = make_batch(first)
+    expected = first(batch).logits
+    if not first.oracle:
+        assert not torch.equal(second(batch).logits, expected)
+    fixed = {name for name, p in first.named_parameters() if not p.requires_grad}
+    state = {name: v for name, v in first.state_dict().items() if name not in fixed}
+    assert second.load_state_dict(state, strict=False).unexpected_keys == []
+    torch.testing.assert_close(second(batch).logits, expected, rtol=0, atol=0)
+
+
+def test_empty_masks_and_silence_stay_finite(build, make_batch):
+    method = build().train()
+    batch = make_batch(method, frames=1)
+    batch.masks.zero_()
+    batch.audio.zero_()
+    if method.oracle:
+        assert method(batch).logits.isfinite().all()
+        return
+    loss = total_loss(method, batch)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in trained(method).values() if p.grad is not None)
+
+
+def test_mixed_precision(build, make_batch):
+    method = build().train()
+    batch = make_batch(method)
+    with torch.autocast("cpu", torch.bfloat16):
+        if method.oracle:
+            assert method(batch).logits.isfinite().all()
+            return
+        loss = total_loss(method, batch)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in trained(method).values() if p.grad is not None)
+
+
+def test_a_clip_is_predicted_alike_alone_and_in_a_batch(build, make_batch):
+    method = build().eval()
+    batch = make_batch(method, clips=3, frames=2)
+    logits = method(batch).logits
+    frames = [slice(None)] if method.temporal else [slice(0, 1), slice(1, 2)]
+    for clip in range(3):
+        for t in frames:
+            alone = make_batch(method, clips=3, frames=2)
+            alone.audio = alone.audio[clip : clip + 1, t]
+            alone.valid = alone.valid[clip : clip + 1]
+            alone.features = {k: v[clip : clip + 1, t] for k, v in alone.features.items()}
+            torch.testing.assert_close(
+                method(alone).logits[0], logits[clip, t], rtol=1e-4, atol=1e-4
+            )
+
+
+def test_what_is_heard_changes_the_mask_of_methods_that_hear(build, make_batch):
+    method = build().eval()
+    batch = make_batch(method)
+    before = method(batch).logits
+    batch.audio = batch.audio.flip(0)
+    assert torch.allclose(method(batch).logits, before) is method.oracle
