@@ -16,9 +16,7 @@ from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 
 class AVSegFormerConfig(SegFormerConfig):
     backbone: Literal["pvt", "resnet"] = "pvt"
-    image_size: int = Field(
-        224, gt=0, multiple_of=32
-    )  # the paper's; the released code resizes to 512
+    image_size: int = Field(224, gt=0, multiple_of=32)  # as in the paper; released code: 512
     freeze_epochs: int = Field(5, ge=0)  # backbone frozen before this epoch; released: 10 on V1M
     backbone_lr_scale: float = Field(0.1, ge=0)  # released: 1
 

@@ -132,26 +132,33 @@ class Workbench:
     def identity(self, cell: Cell) -> dict[str, Any]:
         """Everything that a cell's numbers depend on; its checksum is the fingerprint."""
         row = self.params.row(cell.row, cell.benchmark)
-        return {
+        known = recipe(self.params, row) | {
             "schema": SCHEMA,
-            "method": row.method,
             "benchmark": cell.benchmark,
             "setting": cell.setting,
             "seed": cell.seed,
-            "parameters": {
-                "method": row.config,
-                "training": row.training.model_dump(exclude={"checkpoint_seconds"}),
-                "scoring": self.params.scoring.model_dump(exclude={"batch_frames", "floor_seeds"}),
-            },
-            "checksums": {
-                "index": frames_checksum(self.index),
-                "stores": {name: self.store(name).checksum for name in self.store_names(row)},
-                "weights": {
-                    name: self.encoders.checksum(name) for name in EncodersParams.model_fields
-                },
-                "code": code_checksum(row.cls),
+        }
+        known["checksums"] |= {
+            "index": frames_checksum(self.index),
+            "stores": {name: self.store(name).checksum for name in self.store_names(row)},
+            "weights": {
+                name: self.encoders.checksum(name) for name in EncodersParams.model_fields
             },
         }
+        return known
+
+
+def recipe(params: Params, row: Row) -> dict[str, Any]:
+    """What makes a row's numbers apart from the data: its parameters and its code."""
+    return {
+        "method": row.method,
+        "parameters": {
+            "method": row.config,
+            "training": row.training.model_dump(exclude={"checkpoint_seconds"}),
+            "scoring": params.scoring.model_dump(exclude={"batch_frames", "floor_seeds"}),
+        },
+        "checksums": {"code": code_checksum(row.cls)},
+    }
 
 
 @lru_cache

@@ -11,6 +11,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+RESULTS = Path("results")
+PROVENANCE = RESULTS / "provenance.json"
+RECREATED = ("audio_sam", "sam_fusion")
+
 EPILOG = """\
 the loop of daily use:
   dvc repro                                  all that params.yaml asks for and isn't there yet
@@ -78,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
     add("report", report, "tables and figures from the records that exist, '–' for the rest")
+    add("stale", stale, "which committed tables are older than the code and parameters behind them")
     from benchmarks.scoring import files
 
     sub = add(
@@ -197,11 +202,52 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> None:
+    from benchmarks.data.files import write_atomic, write_json
+    from benchmarks.data.index import load_index
+    from benchmarks.data.miniature import contact_sheet
     from benchmarks.params import load
-    from benchmarks.report import write_report
+    from benchmarks.report import overlay_figure, panels, png, provenance, write_report
 
-    for path in write_report(load(args.params)):
-        print(path)
+    params = load(args.params)
+    table1 = params.tables.table1
+    notes = {name: "re-created: no code was released" for name in RECREATED}
+    for group in (params.variants, *params.ablations.values()):
+        notes |= {name: variant.note for name, variant in group.items() if variant.note}
+    write_report(
+        params.work / "records",
+        RESULTS,
+        profile=params.profile,
+        seeds=params.seeds,
+        tables=params.tables.model_dump(),
+        ablations=params.ablations,
+        notes=notes,
+        floor_seeds=params.scoring.floor_seeds,
+        draws=params.report.bootstrap_draws,
+    )
+    shown = panels(
+        params.work / "records" / "table1",
+        load_index(params.work / "index.csv"),
+        params.data.root,
+        [*table1.gavs, *table1.baselines, table1.ceiling],
+        table1.benchmarks,
+    )
+    if shown:
+        write_atomic(RESULTS / "figures" / "overlays.png", png(overlay_figure(shown)))
+    if params.world is not None:
+        contact_sheet(params.data.root, RESULTS / "figures" / "miniature.png")
+    write_json(PROVENANCE, provenance(params))
+    print(RESULTS / "tables.md")
+
+
+def stale(args: argparse.Namespace) -> None:
+    from benchmarks.params import load
+    from benchmarks.report import stale_rows
+
+    params = load(args.params)
+    rows = stale_rows(params, PROVENANCE)
+    for row in rows:
+        print(f"results/ is older than the code or params.yaml: {row}")
+    print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
 
 
 def score(args: argparse.Namespace) -> None:

@@ -180,4 +180,6 @@ def write_index(index: pd.DataFrame) -> bytes:
 def load_index(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError([f"{path}: no such file; make it with `python -m benchmarks data`"])
-    return pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
+    index = pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
+    strings = index.select_dtypes("str").columns
+    return index.astype(dict.fromkeys(strings, object))  # iterates ten times faster than str

@@ -26,10 +26,10 @@ from benchmarks.pretrain.common import (
 from gavs.sam import PIXEL_MEAN, PIXEL_STD, build_sam, decode
 
 CONFIG = PretrainConfig(
-    pool=16_000, steps=5_500, batch=8, lr=1e-3, semantic_weight=0.3, bfloat16=True
+    pool=20_000, steps=8_000, batch=8, lr=1e-3, semantic_weight=0.3, bfloat16=True
 )
 PER_IMAGE = 3  # prompts
-SHARES = (0.5, 0.3)  # of the prompts that are clicks and boxes; the rest are masks
+SHARES = (0.55, 0.25)  # of the prompts that are clicks and boxes; the rest are masks
 HELD_OUT_SCENES = 320
 MASK = SIZE // 2  # side of the predicted masks: four times that of the embedding
 
@@ -183,11 +183,11 @@ def pretrain(out: Path, config: PretrainConfig = CONFIG, name: str = "sam") -> d
 
     fit(name, nn.ModuleList([sam, semantic]), loss, config, generator)
     write_half(out, sam.state_dict())
-    return evaluate(out, config.seed + HELD_OUT)
+    return evaluate(out, config.seed + HELD_OUT, HELD_OUT_SCENES)
 
 
 @torch.inference_mode()
-def evaluate(weights: Path, seed: int, scenes: int = HELD_OUT_SCENES) -> dict[str, float]:
+def evaluate(weights: Path, seed: int, scenes: int) -> dict[str, float]:
     """Figures of the file as written, at the scenes' full resolution, over their visible things.
 
     Clicks are uniformly random pixels of the thing; `click_share85` is the share of them with an

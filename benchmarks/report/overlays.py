@@ -16,6 +16,7 @@ from benchmarks.report.figures import STYLE
 COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}
 OPACITY = 0.75
 THRESHOLD = 0.5
+TRUTH = "ground truth"
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class Panel:
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
 def overlay_figure(panels: Sequence[Panel]) -> Figure:
-    """Rows: clips. Columns: frame, sound, ground truth, then the methods of the first panel."""
-    methods = list(panels[0].predictions)
-    titles = ["frame", "sound (log-mel)", "ground truth", *methods]
+    """Rows: clips. Columns: frame, sound, ground truth, then the methods, empty where one has no
+    prediction. At least one panel."""
+    methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
+    titles = ["frame", "sound (log-mel)", TRUTH, *methods]
     figure = Figure(figsize=(1.15 * len(titles), 1.2 * len(panels) + 0.5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
     axes = figure.subplots(len(panels), len(titles), squeeze=False)
@@ -43,12 +45,13 @@ def overlay_figure(panels: Sequence[Panel]) -> Figure:
     for row, panel in zip(axes, panels, strict=True):
         row[0].set_ylabel(panel.title, fontsize=7)
         _spectrogram(row[1], panel)
-        images = [panel.frame, colour_mask(panel.frame, panel.truth, panel.truth)]
-        images += [
-            colour_mask(panel.frame, panel.predictions[m] > THRESHOLD, panel.truth) for m in methods
-        ]
-        for ax, image in zip([row[0], *row[2:]], images, strict=True):
-            ax.imshow(image, interpolation="nearest")
+        lit = {m: p > THRESHOLD for m, p in panel.predictions.items()} | {TRUTH: panel.truth}
+        row[0].imshow(panel.frame, interpolation="nearest")
+        for ax, title in zip(row[2:], titles[2:], strict=True):
+            if title in lit:
+                image = colour_mask(panel.frame, lit[title], panel.truth)
+                ax.imshow(image, interpolation="nearest")
+        for ax in [row[0], *row[2:]]:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]

@@ -37,7 +37,7 @@ def page(table1: Table, ablations: Table, records: Mapping[Key, Record]) -> str:
     parts = [
         f"# Results on profile `{profile}`",
         PROFILES.get(profile, UNKNOWN),
-        f"{len(records)} records, seeds {seeds}. {provenance(records)}",
+        f"{len(records)} records, seeds {seeds}. {_sources(records)}",
         f"## How to read\n\n{HOW_TO_READ}",
         *_table1(table1),
         *_ablations(ablations),
@@ -55,7 +55,7 @@ def _table1(table: Table) -> list[str]:
     ]
     if table.orderings:
         parts += [tables.orderings_in_words(table), markdown(tables.orderings(table))]
-    noted = [row for row in table.plan.rows if row in table.plan.notes]
+    noted = [row for row in table.plan.rows if table.plan.notes.get(row)]
     parts += ["\n".join(f"- `{row}`: {table.plan.notes[row]}" for row in noted), _missing(table)]
     for benchmark in table.plan.benchmarks:
         parts += [
@@ -90,7 +90,7 @@ def _missing(table: Table) -> str:
     return f"Missing records ({len(table.missing)}): {', '.join(names)}."
 
 
-def provenance(records: Mapping[Key, Record]) -> str:
+def _sources(records: Mapping[Key, Record]) -> str:
     """Which data and which code the numbers come from; a mixture is said aloud."""
     data = sorted({record.checksums.index[:12] for record in records.values()})
     by_row: dict[str, set[str]] = {}

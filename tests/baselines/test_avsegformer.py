@@ -100,6 +100,15 @@ def test_silent_frames_teach_unless_released(method, make_batch, empty_frames):
             assert (gradient[1] > 0).all()  # every pixel is pushed down
 
 
+def test_sounding_frames_learn_by_dice_alone(method, make_batch):
+    batch = make_batch(method, clips=2, frames=2)  # labelled: both frames of clip 0, one of clip 1
+    logits = torch.randn(2, 2, 32, 32)
+    terms = segformer_loss(Prediction(logits, {"mix": logits}), batch, SegFormerConfig())
+    dice = frame_dice(logits, batch)
+    expected = (dice[0, 0] + dice[0, 1] + dice[1, 0]) / 3
+    torch.testing.assert_close(terms["mask"], expected)
+
+
 def test_auxiliary_loss_weighs_a_tenth(method, make_batch):
     batch = make_batch(method, clips=1)
     logits = torch.randn(1, 2, 32, 32)

@@ -1,4 +1,4 @@
-"""Pretraining: targets, folding, files. Nothing is trained here; the committed weights are measured."""
+"""Pretraining: targets, folding, files, and what the committed weights reach on fresh data."""
 
 import json
 from pathlib import Path
@@ -172,9 +172,8 @@ def test_adopt_replaces_what_was_rebuilt_and_keeps_the_rest(tmp_path) -> None:
     assert after == verify(kept)
     assert after["pvt"] == before["pvt"]
     assert after["resnet"].sha256 != before["resnet"].sha256
-    assert json.loads((results / "pretraining.json").read_text())["resnet"]["figures"] == {
-        "map": 0.5
-    }
+    report = json.loads((results / "pretraining.json").read_text())
+    assert report["resnet"]["figures"] == {"map": 0.5}
     assert "| resnet | 0.500 |" in (results / "pretraining.md").read_text()
 
 

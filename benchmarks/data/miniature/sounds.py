@@ -13,6 +13,7 @@ LEVEL = 0.1
 PITCH = (1500.0, 220.0)  # Hz at the smallest and the largest radius
 SNR = {"source": (15.0, 30.0), "shifted": (3.0, 14.0), "pretrain": (3.0, 30.0)}  # dB
 _BELLS = ((1.0, 1.0), (2.76, 0.7), (5.4, 0.5), (8.9, 0.35))  # inharmonic (ratio, amplitude)
+_GRAIN = 32  # samples that the noise is averaged over: about 250 Hz to either side of the pitch
 _LAP = 50  # turns after which all of _BELLS' ratios are back at zero phase
 _CEILING = 7_500.0  # VGGish's highest mel band; partials above it would be heard by no method
 
@@ -100,12 +101,9 @@ def _timbre(rng: np.random.Generator, texture: str, phase: np.ndarray, top: floa
             partials = [(float(k), 1 / k) for k in range(1, 8)]
         case "checker":
             partials = _BELLS
-        case "dots":  # noise on a carrier
-            noise = rng.standard_normal(len(phase), np.float32)
-            smooth = noise.copy()
-            smooth[1:] += noise[:-1]
-            smooth[2:] += noise[:-2]
-            return smooth * np.sin(phase)
+        case "dots":  # ring-modulated noise, narrow enough for its pitch to be followed
+            noise = rng.standard_normal(len(phase) + _GRAIN, np.float32).cumsum(dtype=np.float64)
+            return ((noise[_GRAIN:] - noise[:-_GRAIN]) * np.sin(phase)).astype(np.float32)
         case _:
             raise ValueError(f"texture {texture!r} has no sound")
     heard = [(ratio, amplitude) for ratio, amplitude in partials if ratio * top < _CEILING]

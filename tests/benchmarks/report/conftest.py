@@ -27,7 +27,11 @@ TABLES = {
     },
     "ablations": {"benchmark": "v1s", "base": "gavs", "groups": ["prompt"]},
 }
-NOTES = {"gavs_no_cue": "no cue | nothing to align", "gavs_released": "trained on noise"}
+NOTES = {
+    "gavs_no_cue": "no cue | nothing to align",
+    "gavs_released": "trained on noise",
+    "gavs": "",
+}
 
 
 def scores_of(lit: Sequence[int]) -> FrameScores:

@@ -147,3 +147,12 @@ def test_overlay_columns_and_the_frames_second():
     np.testing.assert_array_equal(shown[3], shown[2])  # 0.5 is not lit, 0.51 is: all hits
     np.testing.assert_allclose(shown[4][0, 0], 0.25 * 0.15 + 0.75 * np.array(to_rgb("#F0E442")))
     np.testing.assert_allclose(shown[4][3, 0], 0.15)
+
+
+def test_a_method_without_a_prediction_leaves_its_place_empty():
+    truth, frame, log_mel = np.ones((2, 2), bool), np.zeros((2, 2, 3), np.uint8), np.ones((96, 64))
+    both = {"gavs": np.ones((2, 2)), "other": np.ones((2, 2))}
+    one = Panel("V1S", frame, log_mel, 0, truth, {"gavs": both["gavs"]})
+    axes = overlay_figure([one, Panel("V1M", frame, log_mel, 0, truth, both)]).axes
+    assert [a.get_title() for a in axes[:5]][3:] == ["gavs", "other"]
+    assert [len(a.images) for a in axes] == [1, 1, 1, 1, 0] + [1] * 5

@@ -1,0 +1,121 @@
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from benchmarks.params import ParamsError, apply_profile, load
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """edited({old: new}): parameters loaded from a copy of params.yaml with texts replaced."""
+
+    def make(changes):
+        text = (ROOT / "params.yaml").read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new, 1)
+        path = tmp_path / "params.yaml"
+        path.write_text(text)
+        return load(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "noise_dim: 128",
+            "noise_dmi: 128",
+            "unknown key methods.gavs.prompt.noise_dmi; did you mean 'noise_dim'?",
+        ),
+        ("workers: 2", "wokers: 2", "did you mean 'workers'"),
+        ("epochs: 6 ", "epochs: six ", "training.epochs: Input should be a valid integer"),
+        ("  audio_sam:\n    hidden", "  audio_sma:\n    hidden", "did you mean 'audio_sam'"),
+        ("baselines: [avsbench,", "baselines: [avsbnech,", "did you mean 'avsbench'"),
+        ("groups: [prompt,", "groups: [promt,", "no group 'promt'; did you mean 'prompt'"),
+        ("{prompt.slots: six}", "{prompt.slotz: six}", "prompt.slotz; did you mean 'slots'"),
+        ("stores: [vggish, sam_rgb,", "stores: [vggish,", "reads 'sam_rgb': add it"),
+        ("noise_dim: 128", "noise_dim: 0", "greater than 0"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(edited, old, new, message):
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        edited({old: new})
+
+
+def test_a_variant_changes_only_what_it_sets(edited):
+    params = edited({})
+    base = params.row("gavs", "v1m")
+    fixed = params.row("gavs_released_fixed", "v1m")  # its base is itself a variant
+    released = params.row("gavs_released", "v1m")
+    assert fixed.method == "gavs"
+    assert fixed.config["prompt"]["noise_mode"] == "add"
+    assert released.config["prompt"]["noise_mode"] == "replace"
+    assert {**fixed.config, "prompt": None} == {**released.config, "prompt": None}
+    assert fixed.config["prompt"]["hidden"] == base.config["prompt"]["hidden"]
+    assert fixed.training == base.training
+
+
+def test_benchmark_overrides_reach_method_and_training(edited):
+    params = edited(
+        {
+            "v1m: {avm_weight: 0.5, training: {epochs: 6}}": (
+                "v1m: {avm_weight: 0.25, training: {epochs: 9}}"
+            )
+        }
+    )
+    v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
+    assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
+    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 6)
+
+
+def test_circular_variants_are_refused(edited):
+    with pytest.raises(ParamsError, match="circle"):
+        edited(
+            {"  gavs_adapters:\n    base: gavs\n": "  gavs_adapters:\n    base: gavs_adapters\n"}
+        )
+
+
+def test_profiles_set_the_same_keys():
+    def keys(node, where=""):
+        if not isinstance(node, dict) or where.endswith((".set", "world")):
+            return (
+                {where}
+                if not isinstance(node, dict) or where == "world"
+                else {f"{where}.{k}" for k in node}
+            )
+        return set().union(*(keys(v, f"{where}.{k}".lstrip(".")) for k, v in node.items()))
+
+    sets = {
+        path.stem: keys(YAML(typ="safe").load(path.read_text()))
+        for path in (ROOT / "profiles").glob("*.yaml")
+    }
+    assert set(sets) == {"smoke", "miniature", "paper"}
+    assert sets["smoke"] == sets["miniature"] == sets["paper"]
+
+
+def test_a_profile_keeps_comments_and_can_be_undone(tmp_path):
+    path = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    before = path.read_text()
+    comments = re.findall("#.*", before)
+    assert load(path).profile == "miniature"
+    apply_profile(path, ROOT / "profiles/smoke.yaml")
+    assert load(path).tables.table1.gavs == ["gavs", "gavs_adapters"]
+    assert re.findall("#.*", path.read_text()) == comments
+    apply_profile(path, ROOT / "profiles/paper.yaml")
+    assert load(path).row("gavs_released", "v2").config["encoder_adapters"]["from_block"] == 9
+    apply_profile(path, ROOT / "profiles/miniature.yaml")
+    yaml = YAML(typ="safe")
+    assert yaml.load(path.read_text()) == yaml.load(before)
+
+
+def test_unknown_profile_names_the_known(tmp_path):
+    with pytest.raises(ParamsError, match="no profile 'tiny'; known: miniature, paper, smoke"):
+        apply_profile(ROOT / "params.yaml", ROOT / "profiles/tiny.yaml")

@@ -1,0 +1,195 @@
+"""Loop and checkpoints on a method small enough to follow by hand."""
+
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from benchmarks.params import load
+from benchmarks.training import checkpoint
+from benchmarks.training.loop import Diverged, _schedule, train
+from gavs.method import Prediction
+
+ROOT = Path(__file__).parents[3]
+
+
+class Line(nn.Module):
+    """y = w x + b with dropout; the batch is a tensor of x, the loss (y - 2 x)^2."""
+
+    temporal = False
+
+    def __init__(self, explode_at=None):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        with torch.no_grad():
+            self.layer.weight.fill_(0.0)
+            self.layer.bias.fill_(0.0)
+        self.drop = nn.Dropout(0.3)
+        self.steps, self.explode_at = 0, explode_at
+
+    def parameter_groups(self):
+        return [
+            {"params": [self.layer.weight], "lr_scale": 1.0},
+            {"params": [self.layer.bias], "lr_scale": 0.1},
+        ]
+
+    def start_epoch(self, epoch):
+        pass
+
+    def after_step(self):
+        self.steps += 1
+        if self.steps == self.explode_at:
+            raise KeyboardInterrupt  # the process is killed here
+
+    def forward(self, batch):
+        return Prediction(self.layer(self.drop(batch.x)), {})
+
+    def loss(self, prediction, batch):
+        return {"square": ((prediction.logits - 2 * batch.x) ** 2).mean()}
+
+
+class Numbers:
+    def __init__(self, n=20):
+        self.x = torch.linspace(-1, 1, n)[:, None]
+        self.seen = []
+
+    def __len__(self):
+        return len(self.x)
+
+    def batch(self, numbers):
+        self.seen.append(list(numbers))
+        batch = types.SimpleNamespace(x=self.x[numbers])
+        batch.to = lambda device: batch
+        return batch
+
+
+@pytest.fixture
+def params():
+    common = load(ROOT / "params.yaml").training
+    return common.model_copy(update={"epochs": 4, "batch_frames": 6, "selection": "last"})
+
+
+def run(method, folder, params, numbers=None, validate=None, seed=0):
+    cpu = torch.device("cpu")
+    return train(method, numbers or Numbers(), params, seed, cpu, folder, validate, "line")
+
+
+@pytest.mark.parametrize("kill_at", [1, 3, 5, 11])
+def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, params, kill_at):
+    params = params.model_copy(update={"checkpoint_seconds": 1e-9})  # also in mid-epoch
+    whole = Line()
+    history = run(whole, tmp_path / "whole", params)
+    killed = Line(explode_at=kill_at)
+    with pytest.raises(KeyboardInterrupt):
+        run(killed, tmp_path / "killed", params)
+    resumed = Line()
+    assert run(resumed, tmp_path / "killed", params) == history
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert resumed.steps == 12 - (kill_at - 1)  # 20 // 6 batches, 4 epochs; only the rest was run
+
+
+def test_batches_depend_on_seed_and_epoch_only(tmp_path, params):
+    a, b, c = Numbers(), Numbers(), Numbers()
+    run(Line(), tmp_path / "a", params, a)
+    run(Line(), tmp_path / "b", params, b)
+    run(Line(), tmp_path / "c", params, c, seed=1)
+    assert a.seen == b.seen != c.seen
+    first, second = np.ravel(a.seen[:3]), np.ravel(a.seen[3:6])
+    assert len(set(first)) == 18 and list(first) != list(second)
+
+
+def test_groups_have_their_share_of_the_rate(tmp_path, params):
+    params = params.model_copy(
+        update={
+            "optimizer": "adam",
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "epochs": 1,
+            "batch_frames": 20,
+        }
+    )
+    method = Line()
+    method.drop.p = 0.0
+    numbers = Numbers()
+    numbers.x += 1.0
+    run(method, tmp_path, params, numbers)
+    # One Adam step moves every parameter by its rate, against its gradient's sign.
+    assert method.layer.weight.item() == pytest.approx(params.lr, rel=1e-4)
+    assert method.layer.bias.item() == pytest.approx(params.lr * 0.1, rel=1e-4)
+
+
+def test_one_cycle_is_torchs(params):
+    total = 50
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = OneCycleLR(optimizer, max_lr=1.0, total_steps=total, cycle_momentum=False)
+    for step in range(total):
+        expected = optimizer.param_groups[0]["lr"]
+        # torch's phases end at 0.3 * total - 1, ours at 0.3 of the way: less than a step apart.
+        assert _schedule("one_cycle", step, total) == pytest.approx(expected, abs=0.08)
+        optimizer.step()
+        scheduler.step()
+    assert _schedule("one_cycle", 0, total) == pytest.approx(1 / 25)
+    assert _schedule("cosine", total - 1, total) == pytest.approx(0)
+
+
+def test_selection_loads_the_best_validated_epoch(tmp_path, params):
+    params = params.model_copy(update={"selection": "best_val", "validate_from": 1})
+    scores = iter([0.5, 0.9, 0.7])
+    weights = []
+    method = Line()
+
+    def validate():
+        weights.append(method.layer.weight.item())
+        return next(scores)
+
+    history = run(method, tmp_path, params, validate=validate)
+    assert [entry["val_miou"] for entry in history] == [None, 0.5, 0.9, 0.7]
+    assert method.layer.weight.item() == weights[1]
+
+
+def test_divergence_is_an_error_that_names_the_run(tmp_path, params):
+    numbers = Numbers()
+    numbers.x[:] = float("inf")
+    with pytest.raises(Diverged, match="line: loss is (nan|inf) at step 0"):
+        run(Line(), tmp_path, params, numbers)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, params):
+    run(Line(), tmp_path, params)
+    other = Line()
+    other.layer = nn.Linear(1, 2)
+    with pytest.raises(checkpoint.CheckpointError, match=r"last.pt: .*layer.bias is \(1,\), exp"):
+        run(other, tmp_path, params)
+    more = Line()
+    more.extra = nn.Linear(1, 1)
+    with pytest.raises(checkpoint.CheckpointError, match="missing .'extra.bias', 'extra.weight'"):
+        run(more, tmp_path, params)
+
+
+def test_damaged_and_malicious_checkpoints_are_refused(tmp_path, params):
+    run(Line(), tmp_path, params)
+    path = tmp_path / "last.pt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(checkpoint.CheckpointError, match="last.pt: can't be read"):
+        run(Line(), tmp_path, params)
+
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "pwned",))
+
+    torch.save(Evil(), path)
+    with pytest.raises(checkpoint.CheckpointError, match="can't be read"):
+        run(Line(), tmp_path, params)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_frozen_parameters_are_not_in_the_checkpoint():
+    method = Line()
+    method.layer.weight.requires_grad_(False)
+    method.register_buffer("running", torch.ones(1))
+    assert checkpoint.trained_names(method) == {"layer.bias", "running"}
