@@ -141,9 +141,7 @@ class Workbench:
         known["checksums"] |= {
             "index": frames_checksum(self.index),
             "stores": {name: self.store(name).checksum for name in self.store_names(row)},
-            "weights": {
-                name: self.encoders.checksum(name) for name in EncodersParams.model_fields
-            },
+            "weights": {name: self.encoders.checksum(name) for name in EncodersParams.model_fields},
         }
         return known
 

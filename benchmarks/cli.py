@@ -178,7 +178,8 @@ def check(args: argparse.Namespace) -> None:
         )
     for name in params.features.stores:
         bench.store(name).verify()
-    print(f"{len(fresh)} clips and {len(params.features.stores)} feature stores are as they were written")
+    stores = len(params.features.stores)
+    print(f"{len(fresh)} clips and {stores} feature stores are as they were written")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The contract between a method and everything that trains, scores or tabulates it.
 
-A method turns a `Batch` into a `Prediction` and a `Prediction` into loss terms. It holds no loop, no
-metric and no file I/O, so one loop, one scorer and one table writer serve all of them.
+A method turns a `Batch` into a `Prediction` and a `Prediction` into loss terms. It holds no loop,
+no metric and no file I/O, so one loop, one scorer and one table writer serve all of them.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ METHODS = Registry("method")
 
 
 class Config(BaseModel):
-    """Base of every parameter block: unknown keys and wrong types are errors, values never change."""
+    """Base of every parameter block: unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class Encoders(Protocol):
         ...
 
     def backbone(self, name: str) -> nn.Module:
-        """The pretrained multi-scale backbone `pvt` or `resnet`: (N, 3, H, W) -> 4 maps; `.channels`."""
+        """The pretrained backbone `pvt` or `resnet`: (N, 3, H, W) -> 4 maps; `.channels`."""
         ...
 
 
@@ -68,8 +68,8 @@ class Prediction:
 class Method(nn.Module):
     """Base class. Subclasses set the class attributes and `target_size` (G) in `__init__`.
 
-    Register with `@METHODS.register_module(name="file_name")`; the module's first docstring line is the
-    method's title with its reference. Parameters with `requires_grad` are what the loop trains.
+    Register with `@METHODS.register_module(name="file_name")`; the module's first docstring line is
+    the method's title with its reference. Parameters with `requires_grad` are what the loop trains.
     """
 
     Config: ClassVar[type[Config]]
@@ -99,7 +99,7 @@ class Method(nn.Module):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}]
 
     def start_epoch(self, epoch: int) -> None:
-        """Phases: freeze or thaw parts before epoch `epoch` (from 0). Must be a function of `epoch`."""
+        """Phases: freeze or thaw parts before epoch `epoch` (from 0); a function of `epoch` only."""
 
     def after_step(self) -> None:
         """Momentum encoders and the like, after each optimiser step."""
