@@ -99,7 +99,7 @@ class Method(nn.Module):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}]
 
     def start_epoch(self, epoch: int) -> None:
-        """Phases: freeze or thaw parts before epoch `epoch` (from 0); a function of `epoch` only."""
+        """Phases: freeze or thaw parts before an epoch (from 0), a function of `epoch` only."""
 
     def after_step(self) -> None:
         """Momentum encoders and the like, after each optimiser step."""
