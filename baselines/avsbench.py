@@ -40,6 +40,10 @@ class AVSBench(Method):
     def inputs(cls, config: AVSBenchConfig) -> Mapping[str, str]:
         return {"pixels": f"pixels{config.image_size}"}
 
+    @classmethod
+    def encoders(cls, config: AVSBenchConfig) -> list[str]:
+        return [config.backbone]
+
     def forward(self, batch: Batch) -> Prediction:
         maps = self.backbone(batch.features["pixels"].flatten(0, 1))
         return self.head(maps, batch.audio, avm=self.config.avm_weight > 0)

@@ -38,6 +38,10 @@ class AVSegFormer(Method):
     def inputs(cls, config: AVSegFormerConfig) -> Mapping[str, str]:
         return {"pixels": f"pixels{config.image_size}"}
 
+    @classmethod
+    def encoders(cls, config: AVSegFormerConfig) -> list[str]:
+        return [config.backbone]
+
     def forward(self, batch: Batch) -> Prediction:
         return self.head(self.backbone(batch.features["pixels"].flatten(0, 1)), batch.audio)
 

@@ -9,12 +9,11 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,14 @@ from benchmarks.data.index import load_index
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.extract import frames_checksum, header
 from benchmarks.features.store import FeatureStore
-from benchmarks.params import EncodersParams, Params, Row, TrainingParams
+from benchmarks.params import Params, Row, TrainingParams
 from benchmarks.scoring.counts import save_scores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.selection import select
 from benchmarks.training.clips import ClipSet, Features, audio_of_other_classes
 from benchmarks.training.evaluate import evaluate, overlay_samples, predict
 from benchmarks.training.loop import count_parameters, peak_memory_mb, train
+from benchmarks.workers import worker_pool
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
 
@@ -141,7 +141,10 @@ class Workbench:
         known["checksums"] |= {
             "index": frames_checksum(self.index),
             "stores": {name: self.store(name).checksum for name in self.store_names(row)},
-            "weights": {name: self.encoders.checksum(name) for name in EncodersParams.model_fields},
+            "weights": {
+                name: self.encoders.checksum(name)
+                for name in ("vggish", *row.cls.encoders(row.method_config()))
+            },
         }
         return known
 
@@ -181,11 +184,10 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
         for name in bench.store_names(params.row(*row)):
             bench.store(name)
     failures = []
-    # A forked worker shares the imports and opened stores; CUDA must not be initialised before.
-    with ProcessPoolExecutor(
-        min(workers, len(cells)), get_context("fork"), torch.set_num_threads, (1,)
-    ) as pool:
-        futures = {pool.submit(run_cell, bench, cell): cell for cell in cells}
+    global _shared
+    _shared = bench  # inherited by the forked workers: a pickled store would be read whole
+    with worker_pool(min(workers, len(cells))) as pool:
+        futures = {pool.submit(_run_shared, cell): cell for cell in cells}
         for done, future in enumerate(as_completed(futures), start=1):
             cell = futures[future]
             try:
@@ -195,6 +197,13 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
                 log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
                 failures.append(f"{cell}: {error}")
     return failures
+
+
+_shared: Workbench | None = None
+
+
+def _run_shared(cell: Cell) -> str:
+    return run_cell(_shared, cell)
 
 
 def _cost(bench: Workbench, cell: Cell) -> float:

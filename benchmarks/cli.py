@@ -205,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> None:
     from benchmarks.data.files import write_atomic, write_json
     from benchmarks.data.index import load_index
-    from benchmarks.data.miniature import contact_sheet
+    from benchmarks.data.miniature.sheet import contact_sheet
     from benchmarks.params import load
     from benchmarks.report import overlay_figure, panels, png, provenance, write_report
 
@@ -272,4 +272,4 @@ def pretrain(args: argparse.Namespace) -> None:
 def weights(args: argparse.Namespace) -> None:
     from benchmarks import pretrain as encoders
 
-    encoders.adopt(Path("work/pretrained"), Path("weights/miniature"))
+    encoders.adopt(Path("work/pretrained"), Path("weights/miniature"), RESULTS)

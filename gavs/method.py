@@ -87,6 +87,11 @@ class Method(nn.Module):
         """Feature stores by short name, e.g. `{"sam": "sam_rgb"}`."""
         raise NotImplementedError
 
+    @classmethod
+    def encoders(cls, config: Config) -> list[str]:
+        """Pretrained encoders that the method holds itself: `sam`, `pvt`, `resnet`."""
+        return ["sam"]
+
     def forward(self, batch: Batch) -> Prediction:
         raise NotImplementedError
 

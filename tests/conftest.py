@@ -1,6 +1,9 @@
 """Tiny frozen encoders and random batches for tests of methods."""
 
+import os
 import re
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a forked worker must not meet its thread pool
 
 import pytest
 import torch

@@ -10,7 +10,6 @@ and whatever analysis columns the data set brings (`scenes.csv` of the miniature
 
 import logging
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels, sha256
+from benchmarks.workers import worker_pool
 
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10}
 SPLITS = ("train", "val", "test")
@@ -63,7 +63,7 @@ def read_avsbench_semantic(
         raise DataError(f"data.exclude: no clip {uid} in metadata.csv" for uid in sorted(unknown))
     metadata = metadata[~metadata.uid.isin(list(exclude))]
     jobs = [(root, r.uid, r.label, r.split) for r in metadata.itertuples()]
-    with ProcessPoolExecutor(workers) as pool:
+    with worker_pool(workers) as pool:
         found = pool.map(_check_clip, jobs, chunksize=16)
         facts = list(tqdm(found, "checking clips", len(jobs), disable=None if progress else True))
     problems = [p for clip in facts for p in clip["problems"]]

@@ -13,10 +13,9 @@ import logging
 import re
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +36,7 @@ from benchmarks.features.store import (
     write_shard,
 )
 from benchmarks.params import EncoderParams
+from benchmarks.workers import worker_pool
 from gavs.sam import SAM_SIZES, build_sam, continue_from_tokens, preprocess, tokens
 
 log = logging.getLogger(__name__)
@@ -117,9 +117,7 @@ def extract(
     gigabytes = sum(h.bytes for h in headers.values()) / 2**30
     log.info("%d stores, %.2f GiB in all; %d shards to fill", len(headers), gigabytes, len(jobs))
     start = time.monotonic()
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    with worker_pool(workers) as pool:
         futures = {
             pool.submit(_run, job, index, root, folder, encoders, batch_size): job for job in jobs
         }

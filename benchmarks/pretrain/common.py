@@ -53,15 +53,16 @@ class Scenes:
         return tags.scatter_(1, torch.where(shown, self.labels, len(CLASSES)), 1.0)[:, :-1]
 
 
-def render_scenes(count: int, seed: int) -> Scenes:
-    """`count` scenes, each a function of (seed, index): a larger pool begins like a smaller one."""
+def render_scenes(count: int, seed: int, most_objects: int = 5) -> Scenes:
+    """`count` scenes of 1 to `most_objects` objects, each a function of (seed, index)."""
     images = torch.empty(count, 3, SIZE, SIZE, dtype=torch.uint8)
     owner = torch.empty(count, 128, 128, dtype=torch.int8)
     labels = torch.full((count, 7), -2)
     area = torch.zeros(count, 7)
     for i in range(count):
         rng = np.random.default_rng([seed, i])
-        frame = random_scene(rng, "pretrain").frame(rng)
+        n_objects = int(rng.integers(1, most_objects + 1))
+        frame = random_scene(rng, "pretrain", n_objects).frame(rng)
         small = Image.fromarray(frame.image).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         images[i] = torch.from_numpy(np.array(small)).permute(2, 0, 1)
         owner[i] = torch.from_numpy(frame.owner)

@@ -35,7 +35,7 @@ def edited(tmp_path):
             "unknown key methods.gavs.prompt.noise_dmi; did you mean 'noise_dim'?",
         ),
         ("workers: 2", "wokers: 2", "did you mean 'workers'"),
-        ("epochs: 6 ", "epochs: six ", "training.epochs: Input should be a valid integer"),
+        ("epochs: 5 ", "epochs: five ", "training.epochs: Input should be a valid integer"),
         ("  audio_sam:\n    hidden", "  audio_sma:\n    hidden", "did you mean 'audio_sam'"),
         ("baselines: [avsbench,", "baselines: [avsbnech,", "did you mean 'avsbench'"),
         ("groups: [prompt,", "groups: [promt,", "no group 'promt'; did you mean 'prompt'"),
@@ -65,14 +65,14 @@ def test_a_variant_changes_only_what_it_sets(edited):
 def test_benchmark_overrides_reach_method_and_training(edited):
     params = edited(
         {
-            "v1m: {avm_weight: 0.5, training: {epochs: 6}}": (
+            "v1m: {avm_weight: 0.5, training: {epochs: 5}}": (
                 "v1m: {avm_weight: 0.25, training: {epochs: 9}}"
             )
         }
     )
     v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
     assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
-    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 6)
+    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 10)
 
 
 def test_circular_variants_are_refused(edited):

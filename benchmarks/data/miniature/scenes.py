@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import gaussian_filter
+
+from .backgrounds import EXTENT, STYLES, grid, random_background
 
 SHAPES = ("disc", "square", "triangle", "star", "plus", "ring")
 TEXTURES = ("plain", "stripes", "checker", "dots")
@@ -26,27 +27,6 @@ LOOKALIKES = {
     "ring-dots": "ring-plain",
 }
 RADIUS = (11.0, 26.0)
-EXTENT = 128.0
-
-
-@dataclass(frozen=True)
-class Style:
-    """Ranges that a look is drawn from; `hue` is the half-width around the class's mean hue."""
-
-    backgrounds: tuple[str, ...]
-    noise: tuple[float, float]
-    blur: tuple[float, float]
-    lines: tuple[int, int]
-    hue: float
-
-
-STYLES = {
-    "source": Style(("flat", "gradient", "blobs"), (1, 4), (0.0, 0.4), (0, 2), 0.10),
-    "shifted": Style(("pink", "bars"), (5, 14), (0.4, 1.0), (3, 8), 0.5),
-    "pretrain": Style(
-        ("flat", "gradient", "blobs", "pink", "bars", "tiles"), (0, 14), (0.0, 1.0), (0, 8), 0.5
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -211,57 +191,12 @@ def _try_place(rng, things: list[Thing], seconds: float) -> list[Thing] | None:
     return placed
 
 
-def random_background(rng: np.random.Generator, style: str, size: int = 128) -> np.ndarray:
-    """(S, S, 3) float32 background of a style, with its clutter of thin lines."""
-    ranges = STYLES[style]
-    kind = ranges.backgrounds[rng.integers(len(ranges.backgrounds))]
-    first, second = (
-        255 * np.array(colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0, 0.45), value), np.float32)
-        for value in np.clip(rng.uniform(0.2, 0.85) + np.array([0, rng.uniform(-0.3, 0.3)]), 0, 1)
-    )
-    v, u = np.meshgrid(*2 * [_grid(size)], indexing="ij")
-    angle = rng.uniform(0, 2 * np.pi)
-    ramp = np.cos(angle) * (u / EXTENT - 0.5) + np.sin(angle) * (v / EXTENT - 0.5)
-    match kind:
-        case "flat":
-            share = np.zeros_like(u)
-        case "gradient":
-            share = 0.5 + 0.7 * ramp
-        case "blobs":
-            cells = int(rng.integers(4, 10))
-            share = _enlarge(rng.uniform(0, 1, (cells, cells)), size, Image.Resampling.BICUBIC)
-        case "tiles":
-            cells = int(rng.integers(4, 12))
-            share = _enlarge(rng.uniform(0, 1, (cells, cells)), size, Image.Resampling.NEAREST)
-        case "bars":
-            share = 0.5 + 0.5 * np.sin(ramp * 2 * np.pi * rng.uniform(4, 12))
-        case "pink":
-            frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
-            spectrum = np.fft.rfft2(rng.standard_normal((size, size))) / (frequency + 0.5 / size)
-            field = np.fft.irfft2(spectrum, s=(size, size))
-            share = 0.5 + 0.25 * (field - field.mean()) / field.std()
-    image = first + np.clip(share, 0, 1).astype(np.float32)[..., None] * (second - first)
-    for _ in range(rng.integers(ranges.lines[0], ranges.lines[1] + 1)):
-        colour = 255 * np.array(
-            colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.1, 0.8), rng.uniform(0.15, 0.9)),
-            np.float32,
-        )
-        x, y, direction = rng.uniform(0, EXTENT), rng.uniform(0, EXTENT), rng.uniform(0, np.pi)
-        along = np.cos(direction) * (u - x) + np.sin(direction) * (v - y)
-        across = np.cos(direction) * (v - y) - np.sin(direction) * (u - x)
-        distance = np.maximum(
-            np.abs(along) - rng.uniform(10, 45), np.abs(across) - rng.uniform(0.4, 1.8)
-        )
-        image += np.clip(0.5 - distance, 0, 1)[..., None] * (colour - image)
-    return image
-
-
 def _stamp(thing: Thing, x: float, y: float, size: int) -> tuple[tuple, np.ndarray, np.ndarray]:
     """Window of the frame, coverage (h, w) and colour (h, w, 3) of a thing at (x, y)."""
-    grid, reach = _grid(size), 1.35 * thing.radius
-    rows = slice(*np.searchsorted(grid, (y - reach, y + reach)))
-    cols = slice(*np.searchsorted(grid, (x - reach, x + reach)))
-    dx, dy = grid[cols][None, :] - np.float32(x), grid[rows][:, None] - np.float32(y)
+    centres, reach = grid(size), 1.35 * thing.radius
+    rows = slice(*np.searchsorted(centres, (y - reach, y + reach)))
+    cols = slice(*np.searchsorted(centres, (x - reach, x + reach)))
+    dx, dy = centres[cols][None, :] - np.float32(x), centres[rows][:, None] - np.float32(y)
     cos, sin = np.float32(np.cos(thing.angle)), np.float32(np.sin(thing.angle))
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
     distance = thing.radius * _outline(
@@ -302,7 +237,7 @@ def _outline(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
             return np.minimum(top, legs)
         case "wedge":
             return np.maximum(np.hypot(u, v + 0.4) - 1.1, -(v + 0.4))
-    raise ValueError(f"shape {shape!r} is not one of {SHAPES + FURNITURE[:3]}")
+    raise ValueError(f"shape {shape!r} is not one of {SHAPES + FURNITURE}")
 
 
 def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -326,11 +261,3 @@ def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
                 wave = (cos * u + sin * v) * np.float32(0.15 / thing.radius) - 0.35
         shares.append(np.clip(0.5 + wave, 0, 1))
     return sum(shares) / np.float32(len(shares))
-
-
-def _grid(size: int) -> np.ndarray:
-    return (np.arange(size, dtype=np.float32) + 0.5) * np.float32(EXTENT / size)
-
-
-def _enlarge(cells: np.ndarray, size: int, resample: Image.Resampling) -> np.ndarray:
-    return np.asarray(Image.fromarray(cells.astype(np.float32)).resize((size, size), resample))

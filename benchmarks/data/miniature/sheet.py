@@ -32,7 +32,7 @@ def contact_sheet(root: Path, path: Path) -> None:
     config = read_world(root)
     clips = {b: _choose(config, b) for b in SECONDS if config.clips.get(b, {}).get("test")}
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 7}):
-        figure = Figure(figsize=(WIDTH, BLOCK * len(clips)), dpi=250)
+        figure = Figure(figsize=(WIDTH, BLOCK * len(clips)), dpi=200)
         blocks = figure.add_gridspec(
             *(len(clips), 1), hspace=TITLE / (BLOCK - TITLE), left=0.025, right=0.998,
             top=1 - TITLE / (BLOCK * len(clips)), bottom=0.004,

@@ -13,7 +13,7 @@ LEVEL = 0.1
 PITCH = (1500.0, 220.0)  # Hz at the smallest and the largest radius
 SNR = {"source": (15.0, 30.0), "shifted": (3.0, 14.0), "pretrain": (3.0, 30.0)}  # dB
 _BELLS = ((1.0, 1.0), (2.76, 0.7), (5.4, 0.5), (8.9, 0.35))  # inharmonic (ratio, amplitude)
-_GRAIN = 16  # samples that the noise is averaged over: about 250 Hz to either side of the pitch
+_GRAIN = 16  # samples that the noise is averaged over: about 500 Hz to either side of the pitch
 _LAP = 50  # turns after which all of _BELLS' ratios are back at zero phase
 _CEILING = 7_500.0  # VGGish's highest mel band; partials above it would be heard by no method
 

@@ -6,13 +6,9 @@ audio.wav. Besides, world.json says what made the folder and scenes.csv has anal
 
 import json
 import logging
-import os
 import shutil
 import tempfile
-import threading
-import time
 import wave
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +17,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.data.files import sha256, write_atomic, write_json
+from benchmarks.workers import worker_pool
 
 from .clips import BENCHMARKS, Clip, Job, WorldConfig, draw_clip, jobs
 from .scenes import CLASSES
 from .sounds import RATE
 
-_CODE = ("clips.py", "scenes.py", "sounds.py", "world.py")
+_CODE = ("backgrounds.py", "clips.py", "scenes.py", "sounds.py", "world.py")
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +38,7 @@ def build(root: Path, config: WorldConfig, workers: int = 1) -> None:
     """
     parts = _claim(root, config)
     tasks = [(root, parts, config, job) for job in jobs(config)]
-    with ProcessPoolExecutor(workers, initializer=_leave_with, initargs=(os.getpid(),)) as pool:
+    with worker_pool(workers) as pool:
         made = pool.map(_make_clip, tasks, chunksize=8)
         rows = list(tqdm(made, "making the world", len(tasks), unit="clip", disable=None))
     parts.rmdir()
@@ -92,17 +89,6 @@ def _claim(root: Path, config: WorldConfig) -> Path:
     for stale in root.glob(".stale-*"):
         shutil.rmtree(stale)
     return Path(tempfile.mkdtemp(prefix=".parts-", dir=root))
-
-
-def _leave_with(parent: int) -> None:
-    """End this worker when the parent is gone: a killed parent can't end it."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:

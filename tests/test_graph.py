@@ -1,0 +1,102 @@
+"""The whole smoke graph in a temporary clone: what `dvc repro` runs, skips and repeats."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+class Clone:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, listed.split("\0")):  # the tree as it stands, committed or not
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self._run("git", "init", "--quiet")
+        self._run(sys.executable, "-m", "benchmarks", "profile", "smoke")
+
+    def _run(self, *command: str) -> str:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def repro(self) -> tuple[list[str], int]:
+        """Stages that ran (without their files' names), and trainings that were new."""
+        before = self.trainings()
+        output = self._run("dvc", "repro")
+        stages = re.findall(r"Running stage '(?:.*:)?([^':]+)'", output)
+        return stages, self.trainings() - before
+
+    def trainings(self) -> int:
+        return len(list((self.folder / "work/smoke/runs").glob("*/record.json")))
+
+    def edit(self, old: str, new: str) -> None:
+        path = self.folder / "params.yaml"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    def tables(self) -> str:
+        return (self.folder / "results/tables.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    stages, trainings = clone.repro()
+    assert stages[:2] == ["data", "features"] and stages[-1] == "report"
+    # Table 1: 4 rows x 3 benchmarks x (2 seeds + a floor), and 3 ceilings; 2 variants x 2 seeds.
+    assert trainings == 4 * 3 * 3 + 3 + 2 * 2
+    return clone
+
+
+GAVS_STAGES = {"gavs@gavs", "gavs@gavs_adapters", "ablations@alignment"}
+
+
+def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
+    text = clone.tables()
+    assert "smoke" in text
+    for row in ("gavs_adapters", "sam_fusion", "avsbench", "oracle_click", "gavs_infonce"):
+        assert row in text
+    for name in ("tables/table1.csv", "tables/ablations.tex", "figures/overlays.png"):
+        assert (clone.folder / "results" / name).stat().st_size > 100
+    assert clone.repro() == ([], 0)
+    stale = clone._run(sys.executable, "-m", "benchmarks", "stale")
+    assert stale.startswith("0 committed rows are out of date")
+
+
+def test_a_gavs_parameter_runs_gavs_again_and_going_back_is_free(clone):
+    before = clone.tables()
+    clone.edit("noise_dim: 128", "noise_dim: 8")
+    stages, trainings = clone.repro()
+    assert {*stages} == GAVS_STAGES | {"report"}
+    assert trainings == 2 * 3 * 3 + 2 * 2
+    assert clone.tables() != before
+    clone.edit("noise_dim: 8", "noise_dim: 128")
+    stages, trainings = clone.repro()
+    assert {*stages} == GAVS_STAGES | {"report"}
+    assert trainings == 0
+    assert clone.tables() == before
+
+
+def test_a_new_seed_trains_that_seed_and_a_dropped_row_disappears(clone):
+    clone.edit("seeds: [0, 1]", "seeds: [0, 1, 2]")
+    clone.edit("baselines: [avsbench, sam_fusion]", "baselines: [sam_fusion]")
+    stages, trainings = clone.repro()
+    assert trainings == 3 * 3 + 2  # three rows on three benchmarks, two variants
+    assert "baselines@avsbench" not in stages
+    assert "avsbench" not in clone.tables()
