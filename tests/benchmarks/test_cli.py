@@ -1,0 +1,61 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_list_names_every_method_first_with_its_reference(capsys):
+    assert cli.main(["list"]) == 0
+    methods, benchmarks = capsys.readouterr().out.strip().split("\n\n")
+    names = [line.split()[0] for line in methods.splitlines()]
+    files = {p.stem for p in (ROOT / "baselines").glob("[!_]*.py")}
+    assert set(names) == files | {"gavs"}
+    assert [line.split()[0] for line in benchmarks.splitlines()] == ["v1s", "v1m", "v2"]
+    for line in methods.splitlines():
+        assert re.search(r"20\d\d|Table 1|ceiling", line), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--params", "nowhere.yaml", "data"], "nowhere.yaml: no such file"),
+        (["profile", "tiny"], "no profile 'tiny'; known: miniature, paper, smoke"),
+        (["run", "table9", "gavs"], "no table 'table9'"),
+        (["run", "table1", "gavz"], "tables.table1 has no 'gavz'; it has avsbench"),
+        (["run", "table1", "gavs", "v1m", "--seed", "7"], "no cell of table1 gavs"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_an_exit_code(arguments, message):
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_score_reads_masks_from_anywhere(tmp_path, capsys):
+    """Two frames worked out by hand: IoU 1/2 and 1."""
+    truth = np.zeros((2, 4, 4), np.uint8)
+    truth[:, :2] = 255
+    predicted = truth.copy()
+    predicted[0] = 255
+    for name, frames in (("masks", truth), ("predictions", predicted)):
+        (tmp_path / name / "clip").mkdir(parents=True)
+        for k, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / name / "clip" / f"{k}.png")
+    folders = ["--predictions", str(tmp_path / "predictions"), "--masks", str(tmp_path / "masks")]
+    assert cli.main(["score", *folders, "--all-rules"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"miou\S* +0\.7500", out)
+    assert "avsbench" in out
+    (tmp_path / "masks" / "clip" / "1.png").unlink()
+    assert cli.main(["score", *folders]) == 1
+    assert "clip/1" in capsys.readouterr().err
