@@ -10,7 +10,7 @@ test: $(VENV)/installed
 	ruff check .
 	ruff format --check .
 	python -m benchmarks stale
-	pytest -n 2
+	pytest -n 2 --dist loadfile
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || python3 -m venv $(VENV)

@@ -1,6 +1,7 @@
 """The command line: `python -m benchmarks --help`."""
 
 import argparse
+import inspect
 import logging
 import os
 import sys
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "score",
         score,
         "score anyone's probability maps",
-        epilog=files.__doc__,
+        epilog=inspect.cleandoc(files.score_folders.__doc__),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
@@ -244,8 +245,10 @@ def stale(args: argparse.Namespace) -> None:
     from benchmarks.params import load
     from benchmarks.report import stale_rows
 
-    params = load(args.params)
-    rows = stale_rows(params, PROVENANCE)
+    if not PROVENANCE.exists():
+        print(f"{PROVENANCE}: no tables yet; make them with `dvc repro`")
+        return
+    rows = stale_rows(load(args.params), PROVENANCE)
     for row in rows:
         print(f"results/ is older than the code or params.yaml: {row}")
     print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
