@@ -39,7 +39,7 @@ class Clone:
         """Stages that ran (without their files' names), and trainings that were new."""
         before = self.trainings()
         output = self.run("dvc", "repro")
-        stages = re.findall(r"Running stage '(?:.*:)?([^':]+)'", output)
+        stages = re.findall(r"Running stage '(?:[^':\n]*:)?([^':\n]+)'", output)
         return stages, self.trainings() - before
 
     def trainings(self) -> int:
