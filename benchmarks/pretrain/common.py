@@ -1,6 +1,5 @@
 """What the pretrainings share: their parameters, the scenes they see, the loop, and whole files."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from benchmarks.data.files import write_atomic
 from benchmarks.data.miniature.scenes import CLASSES, random_scene
 from gavs.method import Config
 
@@ -119,21 +119,7 @@ def fit(
     modules.eval()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader or a crash meets the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def write_half(path: Path, state: Mapping[str, Tensor]) -> None:
     """Writes a state dict as safetensors with its floats in half precision."""
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    write_whole(path, save({k: v.contiguous() for k, v in half.items()}))
+    write_atomic(path, save({k: v.contiguous() for k, v in half.items()}))

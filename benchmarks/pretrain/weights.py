@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.pretrain.common import PretrainConfig, write_whole
+from benchmarks.data.files import write_atomic
+from benchmarks.pretrain.common import PretrainConfig
 from gavs.method import Config
 
 CHECKSUMS = "checksums.json"
@@ -84,7 +85,9 @@ def adopt(from_dir: Path, to_dir: Path, results_dir: Path) -> dict[str, Card]:
         _check(from_dir / f"{name}.safetensors", card)
     cards = read_cards(to_dir) if (to_dir / CHECKSUMS).is_file() else {}
     for name in new:
-        write_whole(to_dir / f"{name}.safetensors", (from_dir / f"{name}.safetensors").read_bytes())
+        write_atomic(
+            to_dir / f"{name}.safetensors", (from_dir / f"{name}.safetensors").read_bytes()
+        )
     cards |= new
     _write_json(to_dir / CHECKSUMS, {name: cards[name].model_dump() for name in sorted(cards)})
     write_report(verify(to_dir), results_dir)
@@ -95,7 +98,7 @@ def write_report(cards: Mapping[str, Card], results_dir: Path) -> None:
     """Writes `pretraining.json` and `pretraining.md`: what the weights reach."""
     entries = {name: card.model_dump(exclude={"sha256"}) for name, card in cards.items()}
     _write_json(results_dir / "pretraining.json", entries)
-    write_whole(results_dir / "pretraining.md", markdown(cards).encode())
+    write_atomic(results_dir / "pretraining.md", markdown(cards))
 
 
 def markdown(cards: Mapping[str, Card]) -> str:
@@ -167,4 +170,4 @@ def _sha256(path: Path) -> str:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomic(path, json.dumps(content, indent=2) + "\n")

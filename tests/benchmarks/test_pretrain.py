@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines._backbones import build_backbone
 from benchmarks.pretrain import PretrainConfig, adopt, backbones, pretrain, sam, verify, vggish
-from benchmarks.pretrain.common import Scenes, draws, render_scenes, turned, write_half, write_whole
+from benchmarks.pretrain.common import Scenes, draws, render_scenes, turned, write_half
 from benchmarks.pretrain.weights import describe, write_report
 from gavs.vggish import VGGish, build_vggish
 
@@ -142,19 +142,6 @@ def test_tag_figures_by_hand() -> None:
 
 
 # Files
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
-    write_whole(tmp_path / "f", b"old")
-
-    def crash(_descriptor: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", crash)
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "f", b"new")
-    assert (tmp_path / "f").read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
 def _made(folder: Path, name: str, value: float) -> None:
