@@ -91,6 +91,10 @@ class _Job:
     stores: tuple[Header, ...]
     shard: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(header.name for header in self.stores)
+
 
 def extract(
     names: Iterable[str],
@@ -115,7 +119,14 @@ def extract(
         if (todo := tuple(headers[n] for n in group if shard not in finished[n]))
     ]
     gigabytes = sum(h.bytes for h in headers.values()) / 2**30
-    log.info("%d stores, %.2f GiB in all; %d shards to fill", len(headers), gigabytes, len(jobs))
+    log.info(
+        "%d stores, %.2f GiB in all; %d shards to fill, about %.0f s with %d workers",
+        len(headers),
+        gigabytes,
+        len(jobs),
+        _estimate(jobs, index, root, encoders, batch_size) / workers,
+        workers,
+    )
     start = time.monotonic()
     with worker_pool(workers) as pool:
         futures = {
@@ -142,20 +153,37 @@ def _passes(headers: dict[str, Header]) -> list[list[str]]:
 def _run(job: _Job, index, root, folder, encoders, batch_size) -> dict[str, dict]:
     """Encode one shard; in a worker process."""
     rows = job.stores[0].shard_rows(job.shard)
-    if job.stores[0].name == "vggish":
-        columns = {"vggish": _audio_rows(rows, index, root, encoders)}
-    else:
-        paths = frame_paths(index, root)[rows.start : rows.stop]
-        names = [h.name for h in job.stores]
-        chunks = [
-            _encode([read_frame(p) for p in paths[i : i + batch_size]], names, encoders)
-            for i in range(0, len(paths), batch_size)
-        ]
-        columns = {n: np.concatenate([c[n] for c in chunks]) for n in names}
+    columns = _columns(job.stores, rows, index, root, encoders, batch_size)
     return {
         h.name: write_shard(folder / h.name, h, job.shard, columns[h.name].astype(h.dtype))
         for h in job.stores
     }
+
+
+def _estimate(jobs: list[_Job], index, root, encoders, batch_size) -> float:
+    """Seconds of one worker for all jobs, from one batch of each kind of pass."""
+    cost: dict[tuple[str, ...], float] = {}
+    for job in jobs:
+        if job.names not in cost:
+            rows = job.stores[0].shard_rows(job.shard)[:batch_size]
+            _columns(job.stores, rows[:1], index, root, encoders, batch_size)  # loads the encoder
+            start = time.monotonic()
+            _columns(job.stores, rows, index, root, encoders, batch_size)
+            cost[job.names] = (time.monotonic() - start) / len(rows)
+    return sum(cost[job.names] * len(job.stores[0].shard_rows(job.shard)) for job in jobs)
+
+
+def _columns(stores, rows: range, index, root, encoders, batch_size) -> dict[str, np.ndarray]:
+    """Rows of each store, (n, *shape), by its name."""
+    if stores[0].name == "vggish":
+        return {"vggish": _audio_rows(rows, index, root, encoders)}
+    paths = frame_paths(index, root)[rows.start : rows.stop]
+    names = [h.name for h in stores]
+    chunks = [
+        _encode([read_frame(p) for p in paths[i : i + batch_size]], names, encoders)
+        for i in range(0, len(paths), batch_size)
+    ]
+    return {n: np.concatenate([c[n] for c in chunks]) for n in names}
 
 
 def frame_paths(index: pd.DataFrame, root: Path) -> list[Path]:
