@@ -14,6 +14,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 RESULTS = Path("results")
 PROVENANCE = RESULTS / "provenance.json"
+PRETRAINED = Path("work/pretrained")
 RECREATED = ("audio_sam", "sam_fusion")
 
 EPILOG = """\
@@ -268,11 +269,15 @@ def score(args: argparse.Namespace) -> None:
 
 def pretrain(args: argparse.Namespace) -> None:
     from benchmarks import pretrain as encoders
+    from benchmarks.params import EncodersParams
 
-    encoders.run(args.names, Path("work/pretrained"), workers=2)
+    unknown = set(args.names) - set(encoders.CONFIGS)
+    if unknown:
+        raise ValueError(f"no encoder {sorted(unknown)}; known: {', '.join(encoders.CONFIGS)}")
+    encoders.run(args.names or list(EncodersParams.model_fields), PRETRAINED, workers=2)
 
 
 def weights(args: argparse.Namespace) -> None:
     from benchmarks import pretrain as encoders
 
-    encoders.adopt(Path("work/pretrained"), Path("weights/miniature"), RESULTS)
+    encoders.adopt(PRETRAINED, Path("weights/miniature"), RESULTS)

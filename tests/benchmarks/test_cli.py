@@ -28,6 +28,8 @@ def test_list_names_every_method_first_with_its_reference(capsys):
     [
         (["--params", "nowhere.yaml", "data"], "nowhere.yaml: no such file"),
         (["profile", "tiny"], "no profile 'tiny'; known: miniature, paper, smoke"),
+        (["pretrain", "sma"], "no encoder ['sma']; known: sam, vggish"),
+        (["weights", "adopt"], "no weights; first run: python -m benchmarks pretrain"),
         (["run", "table9", "gavs"], "no table 'table9'"),
         (["run", "table1", "gavz"], "tables.table1 has no 'gavz'; it has avsbench"),
         (["run", "table1", "gavs", "v1m", "--seed", "7"], "no cell of table1 gavs"),
