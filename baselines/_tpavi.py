@@ -62,7 +62,18 @@ class MultiDilationConv(nn.Module):
             nn.init.normal_(conv.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        return sum(conv(x) for conv in self.convs)
+        """(N, C_in, h, w) -> (N, C, h, w).
+
+        Where the dilation reaches beyond the map only a kernel's centre meets it: these
+        convolutions are one 1x1 convolution, which halves the neck's time on the coarse maps.
+        """
+        side = max(x.shape[-2:])
+        y = sum(conv(x) for conv in self.convs if conv.dilation[0] < side)
+        beyond = [conv for conv in self.convs if conv.dilation[0] >= side]
+        if beyond:
+            centre = sum(conv.weight[:, :, 1:2, 1:2] for conv in beyond)
+            y = y + F.conv2d(x, centre, sum(conv.bias for conv in beyond))
+        return y
 
 
 class ResidualUnit(nn.Module):

@@ -21,6 +21,8 @@ class AudioSamConfig(Config):
 @METHODS.register_module(name="audio_sam")
 class AudioSam(Method):
     Config = AudioSamConfig
+    paradigm = "prompt"
+    recreated = True
 
     def __init__(self, config: AudioSamConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

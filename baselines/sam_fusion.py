@@ -54,6 +54,7 @@ class Fusion(nn.Module):
 @METHODS.register_module(name="sam_fusion")
 class SamFusion(Method):
     Config = SamFusionConfig
+    recreated = True
 
     def __init__(self, config: SamFusionConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

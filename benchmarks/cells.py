@@ -1,4 +1,8 @@
-"""Cells: one training and its scores. Idempotent by fingerprint, whoever asks and however often."""
+"""Cells: one training and its scores. Idempotent by fingerprint, whoever asks and however often.
+
+A model (`work/<profile>/models`) is trained once, whatever the number of cells that score it
+(`work/<profile>/runs`); both are found again by the checksum of all that they depend on.
+"""
 
 import fcntl
 import inspect
@@ -11,7 +15,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,65 +30,46 @@ from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.extract import frames_checksum, header
 from benchmarks.features.store import FeatureStore
 from benchmarks.params import Params, Row, TrainingParams
-from benchmarks.scoring.counts import save_scores
+from benchmarks.protocol import (
+    Cell,
+    ClipSets,
+    Evaluation,
+    Model,
+    evaluations_of,
+    model_of,
+    training_of,
+)
+from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
+from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.selection import select
-from benchmarks.training.clips import ClipSet, Features, audio_of_other_classes
-from benchmarks.training.evaluate import evaluate, overlay_samples, predict
-from benchmarks.training.loop import count_parameters, peak_memory_mb, train
+from benchmarks.scoring.vggss import BoxScores, box_terms
+from benchmarks.training import checkpoint
+from benchmarks.training.audio import audio_from
+from benchmarks.training.clips import ClipSet, Features
+from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
+from benchmarks.training.loop import count_parameters, peak_memory_mb, train, updates
+from benchmarks.training.pseudo import sam_masks
 from benchmarks.workers import worker_pool
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
 
-SCHEMA = 1
-SCORING_CODE = ("counts", "metrics", "selection")
+SCHEMA = 2
+SCORING_CODE = ("counts", "metrics", "selection", "vggss")
 ROOT = Path(__file__).parent.parent
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A place in a table: which row, on which benchmark, trained how, with which seed."""
+def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> None:
+    """Remove records that the parameters no longer ask for; their runs stay, and cost nothing.
 
-    table: str
-    stage: str  # the DVC stage, and the folder of records that it owns
-    row: str
-    benchmark: str
-    setting: str  # train, or floor: trained and tested with silent audio
-    seed: int
-
-    @property
-    def file_stem(self) -> str:
-        stem = f"{self.benchmark}-{self.setting}-seed{self.seed}"
-        return stem if self.row == self.stage else f"{self.row}-{stem}"
-
-    def __str__(self) -> str:
-        return f"{self.table} {self.row} {self.benchmark} {self.setting} seed {self.seed}"
-
-
-def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
-    """Every cell that the parameters ask of one stage of a table."""
-    stages = params.table_rows(table)
-    if stage not in stages:
-        raise KeyError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
-    cells = []
-    for row in stages[stage]:
-        for benchmark in params.table_benchmarks(table):
-            oracle = params.row(row, benchmark).cls.oracle
-            seeds = params.seeds[:1] if oracle else params.seeds
-            cells += [Cell(table, stage, row, benchmark, "train", seed) for seed in seeds]
-            if table == "table1" and not oracle:
-                floors = [seed for seed in params.scoring.floor_seeds if seed in seeds]
-                cells += [Cell(table, stage, row, benchmark, "floor", seed) for seed in floors]
-    return cells
-
-
-def prune(params: Params, table: str, stage: str, cells: list[Cell]) -> None:
-    """Remove records that the parameters no longer ask for; their runs stay, and cost nothing."""
-    folder = params.work / "records" / table / stage
-    wanted = {cell.file_stem for cell in cells}
-    for path in folder.glob("*"):
-        if not path.name.startswith(".") and path.name.split(".")[0] not in wanted:
+    `cells` are all that are asked of the stage, or of every stage of the table for None.
+    """
+    folder = params.work / "records" / table
+    wanted = {folder / cell.stage / cell.file_stem for cell in cells}
+    for path in (folder / stage if stage else folder).rglob("*"):
+        stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
+        if path.is_file() and not stem.startswith(".") and path.with_name(stem) not in wanted:
             path.unlink()
 
 
@@ -103,6 +87,21 @@ class Workbench:
         index["first_row"] = index.frames.cumsum() - index.frames
         return index
 
+    @cached_property
+    def clip_sets(self) -> ClipSets:
+        return ClipSets(self.params, self.index)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """AVSBench's class tokens that the index holds, in the order of `Batch.classes`."""
+        names = self.index.classes[self.index.boxes == ""]
+        return sorted({token for joined in set(names) for token in joined.split("_")})
+
+    @cached_property
+    def features(self) -> Features:
+        size = SAM_SIZES[self.params.encoders.sam.size].img_size
+        return Features(self.store, self.encoders.silence, self.encoders.noise, size)
+
     def store(self, name: str) -> FeatureStore:
         if name not in self._stores:
             rows = self.params.features.rows_per_shard
@@ -118,47 +117,77 @@ class Workbench:
         return row.cls(row.method_config(), self.encoders)
 
     def clips(
-        self, row: Row, method: Method, benchmark: str, split: str, **options: Any
+        self, method: Method, name: str, audio: str = "own", frames: str = "scored"
     ) -> ClipSet:
-        chosen = (self.index.benchmark == benchmark) & (self.index.split == split)
-        features = Features(
-            {name: self.store(name) for name in self.store_names(row)},
-            self.encoders.silence,
-            SAM_SIZES[self.params.encoders.sam.size].img_size,
+        """The clips of a set as `method` takes them, with the frames that are scored, that may be
+        learned from (`labelled`), or all."""
+        index = self.clip_sets[name]
+        return ClipSet(
+            index,
+            self.features,
+            method,
+            self.classes,
+            labelled_only=frames == "labelled",
+            heard=audio_from(audio, index),
+            frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
         )
-        index = self.index[chosen].reset_index(drop=True)
-        return ClipSet(index, self.params.data.root, features, method, **options)
 
-    def identity(self, cell: Cell) -> dict[str, Any]:
-        """Everything that a cell's numbers depend on; its checksum is the fingerprint."""
-        row = self.params.row(cell.row, cell.benchmark)
-        known = recipe(self.params, row) | {
+    def model_identity(self, model: Model) -> dict[str, Any]:
+        """Everything that a trained model depends on; its checksum is the model's fingerprint."""
+        row, training = training_of(self.params, model)
+        sets = {"train": model.train, "val": model.val, "full": model.full}
+        return {
             "schema": SCHEMA,
-            "benchmark": cell.benchmark,
-            "setting": cell.setting,
-            "seed": cell.seed,
-        }
-        known["checksums"] |= {
-            "index": frames_checksum(self.index),
+            **recipe(self.params, model),
+            "seed": model.seed,
+            "silent": model.silent,
+            "clips": {k: frames_checksum(self.clip_sets[v]) for k, v in sets.items() if v},
+            "budget": self.params.protocol.fraction_budget if model.full else None,
+            "scoring": self._scoring if training.selection != "last" else None,
+            "supervision": self.params.few_shot.supervision if model.shots else None,
+            "parent": fingerprint(self.model_identity(model.parent)) if model.parent else None,
             "stores": {name: self.store(name).checksum for name in self.store_names(row)},
             "weights": {
                 name: self.encoders.checksum(name)
                 for name in ("vggish", *row.cls.encoders(row.method_config()))
             },
         }
-        return known
+
+    @cached_property
+    def _scoring(self) -> dict[str, Any]:
+        wanted = {"thresholds", "squash_size", "frames_per_clip"}
+        return self.params.scoring.model_dump(include=wanted)
+
+    def identity(self, cell: Cell) -> dict[str, Any]:
+        """Everything that a cell's numbers depend on; its checksum is the cell's fingerprint."""
+        return {
+            "model": fingerprint(self.model_identity(model_of(cell))),
+            "benchmark": cell.benchmark,
+            "setting": cell.setting,
+            "seed": cell.seed,
+            "draw": cell.draw,
+            "tests": [
+                [test.name, test.audio, test.rules, frames_checksum(self.clip_sets[test.clips])]
+                for test in evaluations_of(self.params, cell)
+            ],
+            "scoring": self._scoring,
+        }
 
 
-def recipe(params: Params, row: Row) -> dict[str, Any]:
-    """What makes a row's numbers apart from the data: its parameters and its code."""
+def fingerprint(identity: dict[str, Any]) -> str:
+    return sha256(json.dumps(identity, sort_keys=True).encode())
+
+
+def recipe(params: Params, model: Model) -> dict[str, Any]:
+    """What makes a model apart from the data: its parameters and its code."""
+    row, training = training_of(params, model)
     return {
         "method": row.method,
         "parameters": {
             "method": row.config,
-            "training": row.training.model_dump(exclude={"checkpoint_seconds"}),
-            "scoring": params.scoring.model_dump(exclude={"batch_frames", "floor_seeds"}),
+            "training": training.model_dump(exclude={"checkpoint_seconds"}),
         },
-        "checksums": {"code": code_checksum(row.cls)},
+        "code": code_checksum(row.cls),
     }
 
 
@@ -179,10 +208,13 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
     Each worker is one process with one torch thread, so `workers` never changes a result.
     """
     bench = Workbench(params)
-    cells = sorted(cells, key=lambda cell: -_cost(bench, cell))
-    for row in {(c.row, c.benchmark) for c in cells}:  # errors before work, and before forking
-        for name in bench.store_names(params.row(*row)):
+    for model in {model_of(cell) for cell in cells}:  # errors before work, and before forking
+        for name in bench.store_names(params.row(model.row, model.benchmark)):
             bench.store(name)
+    for cell in cells:
+        for test in evaluations_of(params, cell):
+            bench.clip_sets[test.clips]
+    cells = sorted(cells, key=lambda cell: -_cost(bench, cell))
     failures = []
     global _shared
     _shared = bench  # inherited by the forked workers: a pickled store would be read whole
@@ -208,103 +240,163 @@ def _run_shared(cell: Cell) -> str:
 
 def _cost(bench: Workbench, cell: Cell) -> float:
     """Roughly, frames that pass through the method."""
-    row = bench.params.row(cell.row, cell.benchmark)
-    clips = bench.index[bench.index.benchmark == cell.benchmark]
-    frames = clips.groupby("split").frames.sum()
-    return (
-        frames.get("train", 0) * row.training.epochs * (4 if row.cls.temporal else 2) + frames.sum()
+    model = model_of(cell)
+    row, training = training_of(bench.params, model)
+    learned = bench.clip_sets[model.full or model.train].frames.sum()
+    tested = sum(
+        bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
     )
+    return learned * training.epochs * (4 if row.cls.temporal else 2) + tested
 
 
 def run_cell(bench: Workbench, cell: Cell) -> str:
     """Train and score a cell unless a finished run has its fingerprint; a line on how it went."""
     params = bench.params
     identity = bench.identity(cell)
-    fingerprint = sha256(json.dumps(identity, sort_keys=True).encode())
-    folder = params.work / "runs" / fingerprint[:16]
-    with _lock(folder, cell):
+    own = fingerprint(identity)
+    folder = params.work / "runs" / own[:16]
+    with _lock(folder, str(cell)):
         known = (folder / "record.json").is_file()
         if not known:
-            _train_and_score(bench, cell, identity | {"fingerprint": fingerprint}, folder)
+            _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
         record = json.loads((folder / "record.json").read_text())
     record |= {"variant": cell.row, "profile": params.profile}
     target = params.work / "records" / cell.table / cell.stage / cell.file_stem
     for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
-        write_atomic(target.with_suffix(suffix), (folder / f"{name}.npz").read_bytes())
-    write_json(target.with_suffix(".json"), record)
+        write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
+    write_json(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
-    return f"mIoU {100 * record['headline']['miou']:.1f} ({spent})"
+    return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
 
 
 @contextmanager
-def _lock(folder: Path, cell: Cell) -> Iterator[None]:
+def _lock(folder: Path, name: str) -> Iterator[None]:
     """One process a run. The kernel frees the lock of a killed process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: waiting for the process that is running it", cell)
+            log.info("%s: waiting for the process that is running it", name)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _train_and_score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
-    started, clock = time.time(), time.monotonic()
+def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str, Any]]:
+    """A model and its history, counts and seconds; trained here if no process has done it before.
+
+    Returns:
+        The method with the weights that the selection rule names, and what `model.json` holds.
+    """
     torch.use_deterministic_algorithms(True, warn_only=True)
-    params = bench.params
-    device = pick_device(params.device)
-    row = params.row(cell.row, cell.benchmark)
-    method = bench.build(row, cell.seed)
-    audio = "silent" if cell.setting == "floor" else None
-    history, counts = [], {}
-    if not row.cls.oracle:
-        clips = bench.clips(
-            row, method, cell.benchmark, "train", labelled_only=True, audio_from=audio
-        )
-        val = bench.clips(row, method, cell.benchmark, "val", audio_from=audio)
+    identity = bench.model_identity(model)
+    folder = bench.params.work / "models" / fingerprint(identity)[:16]
+    row, training = training_of(bench.params, model)
+    with _lock(folder, name):
+        method = bench.build(row, model.seed)
+        names = checkpoint.trained_names(method)
+        path = folder / "model.pt"
+        if not (folder / "model.json").is_file():
+            if model.parent and not (folder / "last.pt").is_file():
+                start, _ = trained(bench, model.parent, f"{name}: its 0-shot model")
+                method.load_state_dict(start.state_dict())
+            facts = _train(bench, model, method, row, training, folder, name)
+            checkpoint.save(path, checkpoint.trained_state(method, names))
+            write_json(folder / "model.json", identity | facts)
+            for rest in ("last.pt", "best.pt"):
+                (folder / rest).unlink(missing_ok=True)
+        else:
+            checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
+    return method, json.loads((folder / "model.json").read_text())
+
+
+def _train(
+    bench: Workbench,
+    model: Model,
+    method: Method,
+    row: Row,
+    training: TrainingParams,
+    folder: Path,
+    name: str,
+) -> dict[str, Any]:
+    started = time.monotonic()
+    params, device = bench.params, pick_device(bench.params.device)
+    if row.cls.oracle:
+        return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
+    audio = "silence" if model.silent else "own"
+    clips = bench.clips(method, model.train, audio, "labelled")
+    if model.full and params.protocol.fraction_budget == "steps":
+        whole = bench.clips(method, model.full, audio, "labelled")
+        training = _stretched(training, updates(whole, training), len(whole) / len(clips))
+    validate = None
+    if training.selection != "last":
+        val = bench.clips(method, model.val, audio)
 
         def validate() -> float:
             return miou(evaluate(method, val, device, params.scoring))
 
-        wants_val = row.training.selection != "last"
-        history = train(
-            method,
-            clips,
-            row.training,
-            cell.seed,
-            device,
-            folder,
-            validate if wants_val else None,
-            str(cell),
-        )
-        counts = {
+    supervision = params.few_shot.supervision if model.shots else "box_fill"
+    if supervision == "sam_mask":
+        clips.pseudo = sam_masks(clips, bench.encoders.sam())
+    history = train(
+        method, clips, training, model.seed, device, folder, validate, name, supervision
+    )
+    return {
+        "counts": {
             "train_clips": len(clips.index),
             "train_videos": clips.index.video.nunique(),
             "train_frames": len({(c, f) for c, frames in clips.samples for f in frames}),
-            "updates": _updates(len(clips), method, row.training),
+            "updates": updates(clips, training),
+        },
+        "history": history,
+        "selection": select(training.selection, history) if history else None,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+def _stretched(training: TrainingParams, steps: int, times: float) -> TrainingParams:
+    """As many optimiser steps on fewer clips, validated as often."""
+    return training.model_copy(
+        update={
+            "steps": steps,
+            "validate_from": round(training.validate_from * times),
+            "validate_every": max(1, round(times)),
         }
-    test = bench.clips(row, method, cell.benchmark, "test", audio_from=audio)
-    scores = {"test": evaluate(method, test, device, params.scoring)}
-    if audio is None and cell.seed in params.scoring.shuffle_seeds and not row.cls.oracle:
-        test.audio_from = audio_of_other_classes(test.index)
-        scores["test_shuffled"] = evaluate(method, test, device, params.scoring)
+    )
+
+
+def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
+    started, clock = time.time(), time.monotonic()
+    params, device = bench.params, pick_device(bench.params.device)
+    method, model = trained(bench, model_of(cell), str(cell))
+    scores: dict[str, FrameScores | BoxScores] = {}
+    tests = evaluations_of(params, cell)
+    for test in tests:
+        clips = bench.clips(method, test.clips, test.audio)
+        if test.rules:
+            found = evaluate_boxes(method, clips, device, params.scoring, test.rules)
+        else:
+            found = evaluate(method, clips, device, params.scoring)
+        scores[test.name] = found
     trainable, total = count_parameters(method)
+    shown = bench.clips(method, tests[0].clips, tests[0].audio, "all")
     record = identity | {
-        "counts": counts
+        **{key: model[key] for key in ("method", "parameters", "code", "history", "selection")},
+        "counts": model["counts"]
         | {
-            "test_clips": len(test.index),
-            "test_videos": test.index.video.nunique(),
+            "test_clips": len(shown.index),
+            "test_videos": shown.index.video.nunique(),
             "trainable_parameters": trainable,
             "total_parameters": total,
         },
-        "selection": select(row.training.selection, history) if history else None,
-        "history": history,
+        "checksums": {"index": frames_checksum(bench.index), "code": model["code"]},
+        "subsets": bench.clip_sets.subsets(cell),
         "evaluations": sorted(scores),
-        "headline": {"miou": miou(scores["test"])},  # for people; tables reduce the scores
+        "headline": _headline(tests[0], scores[tests[0].name]),
         "run": {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.monotonic() - clock, 2),
+            "training_seconds": model["seconds"],
             "peak_memory_mb": round(peak_memory_mb(device)),
             "host": platform.node(),
             "machine": platform.machine(),
@@ -314,15 +406,17 @@ def _train_and_score(bench: Workbench, cell: Cell, identity: dict, folder: Path)
         },
     }
     save_scores(folder / "scores.npz", scores)
-    test.audio_from = audio
-    samples = overlay_samples(test, params.report.overlay_clips)
-    write_atomic(folder / "overlays.npz", predict(method, test, samples, device))
+    samples = overlay_samples(shown, params.report.overlay_clips)
+    write_atomic(folder / "overlays.npz", predict(method, shown, samples, device))
     write_json(folder / "record.json", record)
 
 
-def _updates(samples: int, method: Method, training: TrainingParams) -> int:
-    size = min(training.batch_clips if method.temporal else training.batch_frames, samples)
-    return samples // size * training.epochs
+def _headline(test: Evaluation, scores: FrameScores | BoxScores) -> dict[str, Any]:
+    """One figure for the log; tables reduce the scores themselves."""
+    if isinstance(scores, BoxScores):
+        value = box_terms(scores, "mean_iou", "fixed", "mask").value
+        return {"name": f"{test.name} mean IoU", "value": value}
+    return {"name": f"{test.name} mIoU", "value": miou(scores)}
 
 
 def pick_device(name: str) -> torch.device:

@@ -15,7 +15,6 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 RESULTS = Path("results")
 PROVENANCE = RESULTS / "provenance.json"
 PRETRAINED = Path("work/pretrained")
-RECREATED = ("audio_sam", "sam_fusion")
 
 EPILOG = """\
 the loop of daily use:
@@ -27,6 +26,7 @@ by hand, the same steps:
   python -m benchmarks data                  build the miniature world, check and index the clips
   python -m benchmarks features              run the frozen encoders, once
   python -m benchmarks run table1 gavs       train and score a row: all its benchmarks and seeds
+  python -m benchmarks run table2 few_shot   a stage of a table: all its rows, shots and draws
   python -m benchmarks run table1 gavs v1m --seed 0
   python -m benchmarks report                tables and figures from the records that exist
 """
@@ -78,9 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     add("features", features, "fill the feature stores; resumes where it was stopped")
     add("check", check, "read everything back: index against files, stores against checksums")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
-    sub.add_argument("table", help="table1 or ablations")
-    sub.add_argument("stage", metavar="METHOD", help="a row of the table, or a group of ablations")
+    sub.add_argument("table", help="table1 ... table4, figure3, robustness or ablations")
+    sub.add_argument(
+        "stage",
+        metavar="STAGE",
+        nargs="?",
+        help="a row of Table 1, a group of ablations, or zero_shot, few_shot; default: all",
+    )
     sub.add_argument("benchmark", nargs="?", help="only this one: v1s, v1m or v2")
+    sub.add_argument("--row", help="only this one")
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
     add("report", report, "tables and figures from the records that exist, '–' for the rest")
@@ -97,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
+    sub = add("tune", tune, "try three learning rates a method on val, write the chosen (minutes)")
+    sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
+    add("dispersion", dispersion, "which orderings survive other SAM weights and scenes (minutes)")
+    sub = add("vggss-baselines", vggss_baselines, "what trivial predictors score on VGG-SS boxes")
+    sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
     sub = add("pretrain", pretrain, "train the miniature's encoders into work/pretrained (minutes)")
     sub.add_argument(
         "names", nargs="*", metavar="NAME", help="sam, vggish, pvt, resnet; default: all"
@@ -127,16 +138,17 @@ def profile(args: argparse.Namespace) -> None:
 
 def data(args: argparse.Namespace) -> None:
     from benchmarks.data.files import write_atomic
-    from benchmarks.data.index import read_avsbench_semantic, write_index
-    from benchmarks.data.miniature import build
+    from benchmarks.data.index import write_index
+    from benchmarks.data.miniature import build, build_vggss
+    from benchmarks.data.read import read_index
     from benchmarks.params import load
 
     params = load(args.params)
     if params.world is not None:
         build(params.data.root, params.world, params.workers)
-    index = read_avsbench_semantic(
-        params.data.root, params.data.splits, params.data.exclude, params.workers, progress=True
-    )
+        if params.data.vggss is not None:
+            build_vggss(params.data.vggss, params.data.root, params.world, params.workers)
+    index = read_index(params.data, params.workers)
     write_atomic(params.work / "index.csv", write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
     log = logging.getLogger(__name__)
@@ -154,7 +166,6 @@ def features(args: argparse.Namespace) -> None:
     extract(
         params.features.stores,
         bench.index,
-        params.data.root,
         params.work / "features",
         bench.encoders,
         params.features.rows_per_shard,
@@ -165,14 +176,13 @@ def features(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> None:
     from benchmarks.cells import Workbench
-    from benchmarks.data.index import read_avsbench_semantic, write_index
+    from benchmarks.data.index import write_index
+    from benchmarks.data.read import read_index
     from benchmarks.params import load
 
     params = load(args.params)
     bench = Workbench(params)
-    fresh = read_avsbench_semantic(
-        params.data.root, params.data.splits, params.data.exclude, params.workers, progress=True
-    )
+    fresh = read_index(params.data, params.workers)
     if write_index(fresh) != (params.work / "index.csv").read_bytes():
         raise ValueError(
             f"{params.work / 'index.csv'}: the files under {params.data.root} have changed since; "
@@ -185,59 +195,42 @@ def check(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmarks.cells import cells_of, prune, run_cells
+    from benchmarks.cells import prune, run_cells
     from benchmarks.params import load
+    from benchmarks.protocol import cells_of
 
     params = load(args.params)
-    cells = cells_of(params, args.table, args.stage)
+    stages = [args.stage] if args.stage else list(params.table_rows(args.table))
+    cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
     prune(params, args.table, args.stage, cells)
     wanted = [
         cell
         for cell in cells
-        if args.benchmark in (None, cell.benchmark) and args.seed in (None, cell.seed)
+        if args.benchmark in (None, cell.benchmark)
+        and args.seed in (None, cell.seed)
+        and args.row in (None, cell.row)
     ]
     if not wanted:
-        raise ValueError(f"no cell of {args.table} {args.stage} has this benchmark and seed")
-    failures = run_cells(params, wanted, args.workers or params.workers)
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+        raise ValueError(f"no cell of {args.table} has this row, benchmark and seed")
+    return _failed(run_cells(params, wanted, args.workers or params.workers))
 
 
 def report(args: argparse.Namespace) -> None:
+    from benchmarks.cells import Workbench
     from benchmarks.data.files import write_atomic, write_json
     from benchmarks.data.index import load_index
     from benchmarks.data.miniature.sheet import contact_sheet
     from benchmarks.params import load
-    from benchmarks.report import overlay_figure, panels, png, provenance, write_report
+    from benchmarks.report import plan_of, provenance, write_qualitative, write_report
+    from benchmarks.report.splits import splits_page
 
     params = load(args.params)
-    table1 = params.tables.table1
-    notes = {name: "re-created: no code was released" for name in RECREATED}
-    for group in (params.variants, *params.ablations.values()):
-        notes |= {name: variant.note for name, variant in group.items() if variant.note}
-    write_report(
-        params.work / "records",
-        RESULTS,
-        profile=params.profile,
-        seeds=params.seeds,
-        tables=params.tables.model_dump(),
-        ablations=params.ablations,
-        notes=notes,
-        floor_seeds=params.scoring.floor_seeds,
-        draws=params.report.bootstrap_draws,
-    )
-    shown = panels(
-        params.work / "records" / "table1",
-        load_index(params.work / "index.csv"),
-        params.data.root,
-        [*table1.gavs, *table1.baselines, table1.ceiling],
-        table1.benchmarks,
-    )
-    if shown:
-        write_atomic(RESULTS / "figures" / "overlays.png", png(overlay_figure(shown)))
+    plan, records = plan_of(params), params.work / "records"
+    write_report(records, RESULTS, plan)
+    write_qualitative(records, RESULTS, plan, load_index(params.work / "index.csv"))
     if params.world is not None:
-        contact_sheet(params.data.root, RESULTS / "figures" / "miniature.png")
+        contact_sheet(params.data.root, RESULTS / "figures" / "miniature.png", params.data.vggss)
+    write_atomic(RESULTS / "splits.md", splits_page(params, Workbench(params).clip_sets))
     write_json(PROVENANCE, provenance(params))
     print(RESULTS / "tables.md")
 
@@ -265,6 +258,34 @@ def score(args: argparse.Namespace) -> None:
         from benchmarks.scoring.rosetta import rosetta
 
         print(rosetta(scores).to_string(index=False))
+
+
+def tune(args: argparse.Namespace) -> int:
+    from benchmarks.params import load
+    from benchmarks.tune import tune
+
+    params = load(args.params)
+    profile = Path("profiles") / f"{params.profile}.yaml"
+    return _failed(tune(params, RESULTS, [args.params, profile], args.rows))
+
+
+def dispersion(args: argparse.Namespace) -> int:
+    from benchmarks.dispersion import disperse
+    from benchmarks.params import load
+
+    return _failed(disperse(load(args.params), RESULTS))
+
+
+def _failed(failures: list[str]) -> int:
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def vggss_baselines(args: argparse.Namespace) -> None:
+    from benchmarks.scoring.vggss import baselines_text
+
+    print(baselines_text(args.annotations))
 
 
 def pretrain(args: argparse.Namespace) -> None:

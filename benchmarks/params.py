@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -21,6 +21,9 @@ BENCHMARKS = {
     "v1s": "V1S: AVSBench single source (S4), 5 frames, only the first labelled in train",
     "v1m": "V1M: AVSBench multiple sources (MS3), 5 frames",
     "v2": "V2: the 10-second clips of AVSBench-semantic, scored as binary masks",
+    "v3": "AVS-V3: V1M and V2 clips split by class, seen for training and unseen for testing",
+    "vggss": "VGG-SS: one frame a clip with boxes, for models trained on V2",
+    "vggss_sub": "VGG-SS-Sub: the VGG-SS classes that AVSBench lacks, 0 to 5 shots",
 }
 Benchmark = Literal["v1s", "v1m", "v2"]
 
@@ -33,6 +36,26 @@ class DataParams(Config):
     root: Path  # AVSBench-semantic's folder: metadata.csv, label2idx.json, v1s/ v1m/ v2/
     splits: Path | None = None  # CSV with uid,split that replaces metadata.csv's split column
     exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
+    vggss: Path | None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none
+    vggss_exclude: list[str] = []  # files of vggss.json that can't be had any more
+
+
+class ProtocolParams(Config):
+    unseen: Path  # AVS-V3's unseen classes
+    vggss_labels: Path  # VGG-SS label -> AVSBench class
+    official: Path | None  # the released AVS-V3 CSVs, in place of our own draws
+    strict: bool  # without test clips that share a video with what was learned
+    seen_test_folds: int = Field(ge=1, le=8)  # of AVS-V3's ten folds of seen videos
+    shots: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
+    draws: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    cross: bool
+    fractions: list[Annotated[float, Field(gt=0, lt=1)]]
+    fraction_budget: Literal["steps", "epochs"]
+
+
+class FewShotParams(Config):
+    supervision: Literal["box_fill", "box_projection", "sam_mask"]
+    training: dict[str, Any]
 
 
 class EncoderParams(Config):
@@ -60,6 +83,7 @@ class FeaturesParams(Config):
 class ScoringParams(Config):
     thresholds: list[float]
     squash_size: int = Field(gt=0)
+    frames_per_clip: int | None = Field(gt=0)
     batch_frames: int = Field(gt=0)
     shuffle_seeds: list[int]
     floor_seeds: list[int]
@@ -67,6 +91,7 @@ class ScoringParams(Config):
 
 class TrainingParams(Config):
     epochs: int = Field(ge=0)
+    steps: int | None = Field(None, gt=0)  # in place of the epochs
     batch_frames: int = Field(gt=0)
     batch_clips: int = Field(gt=0)
     optimizer: Literal["adam", "adamw"]
@@ -76,6 +101,7 @@ class TrainingParams(Config):
     clip_grad: float | None
     amp: bool
     validate_from: int = Field(ge=0)
+    validate_every: int = Field(1, gt=0)
     selection: Literal["best_val", "last"]
     checkpoint_seconds: float = Field(gt=0)
 
@@ -88,9 +114,15 @@ class Variant(Config):
 
 class Table1Params(Config):
     benchmarks: list[Benchmark]
-    baselines: list[str]
+    published: list[str]
+    controlled: list[str]
     gavs: list[str]
+    operators: list[str]
     ceiling: str
+
+    @property
+    def rows(self) -> list[str]:
+        return [*self.published, *self.controlled, *self.gavs, *self.operators, self.ceiling]
 
 
 class AblationsParams(Config):
@@ -99,14 +131,39 @@ class AblationsParams(Config):
     groups: list[str]
 
 
+class RowsParams(Config):
+    rows: list[str]
+
+
+class RobustnessParams(Config):
+    benchmark: Benchmark
+    rows: list[str]
+
+
 class TablesParams(Config):
     table1: Table1Params
     ablations: AblationsParams
+    table2: RowsParams
+    table3: RowsParams
+    table4: RowsParams
+    figure3: RowsParams
+    robustness: RobustnessParams
 
 
 class ReportParams(Config):
     bootstrap_draws: int = Field(gt=0)
     overlay_clips: int = Field(ge=0)
+
+
+TABLES = tuple(TablesParams.model_fields)
+STAGES = {  # beside Table 1's rows and the ablations' groups
+    "table2": ("zero_shot", "few_shot"),
+    "table3": ("zero_shot",),
+    "table4": ("zero_shot", "few_shot"),
+    "figure3": ("fractions",),
+    "robustness": ("negatives",),
+}
+BENCHMARK_OF = {"table2": "v3", "table3": "vggss", "table4": "vggss_sub", "figure3": "v2"}
 
 
 class Row(Config):
@@ -131,11 +188,14 @@ class Params(Config):
     workers: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
     data: DataParams
+    protocol: ProtocolParams
     world: WorldConfig | None
     encoders: EncodersParams
     audio: AudioParams
     features: FeaturesParams
     training: TrainingParams
+    benchmarks: dict[str, dict[str, Any]]  # for every method, on one benchmark
+    few_shot: FewShotParams
     scoring: ScoringParams
     methods: dict[str, dict[str, Any]]
     variants: dict[str, Variant]
@@ -146,6 +206,20 @@ class Params(Config):
     @property
     def work(self) -> Path:
         return Path("work") / self.profile
+
+    def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
+        """(seed, draw) of every few-shot and fraction cell: draw i with seed i, or the cross."""
+        seeds, draws = self.seeds, self.protocol.draws
+        if benchmark == "v3" and self.protocol.official:
+            return [(seed, "official") for seed in seeds]
+        if self.protocol.cross:
+            return [(seed, draw) for draw in draws for seed in seeds]
+        return [(seeds[i % len(seeds)], draw) for i, draw in enumerate(draws)]
+
+    def few_shot_training(self, training: TrainingParams) -> TrainingParams:
+        """The training of a few-shot cell: the row's, with the overrides of `few_shot`."""
+        values = _merge(training.model_dump(), self.few_shot.training)
+        return validate(TrainingParams, values, "few_shot.training")
 
     @cached_property
     def _variants(self) -> dict[str, Variant]:
@@ -182,7 +256,9 @@ class Params(Config):
                 for key in reversed(dotted.split(".")):
                     nested = {key: nested}
                 block = _merge(block, nested)
-        training = _merge(self.training.model_dump(), block.pop("training", {}))
+        common = self.benchmarks.get(benchmark, {}).get("training", {})
+        training = _merge(self.training.model_dump(), common)
+        training = _merge(training, block.pop("training", {}))
         where = f"methods.{base}" if base == name else f"variants.{name} ({base})"
         cls = METHODS.get(base)
         if cls is None:
@@ -196,23 +272,26 @@ class Params(Config):
 
     def table_rows(self, table: str) -> dict[str, list[str]]:
         """Rows of a table by the name of the DVC stage (and record folder) that makes them."""
+        tables = self.tables
         if table == "table1":
-            t = self.tables.table1
-            return {name: [name] for name in [*t.baselines, *t.gavs, t.ceiling]}
+            return {name: [name] for name in tables.table1.rows}
         if table == "ablations":
-            return {g: list(self.ablations[g]) for g in self.tables.ablations.groups}
-        raise ParamsError(f"no table '{table}'{_nearest(table, list(TablesParams.model_fields))}")
+            return {g: list(self.ablations[g]) for g in tables.ablations.groups}
+        if table not in STAGES:
+            raise ParamsError(f"no table '{table}'{_nearest(table, list(TABLES))}")
+        return {stage: list(getattr(tables, table).rows) for stage in STAGES[table]}
 
     def table_benchmarks(self, table: str) -> list[str]:
-        if table == "ablations":
-            return [self.tables.ablations.benchmark]
-        return list(self.tables.table1.benchmarks)
+        if table == "table1":
+            return list(self.tables.table1.benchmarks)
+        own = getattr(self.tables, table)
+        return [BENCHMARK_OF.get(table) or own.benchmark]
 
     def rows_in_use(self) -> list[Row]:
         """Every row of every table, once a benchmark: what features and checks are needed for."""
         return [
             self.row(name, benchmark)
-            for table in TablesParams.model_fields
+            for table in TABLES
             for names in self.table_rows(table).values()
             for name in names
             for benchmark in self.table_benchmarks(table)
@@ -249,7 +328,10 @@ def load(path: Path | str = "params.yaml") -> Params:
             raise ParamsError(f"variants and ablations: '{name}' is defined twice")
         for name in [*params.methods, *names]:
             for benchmark in BENCHMARKS:
-                params.row(name, benchmark)
+                params.few_shot_training(params.row(name, benchmark).training)
+        for where in set(params.benchmarks) - set(BENCHMARKS):
+            nearest = _nearest(where, list(BENCHMARKS))
+            raise ParamsError(f"benchmarks.{where}: no such benchmark{nearest}")
         for row in params.rows_in_use():
             for store in row.cls.inputs(row.method_config()).values():
                 if store not in params.features.stores:

@@ -74,3 +74,18 @@ def alignment(
         return -F.log_softmax(candidates / config.temperature, dim=-1)[..., 0].mean()
     violations = F.relu(config.margin - own + others) * negative
     return (violations.sum(-1) / negative.sum(-1).clamp(min=1)).mean()
+
+
+def box_projection(logits: Tensor, batch: Batch) -> Tensor:
+    """What a box says of the mask in it: where its rows and columns begin and end.
+
+    Dice between the row and column maxima of the mask and of the filled boxes, mean over supervised
+    frames (the projection term of BoxInst, Tian et al., CVPR 2021). Logits (B, T, G, G) -> scalar.
+    """
+    p = logits.sigmoid() * batch.valid[:, None]  # (B, T, G, G)
+    dice = 0.0
+    for axis in (-1, -2):
+        mine, boxes = p.amax(axis), batch.masks.amax(axis)  # (B, T, G)
+        both = (mine * boxes).sum(-1)
+        dice = dice + 1 - (2 * both + 1e-5) / ((mine**2).sum(-1) + (boxes**2).sum(-1) + 1e-5)
+    return supervised_mean(dice, batch)

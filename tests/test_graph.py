@@ -43,7 +43,7 @@ class Clone:
         return stages, self.trainings() - before
 
     def trainings(self) -> int:
-        return len(list((self.folder / "work/smoke/runs").glob("*/record.json")))
+        return len(list((self.folder / "work/smoke/models").glob("*/model.json")))
 
     def edit(self, old: str, new: str) -> None:
         path = self.folder / "params.yaml"
@@ -59,12 +59,16 @@ def clone(tmp_path_factory) -> Clone:
     clone = Clone(tmp_path_factory.mktemp("clone"))
     stages, trainings = clone.repro()
     assert stages[:2] == ["data", "features"] and stages[-1] == "report"
-    # Table 1: 4 rows x 3 benchmarks x (2 seeds + a floor), and 3 ceilings; 2 variants x 2 seeds.
-    assert trainings == 4 * 3 * 3 + 3 + 2 * 2
+    table1 = 5 * 3 * 3 + 3 * 2 + 3  # rows x benchmarks x (2 seeds + a floor), operator, ceilings
+    ablations = 2 * 2
+    table2 = 2 * 2 + 2 * 2  # 0-shot, 1-shot
+    table4 = 2 * 2 * 2  # 1-shot and its control; the 0-shot models are Table 1's, as Table 3's
+    figure3 = 2 * 2
+    assert trainings == table1 + ablations + table2 + table4 + figure3
     return clone
 
 
-GAVS_STAGES = {"gavs@gavs", "gavs@gavs_adapters", "ablations@alignment"}
+STAGES = {"table1", "ablations", "zero_shot", "few_shot", "fractions", "negatives", "report"}
 
 
 def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
@@ -72,7 +76,7 @@ def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
     assert "smoke" in text
     for row in ("gavs_adapters", "sam_fusion", "avsbench", "oracle_click", "gavs_infonce"):
         assert row in text
-    for name in ("tables/table1.csv", "tables/ablations.tex", "figures/overlays.png"):
+    for name in ("tables/table1.csv", "tables/table4.tex", "figures/overlays.png", "splits.md"):
         assert (clone.folder / "results" / name).stat().st_size > 100
     assert clone.repro() == ([], 0)
     stale = clone.run(sys.executable, "-m", "benchmarks", "stale")
@@ -86,20 +90,21 @@ def test_a_gavs_parameter_runs_gavs_again_and_going_back_is_free(clone):
     assert "older than the code or params.yaml: table1 gavs_adapters v2" in stale
     assert "avsbench" not in stale
     stages, trainings = clone.repro()
-    assert {*stages} == GAVS_STAGES | {"report"}
-    assert trainings == 2 * 3 * 3 + 2 * 2
+    assert {*stages} == STAGES
+    # Two rows of Table 1, the ablations, and GAVS in Tables 2 and 4 and Figure 3; nobody else's.
+    assert trainings == 2 * 3 * 3 + 2 * 2 + (2 + 2) + 2 * 2 + 2
     assert clone.tables() != before
     clone.edit("noise_dim: 8", "noise_dim: 128")
     stages, trainings = clone.repro()
-    assert {*stages} == GAVS_STAGES | {"report"}
+    assert {*stages} == STAGES
     assert trainings == 0
     assert clone.tables() == before
 
 
 def test_a_new_seed_trains_that_seed_and_a_dropped_row_disappears(clone):
     clone.edit("seeds: [0, 1]", "seeds: [0, 1, 2]")
-    clone.edit("baselines: [avsbench, sam_fusion]", "baselines: [sam_fusion]")
+    clone.edit("published: [avsbench, sam_fusion]", "published: [sam_fusion]")
     stages, trainings = clone.repro()
-    assert trainings == 3 * 3 + 2  # three rows on three benchmarks, two variants
-    assert "baselines@avsbench" not in stages
+    # Five rows on three benchmarks, two ablations, two 0-shot models of Table 2.
+    assert trainings == 5 * 3 + 2 + 2
     assert "avsbench" not in clone.tables()

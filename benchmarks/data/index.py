@@ -3,8 +3,10 @@
 Readers make it, everything else consumes it, nothing else walks folders. Columns:
 
 uid, video, benchmark, split, classes ("a_b"), frames, height, width,
-frame_path, mask_path ("{}" stands for the second), audio_path (all relative to the data root),
-supervision (first_frame: only frame 0 may be learned from; all), digest (sha256 of all its files),
+second (of the clip, at which its first frame lies),
+frame_path, mask_path ("{}" stands for the frame), audio_path, boxes (JSON, in place of a mask),
+supervision (first_frame: only frame 0 may be learned from; all; boxes), digest (sha256 of all its
+files),
 and whatever analysis columns the data set brings (`scenes.csv` of the miniature world).
 """
 
@@ -34,7 +36,8 @@ class DataError(ValueError):
         super().__init__(
             f"{len(self.problems)} problem(s) in the data:\n  "
             + "\n  ".join(self.problems)
-            + "\nRepair the files, or name their uids under data.exclude in params.yaml."
+            + "\nRepair the files, or name their uids in params.yaml, under data.exclude or "
+            "data.vggss_exclude."
         )
 
 
@@ -56,6 +59,8 @@ def read_avsbench_semantic(
         DataError: all that is missing, truncated, of a wrong size or length, or not finite.
     """
     metadata = _read_metadata(root / "metadata.csv")
+    if "{" in str(root):
+        raise DataError([f"{root}: a brace in the path would be taken for the frame's place"])
     if splits is not None:
         metadata = apply_splits(metadata, splits)
     unknown = set(exclude) - set(metadata.uid)
@@ -81,7 +86,8 @@ def read_avsbench_semantic(
     ).reset_index(drop=True)
     for column in ("height", "width", "digest"):
         index[column] = [clip[column] for clip in facts]
-    folder = index.benchmark + "/" + index.uid
+    folder = f"{root}/" + index.benchmark + "/" + index.uid
+    index["second"], index["boxes"] = 0, ""
     index["frame_path"] = folder + "/frames/{}.jpg"
     index["mask_path"] = folder + "/labels_rgb/{}.png"
     index["audio_path"] = folder + "/audio.wav"

@@ -47,6 +47,12 @@ class ProfileEncoders:
         """Embedding of a silent second, (128,): what a floor row hears."""
         return self.embed_audio(np.zeros(SAMPLE_RATE, np.float32), 1)[0]
 
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """Embeddings of 64 seconds of white noise at -20 dBFS, (64, 128)."""
+        waveform = 0.1 * np.random.default_rng(0).standard_normal(64 * SAMPLE_RATE)
+        return self.embed_audio(waveform.clip(-1, 1).astype(np.float32), 64)
+
     def checksum(self, name: str) -> str:
         """Of the weights and the size that is built from them."""
         encoder = getattr(self.params, name)

@@ -80,7 +80,7 @@ def header(
 
 def frames_checksum(index: pd.DataFrame) -> str:
     """Of the frames' content and order: what the rows of every store stand for."""
-    columns = index[["uid", "frames", "digest"]]
+    columns = index[["uid", "second", "frames", "digest"]]
     return sha256(columns.to_csv(index=False, lineterminator="\n").encode())
 
 
@@ -99,7 +99,6 @@ class _Job:
 def extract(
     names: Iterable[str],
     index: pd.DataFrame,
-    root: Path,
     folder: Path,
     encoders: ProfileEncoders,
     rows_per_shard: int,
@@ -124,14 +123,12 @@ def extract(
         len(headers),
         gigabytes,
         len(jobs),
-        _estimate(jobs, index, root, encoders, batch_size) / workers,
+        _estimate(jobs, index, encoders, batch_size) / workers,
         workers,
     )
     start = time.monotonic()
     with worker_pool(workers) as pool:
-        futures = {
-            pool.submit(_run, job, index, root, folder, encoders, batch_size): job for job in jobs
-        }
+        futures = {pool.submit(_run, job, index, folder, encoders, batch_size): job for job in jobs}
         for future in tqdm(as_completed(futures), "encoding", len(jobs), disable=None):
             for name, entry in future.result().items():
                 finished[name][futures[future].shard] = entry
@@ -150,34 +147,34 @@ def _passes(headers: dict[str, Header]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _run(job: _Job, index, root, folder, encoders, batch_size) -> dict[str, dict]:
+def _run(job: _Job, index, folder, encoders, batch_size) -> dict[str, dict]:
     """Encode one shard; in a worker process."""
     rows = job.stores[0].shard_rows(job.shard)
-    columns = _columns(job.stores, rows, index, root, encoders, batch_size)
+    columns = _columns(job.stores, rows, index, encoders, batch_size)
     return {
         h.name: write_shard(folder / h.name, h, job.shard, columns[h.name].astype(h.dtype))
         for h in job.stores
     }
 
 
-def _estimate(jobs: list[_Job], index, root, encoders, batch_size) -> float:
+def _estimate(jobs: list[_Job], index, encoders, batch_size) -> float:
     """Seconds of one worker for all jobs, from one batch of each kind of pass."""
     cost: dict[tuple[str, ...], float] = {}
     for job in jobs:
         if job.names not in cost:
             rows = job.stores[0].shard_rows(job.shard)[:batch_size]
-            _columns(job.stores, rows[:1], index, root, encoders, batch_size)  # loads the encoder
+            _columns(job.stores, rows[:1], index, encoders, batch_size)  # loads the encoder
             start = time.monotonic()
-            _columns(job.stores, rows, index, root, encoders, batch_size)
+            _columns(job.stores, rows, index, encoders, batch_size)
             cost[job.names] = (time.monotonic() - start) / len(rows)
     return sum(cost[job.names] * len(job.stores[0].shard_rows(job.shard)) for job in jobs)
 
 
-def _columns(stores, rows: range, index, root, encoders, batch_size) -> dict[str, np.ndarray]:
+def _columns(stores, rows: range, index, encoders, batch_size) -> dict[str, np.ndarray]:
     """Rows of each store, (n, *shape), by its name."""
     if stores[0].name == "vggish":
-        return {"vggish": _audio_rows(rows, index, root, encoders)}
-    paths = frame_paths(index, root)[rows.start : rows.stop]
+        return {"vggish": _audio_rows(rows, index, encoders)}
+    paths = frame_paths(index)[rows.start : rows.stop]
     names = [h.name for h in stores]
     chunks = [
         _encode([read_frame(p) for p in paths[i : i + batch_size]], names, encoders)
@@ -186,18 +183,19 @@ def _columns(stores, rows: range, index, root, encoders, batch_size) -> dict[str
     return {n: np.concatenate([c[n] for c in chunks]) for n in names}
 
 
-def frame_paths(index: pd.DataFrame, root: Path) -> list[Path]:
+def frame_paths(index: pd.DataFrame) -> list[Path]:
     """Files of all frames, in the order of the stores' rows."""
-    return [root / r.frame_path.format(k) for r in index.itertuples() for k in range(r.frames)]
+    return [Path(r.frame_path.format(k)) for r in index.itertuples() for k in range(r.frames)]
 
 
-def _audio_rows(rows: range, index: pd.DataFrame, root: Path, encoders) -> np.ndarray:
+def _audio_rows(rows: range, index: pd.DataFrame, encoders) -> np.ndarray:
     starts = (index.frames.cumsum() - index.frames).to_numpy()
     out = np.empty((len(rows), encoders.audio_dim), np.float32)
     for start, clip in zip(starts, index.itertuples(), strict=True):
         wanted = range(max(rows.start, start), min(rows.stop, start + clip.frames))
         if len(wanted):
-            seconds = encoders.embed_audio(read_audio(root / clip.audio_path), clip.frames)
+            waveform, last = read_audio(Path(clip.audio_path)), clip.second + clip.frames
+            seconds = encoders.embed_audio(waveform, last)[clip.second :]
             target = slice(wanted.start - rows.start, wanted.stop - rows.start)
             out[target] = seconds[wanted.start - start : wanted.stop - start]
     return out

@@ -1,17 +1,13 @@
-"""Records -> tables and figures."""
+"""Records -> tables and figures.
 
-from benchmarks.report.figures import png
-from benchmarks.report.overlays import Panel, overlay_figure
+`plan.py` says what is to be shown, `records.py` and `ledger.py` read and reduce what was measured,
+`measure.py` turns columns of scores into a table with its statistics, one file a table lays it out,
+`write.py` puts all of it under results/.
+"""
+
+from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance, stale_rows
-from benchmarks.report.qualitative import panels
+from benchmarks.report.qualitative import write_qualitative
 from benchmarks.report.write import write_report
 
-__all__ = [
-    "Panel",
-    "overlay_figure",
-    "panels",
-    "png",
-    "provenance",
-    "stale_rows",
-    "write_report",
-]
+__all__ = ["Plan", "plan_of", "provenance", "stale_rows", "write_qualitative", "write_report"]

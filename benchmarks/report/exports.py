@@ -1,91 +1,73 @@
 """The same numbers for programs: tidy CSV with 6 decimals, and a small JSON for `dvc metrics`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from benchmarks.report.formats import METRICS
-from benchmarks.report.summary import Cell, Table
-from benchmarks.scoring.statistics import Difference
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
 
-COLUMNS = ["profile", "method", "benchmark", "metric", "unit", "value", "sd", "low", "high"]
-COLUMNS += ["p", "detectable", "seeds", "paper"]
+COLUMNS = ["profile", "method", "where", "measure", "unit", "value", "sd", "low", "high", "runs"]
+COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable", "paper"]
 
 
-def tidy(table: Table) -> pd.DataFrame:
-    """One row a method, benchmark and metric, in the units of the printed table.
+def tidy(plan: Plan, table: Table) -> pd.DataFrame:
+    """One row a method and column, in the units of the printed table.
 
-    `sd` is over seeds, `low` and `high` bound 95 % over videos and seeds. `difference` is to the
-    table's base with p Holm-adjusted; `floor_gain` and `shuffle_loss` have a plain p.
+    `sd` is over runs, `low` and `high` bound 95 % over videos and runs. `difference` is to the
+    table's base, with p Holm-adjusted over the table.
     """
-    lines = [
-        {
-            "profile": table.plan.profile,
+    lines = []
+    for (row, name), cell in table.cells.items():
+        column, found, judged = table.columns[name], cell.score, cell.difference
+        factor = column.unit.factor
+        line: dict[str, Any] = {
+            "profile": plan.profile,
             "method": row,
-            "benchmark": benchmark,
-            "paper": table.plan.paper.get((row, benchmark, line["metric"])),
-            "seeds": len(cell.seeds),
-            **line,
+            "where": column.where,
+            "measure": column.measure,
+            "unit": column.unit.name,
+            "value": factor * found.mean,
+            "sd": factor * found.std,
+            "low": factor * found.low,
+            "high": factor * found.high,
+            "runs": found.runs,
+            "paper": table.figure(row, name),
         }
-        for (row, benchmark), cell in table.cells.items()
-        for line in _lines(cell)
-    ]
+        if judged:
+            line |= {
+                "difference": factor * judged.mean,
+                "difference_low": factor * judged.low,
+                "difference_high": factor * judged.high,
+                "p": judged.p,
+                "detectable": factor * judged.detectable,
+            }
+        lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def csv(table: Table) -> str:
-    return tidy(table).to_csv(index=False, float_format="%.6f", lineterminator="\n")
+def csv(plan: Plan, table: Table) -> str:
+    return as_csv(tidy(plan, table))
 
 
-def _lines(cell: Cell) -> Iterator[dict[str, Any]]:
-    for name, metric in METRICS.items():
-        found = cell.metrics[name]
-        yield {
-            "metric": name,
-            "unit": "%" if metric.factor == 100 else "",
-            "value": metric.factor * found.mean,
-            "sd": metric.factor * found.std,
-            "low": metric.factor * found.low,
-            "high": metric.factor * found.high,
-        }
-    for name in ("difference", "floor_gain", "shuffle_loss"):
-        d: Difference | None = getattr(cell, name)
-        if d is not None:
-            points = {k: 100 * v for k, v in (("value", d.mean), ("low", d.low), ("high", d.high))}
-            yield {
-                "metric": name,
-                "unit": "points",
-                **points,
-                "p": d.p,
-                "detectable": 100 * d.detectable,
-            }
-    for name in ("floor", "shuffled"):
-        if (value := getattr(cell, name)) is not None:
-            yield {"metric": f"miou_{name}", "unit": "%", "value": 100 * value}
-    for name, value in cell.counts:
-        if value is not None:
-            yield {"metric": name, "unit": "", "value": value}
+def as_csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 
-def summary(table1: Table, ablations: Table) -> str:
-    """mIoU (%) and F by method and benchmark, and each ablation's difference in points."""
-    scores: dict[str, dict[str, dict[str, float]]] = {}
-    for (row, benchmark), cell in table1.cells.items():
-        scores.setdefault(row, {})[benchmark] = {
-            "miou": round(100 * cell.metrics["miou"].mean, 2),
-            "fscore": round(cell.metrics["fscore"].mean, 3),
-        }
-    differences = {
-        row: round(100 * cell.difference.mean, 2)
-        for (row, _), cell in ablations.cells.items()
-        if cell.difference
+def summary(plan: Plan, tables: Iterable[Table]) -> str:
+    """The judged figures (%) of each table by method and column, and how many records lack."""
+    tables = list(tables)
+    content: dict[str, Any] = {
+        "profile": plan.profile,
+        "missing": sum(len(table.missing) for table in tables),
     }
-    content = {
-        "profile": table1.plan.profile,
-        "missing": len(table1.missing) + len(ablations.missing),
-        "table1": scores,
-        "ablations": differences,
-    }
+    for table in tables:
+        scores: dict[str, dict[str, float]] = {}
+        for (row, name), cell in table.cells.items():
+            if table.columns[name].judged:
+                value = round(100 * cell.score.mean, 2)
+                scores.setdefault(row, {})[name.replace(" ", "_")] = value
+        content[table.name] = scores
     return json.dumps(content, indent=1) + "\n"

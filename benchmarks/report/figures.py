@@ -4,7 +4,7 @@ Nothing is computed here that a table doesn't print too. Equal records give equa
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from benchmarks.report.formats import signed
-from benchmarks.report.summary import Table
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+from benchmarks.report.records import Epoch
 
 # Okabe and Ito's palette; its yellow, too light for lines on white, gives way to grey.
 PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
@@ -60,32 +62,32 @@ def styles(rows: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 @mpl.rc_context(STYLE)
-def dots(table: Table) -> Figure:
+def dots(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
     """Table 1: mIoU with its interval, floor, shuffled sound and ceiling; the paper's below.
 
     The two never share an axis: they were measured on different data.
     """
-    plan = table.plan
-    rows = [row for row in plan.rows if row != plan.ceiling]
-    published = [r for r in rows if any((r, b, "miou") in plan.paper for b in plan.benchmarks)]
+    benchmarks = plan.tables.table1.benchmarks
+    named = [[table.figure(row, f"{b} miou") is not None for b in benchmarks] for row in rows]
+    published = [row for row, found in zip(rows, named, strict=True) if any(found)]
     heights = [len(rows) + 1] + ([len(published) + 1] if published else [])
     figure = Figure(figsize=(7.2, 1.5 + 0.22 * sum(heights)), layout="constrained")
     axes = figure.subplots(
         len(heights),
-        len(plan.benchmarks),
+        len(benchmarks),
         squeeze=False,
         sharex="row",
         sharey="row",
         gridspec_kw={"height_ratios": heights},
     )
     colour = styles(rows)
-    for benchmark, column in zip(plan.benchmarks, axes.T, strict=True):
+    for benchmark, column in zip(benchmarks, axes.T, strict=True):
         column[0].set_title(f"{benchmark.upper()}, {plan.profile}")
-        _measured(column[0], table, benchmark, rows, colour)
+        _measured(plan, column[0], table, benchmark, rows, colour)
         for paper in column[1:]:
             paper.set_title(f"{benchmark.upper()}, the paper (real data)")
             for y, row in enumerate(published):
-                if value := plan.paper.get((row, benchmark, "miou")):
+                if value := table.figure(row, f"{benchmark} miou"):
                     paper.plot(value, y, "D", ms=4, mfc="white", color=colour[row]["color"])
             _label_rows(paper, published)
     figure.legend(handles=_DOT_LEGEND, loc="outside lower center", ncols=len(_DOT_LEGEND))
@@ -104,21 +106,28 @@ _DOT_LEGEND = [
 
 
 def _measured(
-    axes: Axes, table: Table, benchmark: str, rows: Sequence[str], colour: dict[str, dict]
+    plan: Plan,
+    axes: Axes,
+    table: Table,
+    benchmark: str,
+    rows: Sequence[str],
+    colour: dict[str, dict],
 ) -> None:
     for y, row in enumerate(rows):
-        cell = table.cells.get((row, benchmark))
+        cell = table.cells.get((row, f"{benchmark} miou"))
         if cell is None:
             continue
-        found, style = cell.metrics["miou"], {"color": colour[row]["color"]}
+        found, style = cell.score, {"color": colour[row]["color"]}
         axes.plot([100 * found.low, 100 * found.high], [y, y], **style)
         axes.plot(100 * found.mean, y, "o", ms=4, **style)
-        if cell.floor is not None:
-            axes.plot(100 * cell.floor, y + LOWER, "|", ms=6, mew=1.2, **style)
-        if cell.shuffled is not None:
-            axes.plot(100 * cell.shuffled, y + LOWER, "x", ms=4, **style)
-    if ceiling := table.cells.get((table.plan.ceiling, benchmark)):
-        axes.axvline(100 * ceiling.metrics["miou"].mean, color=GREY, ls="--", lw=0.8)
+        for measure, marker in (
+            ("floor", {"marker": "|", "mew": 1.2}),
+            ("shuffled", {"marker": "x"}),
+        ):
+            if other := table.cells.get((row, f"{benchmark} {measure}")):
+                axes.plot(100 * other.score.mean, y + LOWER, ms=5, **marker, **style)
+    if ceiling := table.cells.get((plan.tables.table1.ceiling, f"{benchmark} miou")):
+        axes.axvline(100 * ceiling.score.mean, color=GREY, ls="--", lw=0.8)
     _label_rows(axes, rows)
 
 
@@ -131,19 +140,25 @@ def _label_rows(axes: Axes, rows: Sequence[str], xlabel: str = "mIoU (%)") -> No
 
 
 @mpl.rc_context(STYLE)
-def training_curves(table: Table) -> Figure:
-    """Loss (log scale) and validation mIoU by epoch; line: mean of the seeds, band: their range."""
-    plan = table.plan
-    rows = [r for r in plan.rows if r != plan.ceiling]
+def training_curves(
+    plan: Plan,
+    benchmarks: Sequence[str],
+    histories: Mapping[tuple[str, str], Sequence[Sequence[Epoch]]],
+) -> Figure:
+    """Loss (log scale) and validation mIoU by epoch; line: mean of the seeds, band: their range.
+
+    histories: one a seed, by row and benchmark.
+    """
+    rows = list(dict.fromkeys(row for row, _ in histories))
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = figure.subplots(2, len(plan.benchmarks), squeeze=False, sharex="col", sharey="row")
-    for benchmark, (loss, val) in zip(plan.benchmarks, axes.T, strict=True):
+    axes = figure.subplots(2, len(benchmarks), squeeze=False, sharex="col", sharey="row")
+    for benchmark, (loss, val) in zip(benchmarks, axes.T, strict=True):
         for row, style in styles(rows).items():
-            if cell := table.cells.get((row, benchmark)):
-                _band(loss, [[(e.epoch, e.loss) for e in h] for h in cell.histories], style, row)
+            if runs := histories[row, benchmark]:
+                _band(loss, [[(e.epoch, e.loss) for e in run] for run in runs], style, row)
                 validated = [
-                    [(e.epoch, 100 * e.val_miou) for e in h if e.val_miou is not None]
-                    for h in cell.histories
+                    [(e.epoch, 100 * e.val_miou) for e in run if e.val_miou is not None]
+                    for run in runs
                 ]
                 _band(val, validated, style | {"marker": "o", "markersize": 2.5}, row)
         loss.set_title(f"{benchmark.upper()}, {plan.profile}")
@@ -172,17 +187,14 @@ def _band(axes: Axes, runs: Sequence[Sequence[tuple[int, float]]], style: dict, 
 
 
 @mpl.rc_context(STYLE)
-def forest(table: Table) -> Figure:
-    """Each variant's difference to the base with its 95 % interval; hollow inside the noise."""
-    plan = table.plan
-    (benchmark,) = plan.benchmarks
-    groups = {group: rows for group, rows in plan.groups.items() if plan.base not in rows}
+def forest(plan: Plan, table: Table, column: str, groups: Mapping[str, Sequence[str]]) -> Figure:
+    """Each row's difference to the base with its 95 % interval, by group; hollow if undecided."""
     variants = [row for rows in groups.values() for row in rows]
     figure = Figure(figsize=(7.2, 1.2 + 0.2 * len(variants)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color="black", lw=0.8)
     for y, row in enumerate(variants):
-        cell = table.cells.get((row, benchmark))
+        cell = table.cells.get((row, column))
         if cell and cell.difference:
             d, colour = cell.difference, GREY if cell.noise else PALETTE[1]
             axes.plot([100 * d.low, 100 * d.high], [y, y], color=colour)
@@ -195,11 +207,11 @@ def forest(table: Table) -> Figure:
         axes.axhspan(first - 0.5, first + len(rows) - 0.5, color=shade, lw=0, zorder=0)
         _beside(axes, 0.01, first, group, "black")
         first += len(rows)
-    where = f"{benchmark.upper()}, {plan.profile}"
+    where = f"{table.columns[column].where.upper()}, {plan.profile}"
     _label_rows(axes, variants, f"mIoU minus that of {plan.base} (points), {where}")
     handles = [
-        Line2D([], [], color=PALETTE[1], marker="o", ms=4, label="outside the noise"),
-        Line2D([], [], color=GREY, marker="o", ms=4, mfc="white", label="inside the noise"),
+        Line2D([], [], color=PALETTE[1], marker="o", ms=4, label="decided"),
+        Line2D([], [], color=GREY, marker="o", ms=4, mfc="white", label="undecided"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure

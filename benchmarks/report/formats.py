@@ -8,24 +8,16 @@ import numpy as np
 NONE = "–"
 
 
-class Metric(NamedTuple):
-    """How a score is printed: factor 100 is percent."""
+class Unit(NamedTuple):
+    """How a score of 0..1 is printed: factor 100 is percent."""
 
-    title: str
+    name: str
     factor: int
     decimals: int
 
 
-METRICS = {
-    "miou": Metric("mIoU", 100, 2),
-    "fscore": Metric("F", 1, 3),
-    "miou_threshold_0.4": Metric("threshold 0.4", 100, 2),
-    "miou_squash": Metric("squashed frame", 100, 2),
-    "iou_dataset": Metric("dataset-level IoU", 100, 2),
-    "miou_nonempty": Metric("non-empty frames only", 100, 2),
-    "miou_class": Metric("class mean", 100, 2),
-    "lit_silent": Metric("lit area, silent frames", 100, 2),
-}
+PERCENT = Unit("%", 100, 2)
+SHARE = Unit("", 1, 3)
 
 
 class Grid(NamedTuple):
@@ -42,10 +34,15 @@ def number(value: float | None, factor: int = 1, decimals: int = 0) -> str:
     return f"{factor * value:,.{decimals}f}"
 
 
-def signed(value: float) -> str:
-    """mIoU points: +1.20 or −0.35, with a true minus sign and none on zero."""
-    text = f"{100 * value:+.2f}"
+def signed(value: float, unit: Unit = PERCENT) -> str:
+    """+1.20 or −0.35, with a true minus sign and none on zero."""
+    text = f"{unit.factor * value:+.{unit.decimals}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def share(value: float | None, unit: Unit = PERCENT) -> str:
+    """A score of 0..1 in its unit."""
+    return number(value, unit.factor, unit.decimals)
 
 
 def markdown(grid: Grid) -> str:

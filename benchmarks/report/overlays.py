@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from benchmarks.report.figures import STYLE
 
@@ -29,6 +29,7 @@ class Panel:
     second: int  # which of the T the frame belongs to
     truth: np.ndarray  # (H, W) bool
     predictions: Mapping[str, np.ndarray]  # method -> (H, W) probability
+    boxes: Sequence[Sequence[float]] = ()  # xmin, ymin, xmax, ymax in 0..1, drawn on every image
 
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
@@ -37,8 +38,8 @@ def overlay_figure(panels: Sequence[Panel]) -> Figure:
     prediction. At least one panel."""
     methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
     titles = ["frame", "sound (log-mel)", TRUTH, *methods]
-    figure = Figure(figsize=(1.15 * len(titles), 1.2 * len(panels) + 0.5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+    figure = Figure(figsize=(1.15 * len(titles), 1.25 * len(panels) + 0.5), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.05)
     axes = figure.subplots(len(panels), len(titles), squeeze=False)
     for column, title in enumerate(titles):
         axes[0, column].set_title(title, fontsize=7)
@@ -51,6 +52,8 @@ def overlay_figure(panels: Sequence[Panel]) -> Figure:
             if title in lit:
                 image = colour_mask(panel.frame, lit[title], panel.truth)
                 ax.imshow(image, interpolation="nearest")
+                _draw_boxes(ax, panel)
+        _draw_boxes(row[0], panel)
         for ax in [row[0], *row[2:]]:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
@@ -67,6 +70,14 @@ def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> 
     for area, colour in zip(areas, COLOURS.values(), strict=True):
         image[area] = (1 - OPACITY) * image[area] + OPACITY * np.array(to_rgb(colour))
     return image
+
+
+def _draw_boxes(axes: Axes, panel: Panel) -> None:
+    height, width = panel.frame.shape[:2]
+    for x0, y0, x1, y1 in panel.boxes:
+        corner = (x0 * width - 0.5, y0 * height - 0.5)
+        size = ((x1 - x0) * width, (y1 - y0) * height)
+        axes.add_patch(Rectangle(corner, *size, fill=False, ec="white", lw=1))
 
 
 def _spectrogram(axes: Axes, panel: Panel) -> None:

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import Cell, cells_of, recipe
+from benchmarks.cells import recipe
 from benchmarks.data.files import sha256
-from benchmarks.params import Params, TablesParams
+from benchmarks.params import TABLES, Params
+from benchmarks.protocol import Cell, cells_of, model_of
 
 
 def provenance(params: Params) -> dict[str, Any]:
@@ -24,28 +25,26 @@ def stale_rows(params: Params, path: Path) -> list[str]:
     known = json.loads(path.read_text())
     if known["profile"] != params.profile:
         return [f"all: made with profile {known['profile']}, params.yaml has {params.profile}"]
-    today = {
-        _key(cell): _checksum(recipe(params, params.row(cell.row, cell.benchmark)))
-        for cell in _cells(params)
-    }
+    today = {_key(cell): _checksum(recipe(params, model_of(cell))) for cell in _cells(params)}
     rows = {**today, **known["recipes"]}
     return [key for key in rows if today.get(key) != known["recipes"].get(key)]
 
 
 def _cells(params: Params) -> list[Cell]:
-    return [
-        cell
-        for table in TablesParams.model_fields
-        for stage in params.table_rows(table)
-        for cell in cells_of(params, table, stage)
-        if cell.setting == "train" and cell.seed == params.seeds[0]
-    ]
+    """The first seed and draw of each row, benchmark and setting."""
+    first: dict[str, Cell] = {}
+    for table in TABLES:
+        for stage in params.table_rows(table):
+            for cell in cells_of(params, table, stage):
+                first.setdefault(_key(cell), cell)
+    return list(first.values())
 
 
 def _key(cell: Cell) -> str:
-    return f"{cell.table} {cell.row} {cell.benchmark}"
+    setting = "" if cell.setting == "train" else f" {cell.setting}"
+    return f"{cell.table} {cell.row} {cell.benchmark}{setting}"
 
 
 def _checksum(recipe: dict[str, Any]) -> str:
-    parts = [recipe["method"], recipe["parameters"], recipe["checksums"]["code"]]
+    parts = [recipe["method"], recipe["parameters"], recipe["code"]]
     return sha256(json.dumps(parts, sort_keys=True).encode())[:16]

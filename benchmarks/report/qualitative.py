@@ -1,5 +1,6 @@
-"""What the qualitative figures show: the frames and every method's prediction for them."""
+"""Qualitative figures: the frames whose predictions the cells have kept, every method beside."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,46 +8,97 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.data.files import read_audio, read_frame, read_labels
-from benchmarks.report.overlays import Panel
+from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels, write_atomic
+from benchmarks.protocol import Cell
+from benchmarks.report.figures import png
+from benchmarks.report.overlays import Panel, overlay_figure
+from benchmarks.report.plan import Plan
+from benchmarks.training.clips import fill_boxes
 from gavs.vggish import log_mel
 
+WINDOW = 0.99  # seconds of sound that a VGGish window needs, rounded up
 
-def panels(
-    records: Path, index: pd.DataFrame, root: Path, rows: Sequence[str], benchmarks: Sequence[str]
-) -> list[Panel]:
-    """One panel a clip that the first seed's cells have kept predictions of.
 
-    Args:
-        records: Table 1's records; `{row}/{benchmark}-train-seed*.overlays.npz` maps
-            `{uid}/{frame}` to probabilities (H, W) uint8 of 255.
-        rows: methods, in the order of the columns; those without predictions are left out.
+def write_qualitative(
+    records_root: Path, results: Path, plan: Plan, index: pd.DataFrame
+) -> list[Path]:
+    """Overlays of Table 1, of unseen classes (Table 2, 0-shot) and of VGG-SS (Table 3), first seed.
+
+    A figure without any prediction on record isn't written. Returns the files written.
     """
+    seed, tables = plan.seeds[0], plan.tables
+    table1 = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
+    table1.append(tables.table1.ceiling)
+    wanted = {
+        "overlays": [
+            [Cell("table1", row, row, benchmark, "train", seed) for row in table1]
+            for benchmark in tables.table1.benchmarks
+        ],
+        "overlays_unseen": [
+            [Cell("table2", "zero_shot", row, "v3", "0-shot", seed) for row in tables.table2.rows]
+        ],
+        "overlays_vggss": [
+            [
+                Cell("table3", "zero_shot", row, "vggss", "0-shot", seed)
+                for row in tables.table3.rows
+            ]
+        ],
+    }
+    written = []
+    for name, groups in wanted.items():
+        shown = [panel for cells in groups for panel in panels(records_root, index, cells)]
+        if shown:
+            path = results / "figures" / f"{name}.png"
+            write_atomic(path, png(overlay_figure(shown)))
+            written.append(path)
+    return written
+
+
+def panels(records_root: Path, index: pd.DataFrame, cells: Sequence[Cell]) -> list[Panel]:
+    """One panel a clip that these cells of one benchmark have kept predictions of.
+
+    Beside a record, `.overlays.npz` maps `{uid}/{frame}` to probabilities (H, W) uint8 of 255.
+    Cells without it are left out; the others are columns, in this order.
+    """
+    kept = {cell.row: _predictions(records_root, cell) for cell in cells}
+    kept = {row: maps for row, maps in kept.items() if maps}
     clips = index.set_index("uid")
-    found = []
-    for benchmark in benchmarks:
-        kept = {row: _predictions(records / row, benchmark) for row in rows}
-        kept = {row: maps for row, maps in kept.items() if maps}
-        for key in next(iter(kept.values()), {}):
-            uid, frame = key.rsplit("/", 1)
-            clip, second = clips.loc[uid], int(frame)
-            waveform = torch.from_numpy(read_audio(root / clip.audio_path))
-            found.append(
-                Panel(
-                    title=benchmark.upper(),
-                    frame=read_frame(root / clip.frame_path.format(second)),
-                    log_mel=log_mel(waveform, 1.0, clip.frames).flatten(0, 1).numpy(),
-                    second=second,
-                    truth=read_labels(root / clip.mask_path.format(second)) > 0,
-                    predictions={row: maps[key] / 255 for row, maps in kept.items()},
-                )
-            )
-    return found
+    return [
+        _panel(
+            cells[0].benchmark,
+            clips.loc[key.rsplit("/", 1)[0]],
+            int(key.rsplit("/", 1)[1]),
+            {row: maps[key] / 255 for row, maps in kept.items() if key in maps},
+        )
+        for key in next(iter(kept.values()), {})
+    ]
 
 
-def _predictions(folder: Path, benchmark: str) -> dict[str, np.ndarray]:
-    path = min(folder.glob(f"{benchmark}-train-seed*.overlays.npz"), default=None)
-    if path is None:
+def _panel(
+    benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
+) -> Panel:
+    frame = read_frame(Path(clip.frame_path.format(number)))
+    boxes = json.loads(clip.boxes) if clip.boxes else []
+    if clip.boxes:
+        truth = fill_boxes(boxes, *frame.shape[:2])
+    else:
+        truth = read_labels(Path(clip.mask_path.format(number))) > 0
+    waveform = torch.from_numpy(read_audio(Path(clip.audio_path)))
+    windows = int(len(waveform) / SAMPLE_RATE - WINDOW) + 1
+    return Panel(
+        title=f"{benchmark.upper()}\n{clip.classes.replace('_', ', ')}",
+        frame=frame,
+        log_mel=log_mel(waveform, 1.0, windows).flatten(0, 1).numpy(),
+        second=clip.second + number,
+        truth=truth,
+        predictions=predictions,
+        boxes=boxes,
+    )
+
+
+def _predictions(records_root: Path, cell: Cell) -> dict[str, np.ndarray]:
+    path = records_root / cell.table / cell.stage / f"{cell.file_stem}.overlays.npz"
+    if not path.is_file():
         return {}
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in file.files}

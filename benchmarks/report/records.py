@@ -5,17 +5,17 @@ field is an error that names its file; a record that isn't there is a "–" in t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.scoring.counts import FrameScores, load_scores
+from benchmarks.scoring.npz import Scores, load_scores
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class RecordError(ValueError):
@@ -29,9 +29,11 @@ class Key(NamedTuple):
     benchmark: str
     setting: str
     seed: int
+    draw: int | str | None = None  # of the shots or of the fraction
 
     def __str__(self) -> str:
-        return f"{self.row}/{self.benchmark}-{self.setting}-seed{self.seed}"
+        draw = "" if self.draw is None else f"-draw{self.draw}"
+        return f"{self.row}/{self.benchmark}-{self.setting}{draw}-seed{self.seed}"
 
 
 class Counts(BaseModel):
@@ -58,7 +60,7 @@ class Epoch(BaseModel):
 
 
 class Record(BaseModel):
-    """One cell: a row of a table on one benchmark, in one setting, with one seed.
+    """One cell: a row of a table on one benchmark, in one setting, with one seed and draw.
 
     These are the fields that the report reads; the file holds more, the `run` block among them.
     """
@@ -67,16 +69,18 @@ class Record(BaseModel):
     profile: str
     variant: str
     benchmark: str
-    setting: Literal["train", "floor"]
+    setting: str
     seed: int
+    draw: int | str | None
     checksums: Checksums
     counts: Counts
     history: list[Epoch]
     evaluations: list[str]
+    subsets: dict[str, list[str]] = {}  # of the first evaluation's clips: name -> uids
 
     @property
     def key(self) -> Key:
-        return Key(self.variant, self.benchmark, self.setting, self.seed)
+        return Key(self.variant, self.benchmark, self.setting, self.seed, self.draw)
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ class Stored:
     record: Record
     path: Path
 
-    def scores(self) -> dict[str, FrameScores]:
-        """Per-frame scores by evaluation, read from disk at each call: they are large.
+    def scores(self) -> dict[str, Scores]:
+        """Scores by evaluation, read from disk at each call: they are large.
 
         Raises:
             RecordError: the NPZ is missing, unreadable, or lacks an evaluation the record names.
@@ -104,16 +108,21 @@ class Stored:
         return scores
 
 
-def load_records(folders: Iterable[Path], profile: str) -> dict[Key, Stored]:
-    """Records below some folders, by place in the table; a missing folder holds none.
+def load_records(folders: Mapping[Path, Iterable[str]], profile: str) -> dict[Key, Stored]:
+    """Records of some rows, by place in the table; a missing folder holds none.
+
+    Args:
+        folders: where to look -> the rows that count; others are leftovers of older lists.
 
     Raises:
         RecordError: a file isn't a record of this schema and profile, or two files claim one place.
     """
     records: dict[Key, Stored] = {}
-    for folder in folders:
+    for folder, rows in folders.items():
         for path in sorted(folder.rglob("*.json")):
             record = read_record(path)
+            if record.variant not in rows:
+                continue
             if record.profile != profile:
                 raise RecordError(
                     f"{path}: profile '{record.profile}', expected '{profile}'; "

@@ -5,10 +5,8 @@ without a sounding object counts, and in resolution; the same masks then differ 
 So an evaluation stores counts, and `metrics.py` reduces them with each choice named.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -123,7 +121,7 @@ def count_frames(
     grid = THRESHOLDS.to(p.device)
     bins = (p * (STEPS - 1) + 0.5).int()
     bins += p >= grid.index_select(0, bins.flatten()).view_as(p)
-    bins += (STEPS + 1) * targets
+    bins.add_(targets, alpha=STEPS + 1)  # a product would be int64, and slow
     n, width = len(p), 2 * (STEPS + 1)
     bins += width * torch.arange(n, dtype=torch.int32, device=p.device)[:, None, None]
     histogram = torch.bincount(bins.flatten(), minlength=n * width).view(n, 2, STEPS + 1).cpu()
@@ -146,29 +144,6 @@ def _overlap(p: Tensor, targets: Tensor, thresholds: Sequence[float]) -> dict[st
         "pixels": torch.full_like(target, targets.shape[1]),
     }
     return {name: value.cpu().numpy() for name, value in counts.items()}
-
-
-def save_scores(path: Path, evaluations: Mapping[str, FrameScores]) -> None:
-    """One compressed npz with arrays `<evaluation>/<field>`; equal scores give equal bytes."""
-    arrays = {
-        f"{evaluation}/{name}": array
-        for evaluation, scores in evaluations.items()
-        for name, array in scores.arrays().items()
-    }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
-
-
-def load_scores(path: Path) -> dict[str, FrameScores]:
-    """What `save_scores` wrote, by evaluation."""
-    found: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(path) as file:
-        for key in file.files:
-            evaluation, _, name = key.rpartition("/")
-            found.setdefault(evaluation, {})[name] = file[key]
-    return {evaluation: FrameScores.from_arrays(arrays) for evaluation, arrays in found.items()}
 
 
 def _shrink(array: np.ndarray) -> np.ndarray:

@@ -5,12 +5,14 @@ vvvb-github/AVSegFormer (the same over batches of 2 clips), the released GAVS co
 GeWu-Lab/Generalizable-Audio-Visual-Segmentation (threshold 0.4, one clip a batch).
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from benchmarks.scoring.counts import STEPS, FrameScores
+from benchmarks.scoring.counts import FrameScores
 
 BETA2 = 0.3
 
@@ -34,6 +36,26 @@ class Terms:
         """The score, 0..1; NaN when there is nothing to average."""
         total = self.denominator.sum()
         return float(self.numerator.sum() / total) if total else float("nan")
+
+    def by_video(self) -> "Terms":
+        """The same score with one term a video, (V,) in sorted order: all that resampling needs."""
+        videos, rows = np.unique(self.video, return_inverse=True)
+        sums = (np.bincount(rows, values) for values in (self.numerator, self.denominator))
+        return Terms(videos, *sums)
+
+
+S = TypeVar("S")  # FrameScores or BoxScores
+
+
+def restrict(scores: S, uids: Collection[str]) -> S:
+    """The frames or images of some clips. ValueError names clips that these scores don't hold."""
+    absent = sorted(set(uids) - set(scores.uid))
+    if absent:
+        raise ValueError(f"no scores of {len(absent)} clips, e.g. {absent[0]}")
+    kept = np.isin(scores.uid, list(uids))
+    arrays = {f.name: getattr(scores, f.name) for f in fields(scores)}
+    common = ("thresholds", "rules")  # of all frames
+    return type(scores)(**{k: v if k in common else v[kept] for k, v in arrays.items()})
 
 
 def miou(
@@ -88,16 +110,21 @@ def fscore(scores: FrameScores, unit: FUnit = "clip", empty: FEmpty = "zero") ->
     return fscore_terms(scores, unit, empty).value
 
 
-def fscore_terms(scores: FrameScores, unit: FUnit = "clip", empty: FEmpty = "zero") -> Terms:
-    """The terms of `fscore`, one a unit."""
+def fscore_terms(
+    scores: FrameScores,
+    unit: FUnit = "clip",
+    empty: FEmpty = "zero",
+    curves: np.ndarray | None = None,
+) -> Terms:
+    """The terms of `fscore`, one a unit. `curves`: `fscore_curves(scores)`, if it is at hand."""
     _check("unit", unit, ("frame", "clip", "set"))
     _check("empty", empty, get_args(FEmpty))
     groups, video = _groups(scores, unit)
-    sounding = scores.target > 0
-    total, number = np.zeros((len(video), STEPS)), np.zeros(len(video))
-    np.add.at(total, groups[sounding], fscore_curves(scores)[sounding])
-    np.add.at(number, groups[sounding], 1)
-    best = (total / np.maximum(number, 1)[:, None]).max(1)
+    curves = fscore_curves(scores) if curves is None else curves
+    frames = np.arange(len(scores))
+    member = csr_array((np.ones(len(frames)), (groups, frames)), (len(video), len(frames)))
+    number = member @ (scores.target > 0)  # frames without target have a curve of zeros
+    best = (member @ curves).max(1) / np.maximum(number, 1)
     kept = (number > 0) | (empty == "zero")
     return Terms(video[kept], best[kept], np.ones(kept.sum()))
 
@@ -112,9 +139,14 @@ def fscore_curves(scores: FrameScores) -> np.ndarray:
 
 def lit_area(scores: FrameScores, threshold: float = 0.5) -> float:
     """Mean share of lit pixels on the frames without target, 0..1; NaN if there are none."""
-    _, lit, target, pixels = _counts(scores, threshold, "native")  # with no target, union is lit
-    silent = target == 0
-    return float((lit[silent] / pixels[silent]).mean()) if silent.any() else float("nan")
+    return lit_terms(scores, threshold, silent_only=True).value
+
+
+def lit_terms(scores: FrameScores, threshold: float = 0.5, silent_only: bool = False) -> Terms:
+    """Share of pixels lit, one term a frame; only of frames without target, if asked."""
+    lit = scores.predicted[:, _column(scores, threshold)] / scores.pixels
+    used = (scores.target == 0) | (not silent_only)
+    return Terms(scores.video[used], lit[used], np.ones(used.sum()))
 
 
 def class_mean(scores: FrameScores, threshold: float = 0.5, empty: Empty = "soft") -> float:
@@ -144,21 +176,26 @@ def _frame_iou(
 def _counts(scores: FrameScores, threshold: float, resolution: Resolution) -> list[np.ndarray]:
     """Intersection, union, target and pixels, (N,) each, wide enough to compute with."""
     _check("resolution", resolution, get_args(Resolution))
-    column = np.flatnonzero(scores.thresholds == threshold)
-    if not len(column):
+    column = _column(scores, threshold)
+    prefix = "squash_" if resolution == "squash" else ""
+    names = ("intersection", "union", "target", "pixels")
+    arrays = [getattr(scores, prefix + name).astype(np.int64) for name in names]
+    return [a[:, column] if a.ndim == 2 else a for a in arrays]
+
+
+def _column(scores: FrameScores, threshold: float) -> int:
+    found = np.flatnonzero(scores.thresholds == threshold)
+    if not len(found):
         raise ValueError(
             f"no counts at threshold {threshold}: these scores hold {scores.thresholds.tolist()}; "
             "score again with it among `thresholds`"
         )
-    prefix = "squash_" if resolution == "squash" else ""
-    names = ("intersection", "union", "target", "pixels")
-    arrays = [getattr(scores, prefix + name).astype(np.int64) for name in names]
-    return [a[:, column[0]] if a.ndim == 2 else a for a in arrays]
+    return int(found[0])
 
 
 def _reaching(histogram: np.ndarray) -> np.ndarray:
     """(N, 256) pixels by thresholds reached -> (N, 255) pixels that reach each threshold."""
-    return np.cumsum(histogram[:, :0:-1], axis=1, dtype=np.int64)[:, ::-1]
+    return np.cumsum(histogram[:, :0:-1], axis=1, dtype=np.int32)[:, ::-1]
 
 
 def _groups(scores: FrameScores, unit: Unit | FUnit) -> tuple[np.ndarray, np.ndarray]:

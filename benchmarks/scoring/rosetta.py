@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.scoring.counts import FrameScores
-from benchmarks.scoring.metrics import Empty, FEmpty, FUnit, Resolution, Unit, fscore, miou
+from benchmarks.scoring.metrics import (
+    Empty,
+    FEmpty,
+    FUnit,
+    Resolution,
+    Unit,
+    fscore_curves,
+    fscore_terms,
+    miou,
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +57,12 @@ RULES = (
 
 def rosetta(scores: FrameScores) -> pd.DataFrame:
     """A row a rule: name, source, choices, `miou` and `fscore` (0..1, NaN where not kept)."""
+    curves = fscore_curves(scores)
     rows = []
     for rule in RULES:
         iou = miou(scores, rule.threshold, rule.unit, rule.empty, rule.resolution)
-        f = fscore(scores, rule.f_unit, rule.f_empty) if rule.f_unit else float("nan")
+        f = float("nan")
+        if rule.f_unit is not None:
+            f = fscore_terms(scores, rule.f_unit, rule.f_empty, curves).value
         rows.append({**vars(rule), "miou": iou, "fscore": f})
     return pd.DataFrame(rows)

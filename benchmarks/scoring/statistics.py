@@ -1,36 +1,50 @@
-"""How sure a score and a difference are: videos and seeds are resampled together.
+"""How sure a score and a difference are: videos and runs are resampled together.
 
 Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
-a ratio of sums (`Terms`): in each draw the ratio is taken for every seed and averaged over the
-drawn seeds. Two methods meet the same draws, so what makes a video hard cancels in the difference.
+a ratio of sums (`Terms`): in each draw the ratio is taken for every run and averaged over the drawn
+runs. A run is a training seed, or a seed with a draw of training clips. Scores on the same videos
+meet the same draws, so what makes a video hard cancels in a difference; scores on different test
+sets meet independent ones.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from zlib import crc32
 
 import numpy as np
 
-from benchmarks.scoring.metrics import Terms, iou_terms
+from benchmarks.scoring.metrics import Terms
 
 DRAWS = 10_000
 POWER = 2.8  # standard errors between 0 and a difference seen with 80 % power at 5 %: 1.96 + 0.84
 CHUNK = 1_000  # draws in memory at once at full width
 
-Metric = Callable[[Any], Terms]  # takes one seed's scores, e.g. `iou_terms` or a partial of it
+Run = tuple[int, int | str | None]  # training seed and draw of the training clips
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A score by run, and what it would be on other videos."""
+
+    runs: tuple[Run, ...]  # S of them
+    values: np.ndarray  # (S,)
+    draws: np.ndarray  # (D, S) on resampled videos
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds with its 95 % percentile interval."""
+    """A mean over runs with its 95 % percentile interval."""
 
     mean: float
     low: float
     high: float
-    std: float  # between seeds, with n - 1; NaN for one seed
-    seeds: int
-    videos: int
+    std: float  # between runs, with n - 1; NaN for one run
+    runs: int
 
 
 @dataclass(frozen=True)
@@ -41,50 +55,65 @@ class Difference:
     low: float
     high: float
     p: float
-    detectable: float  # smallest difference that these videos and seeds would show
+    detectable: float  # smallest difference that these videos and runs would show
 
 
-def mean_interval(
-    by_seed: Sequence[Any], metric: Metric = iou_terms, draws: int = DRAWS, seed: int = 0
-) -> Interval:
-    """The score of one method from its scores by training seed (one or more)."""
-    terms = [metric(scores) for scores in by_seed]
-    videos = _videos(terms)
-    low, high = np.quantile(_replicates(terms, videos, draws, seed), (0.025, 0.975))
-    values = [t.value for t in terms]
-    std = np.std(values, ddof=1) if len(values) > 1 else np.nan
-    return Interval(
-        float(np.mean(values)), float(low), float(high), float(std), len(values), len(videos)
-    )
-
-
-def difference(
-    a_by_seed: Sequence[Any],
-    b_by_seed: Sequence[Any],
-    metric: Metric = iou_terms,
+def sample(
+    terms: Sequence[Terms],
+    runs: Sequence[Run] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-) -> Difference:
-    """a minus b on the same videos; the i-th seeds of both are drawn together if they are as many.
+) -> Sample:
+    """The score of one method from its terms by run (one or more).
 
-    Raises ValueError when the two were not scored on the same videos.
+    runs: which they are, where the draws of several scores are to be the same; by default 0, 1, ...
+
+    Raises ValueError for fewer than two videos.
     """
-    a, b = [metric(s) for s in a_by_seed], [metric(s) for s in b_by_seed]
-    videos = _videos(a)
-    apart = np.setxor1d(videos, _videos(b))
-    if len(apart):
+    runs = tuple(runs) if runs is not None else tuple((i, None) for i in range(len(terms)))
+    videos = np.unique(np.concatenate([t.video for t in terms]))
+    if len(videos) < 2:
         raise ValueError(
-            f"scores to compare differ in {len(apart)} videos, e.g. {apart[0]}; "
-            "score both methods on the same test set"
+            f"{len(videos)} video(s) cannot be resampled; an interval needs at least 2"
         )
-    drawn = _replicates(a, videos, draws, seed) - _replicates(b, videos, draws, seed)
+    sums = np.array([_per_video(t, videos) for t in terms])  # (S, 2, V)
+    numerator, denominator = sums.transpose(1, 2, 0)  # (V, S) each
+    weights = _video_weights(len(videos), draws, (seed, 0, crc32("\n".join(videos).encode())))
+    values = np.array([t.value for t in terms])
+    ratios = np.tile(values, (draws, 1))  # stays where none of a run's own videos is drawn
+    for start in range(0, draws, CHUNK):
+        w = weights[start : start + CHUNK].astype(float)
+        total = w @ denominator
+        np.divide(w @ numerator, total, out=ratios[start : start + CHUNK], where=total > 0)
+    # Rounded, so that equal scores stay equal in whatever order their terms were added.
+    return Sample(runs, values, ratios.round(12))
+
+
+def combine(function: Callable[..., np.ndarray], *samples: Sample) -> Sample:
+    """A function of several scores, run by run, such as their difference or harmonic mean."""
+    if len({s.runs for s in samples}) != 1:
+        raise ValueError(f"scores of different runs: {', '.join(str(s.runs) for s in samples)}")
+    values = function(*(s.values for s in samples))
+    return Sample(samples[0].runs, values, function(*(s.draws for s in samples)))
+
+
+def interval(scores: Sample, seed: int = 0) -> Interval:
+    low, high = np.quantile(_over_runs(scores, seed), (0.025, 0.975))
+    n = len(scores.values)
+    std = float(np.std(scores.values, ddof=1)) if n > 1 else np.nan
+    return Interval(scores.mean, float(low), float(high), std, n)
+
+
+def difference(a: Sample, b: Sample, seed: int = 0) -> Difference:
+    """a minus b; the i-th runs of both are drawn together if they are as many."""
+    drawn = _over_runs(a, seed) - _over_runs(b, seed)
     low, high = np.quantile(drawn, (0.025, 0.975))
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Difference(
-        mean=float(np.mean([t.value for t in a]) - np.mean([t.value for t in b])),
+        mean=a.mean - b.mean,
         low=float(low),
         high=float(high),
-        p=float(min(1, 2 * (tail + 1) / (draws + 1))),
+        p=float(min(1, 2 * (tail + 1) / (len(drawn) + 1))),
         detectable=float(POWER * drawn.std(ddof=1)),
     )
 
@@ -106,42 +135,36 @@ def _per_video(terms: Terms, videos: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.bincount(rows, terms.numerator, n), np.bincount(rows, terms.denominator, n)
 
 
-def _videos(terms: Sequence[Terms]) -> np.ndarray:
-    videos = np.unique(np.concatenate([t.video for t in terms]))
-    if len(videos) < 2:
-        raise ValueError(
-            f"{len(videos)} video(s) cannot be resampled; an interval needs at least 2"
-        )
-    return videos
-
-
-def _replicates(terms: Sequence[Terms], videos: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(draws,) resampled scores. The draws depend on the numbers of videos and seeds alone."""
-    sums = np.array([_per_video(t, videos) for t in terms])  # (S, 2, V)
-    numerator, denominator = sums.transpose(1, 2, 0)  # (V, S) each
-    weights = _video_weights(len(videos), draws, seed)
-    ratios = [
-        (w @ numerator) / (w @ denominator)
-        for w in (weights[i : i + CHUNK].astype(float) for i in range(0, draws, CHUNK))
-    ]
-    return (np.concatenate(ratios) * _seed_weights(len(terms), draws, seed)).sum(1)
+def _over_runs(scores: Sample, seed: int) -> np.ndarray:
+    """(D,) means over the drawn runs."""
+    weights = _run_weights(scores.runs, len(scores.draws), seed)
+    return (scores.draws * weights).sum(1).round(12)
 
 
 @lru_cache(maxsize=4)
-def _video_weights(videos: int, draws: int, seed: int) -> np.ndarray:
+def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
     """(draws, videos) how often each video is drawn."""
-    return _counts(np.random.default_rng([seed, 0]), videos, videos, draws)
+    return _counts(np.random.default_rng(seed), videos, videos, draws)
 
 
-@lru_cache(maxsize=4)
-def _seed_weights(seeds: int, draws: int, seed: int) -> np.ndarray:
-    """(draws, seeds) share of each training seed.
+@lru_cache(maxsize=16)
+def _run_weights(runs: tuple[Run, ...], draws: int, seed: int) -> np.ndarray:
+    """(draws, S) share of each run. Where every seed meets every draw, both are drawn."""
+    seeds, picks = (sorted(set(values), key=str) for values in zip(*runs, strict=True))
+    if min(len(seeds), len(picks)) == 1 or len(seeds) * len(picks) != len(set(runs)):
+        return _shares(len(runs), draws, (seed, 1))
+    by_seed = _shares(len(seeds), draws, (seed, 1))[:, [seeds.index(s) for s, _ in runs]]
+    return by_seed * _shares(len(picks), draws, (seed, 2))[:, [picks.index(d) for _, d in runs]]
 
-    One seed less is drawn than there are: drawing n of n understates the variance of a mean by the
+
+def _shares(items: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
+    """(draws, items) share of each.
+
+    One less is drawn than there are: drawing n of n understates the variance of a mean by the
     factor (n - 1) / n, which is a third at three seeds.
     """
-    drawn = max(1, seeds - 1)
-    return _counts(np.random.default_rng([seed, 1]), seeds, drawn, draws) / drawn
+    drawn = max(1, items - 1)
+    return _counts(np.random.default_rng(seed), items, drawn, draws) / drawn
 
 
 def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> np.ndarray:

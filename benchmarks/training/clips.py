@@ -1,9 +1,11 @@
 """From the clip index and the feature stores to batches in a method's own shape."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from torch import Tensor
 from baselines.oracle_click import source_points
 from benchmarks.data.files import read_labels
 from benchmarks.features.store import FeatureStore
+from benchmarks.training.audio import Heard
 from gavs.method import Batch, Method
 from gavs.sam import input_size, postprocess
 
@@ -23,15 +26,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Features:
-    """Opened stores by name, the silent second's audio embedding, and each clip's first row."""
+    """Stores by name, the audio embeddings that are no clip's, and SAM's geometry."""
 
-    stores: Mapping[str, FeatureStore]
-    silence: np.ndarray  # (128,)
+    store: Callable[[str], FeatureStore]
+    silence: np.ndarray  # (128,) of a silent second
+    noise: np.ndarray  # (N, 128) of seconds of white noise
     image_size: int  # of SAM's input square, for the oracle's clicks
 
     def read(self, name: str, rows: np.ndarray) -> Tensor:
         """(n, ...) float32; pixels normalised with ImageNet's statistics."""
-        values = torch.from_numpy(self.stores[name][rows]).float()
+        values = torch.from_numpy(self.store(name)[rows]).float()
         if name.startswith("pixels"):
             mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
             std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
@@ -44,36 +48,63 @@ class ClipSet:
     """Samples of one split: whole clips for a temporal method, else single frames (T = 1).
 
     Args:
-        index: the clip index's rows of this split, with `first_row` (row of frame 0 in the stores).
+        index: the clip index's rows of a set, with `first_row` (row of frame 0 in the stores).
+        classes: class tokens in the order of `Batch.classes`.
         labelled_only: leave out what must not be learned from (training).
-        audio_from: for each clip, the position of the clip whose audio it gets; None: its own;
-            "silent": the embedding of silence.
+        heard: for each clip, the position of the clip whose audio it gets; None: its own;
+            "silence" or "noise": that embedding.
+        pseudo: masks (H, W) by uid, in place of the data set's.
+        frames: only so many frames of a clip are scored, evenly spaced; None: all.
     """
 
     index: pd.DataFrame
-    root: Path
     features: Features
     method: Method
+    classes: Sequence[str]
     labelled_only: bool = False
-    audio_from: np.ndarray | str | None = None
+    heard: Heard = None
+    pseudo: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frames: int | None = None
 
     def __post_init__(self) -> None:
-        self.classes = sorted({c for names in self.index.classes for c in names.split("_")})
         self.videos = pd.factorize(self.index.video)[0]
         self.samples: list[tuple[int, tuple[int, ...]]] = []
         for clip, row in enumerate(self.index.itertuples()):
             first_only = self.labelled_only and row.supervision == "first_frame"
             if self.method.temporal:
                 self.samples.append((clip, tuple(range(row.frames))))
+            elif first_only:
+                self.samples.append((clip, (0,)))
             else:
-                labelled = 1 if first_only else row.frames
-                self.samples += [(clip, (frame,)) for frame in range(labelled)]
+                self.samples += [(clip, (frame,)) for frame in self._scored(row.frames)]
+
+    def _scored(self, frames: int) -> list[int]:
+        """Which of a clip's frames count."""
+        n = min(frames, self.frames or frames)
+        return [int((i + 0.5) * frames / n) for i in range(n)]
 
     def __len__(self) -> int:
         return len(self.samples)
 
+    def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
+        """Batches of an epoch in random order, each of one number of frames.
+
+        Incomplete batches are left out, other samples each epoch.
+        """
+        plan = []
+        for group in self._groups():
+            group = rng.permutation(group)
+            n = min(size, len(group))
+            plan += [group[i : i + n] for i in range(0, len(group) - n + 1, n)]
+        return [plan[i] for i in rng.permutation(len(plan))]
+
+    def _groups(self) -> list[np.ndarray]:
+        """Numbers of the samples by how many frames they have."""
+        frames = np.array([len(frames) for _, frames in self.samples])
+        return [np.flatnonzero(frames == n) for n in np.unique(frames)]
+
     def batch(self, numbers: np.ndarray) -> Batch:
-        """The samples with these numbers as one batch."""
+        """The samples with these numbers, all of as many frames, as one batch."""
         chosen = [self.samples[n] for n in numbers]
         clips = np.array([clip for clip, _ in chosen])
         frames = np.array([f for _, f in chosen])  # (B, T)
@@ -102,17 +133,21 @@ class ClipSet:
             classes=torch.tensor([[c in n for c in self.classes] for n in named]),
         )
 
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        for start in range(0, len(self), size):
-            numbers = np.arange(start, min(start + size, len(self)))
-            yield numbers, self.batch(numbers)
+    def batches(self, frames: int) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Every sample once, about `frames` frames at a time."""
+        for group in self._groups():
+            size = max(1, frames // len(self.samples[group[0]][1]))
+            for start in range(0, len(group), size):
+                numbers = group[start : start + size]
+                yield numbers, self.batch(numbers)
 
     def _audio(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
-        if isinstance(self.audio_from, str):
-            silent = torch.from_numpy(self.features.silence)
-            return silent.expand(*frames.shape, -1).clone()  # (B, T, 128)
-        if self.audio_from is not None:
-            clips = self.audio_from[clips]
+        if isinstance(self.heard, str):
+            kind = self.features.noise if self.heard == "noise" else self.features.silence[None]
+            seconds = (clips[:, None] * frames.shape[1] + frames) % len(kind)
+            return torch.from_numpy(kind[seconds])  # (B, T, 128)
+        if self.heard is not None:
+            clips = self.heard[clips]
         rows = self.index.first_row.to_numpy()[clips][:, None] + frames
         return self.features.read("vggish", rows.ravel()).unflatten(0, frames.shape)
 
@@ -121,7 +156,11 @@ class ClipSet:
         geometry, size = self.method.geometry, self.method.target_size
         first_only = self.labelled_only and row.supervision == "first_frame"
         cells = [
-            _target(self.root / row.mask_path.format(f), geometry, size)
+            (
+                _on_grid(self.pseudo[row.uid], geometry, size)
+                if row.uid in self.pseudo
+                else _target(_truth(row, f), geometry, size)
+            )
             if not (first_only and f > 0)
             else torch.zeros(size, size, dtype=torch.uint8)
             for f in frames
@@ -132,9 +171,7 @@ class ClipSet:
         """Clicks on every sounding source, (B, T, P, 3): x, y in SAM's square, 1 where present."""
         found = [
             [
-                source_points(
-                    read_labels(self.root / row.mask_path.format(f)), self.features.image_size
-                )
+                source_points(read_labels(Path(row.mask_path.format(f))), self.features.image_size)
                 for f in seconds
             ]
             for row, seconds in zip(table.itertuples(), frames, strict=True)
@@ -148,15 +185,18 @@ class ClipSet:
         return clicks
 
     def frame_table(self, numbers: np.ndarray) -> pd.DataFrame:
-        """uid, video, classes, frame, height, width, mask path of the samples' frames, in order."""
+        """The index's columns for each frame of the samples, in order, with `frame`, its number in
+        the clip, and whether it is `scored`."""
         pairs = [(clip, frame) for n in numbers for clip, fs in [self.samples[n]] for frame in fs]
         table = self.index.iloc[[clip for clip, _ in pairs]].reset_index(drop=True)
-        return table.assign(frame=[frame for _, frame in pairs])
+        seconds = [frame for _, frame in pairs]
+        scored = [f in self._scored(n) for f, n in zip(seconds, table.frames, strict=True)]
+        return table.assign(frame=seconds, scored=scored)
 
     def native_masks(self, table: pd.DataFrame) -> Tensor:
         """Ground truth at the frames' own (equal) size, (n, H, W) bool."""
-        paths = (self.root / r.mask_path.format(r.frame) for r in table.itertuples())
-        return torch.from_numpy(np.stack([native_mask(path) for path in paths]))
+        truths = (_truth(row, row.frame) for row in table.itertuples())
+        return torch.from_numpy(np.stack([native_mask(truth) for truth in truths]))
 
 
 def to_native(logits: Tensor, height: int, width: int, method: Method, image_size: int) -> Tensor:
@@ -167,22 +207,52 @@ def to_native(logits: Tensor, height: int, width: int, method: Method, image_siz
     return F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
+class Truth(NamedTuple):
+    """Where a frame's ground truth is: a mask file, or boxes to be filled."""
+
+    path: str
+    boxes: str  # JSON, empty for a mask
+    height: int
+    width: int
+
+
+def _truth(row, frame: int) -> Truth:
+    return Truth(row.mask_path.format(frame), row.boxes, row.height, row.width)
+
+
 @lru_cache(maxsize=100_000)
-def _packed(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
-    mask = read_labels(path) > 0
+def _packed(truth: Truth) -> tuple[np.ndarray, tuple[int, int]]:
+    if truth.boxes:
+        mask = fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
+    else:
+        mask = read_labels(Path(truth.path)) > 0
     return np.packbits(mask), mask.shape
 
 
-def native_mask(path: Path) -> np.ndarray:
+def fill_boxes(boxes: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
+    """Union of boxes (xmin, ymin, xmax, ymax in 0..1) in the frame's pixels, (H, W) bool."""
+    mask = np.zeros((height, width), bool)
+    for box in boxes:
+        x0, x1 = (int(x * width) for x in box[::2])
+        y0, y1 = (int(y * height) for y in box[1::2])
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def native_mask(truth: Truth) -> np.ndarray:
     """Binary mask (H, W), kept as bits: decoding the PNG again costs more than training on it."""
-    bits, shape = _packed(path)
+    bits, shape = _packed(truth)
     return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
 
 
 @lru_cache(maxsize=100_000)
-def _target(path: Path, geometry: str, size: int) -> Tensor:
+def _target(truth: Truth, geometry: str, size: int) -> Tensor:
+    return _on_grid(native_mask(truth), geometry, size)
+
+
+def _on_grid(native: np.ndarray, geometry: str, size: int) -> Tensor:
     """Share of mask pixels in each cell of the method's grid, (G, G) uint8 of 255."""
-    mask = torch.from_numpy(native_mask(path))[None, None].float()
+    mask = torch.from_numpy(native)[None, None].float()
     if geometry == "sam":
         side = max(mask.shape)
         mask = F.pad(mask, (0, side - mask.shape[3], 0, side - mask.shape[2]))
@@ -197,20 +267,3 @@ def _valid(height: int, width: int, geometry: str, size: int) -> Tensor:
     columns = round(width / side * size) if side else size
     valid[:rows, :columns] = 1
     return valid
-
-
-def audio_of_other_classes(index: pd.DataFrame) -> np.ndarray:
-    """For each clip the position of one that shares no class with it, the same for every method.
-
-    Raises:
-        ValueError: some clip shares a class with every other.
-    """
-    rng = np.random.default_rng(0)
-    named = [frozenset(names.split("_")) for names in index.classes]
-    chosen = np.empty(len(named), int)
-    for clip, mine in enumerate(named):
-        others = np.array([k for k, theirs in enumerate(named) if not mine & theirs])
-        if not len(others):
-            raise ValueError(f"{index.uid.iloc[clip]}: no clip of other classes to take audio from")
-        chosen[clip] = rng.choice(others)
-    return chosen

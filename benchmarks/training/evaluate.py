@@ -1,12 +1,17 @@
 """Scoring a trained method on a set of clips: per-frame counts, nothing reduced yet."""
 
 import io
+import json
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
+from torch import Tensor
 
 from benchmarks.params import ScoringParams
 from benchmarks.scoring.counts import FrameScores, score_frames
+from benchmarks.scoring.vggss import BoxScores, Rule, score_boxes
 from benchmarks.training.clips import ClipSet, to_native
 from gavs.method import Method
 
@@ -16,29 +21,58 @@ def evaluate(
     method: Method, clips: ClipSet, device: torch.device, params: ScoringParams
 ) -> FrameScores:
     """Counts of every frame at its own resolution, and squashed to a common square."""
+    return FrameScores.concatenate(
+        [
+            score_frames(
+                logits.sigmoid(),
+                clips.native_masks(frames).to(device),
+                uid=frames.uid,
+                video=frames.video,
+                frame=frames.frame,
+                classes=frames.classes,
+                thresholds=tuple(params.thresholds),
+                squash=params.squash_size,
+            )
+            for frames, logits in _native_logits(method, clips, device, params.batch_frames)
+        ]
+    )
+
+
+@torch.inference_mode()
+def evaluate_boxes(
+    method: Method,
+    clips: ClipSet,
+    device: torch.device,
+    params: ScoringParams,
+    rules: Sequence[Rule],
+) -> BoxScores:
+    """Counts of every image against its boxes, by rules of VGG-SS."""
+    return BoxScores.concatenate(
+        [
+            score_boxes(
+                logits,
+                [json.loads(boxes) for boxes in images.boxes],
+                uid=images.uid,
+                video=images.video,
+                classes=images.classes,
+                rules=rules,
+            )
+            for images, logits in _native_logits(method, clips, device, params.batch_frames)
+        ]
+    )
+
+
+def _native_logits(
+    method: Method, clips: ClipSet, device: torch.device, batch_frames: int
+) -> Iterator[tuple[pd.DataFrame, Tensor]]:
+    """Frames of one size and their logits at it, (n, H, W), until every frame has come."""
     method.to(device).eval()
-    frames_per_sample = len(clips.samples[0][1])
-    scores = []
-    for numbers, batch in clips.batches(max(1, params.batch_frames // frames_per_sample)):
+    for numbers, batch in clips.batches(batch_frames):
         logits = method(batch.to(device)).logits.float().flatten(0, 1)  # (B*T, G, G)
         table = clips.frame_table(numbers)
-        for (height, width), same in table.groupby(["height", "width"], sort=False):
-            native = to_native(
-                logits[same.index.tolist()], height, width, method, clips.features.image_size
-            )
-            scores.append(
-                score_frames(
-                    native.sigmoid(),  # (n, H, W)
-                    clips.native_masks(same).to(device),
-                    uid=same.uid,
-                    video=same.video,
-                    frame=same.frame,
-                    classes=same.classes,
-                    thresholds=tuple(params.thresholds),
-                    squash=params.squash_size,
-                )
-            )
-    return FrameScores.concatenate(scores)
+        for (height, width), same in table[table.scored].groupby(["height", "width"], sort=False):
+            chosen = logits[same.index.tolist()]
+            yield same, to_native(chosen, height, width, method, clips.features.image_size)
 
 
 def overlay_samples(clips: ClipSet, wanted: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from benchmarks.params import TrainingParams
 from benchmarks.scoring.selection import select
 from benchmarks.training import checkpoint
 from benchmarks.training.clips import ClipSet
+from gavs.losses import box_projection
 from gavs.method import Method
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -41,12 +42,15 @@ def train(
     folder: Path,
     validate: Callable[[], float] | None,
     name: str = "",
+    supervision: str = "box_fill",
 ) -> list[dict[str, Any]]:
     """Train `method` in place and leave it with the weights that the selection rule names.
 
     Args:
         folder: `last.pt` and `best.pt` are kept here; a training found there is continued.
-        validate: mIoU on the validation clips, called after epochs >= `params.validate_from`.
+        validate: mIoU on the validation clips, called as `params.validate_*` say and at the end.
+        supervision: `box_projection` replaces the method's loss by one that knows of the boxes no
+            more than they say; anything else leaves the method its own.
 
     Returns:
         The history: one entry an epoch (epoch, loss, terms, lr, val_miou or None).
@@ -55,9 +59,10 @@ def train(
         Diverged: the loss became NaN or infinite.
         CheckpointError: `folder` holds a checkpoint of another architecture.
     """
-    size = min(params.batch_clips if method.temporal else params.batch_frames, len(clips))
-    per_epoch = len(clips) // size  # the incomplete batch is left out, another one each epoch
-    total = per_epoch * params.epochs
+    size = params.batch_clips if method.temporal else params.batch_frames
+    per_epoch = len(clips.epoch(np.random.default_rng(0), size))
+    total = updates(clips, params)
+    epochs = math.ceil(total / per_epoch)
     method.to(device).train()
     names = checkpoint.trained_names(method)
     groups = method.parameter_groups()
@@ -73,20 +78,23 @@ def train(
     step, sums, history = _resume(method, names, optimizer, folder)
     saved = time.monotonic()
     start = time.monotonic()
-    order, order_epoch = np.empty(0, int), -1
+    plan, plan_epoch = [], -1
     while step < total:
         epoch, position = divmod(step, per_epoch)
-        if epoch != order_epoch:
+        if epoch != plan_epoch:
             method.start_epoch(epoch)
-            order = np.random.default_rng([seed, epoch]).permutation(len(clips))
-            order_epoch = epoch
+            plan, plan_epoch = clips.epoch(np.random.default_rng([seed, epoch]), size), epoch
         torch.manual_seed(int(np.random.SeedSequence([seed, 1, step]).generate_state(1)[0]))
-        batch = clips.batch(order[position * size : (position + 1) * size]).to(device)
+        batch = clips.batch(plan[position]).to(device)
         factor = _schedule(params.schedule, step, total)
         for group, scale in zip(optimizer.param_groups, scales, strict=True):
             group["lr"] = params.lr * scale * factor
         with wrapper.optim_context(method):
-            terms = method.loss(method(batch), batch)
+            prediction = method(batch)
+            if supervision == "box_projection":
+                terms = {"projection": box_projection(prediction.logits, batch)}
+            else:
+                terms = method.loss(prediction, batch)
             loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise Diverged(f"{name}: loss is {loss.item()} at step {step} (lr {params.lr})")
@@ -95,18 +103,20 @@ def train(
         for key, value in {"loss": loss, **terms}.items():
             sums[key] = sums.get(key, 0.0) + value.item()
         step += 1
-        if step % per_epoch == 0:
-            entry = _entry(epoch, sums, per_epoch, params.lr * factor)
+        ended = step % per_epoch == 0 or step == total
+        if ended:
+            entry = _entry(epoch, sums, position + 1, params.lr * factor)
             sums = {}
-            if validate is not None and epoch >= min(params.validate_from, params.epochs - 1):
+            due = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
+            if validate is not None and (due or step == total):
                 entry["val_miou"] = validate()
                 method.train()
             history.append(entry)
             may_be_chosen = validate is None or entry["val_miou"] is not None
             if may_be_chosen and select(params.selection, history)["epoch"] == epoch:
                 checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
-            _log(folder, name, entry, params.epochs, time.monotonic() - start)
-        if step % per_epoch == 0 or time.monotonic() - saved > params.checkpoint_seconds:
+            _log(folder, name, entry, epochs, time.monotonic() - start)
+        if ended or time.monotonic() - saved > params.checkpoint_seconds:
             state = {
                 "step": step,
                 "sums": sums,
@@ -120,6 +130,14 @@ def train(
         best = checkpoint.load(folder / "best.pt")
         checkpoint.load_trained_state(method, names, best, folder / "best.pt")
     return history
+
+
+def updates(clips: ClipSet, params: TrainingParams) -> int:
+    """Optimiser steps of a training."""
+    if params.steps is not None:
+        return params.steps
+    size = params.batch_clips if clips.method.temporal else params.batch_frames
+    return len(clips.epoch(np.random.default_rng(0), size)) * params.epochs
 
 
 def _resume(

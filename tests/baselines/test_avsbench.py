@@ -21,6 +21,22 @@ def method(encoders):
     return method.eval()
 
 
+@pytest.mark.parametrize("size", [(24, 24), (12, 12), (6, 6), (3, 3), (4, 7), (3, 2)])
+def test_neck_equals_its_four_convolutions(size):
+    torch.manual_seed(0)
+    neck, x = MultiDilationConv(5, 4), torch.randn(2, 5, *size, requires_grad=True)
+    torch.nn.init.normal_(neck.convs[0].bias)
+    slow = sum(conv(x) for conv in neck.convs)
+    probe = torch.randn_like(slow)
+    torch.testing.assert_close(neck(x), slow, atol=1e-5, rtol=1e-5)
+    for a, b in zip(
+        torch.autograd.grad((neck(x) * probe).sum(), (x, *neck.parameters())),
+        torch.autograd.grad((slow * probe).sum(), (x, *neck.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-5)
+
+
 def test_neck_reads_four_rings_of_neighbours():
     neck = MultiDilationConv(1, 1)
     x = torch.zeros(1, 1, 41, 41)

@@ -17,7 +17,7 @@ def built_project(tmp_path_factory) -> Path:
     """The smoke profile with its world, index and features; tests copy it."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "params.yaml", folder)
-    for name in ("weights", "profiles"):
+    for name in ("weights", "profiles", "splits"):
         (folder / name).symlink_to(ROOT / name)
     before = Path.cwd()
     os.chdir(folder)

@@ -5,14 +5,14 @@ import multiprocessing
 import os
 import signal
 
-import pandas as pd
 import pytest
 
 from benchmarks import cells, cli
-from benchmarks.cells import Cell, Workbench, cells_of, prune, run_cell, run_cells
+from benchmarks.cells import Workbench, prune, run_cell, run_cells
 from benchmarks.data.index import load_index
 from benchmarks.params import load
-from benchmarks.training.clips import audio_of_other_classes
+from benchmarks.protocol import Cell, cells_of
+from benchmarks.training.audio import audio_from
 from gavs import GAVS
 
 CELL = Cell("table1", "gavs", "gavs", "v1m", "train", 0)
@@ -31,7 +31,7 @@ def _records(project):
 
 
 def _trainings(project):
-    return len(list((project / "work/smoke/runs").glob("*/record.json")))
+    return len(list((project / "work/smoke/models").glob("*/model.json")))
 
 
 @pytest.mark.parametrize("step", [2, 7])
@@ -40,7 +40,7 @@ def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, monkeypatch,
     bench = Workbench(params)
     run_cell(bench, CELL)
     whole = _records(project)
-    for path in (project / "work/smoke").glob("r*s/*"):  # runs/ and records/
+    for path in (project / "work/smoke").glob("[mr]*s/*"):  # models/, runs/ and records/
         path.rename(project / path.name)
 
     def kill(self, calls=[0]):  # noqa: B006
@@ -64,7 +64,7 @@ def test_two_at_once_train_once_and_workers_change_nothing(project):
     together = [CELL, Cell("table1", "gavs", "gavs", "v1m", "train", 1)]
     assert run_cells(params, together, workers=2) == []
     two = _records(project)
-    for path in (project / "work/smoke").glob("r*s/*"):
+    for path in (project / "work/smoke").glob("[mr]*s/*"):
         path.rename(project / path.name)
     racing = [fork.Process(target=run_cells, args=(params, together, 1)) for _ in range(2)]
     for process in racing:
@@ -106,7 +106,7 @@ def test_what_a_fingerprint_depends_on(project, edit, monkeypatch):
 
 
 def test_a_failing_cell_fails_alone(project, edit, capsys):
-    edit("lr: 1.0e-3", "lr: 1.0e+30")  # the common block's; the loss becomes NaN
+    edit("lr: 1.0e-3\n  audio_sam:", "lr: 1.0e+30\n  audio_sam:")  # GAVS's; the loss becomes NaN
     edit("clip_grad: 1.0", "clip_grad: null")
     edit("schedule: one_cycle", "schedule: constant")
     failures = run_cells(
@@ -158,12 +158,18 @@ def test_too_few_videos_for_alignment(project, edit, capsys):
     assert "video" in capsys.readouterr().err
 
 
-def test_shuffled_audio_shares_no_class(project):
+def test_borrowed_audio(project):
     index = load_index(project / "work/smoke/index.csv")
     index = index[index.benchmark == "v2"].reset_index(drop=True)
-    chosen = audio_of_other_classes(index)
-    for mine, other in zip(index.classes, index.classes[chosen], strict=True):
-        assert not set(mine.split("_")) & set(other.split("_"))
-    same = pd.DataFrame({"uid": ["a", "b"], "classes": ["dog", "dog_cat"]})
-    with pytest.raises(ValueError, match="a: no clip of other classes"):
-        audio_of_other_classes(same)
+    classes = [set(names.split("_")) for names in index.classes]
+    shown = [set(names.split("_")) for names in index.shown]
+    for i, j in enumerate(audio_from("shuffled", index)):
+        assert not classes[i] & classes[j]
+    for i, j in enumerate(audio_from("off_screen", index)):
+        assert not (classes[i] | shown[i]) & classes[j]
+    assert (index.video != index.video[audio_from("other_clip", index)].to_numpy()).all()
+    same = index.iloc[:2].assign(uid=["a", "b"], classes=["dog", "dog_cat"])
+    with pytest.raises(ValueError, match="a: no other clip to take audio from"):
+        audio_from("shuffled", same)
+    with pytest.raises(ValueError, match="no audio is called 'loud'"):
+        audio_from("loud", index)

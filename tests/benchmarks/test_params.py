@@ -37,7 +37,7 @@ def edited(tmp_path):
         ("workers: 2", "wokers: 2", "did you mean 'workers'"),
         ("epochs: 5 ", "epochs: five ", "training.epochs: Input should be a valid integer"),
         ("  audio_sam:\n    hidden", "  audio_sma:\n    hidden", "did you mean 'audio_sam'"),
-        ("baselines: [avsbench,", "baselines: [avsbnech,", "did you mean 'avsbench'"),
+        ("published: [avsbench,", "published: [avsbnech,", "did you mean 'avsbench'"),
         ("groups: [prompt,", "groups: [promt,", "no group 'promt'; did you mean 'prompt'"),
         ("{prompt.slots: six}", "{prompt.slotz: six}", "prompt.slotz; did you mean 'slots'"),
         ("stores: [vggish, sam_rgb,", "stores: [vggish,", "reads 'sam_rgb': add it"),
@@ -65,14 +65,14 @@ def test_a_variant_changes_only_what_it_sets(edited):
 def test_benchmark_overrides_reach_method_and_training(edited):
     params = edited(
         {
-            "v1m: {avm_weight: 0.025, training: {epochs: 4}}": (
+            "v1m: {avm_weight: 0.025, training: {epochs: 3}}": (
                 "v1m: {avm_weight: 0.25, training: {epochs: 9}}"
             )
         }
     )
     v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
     assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
-    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 8)
+    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 5)
 
 
 def test_circular_variants_are_refused(edited):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gavs.losses import AlignmentConfig, alignment, frame_bce, supervised_mean
+from gavs.losses import AlignmentConfig, alignment, box_projection, frame_bce, supervised_mean
 from gavs.method import Batch
 
 
@@ -28,6 +28,24 @@ def test_bce_by_hand():
     frame1 = -math.log(1 - 1 / (1 + math.exp(-5)))
     torch.testing.assert_close(per_frame, torch.tensor([[frame0, frame1]]))
     torch.testing.assert_close(supervised_mean(per_frame, batch), torch.tensor(frame0))
+
+
+def test_box_projection_by_hand():
+    """One column of four lit at p against a box two wide and one high; padding is never lit."""
+    p = 0.8
+    logits = torch.full((1, 1, 4, 4), -torch.inf)
+    logits[0, 0, :, 1] = math.log(p / (1 - p))
+    logits[0, 0, 3, 3] = 9.0  # in the padding
+    masks = torch.zeros(1, 1, 4, 4)
+    masks[0, 0, 0, 1:3] = 1
+    valid = torch.ones(1, 4, 4)
+    valid[0, 3, 3] = 0
+    batch = batch_of(masks, valid, torch.tensor([[True]]))
+    rows = 1 - 2 * p / (4 * p**2 + 1)  # four rows at p against one
+    columns = 1 - 2 * p / (p**2 + 2)  # one column at p against two
+    torch.testing.assert_close(
+        box_projection(logits, batch), torch.tensor(rows + columns), atol=1e-4, rtol=0
+    )
 
 
 def test_no_supervised_frame_is_zero_with_zero_gradient():

@@ -1,5 +1,7 @@
 """gavs/sam.py against segment_anything's own predictor, decoder and encoder."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,31 @@ def test_decode_takes_mask_prompts_and_whole_token_sets(sam):
         decode(sam, embeddings, dense=dense, tokens=whole)[0],
     ):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_of_decode_equal_segment_anythings(sam):
+    torch.manual_seed(2)
+    decoder = copy.deepcopy(sam.mask_decoder).requires_grad_(True)
+    ours = copy.deepcopy(sam)
+    ours.mask_decoder = decoder
+    inputs = torch.randn(3, 64, 12, 12), torch.randn(3, 2, 64)
+    embeddings, sparse = (x.requires_grad_() for x in inputs)
+    dense = sam.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1)
+    pe = sam.prompt_encoder.get_dense_pe()
+    theirs = [
+        decoder.predict_masks(e[None], pe, s[None], dense.expand(1, -1, 12, 12))[0]
+        for e, s in zip(embeddings, sparse, strict=True)
+    ]
+    probe = torch.randn(3, 4, 48, 48) / 48
+    wanted = {"embeddings": embeddings, "sparse": sparse, **dict(decoder.named_parameters())}
+    found, expected = (
+        torch.autograd.grad((logits * probe).sum(), list(wanted.values()), allow_unused=True)
+        for logits in (decode(ours, embeddings, sparse, multimask=None)[0], torch.cat(theirs))
+    )
+    for name, a, b in zip(wanted, found, expected, strict=True):
+        assert (a is None) == (b is None) == name.startswith("iou_prediction_head"), name
+        if a is not None:
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
 def test_adapters_see_each_place_of_each_layer_and_change_the_mask(sam):
@@ -193,3 +220,15 @@ def test_encoder_adapters_map_the_mlp_output():
         block.mlp.lin2.bias.mul_(2)
     expected = gavs_sam.continue_from_tokens(sam, part, 2)
     torch.testing.assert_close(adapted, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_read_few_is_softmax_attention():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 8, n, dtype=torch.double) for n in (11, 4, 4))  # (N, H, d, n)
+    expected = torch.empty(2, 11, 24, dtype=torch.double)
+    for n in range(2):
+        for head in range(3):
+            scores = q[n, head].T @ k[n, head] / 8**0.5  # (11, 4)
+            share = scores.exp() / scores.exp().sum(-1, keepdim=True)
+            expected[n, :, 8 * head : 8 * head + 8] = share @ v[n, head].T
+    torch.testing.assert_close(gavs_sam.read_few(q, k, v), expected)

@@ -3,20 +3,23 @@
 A video has a look (background, things, who sounds); its clips differ in positions, motion, times
 and noise. Both come from generators seeded by (seed, benchmark, split, number), so a clip is the
 same whoever makes it, and more clips leave the ones before as they are.
+
+AVSBench's part (v1s, v1m, v2) is in the style `source` and knows nothing of the foreign classes;
+VGG-SS's (vggss) is in the style `shifted` and has them all.
 """
 
+import math
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, NonNegativeInt
 
-from gavs.method import Config
-
+from .config import AVSBENCH, BENCHMARKS, SPLITS, Benchmark, Split, WorldConfig
 from .scenes import (
     CLASSES,
+    RADIUS,
     Frame,
     Scene,
     Thing,
@@ -24,42 +27,23 @@ from .scenes import (
     random_scene,
     random_thing,
 )
-from .sounds import RATE, mix, synth
+from .sounds import RATE, TRANSPOSE, mix, synth
 
-Benchmark = Literal["v1s", "v1m", "v2"]
-Split = Literal["train", "val", "test"]
-Regime = Literal["natural", "balanced"]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-BENCHMARKS, SPLITS = ("v1s", "v1m", "v2"), ("train", "val", "test")
-SECONDS = {"v1s": 5, "v1m": 5, "v2": 10}
+SECONDS = {"v1s": 5, "v1m": 5, "v2": 10, "vggss": 10}
+# Known to the encoders, in VGG-SS only: a class of each texture, no two of a shape, no look-alike.
+FOREIGN = ("square-dots", "triangle-plain", "plus-checker", "ring-stripes")
+HOME = tuple(name for name in CLASSES if name not in FOREIGN)
+# What the first sources of successive videos go round; half of VGG-SS's are foreign, so that enough
+# clips remain to test on after some of each class were learned from.
+ROUND = {**dict.fromkeys(AVSBENCH, HOME), "vggss": HOME + 5 * FOREIGN}
+SHOWN = {**dict.fromkeys(AVSBENCH, HOME), "vggss": CLASSES}  # what the others are drawn from
 UNSEEN = (  # the default of splits/miniature, for the `unseen` column
-    *("disc-stripes", "disc-dots", "square-checker", "triangle-dots"),
+    *("disc-stripes", "disc-dots", "square-plain", "triangle-dots"),
     *("star-plain", "star-checker", "plus-stripes", "ring-checker"),
 )
 OFF_SCREEN = "off-the-screen"  # AVSBench-semantic's pseudo class
 SAME_CLASS_RATIO = 1.35  # least ratio of size, hence of pitch, of two objects of one class
 _VID = string.ascii_letters + string.digits + "-_"
-
-
-class WorldConfig(Config):
-    """Contents of a world; clips, sizes and shares as in docs/miniature.md."""
-
-    version: Literal["1"] = "1"
-    seed: NonNegativeInt = 0
-    size: int = Field(128, ge=32)  # pixels of the stored frames
-    clips: dict[Benchmark, dict[Split, NonNegativeInt]] = {
-        "v1s": {"train": 600, "val": 60, "test": 400},
-        "v1m": {"train": 120, "val": 40, "test": 400},
-        "v2": {"train": 80, "val": 20, "test": 400},
-    }
-    regime: dict[Benchmark, Regime] = {"v1s": "natural", "v1m": "balanced", "v2": "balanced"}
-    single: Share = 0.6  # natural: videos in which nothing else could sound
-    hint: Share = 0.7  # natural: others in which what sounds is the largest or the most central
-    same_class: Share = 0.08  # videos with a silent object of a sounding class
-    off_screen: Share = 0.05  # clips whose sounding objects are not in view
-    interrupted: Share = 0.35  # v2: clips whose first source pauses
-    further: Share = 0.25  # chance that a video has another clip (at most 4)
 
 
 class Job(NamedTuple):
@@ -68,6 +52,10 @@ class Job(NamedTuple):
     number: int  # of the clip in its benchmark and split
     video: int
     take: int  # of the clip in its video
+
+    @property
+    def style(self) -> str:
+        return "shifted" if self.benchmark == "vggss" else "source"
 
 
 @dataclass(frozen=True)
@@ -96,12 +84,12 @@ class Clip:
         return [any(thing is source for source in loud) for thing in self.scene.things]
 
     def frames(self) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Each second's frame with its (S, S) uint8 mask: label + 1 of what sounds, 0 elsewhere."""
+        """AVSBench: each second's frame and (S, S) uint8 mask, 1 + index in HOME of what sounds."""
         rng = np.random.default_rng([self.noise, 0])
         for second in range(self.on.shape[1]):
             frame = self.scene.frame(rng, second)
             index = [
-                t.label + 1 if loud else 0
+                1 + HOME.index(CLASSES[t.label]) if loud else 0
                 for t, loud in zip(frame.things, self.sounding(second), strict=True)
             ]
             yield frame, np.array([*index, 0], np.uint8)[frame.owner]
@@ -114,21 +102,22 @@ class Clip:
             first, last = np.flatnonzero(on)[[0, -1]].tolist()
             track = np.zeros(len(on) * RATE, np.float32)
             track[first * RATE : (last + 1) * RATE] = synth(
-                rng, source.label, source.radius, last + 1 - first
+                rng, source.label, source.radius, last + 1 - first, TRANSPOSE[self.job.style]
             )
             tracks.append(track)
-        return mix(rng, tracks)
+        return mix(rng, tracks, self.job.style)
 
 
-def jobs(config: WorldConfig) -> list[Job]:
+def jobs(config: WorldConfig, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> list[Job]:
     """Every clip of the world; a video's clips follow each other."""
     found = []
-    for benchmark in BENCHMARKS:
+    for benchmark in benchmarks:
+        further = 0.03 if benchmark == "vggss" else config.further  # 5,158 clips of 5,017 videos
         for split in SPLITS:
             rng = _generator(config, benchmark, split, 0, 0)
             video, take = -1, 3
             for number in range(config.clips.get(benchmark, {}).get(split, 0)):
-                again = rng.uniform() < config.further and take < 3
+                again = rng.uniform() < further and take < 3
                 video, take = (video, take + 1) if again else (video + 1, 0)
                 found.append(Job(benchmark, split, number, video, take))
     return found
@@ -139,19 +128,23 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
     benchmark, split, number, video, take = job
     regime, seconds = config.regime[benchmark], SECONDS[benchmark]
     look = _generator(config, benchmark, split, 1, video)
-    vid = "".join(_VID[i] for i in look.integers(len(_VID), size=11))
-    start = int(look.integers(300)) + seconds * take
-    things, sources, distractor, hint = _cast(look, config, benchmark, split, video)
+    vid, start = _name(look)
+    if benchmark == "vggss" and _lot(config, benchmark, split, 10, video) < config.shared:
+        vid, start = _name_of_v2(config, video) or (vid, start)
+    start += seconds * take
+    things, sources, distractor, hint = _cast(look, config, job)
     order = look.permutation(len(things))
-    stage = random_scene(look, labels=[], size=config.size)  # background and furniture
+    stage = random_scene(look, job.style, labels=[], size=config.size)  # and furniture
 
     rng = _generator(config, benchmark, split, 2, number)
-    off_screen = _lot(config, benchmark, split, 3, number) < config.off_screen
+    off_screen = (
+        benchmark in AVSBENCH and _lot(config, benchmark, split, 3, number) < config.off_screen
+    )
     heard = things[:sources]
     if off_screen:
-        others = [label for label in range(len(CLASSES)) if label != heard[0].label]
+        others = _others(benchmark, heard[0].label)
         things = [thing for thing in things[sources:] if thing.label != heard[0].label]
-        things = things or [random_thing(rng, int(rng.choice(others)), "source")]
+        things = things or [random_thing(rng, int(rng.choice(others)), job.style)]
         things = place(rng, things, seconds)
         distractor, hint, order = "other_class", "none", range(len(things))
     else:
@@ -163,7 +156,7 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
     on = np.ones((len(heard), seconds), bool)
     if benchmark == "v2":
         on = np.array([_interval(rng, seconds, pauses or index > 0) for index in range(len(heard))])
-    names = [CLASSES[thing.label] for thing in heard]
+    names = dict.fromkeys(CLASSES[thing.label] for thing in heard)
     shown = sorted({CLASSES[thing.label] for thing in things})
     return Clip(
         job=job,
@@ -187,20 +180,39 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
     )
 
 
+def _name(look: np.random.Generator) -> tuple[str, int]:
+    """A video's id and the second at which its first clip starts."""
+    vid = "".join(_VID[i] for i in look.integers(len(_VID), size=11))
+    return vid, int(look.integers(300))
+
+
+def _name_of_v2(config: WorldConfig, video: int) -> tuple[str, int] | None:
+    """Id of a V2 training video, and a start of its own for each VGG-SS video that takes it."""
+    names = 1 + max((job.video for job in jobs(config, ["v2"]) if job.split == "train"), default=-1)
+    if names == 0:
+        return None
+    turn, video = divmod(video, names)
+    vid, start = _name(_generator(config, "v2", "train", 1, video))
+    return vid, start + 7 * turn  # with a video's clips 10 s apart no two coincide
+
+
 def _cast(
-    look: np.random.Generator, config: WorldConfig, benchmark: str, split: str, video: int
+    look: np.random.Generator, config: WorldConfig, job: Job
 ) -> tuple[list[Thing], int, str, str]:
     """A video's objects (sources first), how many are sources, distractor kind and hint."""
-    lots = [_lot(config, benchmark, split, purpose, video) for purpose in range(5, 10)]
+    benchmark = job.benchmark
+    lots = [_lot(config, benchmark, job.split, purpose, job.video) for purpose in range(5, 10)]
     natural = config.regime[benchmark] == "natural"
-    sources = 2 if benchmark == "v1m" or (benchmark == "v2" and lots[1] < 0.3) else 1
+    pairs = {"v1s": 0.0, "v1m": 1.0, "v2": 0.3, "vggss": config.crowd}
+    sources = 2 if lots[1] < pairs[benchmark] else 1
     if natural:
         silent = 0 if lots[2] < config.single else int(look.integers(1, 3))
     else:
         silent = int(look.integers(1, 5 - sources))  # 2-4 objects, at least one of them silent
-    first = int(lots[0] * len(CLASSES))
-    labels = [label for label in range(len(CLASSES)) if label != first]
-    labels = [first, *look.permutation(labels)[: sources + silent - 1].tolist()]
+    first = CLASSES.index(ROUND[benchmark][int(lots[0] * len(ROUND[benchmark]))])
+    labels = [first, *look.permutation(_others(benchmark, first))[: sources + silent - 1].tolist()]
+    if benchmark == "vggss":
+        labels[:sources] = [first] * sources
     distractor = "other_class" if silent else "none"
     if silent and lots[3] < config.same_class:
         distractor, labels[-1] = "same_class", first
@@ -208,13 +220,19 @@ def _cast(
     if natural and silent and lots[4] < config.hint:
         hint = "larger" if look.uniform() < 0.5 else "central"
     while True:
-        things = [random_thing(look, label, "source") for label in labels]
+        things = [random_thing(look, label, job.style) for label in labels]
+        if benchmark == "vggss":  # videos that are about their sound: the larger half of the sizes
+            things = [replace(t, radius=math.sqrt(t.radius * RADIUS[1])) for t in things]
         if hint == "larger":
             radii = sorted((thing.radius for thing in things), reverse=True)
             things = [replace(t, radius=r) for t, r in zip(things, radii, strict=True)]
         ratio = things[0].radius / things[-1].radius
         if distractor != "same_class" or max(ratio, 1 / ratio) >= SAME_CLASS_RATIO:
             return things, sources, distractor, hint
+
+
+def _others(benchmark: str, label: int) -> list[int]:
+    return [CLASSES.index(name) for name in SHOWN[benchmark] if name != CLASSES[label]]
 
 
 def _is_central(things: list[Thing], sources: int, seconds: int) -> bool:
@@ -231,13 +249,14 @@ def _interval(rng: np.random.Generator, seconds: int, pauses: bool) -> np.ndarra
 
 
 def _lot(config: WorldConfig, benchmark: str, split: str, purpose: int, number: int) -> float:
-    """A uniform number that visits each 24th of [0, 1) once in 24 successive numbers.
+    """A uniform number that visits each n-th of [0, 1) once in n successive numbers, n = 20 or 40.
 
     Shares then hold in small splits too, and the first sources go round all classes.
     """
-    turn, position = divmod(number, len(CLASSES))
+    cells = len(ROUND[benchmark])
+    turn, position = divmod(number, cells)
     rng = _generator(config, benchmark, split, purpose, turn)
-    return float((rng.permutation(len(CLASSES))[position] + rng.uniform()) / len(CLASSES))
+    return float((rng.permutation(cells)[position] + rng.uniform()) / cells)
 
 
 def _generator(

@@ -12,6 +12,7 @@ RATE = 16_000
 LEVEL = 0.1
 PITCH = (1500.0, 220.0)  # Hz at the smallest and the largest radius
 SNR = {"source": (15.0, 30.0), "shifted": (3.0, 14.0), "pretrain": (3.0, 30.0)}  # dB
+TRANSPOSE = {"source": 1.0, "shifted": 1.12}
 _BELLS = ((1.0, 1.0), (2.76, 0.7), (5.4, 0.5), (8.9, 0.35))  # inharmonic (ratio, amplitude)
 _GRAIN = 16  # samples that the noise is averaged over: about 500 Hz to either side of the pitch
 _LAP = 50  # turns after which all of _BELLS' ratios are back at zero phase
@@ -33,7 +34,7 @@ def synth(
 ) -> np.ndarray:
     """(seconds * 16000,) sound of a class (index into CLASSES) and a size, RMS = LEVEL.
 
-    `transpose` multiplies the pitch (the shifted domain's is 1.12).
+    `transpose` multiplies the pitch.
     """
     shape, texture = CLASSES[label].split("-")
     samples = round(seconds * RATE)

@@ -12,14 +12,18 @@ def rewrite(path, **changes):
 
 
 def test_records_are_found_by_what_they_say(desk):
-    path = desk.put("gavs_no_cue", [5, 3], seed=2, folder="ablations/prompt")
-    folders = [desk.records / "ablations/prompt", desk.records / "ablations/absent"]
+    path = desk.put("gavs_no_cue", [5, 3], seed=2, folder="ablations/prompt", draw=1)
+    (desk.records / "ablations/prompt/left.json").write_text(
+        path.read_text().replace("gavs_no_cue", "left_over")
+    )
+    folders = {desk.records / name: ["gavs_no_cue"] for name in ("ablations/prompt", "absent")}
     records = load_records(folders, "miniature")
-    assert list(records) == [Key("gavs_no_cue", "v1s", "train", 2)]
-    stored = records[Key("gavs_no_cue", "v1s", "train", 2)]
-    assert stored.path == path
-    assert stored.record.counts.updates == 60
-    assert stored.scores()["test"].intersection[:, 0].tolist() == [5, 3]
+    key = Key("gavs_no_cue", "v1s", "train", 2, 1)
+    assert list(records) == [key]
+    assert str(key) == "gavs_no_cue/v1s-train-draw1-seed2"
+    assert records[key].path == path
+    assert records[key].record.counts.updates == 60
+    assert records[key].scores()["test"].intersection[:, 0].tolist() == [5, 3]
 
 
 def test_half_a_json_names_its_file(desk):
@@ -30,11 +34,11 @@ def test_half_a_json_names_its_file(desk):
     assert not desk.results.exists()
 
 
-@pytest.mark.parametrize("content", ["[]", '{"seed": 0}', '{"schema": 2}'])
+@pytest.mark.parametrize("content", ["[]", '{"seed": 0}', '{"schema": 1}'])
 def test_another_schema(desk, content):
     path = desk.put("gavs", [5, 3])
     path.write_text(content)
-    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: schema (None|2), expected 1"):
+    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: schema (None|1), expected 2"):
         desk.report()
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.scoring.counts import FrameScores, count_frames, load_scores, save_scores
+from benchmarks.scoring.counts import FrameScores, count_frames
 from benchmarks.scoring.metrics import fscore, lit_area, miou
+from benchmarks.scoring.npz import load_scores, save_scores
 
 FIELD = torch.linspace(0, 1 - 1e-10, 255)  # the thresholds as AVSBench writes them
 

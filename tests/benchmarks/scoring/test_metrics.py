@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.scoring.metrics import class_mean, fscore, fscore_terms, iou_terms, lit_area, miou
+from benchmarks.scoring.metrics import (
+    class_mean,
+    fscore,
+    fscore_curves,
+    fscore_terms,
+    iou_terms,
+    lit_area,
+    lit_terms,
+    miou,
+    restrict,
+)
 
 THRESHOLDS = np.linspace(0, 1 - 1e-10, 255).astype(np.float32)
 
@@ -203,3 +213,35 @@ def test_repeating_every_pixel_changes_nothing(make_scores, drawn):
 def test_an_unknown_choice_is_named(hand, call, message):
     with pytest.raises(ValueError, match=message):
         call(hand)
+
+
+def test_lit_share_of_every_frame(hand):
+    """Two, one and none of four pixels at 0.5; three of the first frame's at 0.4."""
+    assert lit_terms(hand).numerator.tolist() == [0.5, 0.25, 0]
+    assert lit_terms(hand, threshold=0.4).value == pytest.approx((3 / 4 + 1 / 4) / 3)
+    assert lit_terms(hand, silent_only=True).numerator.tolist() == [0.25, 0]
+
+
+def test_terms_by_video_are_the_same_score(make_scores):
+    rng = np.random.default_rng(0)
+    frames = [(f"c{i % 5}", rng.random((4, 4)), rng.random((4, 4)) < 0.5) for i in range(20)]
+    scores = make_scores(frames, video=lambda clip: "w" + clip[-1:] if clip < "c3" else "v")
+    for terms in (iou_terms(scores), iou_terms(scores, unit="dataset"), fscore_terms(scores)):
+        summed = terms.by_video()
+        assert summed.video.tolist() == ["v", "w0", "w1", "w2"]
+        assert summed.value == pytest.approx(terms.value)
+        of_v = terms.video == "v"
+        assert summed.numerator[0] == pytest.approx(terms.numerator[of_v].sum())
+
+
+def test_restricted_to_some_clips(hand):
+    only = restrict(hand, ["two"])
+    assert only.uid.tolist() == ["two"] and miou(only) == 1
+    assert only.thresholds is hand.thresholds
+    assert miou(restrict(hand, ["one", "two"])) == miou(hand)
+    with pytest.raises(ValueError, match="no scores of 1 clips, e.g. three"):
+        restrict(hand, ["one", "three"])
+
+
+def test_curves_at_hand_give_the_same_f(hand):
+    assert fscore_terms(hand, 2, curves=fscore_curves(hand)).value == fscore(hand, 2)

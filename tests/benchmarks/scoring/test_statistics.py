@@ -2,14 +2,21 @@
 
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmarks.scoring.metrics import Terms, iou_terms, miou
-from benchmarks.scoring.statistics import difference, holm, mean_interval
+from benchmarks.scoring.statistics import (
+    Difference,
+    Interval,
+    combine,
+    difference,
+    holm,
+    interval,
+    sample,
+)
 
 DRAWS = 4_000
 
@@ -22,12 +29,12 @@ def terms(values: np.ndarray, frames: np.ndarray | None = None) -> Terms:
     return Terms(video, values * frames, frames)
 
 
-def same(scores: Terms) -> Terms:
-    return scores
+def mean(seeds: list[Terms], draws: int = DRAWS, seed: int = 0) -> Interval:
+    return interval(sample(seeds, draws=draws, seed=seed), seed)
 
 
-interval = partial(mean_interval, metric=same, draws=DRAWS)
-compare = partial(difference, metric=same, draws=DRAWS)
+def compare(a: list[Terms], b: list[Terms], draws: int = DRAWS) -> Difference:
+    return difference(sample(a, draws=draws), sample(b, draws=draws))
 
 
 def enumerated(seeds: list[Terms]) -> np.ndarray:
@@ -53,14 +60,14 @@ SEEDS = [
 def test_interval_against_all_possible_draws(count):
     seeds = SEEDS[:count]
     exact = enumerated(seeds)
-    found = mean_interval(seeds, same, draws=40_000)
+    found = mean(seeds, 40_000)
     low, high = np.quantile(exact, (0.025, 0.975))
     assert found.low == pytest.approx(low, abs=0.01)
     assert found.high == pytest.approx(high, abs=0.01)
     assert found.mean == pytest.approx(
         np.mean([(t.numerator.sum() / t.denominator.sum()) for t in seeds])
     )
-    assert (found.seeds, found.videos) == (count, 4)
+    assert found.runs == count
     values = [t.value for t in seeds]
     if count == 1:
         assert math.isnan(found.std)
@@ -72,7 +79,7 @@ def test_difference_against_all_possible_draws():
     gains, frames = np.array([0.1, 0, -0.2, 0]), SEEDS[0].denominator
     a, b = SEEDS, [terms(t.numerator / frames + gains, frames) for t in SEEDS[::-1]]
     exact = enumerated(a) - enumerated(b)  # both in one order, so paired
-    found = difference(a, b, same, draws=40_000)
+    found = compare(a, b, 40_000)
     assert found.detectable == pytest.approx(2.8 * exact.std(), rel=0.02)
     assert found.low == pytest.approx(np.quantile(exact, 0.025), abs=0.01)
     assert found.high == pytest.approx(np.quantile(exact, 0.975), abs=0.01)
@@ -107,7 +114,7 @@ def test_what_both_methods_share_cancels():
     assert (found.mean, found.low, found.high) == pytest.approx((0.02, 0.02, 0.02))
     assert found.detectable == pytest.approx(0, abs=1e-9)
     assert found.p == pytest.approx(2 / (DRAWS + 1))
-    assert interval(b).high - interval(b).low > 0.3
+    assert mean(b).high - mean(b).low > 0.3
 
 
 def test_no_difference_has_p_one():
@@ -124,8 +131,8 @@ def test_swapping_the_methods_swaps_the_sign():
 
 def test_seeds_widen_an_interval():
     values = np.random.default_rng(0).random(50)
-    steady = interval([terms(values)] * 3)
-    restless = interval([terms(values + shift) for shift in (-0.2, 0, 0.2)])
+    steady = mean([terms(values)] * 3)
+    restless = mean([terms(values + shift) for shift in (-0.2, 0, 0.2)])
     assert restless.high - restless.low > 2 * (steady.high - steady.low)
     assert restless.mean == pytest.approx(steady.mean)
 
@@ -139,7 +146,7 @@ def test_95_percent_intervals_cover_the_truth(seeds, between_seeds):
         video = rng.normal(0.6, 0.2, 60)
         drift = rng.normal(0, between_seeds, (seeds, 1))
         scores = video + drift + rng.normal(0, 0.05, (seeds, 60))
-        found = mean_interval([terms(row, frames) for row in scores], same, draws=500)
+        found = mean([terms(row, frames) for row in scores], 500)
         covered += found.low <= 0.6 <= found.high
     assert 0.92 <= covered / 1500 <= 0.96
 
@@ -150,9 +157,7 @@ def test_the_detectable_difference_is_seen_four_times_in_five():
     true = 2.8 * 0.1 / math.sqrt(100)
     seen, detectable = [], []
     for _ in range(400):
-        found = difference(
-            [terms(rng.normal(true, 0.1, 100))], [terms(np.zeros(100))], same, draws=500
-        )
+        found = compare([terms(rng.normal(true, 0.1, 100))], [terms(np.zeros(100))], 500)
         seen.append(found.low > 0)
         detectable.append(found.detectable)
     assert np.mean(seen) == pytest.approx(0.8, abs=0.05)
@@ -164,8 +169,8 @@ def test_terms_of_a_video_are_drawn_together(make_scores):
     lit, mask = np.ones((1, 1)), np.ones((1, 1))
     frames = [(f"{v}-{i}", lit * on, mask) for v, on in (("x", 1), ("y", 0)) for i in range(4)]
     scores = make_scores(frames, video=lambda clip: clip[0])
-    found = mean_interval([scores])
-    assert (found.mean, found.low, found.high, found.videos) == (0.5, 0, 1, 2)
+    found = mean([iou_terms(scores)])
+    assert (found.mean, found.low, found.high) == (0.5, 0, 1)
 
 
 def test_scores_are_weighted_by_frames_and_metrics_can_be_chosen(make_scores):
@@ -173,15 +178,60 @@ def test_scores_are_weighted_by_frames_and_metrics_can_be_chosen(make_scores):
     frames = [(f"c{i // 3}", rng.random((4, 4)), rng.random((4, 4)) < 0.5) for i in range(10)]
     scores = make_scores(frames)
     for choice in ({}, {"threshold": 0.4}, {"unit": "dataset"}, {"unit": "clip"}):
-        found = mean_interval([scores], partial(iou_terms, **choice), draws=100)
+        found = mean([iou_terms(scores, **choice)], 100)
         assert found.mean == pytest.approx(miou(scores, **choice))
 
 
 def test_results_depend_on_the_seed_of_the_draws_alone():
-    again = interval([Terms(t.video[::-1], t.numerator[::-1], t.denominator[::-1]) for t in SEEDS])
-    assert interval(SEEDS).low == pytest.approx(again.low, abs=1e-12)
+    again = mean([Terms(t.video[::-1], t.numerator[::-1], t.denominator[::-1]) for t in SEEDS])
+    assert mean(SEEDS) == again
     other = [terms(np.random.default_rng(0).random(50))]
-    assert interval(other).low == interval(other).low != interval(other, seed=1).low
+    assert mean(other).low == mean(other).low != mean(other, seed=1).low
+
+
+def test_other_test_sets_meet_independent_draws():
+    """On the same videos a score cancels itself; on as many others it adds its own variance."""
+    rng = np.random.default_rng(0)
+    a = terms(rng.normal(0.5, 0.1, 200))
+    b = Terms(np.char.add("w", a.video), a.numerator, a.denominator)
+    assert compare([a], [a]).detectable == 0
+    spread = 2.8 * a.numerator.std() / math.sqrt(200)
+    assert compare([a], [b]).detectable == pytest.approx(math.sqrt(2) * spread, rel=0.05)
+
+
+def test_runs_may_have_test_sets_of_their_own():
+    """Of three videos two are run 0's and two run 1's; a draw without a run's videos leaves it."""
+    a = Terms(np.array(["x", "y"]), np.array([0.2, 0.4]), np.ones(2))
+    b = Terms(np.array(["y", "z"]), np.array([0.6, 0.8]), np.ones(2))
+    found = sample([a, b], draws=4000)
+    assert found.values == pytest.approx([0.3, 0.7])
+    assert {*np.unique(found.draws[:, 0])} <= {0.2, 0.266666666667, 0.3, 0.333333333333, 0.4}
+    only_z = (found.draws[:, 0] == 0.3) & (found.draws[:, 1] == 0.8)
+    assert only_z.mean() == pytest.approx(1 / 27, abs=0.01)
+
+
+def test_a_function_of_scores_run_by_run():
+    """Harmonic means of 0.2 with 0.4 and of 0.6 with 0.3, then their mean."""
+    a = sample([terms([0.2] * 3), terms([0.6] * 3)], draws=50)
+    b = sample([terms([0.4] * 3), terms([0.3] * 3)], draws=50)
+    found = combine(lambda x, y: 2 * x * y / (x + y), a, b)
+    assert found.values == pytest.approx([0.16 / 0.6, 0.36 / 0.9])
+    assert interval(found).mean == pytest.approx((0.16 / 0.6 + 0.4) / 2)
+    assert np.unique(found.draws.round(9), axis=0).tolist() == [[0.266666667, 0.4]]
+    with pytest.raises(ValueError, match="different runs"):
+        combine(np.subtract, a, sample([terms([0.5] * 3)], draws=50))
+
+
+def test_seeds_and_draws_of_a_full_cross_are_both_drawn():
+    """Score 1 with draw 0, else 0: the draws alone decide, so two of four outcomes are pure."""
+    runs = [(seed, draw) for draw in (0, 1) for seed in (0, 1)]
+    crossed = sample([terms([1 - d] * 2) for _, d in runs], runs, draws=4000)
+    assert (interval(crossed).low, interval(crossed).high) == (0, 1)
+    shares = difference(crossed, combine(np.zeros_like, crossed))
+    assert shares.detectable == pytest.approx(2.8 * 0.5, rel=0.02)  # all or nothing
+    paired = sample([terms([x] * 2) for x in (1, 1, 0, 0)], [(i, i) for i in range(4)], draws=4000)
+    spread = difference(paired, combine(np.zeros_like, paired)).detectable
+    assert spread == pytest.approx(2.8 * 0.5 / math.sqrt(3), rel=0.03)  # three of four runs drawn
 
 
 def test_holm_by_hand():
@@ -191,12 +241,6 @@ def test_holm_by_hand():
     assert holm([0.03]) == [0.03] and holm([]) == []
 
 
-def test_other_videos_are_named():
-    other = [Terms(np.array(["v000", "v001", "v002", "new"]), np.ones(4), np.ones(4))]
-    with pytest.raises(ValueError, match="differ in 2 videos, e.g. new"):
-        compare(SEEDS, other)
-
-
 def test_one_video_has_no_interval():
     with pytest.raises(ValueError, match="1 video.*at least 2"):
-        interval([terms([0.5])])
+        sample([terms([0.5])])

@@ -39,7 +39,7 @@ def clips(tmp_path):
         ("wide", "A", 0, (8, 4), "first_frame", "dog"),
         ("square", "B", 2, (6, 6), "all", "dog_cat"),
     ):
-        for k in range(2):
+        for k in range(3):
             mask = np.zeros(size[::-1], np.uint8)
             mask[:2, : 2 + k] = 7
             Image.fromarray(mask).save(tmp_path / f"{uid}{k}.png")
@@ -53,13 +53,17 @@ def clips(tmp_path):
                 "width": size[0],
                 "supervision": supervision,
                 "classes": classes,
-                "mask_path": uid + "{}.png",
+                "mask_path": f"{tmp_path}/{uid}" + "{}.png",
+                "boxes": "",
             }
         )
-    features = Features({"sam_rgb": _Store(), "vggish": _Store()}, np.full(2, -1, np.float32), 8)
+    silence, noise = np.full(2, -1, np.float32), np.arange(6, dtype=np.float32).reshape(3, 2) / 10
+    features = Features(lambda name: _Store(), silence, noise, 8)
 
     def make(method, **options):
-        return ClipSet(pd.DataFrame(rows), tmp_path, features, method(Config(), None), **options)
+        classes = ["cat", "cow", "dog"]
+        table = pd.DataFrame(rows).assign(**options.pop("columns", {}))
+        return ClipSet(table, features, method(Config(), None), classes, **options)
 
     return make
 
@@ -72,8 +76,7 @@ def test_training_frames_of_a_single_frame_method(clips):
     assert batch.features["sam"][..., 0].tolist() == [[3.0], [0.0]]
     assert batch.supervised.tolist() == [[True], [True]]
     assert batch.video.tolist() == [1, 0]
-    assert train.classes == ["cat", "dog"]
-    assert batch.classes.tolist() == [[True, True], [False, True]]
+    assert batch.classes.tolist() == [[True, False, True], [False, False, True]]
 
 
 def test_sam_geometry_pads_the_short_side(clips):
@@ -102,9 +105,12 @@ def test_a_temporal_method_sees_every_frame_but_learns_from_the_labelled(clips):
 
 
 def test_silent_and_shuffled_audio(clips):
-    silent = clips(_Square, audio_from="silent").batch(np.array([0, 3]))
+    silent = clips(_Square, heard="silence").batch(np.array([0, 3]))
     assert silent.audio.unique().tolist() == [-1.0]
-    swapped = clips(_Square, audio_from=np.array([1, 0])).batch(np.array([0, 1, 2, 3]))
+    noisy = clips(_Squash, heard="noise").batch(np.array([0, 1]))
+    # Seconds in turn: clip 0 hears rows 0 and 1, clip 1 rows 2 and 0.
+    assert noisy.audio[..., 0].tolist() == [pytest.approx([0.0, 0.2]), pytest.approx([0.4, 0.0])]
+    swapped = clips(_Square, heard=np.array([1, 0])).batch(np.array([0, 1, 2, 3]))
     assert swapped.audio[:, 0, 0].tolist() == [2.0, 3.0, 0.0, 1.0]
     assert swapped.features["sam"][:, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0]  # frames stay
 
@@ -115,6 +121,44 @@ def test_native_masks_and_table(clips):
     assert list(table.uid) == ["wide", "wide"] and list(table.frame) == [1, 0]
     masks = test.native_masks(table)
     assert masks.shape == (2, 4, 8) and masks.sum((1, 2)).tolist() == [6, 4]
+
+
+def test_few_frames_of_a_clip_are_scored_evenly_spaced(clips):
+    long = {"frames": [5, 10], "first_row": [0, 5]}
+    single = clips(_Square, frames=3, columns=long)
+    assert single.samples == [(0, (0,)), (0, (2,)), (0, (4,)), (1, (1,)), (1, (5,)), (1, (8,))]
+    whole = clips(_Squash, frames=3, columns=long)  # a temporal method sees all of them
+    table = whole.frame_table(np.array([0, 1]))
+    assert len(table) == 15
+    assert table[table.scored].frame.tolist() == [0, 2, 4, 1, 5, 8]
+
+
+def test_boxes_are_filled_and_give_way_to_pseudo_masks(clips):
+    boxes = ["[[0.0, 0.5, 0.5, 1.0], [0.25, 0.0, 0.5, 0.75]]", "[]"]
+    filled = clips(_Squash, columns={"boxes": boxes}).batch(np.array([0, 1])).masks
+    # wide (8 x 4): columns 0-3 of rows 2-3, and columns 2-3 of rows 0-2; cells are 2 wide, 1 high.
+    assert filled[0, 0].tolist() == [[0, 1, 0, 0], [0, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+    assert filled[1].sum() == 0
+    lower = np.zeros((4, 8), bool)
+    lower[2:] = True
+    pseudo = clips(_Squash, columns={"boxes": boxes}, pseudo={"wide": lower}).batch(np.array([0]))
+    assert pseudo.masks[0, 0].tolist() == [[0] * 4, [0] * 4, [1] * 4, [1] * 4]
+
+
+def test_an_epoch_has_batches_of_one_length(clips):
+    """Clips of 2 and of 3 frames never meet; every full batch comes once, in another order."""
+    few = clips(_Squash)
+    few.index = pd.concat([few.index] * 5, ignore_index=True)
+    few.index["frames"] = [2, 3] * 5
+    few.__post_init__()
+    plans = [few.epoch(np.random.default_rng(seed), 2) for seed in range(2)]
+    for plan in plans:
+        lengths = [{len(few.samples[n][1]) for n in batch} for batch in plan]
+        assert all(len(found) == 1 for found in lengths)
+        assert len(plan) == 4 and len({n for batch in plan for n in batch}) == 8
+    assert [b.tolist() for b in plans[0]] != [b.tolist() for b in plans[1]]
+    seen = [n for numbers, _ in few.batches(5) for n in numbers]
+    assert sorted(seen) == list(range(10))
 
 
 @pytest.mark.parametrize("size", [(4, 8), (8, 4), (5, 7)])

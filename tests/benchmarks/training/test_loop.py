@@ -60,6 +60,14 @@ class Numbers:
     def __len__(self):
         return len(self.x)
 
+    @property
+    def method(self):
+        return Line()
+
+    def epoch(self, rng, size):
+        order = rng.permutation(len(self))
+        return [order[i : i + size] for i in range(0, len(self) - size + 1, size)]
+
     def batch(self, numbers):
         self.seen.append(list(numbers))
         batch = types.SimpleNamespace(x=self.x[numbers])
@@ -150,6 +158,17 @@ def test_selection_loads_the_best_validated_epoch(tmp_path, params):
     history = run(method, tmp_path, params, validate=validate)
     assert [entry["val_miou"] for entry in history] == [None, 0.5, 0.9, 0.7]
     assert method.layer.weight.item() == weights[1]
+
+
+def test_steps_in_place_of_epochs_end_in_mid_epoch(tmp_path, params):
+    """Seven steps of three an epoch; validated every second epoch and at the end."""
+    changes = {"steps": 7, "validate_from": 0, "validate_every": 2, "selection": "best_val"}
+    numbers, scores = Numbers(), iter([0.5, 0.9])
+    history = run(
+        Line(), tmp_path, params.model_copy(update=changes), numbers, lambda: next(scores)
+    )
+    assert len(numbers.seen) == 7
+    assert [(e["epoch"], e["val_miou"]) for e in history] == [(0, None), (1, 0.5), (2, 0.9)]
 
 
 def test_divergence_is_an_error_that_names_the_run(tmp_path, params):

@@ -1,0 +1,144 @@
+"""Mask2Former (Cheng et al., CVPR 2022): pixel decoder and masked-attention decoder.
+
+After sections 3.2 and 4.1 of the paper and its appendix. Other than there, the deformable layers
+are this project's (GELU) and the mask loss reads every cell at stride 4 instead of sampled points.
+Shared by `auss` and `avsc`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines._deformable import DeformableEncoder, sine_position
+from baselines._queries import BackboneConfig, SetLossConfig, mlp3, normed_conv
+
+
+class Mask2FormerConfig(BackboneConfig):
+    dim: int = Field(256, gt=0, multiple_of=8)
+    heads: int = 8
+    encoder_layers: int = Field(6, gt=0)
+    encoder_hidden: int = Field(1024, gt=0)
+    rounds: int = Field(3, gt=0)  # of the decoder, each over the three coarsest maps
+    hidden: int = Field(2048, gt=0)
+    queries: int = Field(100, gt=1)
+    # At least the tokens of the clip index: AVSBench-semantic has 70 classes and three odd ones
+    classes: int = Field(73, gt=0)
+    losses: SetLossConfig = SetLossConfig()
+
+
+@dataclass
+class Found:
+    """What the Q queries found, after each of the L layers of the decoder and before them."""
+
+    classes: Tensor  # (L + 1, N, Q, K + 1), the last is "no object"
+    masks: Tensor  # (L + 1, N, Q, h, w) logits at stride 4
+    queries: Tensor  # (N, Q, D), the last layer's
+
+
+class PixelDecoder(nn.Module):
+    """Deformable self-attention over the three coarsest maps; the finest joins as in an FPN."""
+
+    def __init__(self, in_channels: Sequence[int], config: Mask2FormerConfig) -> None:
+        """`in_channels` of the four maps, finest first."""
+        super().__init__()
+        dim = config.dim
+        self.inputs = nn.ModuleList(normed_conv(c, dim) for c in in_channels[1:])
+        self.encoder = DeformableEncoder(
+            dim, config.heads, 3, config.encoder_hidden, config.encoder_layers, dropout=0.0
+        )
+        self.lateral = normed_conv(in_channels[0], dim)
+        self.smooth = nn.Sequential(normed_conv(dim, dim, 3), nn.ReLU())
+        self.mask = nn.Conv2d(dim, dim, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Four maps (N, C_i, h_i, w_i) -> mask features (N, D, h, w) at stride 4, three maps."""
+        fine, *coarse = maps
+        coarse = self.encoder([p(x) for p, x in zip(self.inputs, coarse, strict=True)])
+        fine = self.lateral(fine)
+        up = F.interpolate(coarse[0], fine.shape[-2:], mode="bilinear", align_corners=False)
+        return self.mask(self.smooth(fine + up)), coarse
+
+
+class MaskedLayer(nn.Module):
+    """Attention to the pixels of each query's own mask, then among queries, then an MLP."""
+
+    def __init__(self, dim: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.cross = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.norm1 = nn.LayerNorm(dim)
+        self.among = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(
+        self, queries: Tensor, place: Tensor, memory: Tensor, position: Tensor, blocked: Tensor
+    ) -> Tensor:
+        """Queries (N, Q, D) -> (N, Q, D).
+
+        Place (Q, D) and position (S, D) are added to queries and keys, not to values; memory is
+        (N, S, D); blocked (N, Q, S) bool is True where a query must not look.
+        """
+        seen, _ = self.cross(
+            queries + place,
+            memory + position,
+            memory,
+            attn_mask=blocked.repeat_interleave(self.heads, dim=0),
+            need_weights=False,
+        )
+        queries = self.norm1(queries + seen)
+        q = queries + place
+        said, _ = self.among(q, q, queries, need_weights=False)
+        queries = self.norm2(queries + said)
+        return self.norm3(queries + self.mlp(queries))
+
+
+def outside(mask_logits: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Where queries must not look: mask logits (N, Q, h, w) -> (N, Q, S) bool on a map of `shape`.
+
+    True below probability 0.5; nowhere for a query whose mask is empty.
+    """
+    resized = F.interpolate(mask_logits.detach(), shape, mode="bilinear", align_corners=False)
+    blocked = (resized < 0).flatten(2)
+    return blocked & ~blocked.all(-1, keepdim=True)
+
+
+class MaskedDecoder(nn.Module):
+    """Masked-attention layers, coarse maps first, with class and mask of each query after each."""
+
+    def __init__(self, config: Mask2FormerConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.layers = nn.ModuleList(
+            MaskedLayer(dim, config.heads, config.hidden) for _ in range(3 * config.rounds)
+        )
+        self.place = nn.Parameter(torch.randn(config.queries, dim))
+        self.level = nn.Parameter(torch.randn(3, dim))
+        self.norm = nn.LayerNorm(dim)
+        self.classify = nn.Linear(dim, config.classes + 1)
+        self.kernel = mlp3(dim, dim, dim)
+
+    def forward(self, queries: Tensor, features: Tensor, maps: Sequence[Tensor]) -> Found:
+        """Queries (N, Q, D), mask features (N, D, h, w), three maps (N, D, h_i, w_i)."""
+        shapes = [m.shape[-2:] for m in maps]
+        memory = [
+            m.flatten(2).transpose(1, 2) + level for m, level in zip(maps, self.level, strict=True)
+        ]
+        position = [sine_position(*s, queries.shape[-1]).to(queries) for s in shapes]
+        found = [self._predict(queries, features)]
+        for i, layer in enumerate(self.layers):
+            k = 2 - i % 3
+            blocked = outside(found[-1][1], shapes[k])
+            queries = layer(queries, self.place, memory[k], position[k], blocked)
+            found.append(self._predict(queries, features))
+        classes, masks = zip(*found, strict=True)
+        return Found(torch.stack(classes), torch.stack(masks), self.norm(queries))
+
+    def _predict(self, queries: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.norm(queries)
+        return self.classify(x), torch.einsum("nqd,ndhw->nqhw", self.kernel(x), features)

@@ -1,0 +1,48 @@
+"""What may be configured of a miniature world: `world` in params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, field_validator
+
+from gavs.method import Config
+
+Benchmark = Literal["v1s", "v1m", "v2", "vggss"]
+Split = Literal["train", "val", "test"]
+Regime = Literal["natural", "balanced"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+AVSBENCH, SPLITS = ("v1s", "v1m", "v2"), ("train", "val", "test")
+BENCHMARKS = (*AVSBENCH, "vggss")
+
+
+class WorldConfig(Config):
+    """Contents of a world; clips, sizes and shares as in docs/miniature.md."""
+
+    version: Literal["2"] = "2"
+    seed: NonNegativeInt = 0
+    size: int = Field(128, ge=32)  # pixels of the stored frames
+    clips: dict[Benchmark, dict[Split, NonNegativeInt]] = {
+        "v1s": {"train": 600, "val": 60, "test": 400},
+        "v1m": {"train": 120, "val": 40, "test": 400},
+        "v2": {"train": 80, "val": 20, "test": 400},
+        "vggss": {"test": 900},
+    }
+    regime: dict[Benchmark, Regime] = {
+        **{"v1s": "natural", "v1m": "balanced", "v2": "balanced", "vggss": "natural"}
+    }
+    single: Share = 0.6  # natural: videos in which nothing else could sound
+    hint: Share = 0.7  # natural: others in which what sounds is the largest or the most central
+    same_class: Share = 0.08  # videos with a silent object of a sounding class
+    off_screen: Share = 0.05  # AVSBench: clips whose sounding objects are not in view
+    interrupted: Share = 0.35  # v2: clips whose first source pauses
+    further: Share = 0.25  # AVSBench: chance that a video has another clip (at most 4)
+    crowd: Share = 0.1  # vggss: videos with two sounding objects of the class, hence two boxes
+    shared: Share = 0.02  # vggss: videos that bear the id of one of V2's training videos
+    flawed: Share = 0.006  # vggss: clips with a box that no one should trust
+
+    @field_validator("clips")
+    @classmethod
+    def _test_only(cls, clips: dict[Benchmark, dict[Split, int]]) -> dict:
+        if set(clips.get("vggss", {})) - {"test"}:
+            raise ValueError("vggss has no split but test")
+        return clips

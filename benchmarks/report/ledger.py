@@ -1,0 +1,129 @@
+"""Records -> scores, each reduced once: what a table asks for by row, source, metric and run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.report.records import Key, Record, RecordError, Stored
+from benchmarks.scoring.metrics import (
+    Terms,
+    class_mean,
+    fscore_terms,
+    iou_terms,
+    lit_area,
+    lit_terms,
+    miou,
+    restrict,
+)
+from benchmarks.scoring.npz import Scores
+from benchmarks.scoring.statistics import Run, Sample, sample
+from benchmarks.scoring.vggss import box_terms
+
+# Terms are resampled; a plain number has no interval.
+METRICS: dict[str, Callable[[Scores], Terms | float]] = {
+    "miou": iou_terms,
+    "fscore": fscore_terms,
+    "lit": lit_terms,
+    "miou_threshold_0.4": lambda s: miou(s, threshold=0.4) if 0.4 in s.thresholds else np.nan,
+    "miou_squash": partial(miou, resolution="squash"),
+    "iou_dataset": partial(miou, unit="dataset"),
+    "miou_nonempty": partial(miou, empty="skip"),
+    "miou_class": class_mean,
+    "lit_silent": lit_area,
+}
+
+
+class Source(NamedTuple):
+    """Which clips, scored after which training: an evaluation of a cell for every row and run."""
+
+    benchmark: str
+    setting: str
+    evaluation: str
+    drawn: bool = False  # trained on a draw of clips: one record a seed and draw
+    subset: str = ""  # of the evaluation's clips; {draw} stands for the run's
+
+    def key(self, row: str, run: Run) -> Key:
+        return Key(row, self.benchmark, self.setting, run[0], run[1] if self.drawn else None)
+
+
+class Part(NamedTuple):
+    """One score. The metric is a name of METRICS or, for boxes, figure/rule/shape."""
+
+    source: Source
+    metric: str
+
+
+class Ledger:
+    """The scores of all records; the last few that were read stay at hand."""
+
+    def __init__(self, records: Mapping[Key, Stored], resamples: int) -> None:
+        self.records, self.resamples = records, resamples
+        self.used: dict[Key, Record] = {}  # what has been asked for and is there
+        self._terms: dict[tuple, Terms | float] = {}
+        self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
+        self._restricted = lru_cache(maxsize=8)(self._restrict)
+        self._sample = lru_cache(maxsize=256)(self._resample)
+
+    def record(self, row: str, source: Source, run: Run) -> Record | None:
+        key = source.key(row, run)
+        if key not in self.records:
+            return None
+        return self.used.setdefault(key, self.records[key].record)
+
+    def runs(self, row: str, parts: Sequence[Part], runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Those of some runs for which every part has been measured."""
+        return tuple(
+            run
+            for run in runs
+            if all(
+                (record := self.record(row, part.source, run))
+                and part.source.evaluation in record.evaluations
+                for part in parts
+            )
+        )
+
+    def scores(self, row: str, source: Source, run: Run) -> Scores:
+        """What was counted; KeyError where nothing was."""
+        return self._restricted(
+            source.key(row, run), source.evaluation, source.subset.format(draw=run[1])
+        )
+
+    def sample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
+        """A score of a row by run, resampled; every run must have been measured."""
+        return self._sample(row, part, runs)
+
+    def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
+        found = [self._reduce(row, part, run) for run in runs]
+        if isinstance(found[0], Terms):
+            return sample(found, runs, self.resamples)
+        return Sample(runs, np.array(found), np.full((1, len(runs)), np.nan))
+
+    def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
+        source = part.source
+        place = (source.key(row, run), source.subset.format(draw=run[1]), part)
+        if place not in self._terms:
+            found = _metric(part.metric)(self.scores(row, source, run))
+            self._terms[place] = found.by_video() if isinstance(found, Terms) else found
+        return self._terms[place]
+
+    def _restrict(self, key: Key, evaluation: str, subset: str) -> Scores:
+        stored = self.records[key]
+        scores = self._read(key)[evaluation]
+        if not subset:
+            return scores
+        try:
+            return restrict(scores, stored.record.subsets[subset])
+        except (KeyError, ValueError) as error:
+            raise RecordError(
+                f"{stored.path}: subset '{subset}' of '{evaluation}': {error}; "
+                "delete it and run `dvc repro` to measure the cell again"
+            ) from error
+
+
+def _metric(name: str) -> Callable[[Scores], Terms | float]:
+    if name in METRICS:
+        return METRICS[name]
+    figure, rule, shape = name.split("/")
+    return partial(box_terms, figure=figure, rule=rule, shape=shape)

@@ -1,0 +1,90 @@
+"""What the report is to show, from the parameters alone; the records may hold more, or less."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.params import BENCHMARK_OF, STAGES, Params, TablesParams
+from benchmarks.scoring.statistics import DRAWS, Run
+
+RECREATED = "re-created: no code was released"
+# Rows of track P that are on the frozen SAM embeddings of track C as they stand.
+REFERENCES = ("sam_fusion", "audio_sam", "gavs")
+
+
+@dataclass(frozen=True)
+class Plan:
+    profile: str
+    seeds: Sequence[int]
+    draws: Mapping[str, Sequence[Run]]  # of few-shot and fraction cells, by benchmark
+    tables: TablesParams
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of ablations
+    floor_seeds: Sequence[int] = ()
+    shuffle_seeds: Sequence[int] = ()
+    shots: Sequence[int] = ()
+    fractions: Sequence[float] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
+    paradigms: Mapping[str, str] = field(default_factory=dict)  # prompt or fusion, by row
+    annotations: Path | None = None  # vggss.json
+    resamples: int = DRAWS
+
+    @property
+    def base(self) -> str:
+        """The row that differences are taken to."""
+        return self.tables.ablations.base
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """A run of every training seed."""
+        return tuple((seed, None) for seed in self.seeds)
+
+    @property
+    def published(self) -> list[str]:
+        """Track P: each system as published."""
+        return [*self.tables.table1.published, *self.tables.table1.gavs]
+
+    @property
+    def controlled(self) -> list[str]:
+        """Track C: heads on GAVS's frozen embeddings, and the rows that are there anyway."""
+        own = self.tables.table1.controlled
+        return [*own, *(row for row in REFERENCES if row in self.published)] if own else []
+
+    def folders(self, root: Path) -> dict[Path, list[str]]:
+        """Where records lie below `root`, with the rows of each folder that count."""
+        tables = self.tables
+        rows = dict.fromkeys([*tables.table1.rows, self.base])  # the base is a row of Table 1
+        found = {root / "table1" / row: [row] for row in rows}
+        found |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
+        for table, stages in STAGES.items():
+            found |= {root / table / stage: getattr(tables, table).rows for stage in stages}
+        return found
+
+    def track(self, row: str) -> str:
+        tracks = {"P": self.published, "C": self.controlled}
+        return ", ".join(name for name, rows in tracks.items() if row in rows)
+
+
+def plan_of(params: Params) -> Plan:
+    """The plan that a parameter file asks for."""
+    tables = params.tables
+    groups = {group: list(params.ablations[group]) for group in tables.ablations.groups}
+    methods = {row.name: row.cls for row in params.rows_in_use()}
+    notes = {name: RECREATED for name, cls in methods.items() if cls.recreated}
+    for group in (params.variants, *params.ablations.values()):
+        notes |= {name: variant.note for name, variant in group.items() if variant.note}
+    root = params.data.vggss
+    return Plan(
+        profile=params.profile,
+        seeds=params.seeds,
+        draws={b: tuple(params.draws(b)) for b in BENCHMARK_OF.values()},
+        tables=tables,
+        groups=groups,
+        floor_seeds=params.scoring.floor_seeds,
+        shuffle_seeds=params.scoring.shuffle_seeds,
+        shots=params.protocol.shots,
+        fractions=params.protocol.fractions,
+        notes=notes,
+        paradigms={name: cls.paradigm for name, cls in methods.items() if not cls.oracle},
+        annotations=root / "vggss.json" if root else None,
+        resamples=params.report.bootstrap_draws,
+    )

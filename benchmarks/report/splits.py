@@ -1,0 +1,53 @@
+"""results/splits.md: the sets that the tables learn from and test on, and what they share."""
+
+from benchmarks.params import Params
+from benchmarks.protocol import ClipSets
+
+TEXT = """\
+# Splits of profile `{profile}`
+
+Drawn by `splits/` ([definitions and reasons](../splits/README.md)). "Unseen" means never learned
+from as an audio-visual pair; the frozen encoders may know the class.
+
+{sizes}
+
+## What tests share with what is learned
+
+A row a pair of sets of which one is learned from, or selects, before the other is tested. With
+`protocol.strict` (AVS-V3) and a strict list under `data.splits` (`python -m splits audit --strict`)
+such test clips are dropped.
+
+{leaks}"""
+
+
+def splits_page(params: Params, clip_sets: ClipSets) -> str:
+    """Markdown: the clips, videos and frames of every set, then the leakage audit."""
+    names = [f"{b}/{s}" for b in ("v1s", "v1m", "v2") for s in ("train", "val", "test")]
+    names += [
+        f"v2/fraction-{f}-{d}" for f in params.protocol.fractions for d in _draws(params, "v2")
+    ]
+    names += ["v3/train", "v3/val", "v3/seen_test", "v3/unseen", "v3/pool"]
+    names += _few_shot(params, "v3", ("shot",))
+    if params.data.vggss is not None:
+        names += ["vggss/all", "vggss_sub/novel", "vggss_sub/seen"]
+        names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))
+    lines = ["| set | clips | videos | frames | classes |", "| :-- | --: | --: | --: | --: |"]
+    for name in names:
+        rows = clip_sets[name]
+        classes = {token for joined in rows.classes for token in joined.split("_")}
+        counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
+        lines.append(f"| `{name}` | " + " | ".join(f"{n:,}" for n in counts) + " |")
+    text = TEXT.format(profile=params.profile, sizes="\n".join(lines), leaks=clip_sets.leaks())
+    return text.rstrip() + "\n"
+
+
+def _few_shot(params: Params, benchmark: str, kinds: tuple[str, ...]) -> list[str]:
+    return [
+        f"{benchmark}/{part}-{draw}"
+        for draw in _draws(params, benchmark)
+        for part in [*(f"{k}-{kind}" for kind in kinds for k in params.protocol.shots), "test"]
+    ]
+
+
+def _draws(params: Params, benchmark: str) -> list[int | str]:
+    return sorted({draw for _, draw in params.draws(benchmark)})

@@ -1,0 +1,1 @@
+"""Which clips are learned from and which are tested: definitions, draws, leaks."""

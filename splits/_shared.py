@@ -1,0 +1,192 @@
+"""What the protocols share: the error, metadata.csv, an order for every draw, shots and their test.
+
+Every choice sorts by a hash of names, never by a random generator: the same metadata gives the same
+lists in whatever order its rows come and whatever the version of NumPy.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = ["vid", "uid", "s_min", "s_sec", "a_obj", "split", "label"]
+LABELS = ("v1s", "v1m", "v2")
+OFF_SCREEN = "off-the-screen"  # AVSBench's token for a source that no frame shows
+
+
+class SplitError(ValueError):
+    """Input that no split can be made of: one message that lists every problem."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n  ".join([f"{len(self.problems)} problem(s):", *self.problems]))
+
+
+def raise_if(problems: Sequence[str]) -> None:
+    if problems:
+        raise SplitError(problems)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV with at least these columns, all text, nothing read as missing."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise SplitError([f"{path}: {error}"]) from error
+    missing = [c for c in columns if c not in table]
+    raise_if([f"{path}: column(s) {missing} missing; found {list(table)}"] if missing else [])
+    return table
+
+
+def read_metadata(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """metadata.csv of AVSBench-semantic, and one line a repair (a space in a class name).
+
+    Where label2idx.json lies beside it, every class must be in there.
+
+    Raises:
+        SplitError: what `check_metadata` finds, or an unknown class.
+    """
+    path = Path(path)
+    table = read_table(path, COLUMNS)
+    spaced = table[table.a_obj.str.contains(" ")]
+    repairs = [f"{r.uid}: a_obj {r.a_obj!r} read without its space" for r in spaced.itertuples()]
+    table["a_obj"] = table.a_obj.str.replace(" ", "")
+    check_metadata(table)
+    known = path.with_name("label2idx.json")
+    if known.is_file():
+        classes = {*json.loads(known.read_text(encoding="utf-8")), OFF_SCREEN}
+        raise_if(
+            [
+                f"{path}: uid {r.uid}: unknown class {token!r}; {known.name} lacks it"
+                for r in table.itertuples()
+                for token in r.a_obj.split("_")
+                if token not in classes
+            ]
+        )
+    return table, repairs
+
+
+def check_metadata(table: pd.DataFrame) -> None:
+    """Raise SplitError with all that is wrong in metadata rows."""
+    missing = [c for c in COLUMNS if c not in table]
+    raise_if([f"metadata: column(s) {missing} missing; found {list(table)}"] if missing else [])
+    problems = [] if len(table) else ["metadata: no rows"]
+    problems += [f"metadata: uid {u} twice" for u in table.uid[table.uid.duplicated()]]
+    for row in table.itertuples():
+        if row.label not in LABELS:
+            problems.append(f"metadata: uid {row.uid}: label {row.label!r}, expected {LABELS}")
+        if "" in row.a_obj.split("_"):
+            problems.append(f"metadata: uid {row.uid}: a_obj {row.a_obj!r} has an empty class")
+        if len(row.vid) < 11:
+            problems.append(
+                f"metadata: uid {row.uid}: vid {row.vid!r}, expected YouTube's 11 characters"
+            )
+    raise_if(problems)
+
+
+def videos(clips: pd.DataFrame) -> pd.Series:
+    """YouTube's 11 characters, of metadata rows (V1M's vid appends _k) or of VGG-SS's files."""
+    return (clips["vid"] if "vid" in clips else clips["file"]).str[:11]
+
+
+def without_videos(test: pd.DataFrame, *trains: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `test` whose video is in none of `trains`."""
+    learned = set().union(*(videos(train) for train in trains))
+    return test[~videos(test).isin(learned)]
+
+
+def rank(*names: object) -> str:
+    """Where names come in a shuffled order: the hash of all of them."""
+    return sha256("/".join(map(str, names)).encode()).hexdigest()
+
+
+def stratified_order(clips: pd.DataFrame, *salt: object) -> list[str]:
+    """Videos in an order of which every prefix, and every stretch, is stratified by class.
+
+    A video belongs to its rarest class. The n videos of a class are shuffled and stand at
+    (i + u) / n of the whole, i = 0 .. n - 1, one random u a class: systematic sampling, so the
+    first fraction f of the line holds f n videos of each class, rounded up or down.
+    """
+    pairs = {(v, t) for v, a in zip(videos(clips), clips.a_obj, strict=True) for t in a.split("_")}
+    spread = Counter(token for _, token in pairs)
+    strata: dict[str, str] = {}
+    for video, token in sorted(pairs, key=lambda p: (spread[p[1]], p[1])):
+        strata.setdefault(video, token)
+    members: dict[str, list[str]] = {}
+    for video in sorted(strata, key=lambda v: rank(*salt, v)):
+        members.setdefault(strata[video], []).append(video)
+    placed = []
+    for token, line in members.items():
+        offset = int(rank(*salt, "offset", token)[:13], 16) / 16**13
+        placed += [((i + offset) / len(line), token, video) for i, video in enumerate(line)]
+    return [video for _, _, video in sorted(placed)]
+
+
+def shot_lines(clips: pd.DataFrame, key: str, group: str, *salt: object) -> list[pd.DataFrame]:
+    """By group, its clips in the order in which they become shots.
+
+    Videos take turns in a shuffled order, so a video gives its second clip only when every other
+    video of the group has given one.
+    """
+    lines = []
+    for name, members in clips.groupby(group):
+        shuffled = members.iloc[_argsort([rank(*salt, name, u) for u in members[key]])]
+        turns = shuffled.groupby(videos(shuffled)).cumcount()
+        order = [(t, rank(*salt, v)) for t, v in zip(turns, videos(shuffled), strict=True)]
+        lines.append(shuffled.iloc[_argsort(order)])
+    return lines
+
+
+def draw_shots(
+    clips: pd.DataFrame, key: str, group: str, sizes: Sequence[int], *salt: object
+) -> dict[int, pd.DataFrame]:
+    """k clips of every group, for each k; a smaller k's clips are among a larger one's."""
+    lines = shot_lines(clips, key, group, *salt)
+    return {k: pd.concat([line.head(k) for line in lines]).sort_index() for k in sizes}
+
+
+def left_to_test(
+    pool: pd.DataFrame, shots: pd.DataFrame, group: str, at_least: int
+) -> pd.DataFrame:
+    """The pool without the shots and without the other clips of their videos.
+
+    A group keeps its clips of shot videos only if fewer than `at_least` would be left; a string of
+    several classes never does (its classes are tested by their own clips).
+    """
+    rest = pool.drop(shots.index)
+    clean = ~videos(rest).isin(set(videos(shots)))
+    left = clean.groupby(rest[group]).sum()
+    scarce = [name for name, count in left.items() if count < at_least and "_" not in name]
+    return rest[clean | rest[group].isin(scarce)]
+
+
+def too_few(clips: pd.DataFrame, group: str, groups: Iterable[str], most: int) -> list[str]:
+    """A line for every group that can't give `most` shots and a clip to test."""
+    counts = clips[group].value_counts()
+    return [
+        f"{group} {name!r}: {counts.get(name, 0)} clips, but {most} shots and a test need at least "
+        f"{most + 1}"
+        for name in sorted(groups)
+        if counts.get(name, 0) <= most
+    ]
+
+
+def check_sizes(shots: Sequence[int], draws: Sequence[object]) -> None:
+    problems = []
+    if not shots or min(shots) < 1 or len(set(shots)) < len(shots):
+        problems.append(f"shots {list(shots)}: expected different numbers from 1 up")
+    if len(set(draws)) < len(draws):
+        problems.append(f"draws {list(draws)}: expected different numbers")
+    raise_if(problems)
+
+
+def _argsort(keys: Sequence) -> list[int]:
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False, lineterminator="\n")

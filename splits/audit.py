@@ -1,0 +1,164 @@
+"""The leakage audit: which clips are tested after something of their video was learned."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from splits._shared import LABELS, SplitError, videos, without_videos
+from splits.avs_v3 import AvsV3
+from splits.vggss_boxes import FILE
+from splits.vggss_sub import VggssSub
+
+SECONDS = {"v1s": 5, "v2": 10}  # V1M's rows don't say when a clip starts
+VGGSS_SECONDS = 10
+NAMED = 50  # clips named a finding
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Clips of a test set whose video is also learned from.
+
+    clips: their ids. Among them `identical`: the very clip is learned from; `overlapping`: another
+    or the same clip of the video shares a moment with it, where both say when they start.
+    """
+
+    train: str
+    test: str
+    test_clips: int
+    videos: int
+    clips: tuple[str, ...]
+    identical: tuple[str, ...]
+    overlapping: tuple[str, ...]
+
+
+def compare(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataFrame) -> Finding:
+    """What `test` shares with `train`; both rows of metadata.csv or with a VGG-SS `file`."""
+    learned, tested = _timeline(train), _timeline(test)
+    pairs = tested.merge(learned, on="video", suffixes=("", "_learned"))
+    together = pairs[(pairs.start < pairs.end_learned) & (pairs.start_learned < pairs.end)]
+
+    def ids(found: Iterable[str]) -> tuple[str, ...]:
+        kept = set(found)
+        return tuple(i for i in tested.id if i in kept)
+
+    return Finding(
+        train_name,
+        test_name,
+        len(tested),
+        pairs.video.nunique(),
+        ids(pairs.id),
+        ids(set(tested.id) & set(learned.id)),
+        ids(together.id),
+    )
+
+
+def audit(
+    metadata: pd.DataFrame,
+    v3: Mapping[str, AvsV3] | None = None,
+    vggss: pd.DataFrame | None = None,
+    sub: VggssSub | None = None,
+    lists: Mapping[str, Sequence[str]] | None = None,
+) -> list[Finding]:
+    """Every pair of sets of which one is learned from, or selects, before the other is tested.
+
+    Args:
+        metadata: metadata.csv with AVSBench's own splits.
+        v3: by name, e.g. {"V3": split(...), "V3 official": official(...)}.
+        vggss: column file, the VGG-SS test clips.
+        lists: by name, training lists of other systems: VGG-SS ids.
+    """
+    found = []
+
+    def check(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataFrame) -> None:
+        if len(train) and len(test):
+            found.append(compare(train_name, train, test_name, test))
+
+    by_label = {label: metadata[metadata.label == label] for label in LABELS}
+    for name, rows in [*by_label.items(), ("AVSBench", metadata)]:
+        part = {s: rows[rows["split"] == s] for s in ("train", "val", "test")}
+        for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+            check(f"{name} {first}", part[first], f"{name} {second}", part[second])
+    for name, s in (v3 or {}).items():
+        for part in ("seen_val", "seen_test", "unseen"):
+            check(f"{name} seen_train", s.seen_train, f"{name} {part}", getattr(s, part))
+        for part in ("seen_test", "unseen"):
+            check(f"{name} seen_val", s.seen_val, f"{name} {part}", getattr(s, part))
+        for draw, by_k in s.shots.items():
+            k, test = max(by_k), f"{name} test, draw {draw}"
+            check(f"{name} {k}-shot, draw {draw}", by_k[k], test, s.test[draw])
+    if vggss is not None:
+        v2 = by_label["v2"]
+        check("v2 train", v2[v2["split"] == "train"], "VGG-SS", vggss)
+        for label, rows in by_label.items():
+            check(label, rows, "VGG-SS", vggss)
+        for name, files in (lists or {}).items():
+            check(name, pd.DataFrame({"file": files}), "VGG-SS", vggss)
+    if sub is not None:
+        check("v2", by_label["v2"], "VGG-SS-Sub", sub.clips)
+        for draw, by_k in sub.shots.items():
+            k, test = max(by_k), f"VGG-SS-Sub test, draw {draw}"
+            check(f"VGG-SS-Sub {k}-shot, draw {draw}", by_k[k], test, sub.test[draw])
+            control = sub.control[draw][k]
+            check(f"VGG-SS-Sub {k}-shot control, draw {draw}", control, test, sub.test[draw])
+    return found
+
+
+def read_list(path: Path) -> list[str]:
+    """A training list of VGG-SS ids, one a line.
+
+    Raises:
+        SplitError: a line that isn't 11 characters, "_" and 6 digits.
+    """
+    lines = path.read_text(encoding="utf-8").split()
+    wrong = [line for line in lines if not FILE.fullmatch(line)]
+    if wrong or not lines:
+        raise SplitError([f"{path}: {w!r} isn't a VGG-SS id" for w in wrong] or [f"{path}: empty"])
+    return lines
+
+
+def strict_metadata(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Rows of metadata.csv without a video twice in one benchmark's splits.
+
+    Val loses what shares a video with train, test what shares one with train or val; train stays.
+    The rows' uid and split are what `data.splits` of params.yaml takes.
+    """
+    kept = []
+    for label in LABELS:
+        rows = metadata[metadata.label == label]
+        train, val, test = (rows[rows["split"] == s] for s in ("train", "val", "test"))
+        kept += [train, without_videos(val, train), without_videos(test, train, val)]
+    return pd.concat(kept).sort_index()
+
+
+def markdown(findings: Sequence[Finding]) -> str:
+    """A table with a row a finding, then the clips of those that aren't empty."""
+    lines = [
+        "| learned or selected on | tested on | clips tested | of a video learned from | videos "
+        "| the very clip | overlapping in time |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {f.train} | {f.test} | {f.test_clips} | {len(f.clips)} | {f.videos} "
+        f"| {len(f.identical)} | {len(f.overlapping)} |"
+        for f in findings
+    ]
+    for f in findings:
+        if f.clips:
+            names = ", ".join(f"`{clip}`" for clip in f.clips[:NAMED])
+            more = f" and {len(f.clips) - NAMED} more" if len(f.clips) > NAMED else ""
+            lines += ["", f"**{f.train} → {f.test}**: {names}{more}"]
+    return "\n".join(lines) + "\n"
+
+
+def _timeline(clips: pd.DataFrame) -> pd.DataFrame:
+    """Columns id, video, start, end (seconds in the video; NaN where the rows don't say)."""
+    if "file" in clips:
+        start = clips.file.str[12:].astype(float)
+        seconds, key = VGGSS_SECONDS, "file"
+    else:
+        start = clips.s_min.astype(float) * 60 + clips.s_sec.astype(float)
+        seconds, key = clips.label.map(SECONDS), "uid"
+    table = pd.DataFrame({"id": clips[key], "video": videos(clips), "start": start})
+    return table.assign(end=start + seconds)

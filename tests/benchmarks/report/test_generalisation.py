@@ -1,0 +1,179 @@
+"""Tables 2 to 4, Figure 3 and robustness, every number worked by hand from a few records."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.report.records import RecordError
+from tests.benchmarks.report.conftest import RULES, boxes, frames, line_of, section
+
+UNSEEN = {"pool": ["u0", "u1", "u2"], "test-0": ["u0", "u1"], "test-1": ["u1", "u2"]}
+FILES = ["aaaaaaaaaaa_000000", "bbbbbbbbbbb_000010"]
+NOVEL = {"test-0": ["file0", "file1"], "test-1": ["file1", "file2"]}
+
+
+def put_v2(desk, row, by_seed):
+    for seed, lit in enumerate(by_seed):
+        desk.put(row, lit, seed, benchmark="v2")
+
+
+def put_unseen(desk, row="gavs", less=0):
+    """0-shot: 70 and 50 on four unseen clips, 100 and 80 on the seen ones. 1-shot, each on its own
+    draw's test clips: 100 and 60, seen 80 and 80. `less` fifths are taken from unseen clips."""
+    for seed, (unseen, seen) in enumerate((([5, 3, 4, 2], [5, 5]), ([4, 2, 3, 1], [4, 4]))):
+        scores = {"unseen": frames([k - less for k in unseen], "u"), "seen": frames(seen, "s")}
+        desk.write("table2/zero_shot", row, "v3", "0-shot", scores, seed, subsets=UNSEEN)
+    for seed, lit in enumerate(([5, 5], [3, 3])):
+        unseen = frames([k - less for k in lit], "u", start=seed)
+        scores = {"unseen": unseen, "seen": frames([4, 4], "s")}
+        desk.write("table2/few_shot", row, "v3", "1-shot", scores, seed, draw=seed)
+
+
+def put_sub(desk, row="gavs"):
+    """IoU in tenths, by seed: 0-shot, 1-shot and its control on each draw's two images."""
+    for seed, novel in enumerate(([2, 4, 6], [1, 3, 5])):
+        scores = {"novel": boxes(novel), "mapped": boxes([5, 5], start=7)}
+        desk.write("table4/zero_shot", row, "vggss_sub", "0-shot", scores, seed, subsets=NOVEL)
+    for seed, (own, control) in enumerate((([5, 5], [3, 5]), ([6, 6], [4, 6]))):
+        scores = {"novel": boxes(own, seed), "mapped": boxes([4, 4], start=7)}
+        desk.write("table4/few_shot", row, "vggss_sub", "1-shot", scores, seed, draw=seed)
+        scores = {"novel": boxes(control, seed)}
+        desk.write("table4/few_shot", row, "vggss_sub", "1-shot-control", scores, seed, draw=seed)
+
+
+def test_table_2(desk):
+    put_unseen(desk)
+    put_unseen(desk, "avsbench", less=1)
+    text = desk.report()
+    gavs = line_of(text, "gavs", "## Table 2")
+    assert gavs[:3] == ["`gavs`", "P, C", "60.00 ± 14.14"]
+    assert gavs[4:6] == ["54.71 / 0.722", "80.00 ± 28.28"]
+    avsbench = line_of(text, "avsbench", "## Table 2")
+    assert avsbench[1:3] == ["P", "40.00 ± 14.14"]
+    # Pool: (5 + 3 + 4) / 15 = 80 and 60. Common test: draw 0 of seed 0 (5 + 3) / 10 = 80, draw 1 of
+    # seed 1 (2 + 3) / 10 = 50.
+    details = line_of(text, "gavs", "### 0-shot on each test set")
+    assert details[1:5] == ["60.00 ± 14.14", "70.00 ± 14.14", "65.00 ± 21.21", "90.00 ± 14.14"]
+    harmonic = [100 * (2 * 1 * 0.7 / 1.7 + 2 * 0.8 * 0.5 / 1.3) / 2]
+    harmonic.append(100 * (2 * 0.8 * 1 / 1.8 + 2 * 0.8 * 0.6 / 1.4) / 2)
+    for cell, expected in zip((details[5], details[8]), harmonic, strict=True):
+        assert float(cell.split()[0]) == pytest.approx(expected, abs=0.005)
+    assert details[6].startswith("+30.00 [") and details[9].startswith("0.00 [")
+    sure = line_of(text, "avsbench", "### How sure: mIoU on unseen")
+    assert sure[2:4] == ["−20.00 [−20.00, −20.00]", "0.00"]
+    assert sure[5] == "−20.00 [−20.00, −20.00]"
+    words = section(text, "## Table 2")
+    assert "Holds: `gavs` > `avsbench` (0-shot, 1-shot)." in words
+    assert "Highest: 0-shot `gavs` (60.00); 1-shot `gavs` (80.00)." in words
+    assert "track P: `avsbench` +50.00, `gavs` +30.00; track C: `gavs` +30.00" in words
+
+
+def test_a_subset_that_the_scores_lack_is_an_error(desk):
+    put_unseen(desk)
+    path = next((desk.records / "table2/zero_shot").glob("*seed0.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"subsets": UNSEEN | {"pool": ["u0", "u9"]}}))
+    with pytest.raises(RecordError, match="subset 'pool' of 'unseen': no scores of 1 clips.*u9"):
+        desk.report()
+    path.write_text(json.dumps(record | {"subsets": {}}))
+    with pytest.raises(RecordError, match="subset 'pool'.*dvc repro"):
+        desk.report()
+
+
+def test_table_3(desk, tmp_path):
+    """gavs: IoU 80 and 60, then 60 and 40; success 100 and 50; V2's mIoU is 30 points higher."""
+    for seed, tenths in enumerate(([8, 6], [6, 4])):
+        scores = {"vggss": replace(boxes(tenths, rules=RULES), uid=np.array(FILES))}
+        if seed == 0:
+            scores["vggss_shuffled"] = boxes([4, 2])
+        desk.write("table3/zero_shot", "gavs", "vggss", "0-shot", scores, seed)
+    put_v2(desk, "gavs", ([5, 5], [4, 4]))
+    annotations = tmp_path / "vggss.json"
+    drawn = [[[0, 0, 0.5, 1]], [[0.5, 0.5, 0.5, 1]], [[0, 0, 1, 1]]]
+    files = [*FILES, "ccccccccccc_000000"]  # no longer to be had, so never scored
+    annotations.write_text(
+        json.dumps(
+            [
+                {"file": file, "class": "dog barking", "bbox": bbox}
+                for file, bbox in zip(files, drawn, strict=True)
+            ]
+        )
+    )
+    text = desk.report(annotations=annotations)
+    gavs = line_of(text, "gavs", "## Table 3")
+    assert gavs[2:4] == ["60.00 ± 14.14", "75.00 ± 35.36"]
+    assert gavs[5:9] == ["41.07 / 0.411", "30.00", "+40.00 [+40.00, +40.00]", "90.00 ± 14.14"]
+    assert gavs[9].startswith("+30.00 [")
+    words = section(text, "## Table 3")
+    assert "N = 2 of 3 annotated images, 1 with an empty ground truth" in words
+    assert "`bbbbbbbbbbb_000010`" in words
+    assert "| whole image | – | 25.00 | 50.00 |" in words  # half of one image, none of the other
+    assert "HardWay 34.40 / 0.382" in words and "SLAVC 39.80 / –" in words
+    by_rule = line_of(text, "gavs", "### Three rules")
+    assert all(cell.startswith("60.00 / 75.00 / ") for cell in by_rule[1:])
+    csv = pd.read_csv(desk.results / "tables/table3.csv").set_index(["method", "measure"])
+    assert csv.loc[("whole image", "mean_iou/fixed/mask")].value == 25
+    assert csv.loc[("gavs", "mean_iou/median/hull")].value == 60
+
+
+def test_table_3_without_annotations(desk):
+    assert "No annotation file" in section(desk.report(), "## Table 3")
+
+
+def test_table_4(desk):
+    """0-shot on the draws' own tests: (2 + 4) / 2 = 30 and (3 + 5) / 2 = 40. 1-shot 50 and 60,
+    its control 40 and 50: half of the gain of 20 is the format."""
+    put_sub(desk)
+    text = desk.report()
+    gavs = line_of(text, "gavs", "## Table 4")
+    assert gavs[2] == "35.00 ± 7.07" and gavs[5] == "38.62 / 0.387"
+    assert gavs[6] == "55.00 ± 7.07" and gavs[8] == "100.00 ± 0.00"
+    details = line_of(text, "gavs", "### What the shots teach")
+    assert details[1] == "50.00 ± 0.00"
+    assert details[3:5] == ["+20.00", "+10.00"]
+    assert details[5] == "+10.00 [0.00, +20.00]"  # both videos' 0 and both videos' 20 come up
+    assert details[6] == "40.00 ± 0.00"
+    harmonic = 100 * (2 * 0.5 * 0.4 / 0.9 + 2 * 0.6 * 0.4 / 1.0) / 2
+    assert float(details[7].split()[0]) == pytest.approx(harmonic, abs=0.005)
+    words = section(text, "## Table 4")
+    assert "Only the gain above the control is class learning" in " ".join(words.split())
+    assert "`gavs` +10.00 ≈" in words
+
+
+def test_figure_3(desk):
+    """A tenth of the data: 60 and 40, 40 points below the full set with either seed."""
+    put_v2(desk, "gavs", ([5, 5], [4, 4]))
+    for seed, lit in enumerate(([3, 3], [2, 2])):
+        scores = {"test": frames(lit)}
+        desk.write("figure3/fractions", "gavs", "v2", "fraction-0.1", scores, seed, draw=seed)
+    text = desk.report()
+    gavs = line_of(text, "gavs", "## Figure 3")
+    assert gavs[2] == "50.00 ± 14.14" and gavs[4] == "60.20 / 0.711"
+    assert gavs[5] == "90.00 ± 14.14" and gavs[7] == "67.70 / 0.788"
+    assert gavs[8] == "+40.00 [+40.00, +40.00]"
+    assert "Full data − 10 %, in points, track P: `gavs` +40.00; track C" in text
+    assert line_of(text, "avsbench", "## Figure 3")[2:5] == ["–", "–", "50.90 / 0.634"]
+
+
+def test_robustness(desk):
+    """Clean mIoU 80; lit areas of 10, 20 and 30 % where nothing sounds: H(0.8, 0.8) = 80."""
+    put_v2(desk, "gavs", ([4, 4], [4, 4]))
+    lit = {"silence": 1, "noise": 2, "off_screen": 3, "other_clip": 5}
+    scores = {name: frames([k, k]) for name, k in lit.items()}
+    desk.write("robustness/negatives", "gavs", "v2", "negatives", scores)
+    text = desk.report()
+    gavs = line_of(text, "gavs", "## Robustness")
+    assert gavs[2:9] == ["80.00", "40.00", "10.00", "20.00", "30.00", "50.00", "80.00"]
+    assert line_of(text, "avsbench", "## Robustness")[2:] == ["–"] * 10
+    assert "`avsbench*` (2)" in section(text, "## Robustness")
+
+
+def test_summary_holds_the_judged_figures(desk):
+    put_sub(desk)
+    desk.report()
+    summary = json.loads((desk.results / "summary.json").read_text())
+    assert summary["table4"] == {"gavs": {"0-shot_mean_iou": 35, "1-shot_mean_iou": 55}}
+    assert summary["profile"] == "miniature" and summary["missing"] > 0
