@@ -1,15 +1,14 @@
 """Multi-scale backbones of timm's classes: PVT-v2 (Wang et al. 2022), ResNet (He et al. 2016)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from timm.models.pvt_v2 import Attention, PyramidVisionTransformerV2
+from timm.models.pvt_v2 import PyramidVisionTransformerV2
 from timm.models.pvt_v2 import checkpoint_filter_fn as rename_original_pvt
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
-from gavs.sam import read_few
 from gavs.weights import load_weights, read_weights
 
 _PVT_MINI = partial(
@@ -33,31 +32,12 @@ _RESNET_MINI = partial(
 _RESNET_50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
 
 
-class _ReducedAttention(Attention):
-    """timm's attention to a reduced map, without its dropout, which is 0 here.
-
-    The few keys make torch's CPU kernel slow: this takes a twelfth off AVSBench's training.
-    """
-
-    def forward(self, x: Tensor, feat_size: Sequence[int]) -> Tensor:
-        if x.device.type != "cpu":
-            return super().forward(x, feat_size)
-        heads = (self.num_heads, self.head_dim)
-        reduced = self.sr(x.transpose(1, 2).unflatten(2, feat_size)).flatten(2).transpose(1, 2)
-        q = self.q(x).unflatten(-1, heads).permute(0, 2, 3, 1)  # (N, H, d, L)
-        k, v = self.kv(self.norm(reduced)).unflatten(-1, (2, *heads)).permute(2, 0, 3, 4, 1)
-        return self.proj(read_few(q, k, v))
-
-
 class PVT(nn.Module):
     """PVT-v2 without its classifier; `channels` at strides 4, 8, 16, 32."""
 
     def __init__(self, make: Callable[..., PyramidVisionTransformerV2]) -> None:
         super().__init__()
         self.net = make(num_classes=0)
-        for attention in self.net.modules():
-            if isinstance(attention, Attention) and attention.sr is not None:
-                attention.__class__ = _ReducedAttention  # timm takes no class of attention
         self.channels: list[int] = [info["num_chs"] for info in self.net.feature_info]
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -65,7 +65,7 @@ class MultiDilationConv(nn.Module):
         """(N, C_in, h, w) -> (N, C, h, w).
 
         Where the dilation reaches beyond the map only a kernel's centre meets it: these
-        convolutions are one 1x1 convolution, which halves the neck's time on the coarse maps.
+        convolutions are one 1x1 convolution, which takes a tenth off `tpavi_sam`'s time.
         """
         side = max(x.shape[-2:])
         y = sum(conv(x) for conv in self.convs if conv.dilation[0] < side)

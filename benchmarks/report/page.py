@@ -45,12 +45,22 @@ def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record])
     parts = [
         f"# Results on profile `{plan.profile}`",
         PROFILES.get(plan.profile, UNKNOWN),
-        " ".join(filter(None, [f"{len(records)} records, seeds {seeds}.", _sources(records)])),
+        " ".join(
+            filter(
+                None,
+                [f"{len(records)} records, seeds {seeds}.", _frames(plan), _sources(records)],
+            )
+        ),
         "\n".join(f"- {heading.removeprefix('## ')}" for heading in contents),
         HOW_TO_READ,
         *(part for section in sections for part in section.parts),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _frames(plan: Plan) -> str:
+    n = plan.frames_per_clip
+    return f"{n} frames a clip are scored, evenly spaced." if n else ""
 
 
 def _sources(records: Mapping[Key, Record]) -> str:

@@ -19,6 +19,7 @@ class Plan:
     draws: Mapping[str, Sequence[Run]]  # of few-shot and fraction cells, by benchmark
     tables: TablesParams
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of ablations
+    frames_per_clip: int | None = None  # scored; None: all
     floor_seeds: Sequence[int] = ()
     shuffle_seeds: Sequence[int] = ()
     shots: Sequence[int] = ()
@@ -79,6 +80,7 @@ def plan_of(params: Params) -> Plan:
         draws={b: tuple(params.draws(b)) for b in BENCHMARK_OF.values()},
         tables=tables,
         groups=groups,
+        frames_per_clip=params.scoring.frames_per_clip,
         floor_seeds=params.scoring.floor_seeds,
         shuffle_seeds=params.scoring.shuffle_seeds,
         shots=params.protocol.shots,

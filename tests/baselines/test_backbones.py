@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save_file
 from timm.models.resnet import Bottleneck, ResNet
 
-from baselines._backbones import _PVT_MINI, BACKBONES, build_backbone
+from baselines._backbones import BACKBONES, build_backbone
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -38,21 +38,6 @@ def test_maps_equal_timms_features() -> None:
         backbone, x = build_backbone(arch).eval(), torch.randn(1, 3, 64, 64)
         with torch.no_grad():
             assert torch.equal(backbone(x)[-1], backbone.net.forward_features(x))
-
-
-def test_pvt_equals_timms_network_with_its_gradients() -> None:
-    ours = build_backbone("pvt_v2_mini")
-    theirs = _PVT_MINI(num_classes=0)
-    theirs.load_state_dict(ours.net.state_dict())
-    x = torch.randn(2, 3, 64, 96)
-    found, expected = ours(x)[-1], theirs.forward_features(x)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    probe = torch.randn_like(found) / 10
-    (found * probe).sum().backward()
-    (expected * probe).sum().backward()
-    reference = dict(theirs.named_parameters())
-    for name, p in ours.net.named_parameters():
-        torch.testing.assert_close(p.grad, reference[name].grad, atol=1e-5, rtol=1e-4)
 
 
 def test_imagenet_checkpoint_with_its_classifier_loads(tmp_path) -> None:

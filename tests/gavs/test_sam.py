@@ -220,15 +220,3 @@ def test_encoder_adapters_map_the_mlp_output():
         block.mlp.lin2.bias.mul_(2)
     expected = gavs_sam.continue_from_tokens(sam, part, 2)
     torch.testing.assert_close(adapted, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_read_few_is_softmax_attention():
-    torch.manual_seed(0)
-    q, k, v = (torch.randn(2, 3, 8, n, dtype=torch.double) for n in (11, 4, 4))  # (N, H, d, n)
-    expected = torch.empty(2, 11, 24, dtype=torch.double)
-    for n in range(2):
-        for head in range(3):
-            scores = q[n, head].T @ k[n, head] / 8**0.5  # (11, 4)
-            share = scores.exp() / scores.exp().sum(-1, keepdim=True)
-            expected[n, :, 8 * head : 8 * head + 8] = share @ v[n, head].T
-    torch.testing.assert_close(gavs_sam.read_few(q, k, v), expected)
