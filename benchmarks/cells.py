@@ -24,11 +24,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks import few_videos
 from benchmarks.data.files import sha256, write_atomic, write_json
 from benchmarks.data.index import load_index
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.extract import frames_checksum, header
 from benchmarks.features.store import FeatureStore
+from benchmarks.few_videos import FEW, FewVideos
 from benchmarks.params import Params, Row, TrainingParams
 from benchmarks.protocol import (
     Cell,
@@ -37,6 +39,7 @@ from benchmarks.protocol import (
     Model,
     evaluations_of,
     model_of,
+    supervision_of,
     training_of,
 )
 from benchmarks.scoring.counts import FrameScores
@@ -45,7 +48,7 @@ from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.selection import select
 from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import checkpoint
-from benchmarks.training.audio import audio_from
+from benchmarks.training.audio import Heard, audio_from
 from benchmarks.training.clips import ClipSet, Features
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
 from benchmarks.training.loop import count_parameters, peak_memory_mb, train, updates
@@ -53,6 +56,7 @@ from benchmarks.training.pseudo import sam_masks
 from benchmarks.workers import worker_pool
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
+from splits import vggss_boxes
 
 SCHEMA = 2
 SCORING_CODE = ("counts", "metrics", "selection", "vggss")
@@ -122,13 +126,14 @@ class Workbench:
         """The clips of a set as `method` takes them, with the frames that are scored, that may be
         learned from (`labelled`), or all."""
         index = self.clip_sets[name]
-        return ClipSet(
+        few = frames == "labelled" and index.video.nunique() < FEW
+        return (FewVideos if few else ClipSet)(
             index,
             self.features,
             method,
             self.classes,
             labelled_only=frames == "labelled",
-            heard=audio_from(audio, index),
+            heard=self._heard(audio, index),
             frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
         )
 
@@ -136,15 +141,17 @@ class Workbench:
         """Everything that a trained model depends on; its checksum is the model's fingerprint."""
         row, training = training_of(self.params, model)
         sets = {"train": model.train, "val": model.val, "full": model.full}
+        few = self.clip_sets[model.train].video.nunique() < FEW
         return {
             "schema": SCHEMA,
+            **({"few_videos": sha256(Path(few_videos.__file__))} if few else {}),
             **recipe(self.params, model),
             "seed": model.seed,
             "silent": model.silent,
             "clips": {k: frames_checksum(self.clip_sets[v]) for k, v in sets.items() if v},
             "budget": self.params.protocol.fraction_budget if model.full else None,
             "scoring": self._scoring if training.selection != "last" else None,
-            "supervision": self.params.few_shot.supervision if model.shots else None,
+            "supervision": supervision_of(self.params, model) if model.shots else None,
             "parent": fingerprint(self.model_identity(model.parent)) if model.parent else None,
             "stores": {name: self.store(name).checksum for name in self.store_names(row)},
             "weights": {
@@ -152,6 +159,20 @@ class Workbench:
                 for name in ("vggish", *row.cls.encoders(row.method_config()))
             },
         }
+
+    def _heard(self, audio: str, index: pd.DataFrame) -> Heard:
+        """Whose sound each clip gets; by what really sounds, where the data set says it."""
+        if "heard" in index:
+            known = index.heard.where(index.heard != "", index.classes)
+            index = index.assign(classes=known)
+        return audio_from(audio, index)
+
+    def _borrowed(self, test: Evaluation) -> str | None:
+        """Checksum of the sound that a test takes from elsewhere."""
+        if test.audio in ("own", "silence"):
+            return None
+        heard = self._heard(test.audio, self.clip_sets[test.clips])
+        return sha256((self.features.noise if isinstance(heard, str) else heard).tobytes())
 
     @cached_property
     def _scoring(self) -> dict[str, Any]:
@@ -167,7 +188,14 @@ class Workbench:
             "seed": cell.seed,
             "draw": cell.draw,
             "tests": [
-                [test.name, test.audio, test.rules, frames_checksum(self.clip_sets[test.clips])]
+                [
+                    test.name,
+                    test.audio,
+                    test.rules,
+                    frames_checksum(self.clip_sets[test.clips]),
+                    self._borrowed(test),
+                    sha256(Path(vggss_boxes.__file__)) if test.rules else None,
+                ]
                 for test in evaluations_of(self.params, cell)
             ],
             "scoring": self._scoring,
@@ -189,6 +217,17 @@ def recipe(params: Params, model: Model) -> dict[str, Any]:
         },
         "code": code_checksum(row.cls),
     }
+
+
+def recipe_checksum(params: Params, cell: Cell) -> str:
+    """Of all parameters and code behind a cell's numbers; `stale` compares it with today's."""
+    model, chain = model_of(cell), []
+    while model is not None:
+        chain.append([recipe(params, model), supervision_of(params, model)])
+        model = model.parent
+    scoring = params.scoring.model_dump(include={"thresholds", "squash_size", "frames_per_clip"})
+    parts = [chain, scoring, params.protocol.fraction_budget]
+    return sha256(json.dumps(parts, sort_keys=True).encode())[:16]
 
 
 @lru_cache
@@ -260,7 +299,13 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         if not known:
             _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
         record = json.loads((folder / "record.json").read_text())
-    record |= {"variant": cell.row, "profile": params.profile}
+    record |= {
+        "variant": cell.row,
+        "profile": params.profile,
+        "recipe": recipe_checksum(params, cell),
+        "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
+        "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
+    }
     target = params.work / "records" / cell.table / cell.stage / cell.file_stem
     for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
         write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
@@ -307,6 +352,8 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
                 (folder / rest).unlink(missing_ok=True)
         else:
             checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
+        for key, parameter in method.named_parameters():  # as built, whatever phase came last
+            parameter.requires_grad_(key in names)
     return method, json.loads((folder / "model.json").read_text())
 
 
@@ -335,7 +382,7 @@ def _train(
         def validate() -> float:
             return miou(evaluate(method, val, device, params.scoring))
 
-    supervision = params.few_shot.supervision if model.shots else "box_fill"
+    supervision = supervision_of(params, model)
     if supervision == "sam_mask":
         clips.pseudo = sam_masks(clips, bench.encoders.sam())
     history = train(
@@ -389,8 +436,6 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
             "trainable_parameters": trainable,
             "total_parameters": total,
         },
-        "checksums": {"index": frames_checksum(bench.index), "code": model["code"]},
-        "subsets": bench.clip_sets.subsets(cell),
         "evaluations": sorted(scores),
         "headline": _headline(tests[0], scores[tests[0].name]),
         "run": {

@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="a row of Table 1, a group of ablations, or zero_shot, few_shot; default: all",
     )
-    sub.add_argument("benchmark", nargs="?", help="only this one: v1s, v1m or v2")
+    sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
     sub.add_argument("--row", help="only this one")
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
@@ -185,7 +185,8 @@ def check(args: argparse.Namespace) -> None:
     fresh = read_index(params.data, params.workers)
     if write_index(fresh) != (params.work / "index.csv").read_bytes():
         raise ValueError(
-            f"{params.work / 'index.csv'}: the files under {params.data.root} have changed since; "
+            f"{params.work / 'index.csv'}: the files under {params.data.root} or "
+            f"{params.data.vggss} have changed since; "
             "index them anew with `python -m benchmarks data`, then `features`"
         )
     for name in params.features.stores:
@@ -203,6 +204,11 @@ def run(args: argparse.Namespace) -> int:
     stages = [args.stage] if args.stage else list(params.table_rows(args.table))
     cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
     prune(params, args.table, args.stage, cells)
+    for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
+        (params.work / "records" / args.table / stage).mkdir(parents=True, exist_ok=True)
+    if not cells:
+        logging.getLogger(__name__).info("nothing is asked of %s", args.table)
+        return 0
     wanted = [
         cell
         for cell in cells

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import Field, field_validator
 from ruamel.yaml import YAML
 
 from benchmarks.data.files import write_atomic
@@ -44,18 +44,20 @@ class ProtocolParams(Config):
     unseen: Path  # AVS-V3's unseen classes
     vggss_labels: Path  # VGG-SS label -> AVSBench class
     official: Path | None  # the released AVS-V3 CSVs, in place of our own draws
-    strict: bool  # without test clips that share a video with what was learned
+    strict: bool  # AVS-V3 without test clips that share a video with what was learned
     seen_test_folds: int = Field(ge=1, le=8)  # of AVS-V3's ten folds of seen videos
     shots: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
     draws: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     cross: bool
     fractions: list[Annotated[float, Field(gt=0, lt=1)]]
+    fraction_draws: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     fraction_budget: Literal["steps", "epochs"]
 
 
 class FewShotParams(Config):
-    supervision: Literal["box_fill", "box_projection", "sam_mask"]
+    supervision: Literal["box_fill", "box_projection", "sam_mask"]  # of VGG-SS-Sub
     training: dict[str, Any]
+    vggss_sub: dict[str, Any]  # over `training`
 
 
 class EncoderParams(Config):
@@ -81,12 +83,19 @@ class FeaturesParams(Config):
 
 
 class ScoringParams(Config):
-    thresholds: list[float]
+    thresholds: list[float]  # 0.5 and 0.4 at least: the tables' and the released GAVS code's
     squash_size: int = Field(gt=0)
     frames_per_clip: int | None = Field(gt=0)
     batch_frames: int = Field(gt=0)
     shuffle_seeds: list[int]
     floor_seeds: list[int]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _the_tables_own(cls, thresholds: list[float]) -> list[float]:
+        if missing := {0.5, 0.4} - set(thresholds):
+            raise ValueError(f"{sorted(missing)} missing: the tables and the Rosetta table need it")
+        return thresholds
 
 
 class TrainingParams(Config):
@@ -209,17 +218,29 @@ class Params(Config):
 
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
         """(seed, draw) of every few-shot and fraction cell: draw i with seed i, or the cross."""
-        seeds, draws = self.seeds, self.protocol.draws
+        seeds = self.seeds
+        draws = self.protocol.fraction_draws if benchmark == "v2" else self.protocol.draws
         if benchmark == "v3" and self.protocol.official:
             return [(seed, "official") for seed in seeds]
         if self.protocol.cross:
             return [(seed, draw) for draw in draws for seed in seeds]
         return [(seeds[i % len(seeds)], draw) for i, draw in enumerate(draws)]
 
-    def few_shot_training(self, training: TrainingParams) -> TrainingParams:
-        """The training of a few-shot cell: the row's, with the overrides of `few_shot`."""
-        values = _merge(training.model_dump(), self.few_shot.training)
-        return validate(TrainingParams, values, "few_shot.training")
+    def few_shot_training(self, training: TrainingParams, benchmark: str) -> TrainingParams:
+        """The training of a few-shot cell: the row's, with the overrides of `few_shot`.
+
+        A row's `steps` are for the set that it names them for, never for a few clips.
+        """
+        values = _merge(training.model_dump() | {"steps": None}, self.few_shot.training)
+        if benchmark == "vggss_sub":
+            values = _merge(values, self.few_shot.vggss_sub)
+        found = validate(TrainingParams, values, "few_shot.training")
+        if found.selection != "last":
+            raise ParamsError(
+                f"few_shot.training.selection: {found.selection}, but few shots leave nothing to "
+                "validate on; expected last"
+            )
+        return found
 
     @cached_property
     def _variants(self) -> dict[str, Variant]:
@@ -279,7 +300,9 @@ class Params(Config):
             return {g: list(self.ablations[g]) for g in tables.ablations.groups}
         if table not in STAGES:
             raise ParamsError(f"no table '{table}'{_nearest(table, list(TABLES))}")
-        return {stage: list(getattr(tables, table).rows) for stage in STAGES[table]}
+        without = BENCHMARK_OF.get(table, "").startswith("vggss") and self.data.vggss is None
+        rows = [] if without else getattr(tables, table).rows
+        return {stage: list(rows) for stage in STAGES[table]}
 
     def table_benchmarks(self, table: str) -> list[str]:
         if table == "table1":
@@ -328,7 +351,7 @@ def load(path: Path | str = "params.yaml") -> Params:
             raise ParamsError(f"variants and ablations: '{name}' is defined twice")
         for name in [*params.methods, *names]:
             for benchmark in BENCHMARKS:
-                params.few_shot_training(params.row(name, benchmark).training)
+                params.few_shot_training(params.row(name, benchmark).training, benchmark)
         for where in set(params.benchmarks) - set(BENCHMARKS):
             nearest = _nearest(where, list(BENCHMARKS))
             raise ParamsError(f"benchmarks.{where}: no such benchmark{nearest}")

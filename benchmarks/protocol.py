@@ -156,7 +156,15 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
 def training_of(params: Params, model: Model) -> tuple[Row, TrainingParams]:
     """The row of a model and how it is trained."""
     row = params.row(model.row, model.benchmark)
-    return row, params.few_shot_training(row.training) if model.shots else row.training
+    if not model.shots:
+        return row, row.training
+    return row, params.few_shot_training(row.training, model.train.split("/")[0])
+
+
+def supervision_of(params: Params, model: Model) -> str:
+    """What a model's masks are made of: the data set's own, or boxes."""
+    boxes = model.shots and model.train.startswith("vggss_sub/")
+    return params.few_shot.supervision if boxes else "masks"
 
 
 class ClipSets:

@@ -29,7 +29,7 @@ METRICS: dict[str, Callable[[Scores], Terms | float]] = {
     "miou_threshold_0.4": lambda s: miou(s, threshold=0.4) if 0.4 in s.thresholds else np.nan,
     "miou_squash": partial(miou, resolution="squash"),
     "iou_dataset": partial(miou, unit="dataset"),
-    "miou_nonempty": partial(miou, empty="skip"),
+    "miou_nonempty": partial(iou_terms, empty="skip"),
     "miou_class": class_mean,
     "lit_silent": lit_area,
 }

@@ -28,13 +28,14 @@ HOW_TO_READ = f"""\
 - **±** standard deviation over runs: training seeds, or seeds with draws of training clips.
   **[a, b]** 95 % interval, videos and runs drawn together.
 - **Δ** paired difference in points. **{text.NOISE}** inside the noise (p ≥ 0.05, Holm over the
-  table): read it as a tie. **detectable** the smallest difference that would have shown (80 %
-  power). **decided**, **undecided**: p below 0.05 after Holm, or not.
+  table): read it as a tie. **detectable** the smallest difference that one comparison would have
+  shown (80 % power, before Holm). **decided**, **undecided**: p below 0.05 after Holm, or not.
 - **track** P: a system as published. C: on the same frozen SAM embeddings as `gavs`, with its
-  resolution, data and optimiser steps. "Prompt against fusion" is a claim about track C.
+  resolution, data and optimiser steps (few shots of AVS-V3: epochs). "Prompt against fusion" is a
+  claim about track C.
 - **floor** mIoU of the same method trained and tested in silence. **shuffled** mIoU with the sound
-  of clips of other classes; **{DEAF}** not lower than with its own (the interval of the loss
-  reaches 0). Both on the seeds for which they are run.
+  of clips of other classes; **{DEAF}** not shown to be lower than with its own (the interval of the
+  loss reaches 0). Both on the seeds for which they are run.
 - **paper** what the paper prints, on real data. **{NONE}** no record, or no such figure."""
 
 

@@ -19,7 +19,8 @@ def rivals(plan: Plan, track: Sequence[str]) -> list[tuple[str, str]]:
 
 def paradigms_in_words(plan: Plan, table: Table) -> str:
     """The ordering of paradigms in each track by its best rows, and whether the tracks agree."""
-    verdicts: dict[str, dict[str, str]] = {}  # track -> benchmark -> ahead, or "" if undecided
+    # track -> benchmark -> (the two rows, which is ahead or "" if undecided)
+    verdicts: dict[str, dict[str, tuple[tuple[str, str], str]]] = {}
     sentences = []
     for track, rows in (("P", plan.published), ("C", plan.controlled)):
         pairs, places = rivals(plan, rows), []
@@ -38,7 +39,7 @@ def paradigms_in_words(plan: Plan, table: Table) -> str:
                 continue
             ahead = "prompt" if lead.mean > 0 else "fusion"
             sure = decided(lead)
-            verdicts[track][benchmark] = ahead if sure else ""
+            verdicts[track][benchmark] = ((prompt, fusion), ahead if sure else "")
             places.append(
                 f"{benchmark.upper()} {ahead} ahead (`{prompt}` − `{fusion}` {signed(lead.mean)} "
                 f"[{signed(lead.low)}, {signed(lead.high)}], {'decided' if sure else 'undecided'})"
@@ -57,16 +58,19 @@ def paradigms_in_words(plan: Plan, table: Table) -> str:
     )
 
 
-def _agreement(verdicts: dict[str, dict[str, str]]) -> str:
+def _agreement(verdicts: dict[str, dict[str, tuple[tuple[str, str], str]]]) -> str:
     both = [benchmark for benchmark in verdicts["P"] if benchmark in verdicts["C"]]
-    kinds: dict[str, list[str]] = {"agree": [], "disagree": [], "open": []}
+    kinds: dict[str, list[str]] = {"agree": [], "disagree": [], "open": [], "same": []}
     for benchmark in both:
-        p, c = verdicts["P"][benchmark], verdicts["C"][benchmark]
+        (p_rows, p), (c_rows, c) = verdicts["P"][benchmark], verdicts["C"][benchmark]
         kind = "open" if not (p and c) else "agree" if p == c else "disagree"
+        if p_rows == c_rows:
+            kind = "same"
         kinds[kind].append(benchmark.upper())
     words = {
         "agree": "The tracks agree on",
         "disagree": "The tracks disagree on",
         "open": "Whether they agree is open, since one or both are undecided, on",
+        "same": "The same two rows lead both tracks, so that there is nothing to compare, on",
     }
     return " ".join(f"{words[kind]} {', '.join(names)}." for kind, names in kinds.items() if names)

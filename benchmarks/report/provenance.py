@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import recipe
-from benchmarks.data.files import sha256
+from benchmarks.cells import recipe_checksum
 from benchmarks.params import TABLES, Params
-from benchmarks.protocol import Cell, cells_of, model_of
+from benchmarks.protocol import Cell, cells_of
 
 
 def provenance(params: Params) -> dict[str, Any]:
@@ -16,7 +15,7 @@ def provenance(params: Params) -> dict[str, Any]:
     for cell in _cells(params):
         path = params.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
         if path.is_file():
-            rows[_key(cell)] = _checksum(json.loads(path.read_text()))
+            rows[_key(cell)] = json.loads(path.read_text())["recipe"]
     return {"profile": params.profile, "recipes": rows}
 
 
@@ -25,7 +24,7 @@ def stale_rows(params: Params, path: Path) -> list[str]:
     known = json.loads(path.read_text())
     if known["profile"] != params.profile:
         return [f"all: made with profile {known['profile']}, params.yaml has {params.profile}"]
-    today = {_key(cell): _checksum(recipe(params, model_of(cell))) for cell in _cells(params)}
+    today = {_key(cell): recipe_checksum(params, cell) for cell in _cells(params)}
     rows = {**today, **known["recipes"]}
     return [key for key in rows if today.get(key) != known["recipes"].get(key)]
 
@@ -43,8 +42,3 @@ def _cells(params: Params) -> list[Cell]:
 def _key(cell: Cell) -> str:
     setting = "" if cell.setting == "train" else f" {cell.setting}"
     return f"{cell.table} {cell.row} {cell.benchmark}{setting}"
-
-
-def _checksum(recipe: dict[str, Any]) -> str:
-    parts = [recipe["method"], recipe["parameters"], recipe["code"]]
-    return sha256(json.dumps(parts, sort_keys=True).encode())[:16]

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels, write_atomic
 from benchmarks.protocol import Cell
+from benchmarks.report import text
 from benchmarks.report.figures import png
 from benchmarks.report.overlays import Panel, overlay_figure
 from benchmarks.report.plan import Plan
@@ -86,7 +87,7 @@ def _panel(
     waveform = torch.from_numpy(read_audio(Path(clip.audio_path)))
     windows = int(len(waveform) / SAMPLE_RATE - WINDOW) + 1
     return Panel(
-        title=f"{benchmark.upper()}\n{clip.classes.replace('_', ', ')}",
+        title=f"{text.where(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
         log_mel=log_mel(waveform, 1.0, windows).flatten(0, 1).numpy(),
         second=clip.second + number,

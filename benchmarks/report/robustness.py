@@ -15,8 +15,9 @@ OTHER = {"other_clip": "another clip's sound"}
 DEFINITIONS = """\
 The same models hear, in place of a clip's own sound, silence, white noise, the sound of a class
 that the frame doesn't show, or another clip's. **lit area**: share of all pixels above
-probability 0.5, mean over frames; with the first three nothing in the frame sounds, so every lit
-pixel is a false positive. Another clip's sound may fit the frame, so it only stands beside.
+probability 0.5, mean over frames; with the first three nothing in the frame sounds (by the labels,
+where the data don't say what is visible), so every lit pixel is a false positive. Another clip's
+sound may fit the frame, so it only stands beside.
 **combined**: harmonic mean of the clean mIoU and of 1 − the mean lit area under silence, noise
 and off-screen sound, seed by seed; a model that ignores its sound pays for what it lights, and
 one that lights nothing for its mIoU."""
@@ -49,6 +50,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     parts = [
         f"## Robustness to sound that isn't there, {where.upper()}, profile `{plan.profile}`",
         DEFINITIONS,
+        f"Seeds: {', '.join(map(str, plan.shuffle_seeds))}. With one, intervals are over videos.",
         markdown(grid),
         text.best_in_words(table, [f"{where} combined"], rows),
         text.missing(table),

@@ -24,9 +24,10 @@ READINGS = {  # other readings of the metric, from the same predictions
 }
 CONTROLLED = (
     "Track C: the published heads on the same frozen SAM embeddings as `gavs`, at its resolution, "
-    "on its data and for its optimiser steps. `sam_fusion`, `audio_sam` and `gavs` stand on these "
-    "embeddings as they are, so they are here again as reference rows. Prompt against fusion is a "
-    "claim about this track; in track P the backbones, resolutions and trainings differ too."
+    "on its data and for its optimiser steps (few shots of AVS-V3: for as many epochs). "
+    "`sam_fusion`, `audio_sam` and `gavs` stand on these embeddings as they are, so they are here "
+    "again as reference rows. Prompt against fusion is a claim about this track; in track P the "
+    "backbones, resolutions and trainings differ too."
 )
 
 
@@ -197,7 +198,7 @@ def readings(plan: Plan, table: Table, benchmark: str, rows: Sequence[str]) -> G
 
 
 def is_deaf(loss: Cell | None) -> bool:
-    """Whether the sound of other classes does as well as the clip's own."""
+    """Whether the sound of other classes may do as well as the clip's own."""
     return loss is not None and loss.score.low <= 0
 
 
@@ -237,12 +238,12 @@ def sound_in_words(table: Table) -> str:
     for measure_, some, none in (
         (
             "shuffle_loss",
-            "Shuffling the sound does not lower the score of",
+            "Shuffling the sound is not shown to lower the score of",
             "Shuffling the sound lowers the score of every row.",
         ),
         (
             "floor_gain",
-            "No better than its floor, so that it gains nothing from sound:",
+            "Not shown to exceed its floor, and so to gain from sound:",
             "Every row scores above its floor.",
         ),
     ):
@@ -254,6 +255,8 @@ def sound_in_words(table: Table) -> str:
         low = [place for place, cell in found.items() if cell.score.low <= 0]
         if found:
             sentences.append(f"{some} {text.rows_with(low)}." if low else none)
+    if sentences:
+        sentences.append("By 95 % intervals on the seeds for which it is run.")
     return " ".join(sentences)
 
 

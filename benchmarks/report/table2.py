@@ -14,7 +14,8 @@ from benchmarks.report.section import Section
 DEFINITIONS = """\
 Unseen = never seen as an audio-visual pair: the frozen encoders may know the class. The 0-shot
 figure is on all unseen clips, as the paper's; shots come from the pool, and what is left of it
-after the largest number of shots is the test set that every number of shots shares, one a draw.
+without the largest number of shots (and, where enough clips are left, without their videos) is the
+test set that every number of shots shares, one a draw.
 Few-shot models start from the 0-shot one. **seen** is the test part of the seen classes, after
 fine-tuning too; **harmonic mean** is that of unseen and seen; **gap** is seen − unseen, both by
 the same model."""

@@ -86,9 +86,9 @@ def orderings_in_words(table: Table) -> str:
         return ""
     count = {v: sum(o.verdict == v for o in table.orderings) for v in VERDICTS}
     sentences = [
-        f"Of the {len(table.orderings)} orderings that the paper prints for these rows, "
-        f"{count['holds']} hold on this profile, {count['reversed']} are reversed and "
-        f"{count['undecided']} undecided (p < 0.05, Holm over this table)."
+        f"The paper's orderings of these rows by its first figure (mIoU, or cIoU): on this profile "
+        f"{count['holds']} hold, {count['reversed']} reversed, {count['undecided']} undecided "
+        "(p < 0.05, Holm over this table)."
     ]
     for verdict, title in VERDICTS.items():
         places: dict[tuple[str, str], list[str]] = {}

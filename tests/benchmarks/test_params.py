@@ -42,6 +42,11 @@ def edited(tmp_path):
         ("{prompt.slots: six}", "{prompt.slotz: six}", "prompt.slotz; did you mean 'slots'"),
         ("stores: [vggish, sam_rgb,", "stores: [vggish,", "reads 'sam_rgb': add it"),
         ("noise_dim: 128", "noise_dim: 0", "greater than 0"),
+        (
+            "thresholds: [0.5, 0.4]",
+            "thresholds: [0.5]",
+            "scoring.thresholds: Value error, [0.4] mis",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_named(edited, old, new, message):
@@ -59,7 +64,8 @@ def test_a_variant_changes_only_what_it_sets(edited):
     assert released.config["prompt"]["noise_mode"] == "replace"
     assert {**fixed.config, "prompt": None} == {**released.config, "prompt": None}
     assert fixed.config["prompt"]["hidden"] == base.config["prompt"]["hidden"]
-    assert fixed.training == base.training
+    assert fixed.training == released.training
+    assert released.training.model_dump() | {"lr": base.training.lr} == base.training.model_dump()
 
 
 def test_benchmark_overrides_reach_method_and_training(edited):
@@ -73,6 +79,22 @@ def test_benchmark_overrides_reach_method_and_training(edited):
     v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
     assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
     assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 5)
+
+
+def test_few_shots_are_trained_by_their_own_epochs(edited):
+    """`tpavi_sam` names optimiser steps for V2; a few clips of VGG-SS must not get as many."""
+    params = edited({})
+    training = params.row("tpavi_sam", "v2").training
+    v3, sub = (params.few_shot_training(training, name) for name in ("v3", "vggss_sub"))
+    assert training.steps and v3.steps is None
+    assert v3.epochs == params.few_shot.training["epochs"]
+    assert sub.steps == params.few_shot.vggss_sub["steps"]
+    assert (v3.lr, v3.selection) == (training.lr, "last")
+
+
+def test_few_shots_leave_nothing_to_select_on(edited):
+    with pytest.raises(ParamsError, match="few_shot.training.selection: best_val, but"):
+        edited({"{epochs: 3, selection: last}": "{epochs: 3, selection: best_val}"})
 
 
 def test_circular_variants_are_refused(edited):

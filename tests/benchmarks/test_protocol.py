@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from benchmarks import cells
+from benchmarks import cells, cli
 from benchmarks.cells import Workbench, fingerprint, run_cell, trained
 from benchmarks.params import load
-from benchmarks.protocol import Cell, cells_of, evaluations_of, model_of
+from benchmarks.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
 
 FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
 SUB = Cell("table4", "few_shot", "gavs", "vggss_sub", "1-shot", 0, 0)
@@ -78,7 +78,10 @@ def test_shots_change_few_shot_cells_only(bench, edit):
 
     before = prints(load())
     edit("few_shot: # from", "few_shot: # changed, from")
-    edit("training: {epochs: 1, selection: last} # released", "training: {epochs: 3} # released")
+    edit(
+        "training: {epochs: 1, selection: last} # released",
+        "training: {epochs: 2, selection: last} #",
+    )
     after = prints(load())
     changed = {c for c in before if before[c] != after[c]}
     assert changed == {c for c in before if "1-shot" in c} != set()
@@ -115,6 +118,35 @@ def test_few_shot_tests_are_common_to_all_k_and_never_learned(bench):
     zero = of(bench, "table2", "zero_shot", row="gavs", seed=0)[0]
     assert set(bench.clip_sets.subsets(zero)["test-0"]) == set(unseen.uid)
     assert {t.clips for t in evaluations_of(bench.params, zero)} == {"v3/unseen", "v3/seen_test"}
+
+
+def test_cached_0_shot_records_follow_the_shots(bench, edit):
+    """Their scores stay, but not which clips the few-shot cells are compared on."""
+    (cell,) = of(bench, "table2", "zero_shot", row="gavs", seed=0)
+    path = bench.params.work / "records/table2/zero_shot" / f"{cell.file_stem}.json"
+    run_cell(bench, cell)
+    before = json.loads(path.read_text())
+    edit("draws: [0, 1]", "draws: [2]")
+    run_cell(Workbench(load()), cell)
+    after = json.loads(path.read_text())
+    assert after["fingerprint"] == before["fingerprint"]
+    assert set(before["subsets"]) == {"pool", "test-0", "test-1"}
+    assert set(after["subsets"]) == {"pool", "test-2"}
+
+
+def test_boxes_of_vggss_alone_have_other_supervision(project, edit):
+    edit("supervision: box_fill", "supervision: sam_mask")
+    params = load()
+    (cell,) = of(Workbench(params), "table2", "few_shot", row="gavs", seed=0)
+    assert supervision_of(params, model_of(cell)) == "masks"
+    assert supervision_of(params, model_of(SUB)) == "sam_mask"
+
+
+def test_without_vggss_its_tables_are_empty(project, edit, capsys):
+    edit("vggss: work/smoke/vggss", "vggss: null")
+    assert cli.main(["run", "table4"]) == 0
+    assert (project / "work/smoke/records/table4/few_shot").is_dir()
+    assert "nothing is asked of table4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("supervision", ["box_projection", "sam_mask"])

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
+from benchmarks.few_videos import FewVideos
 from benchmarks.training.clips import ClipSet, Features, to_native
 from gavs.method import Config, Method
 
@@ -159,6 +160,21 @@ def test_an_epoch_has_batches_of_one_length(clips):
     assert [b.tolist() for b in plans[0]] != [b.tolist() for b in plans[1]]
     seen = [n for numbers, _ in few.batches(5) for n in numbers]
     assert sorted(seen) == list(range(10))
+
+
+def test_few_videos_meet_in_every_batch(clips):
+    """Videos of 20, 20, 10 and 10 frames: random batches of 16 would miss one now and then."""
+    sets = clips(_Square)
+    lengths = [10, 10, 10, 10, 10, 10]
+    index = pd.concat([sets.index.iloc[:1]] * 6, ignore_index=True)
+    index = index.assign(video=["a", "a", "b", "b", "c", "d"], frames=lengths, supervision="all")
+    few = FewVideos(index, sets.features, sets.method, sets.classes)
+    for seed in range(20):
+        plan = few.epoch(np.random.default_rng(seed), 16)
+        assert [len(batch) for batch in plan] == [16] * 3
+        assert len({n for batch in plan for n in batch}) == 48
+        for batch in plan:
+            assert {index.video[few.samples[n][0]] for n in batch} == {"a", "b", "c", "d"}
 
 
 @pytest.mark.parametrize("size", [(4, 8), (8, 4), (5, 7)])
