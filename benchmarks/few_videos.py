@@ -1,7 +1,7 @@
 """Batches of a training set of few videos: each goes round them.
 
-Contrast needs four videos in a batch (gavs/losses.py), and a tenth of the miniature's V2 has four to
-six in all: of batches drawn at random, now and then one would hold three and stop the training.
+Contrast needs four videos in a batch (gavs/losses.py), and a tenth of the miniature's V2 has four
+to six in all: of batches drawn at random, now and then one would hold three and stop the training.
 """
 
 import numpy as np
