@@ -97,6 +97,9 @@ def test_paradigms_by_track(full_desk):
     full_desk.put("tpavi_sam", [3, 1], 0)
     full_desk.put("tpavi_sam", [3, 1], 1)
     assert "The tracks agree on V1S." in full_desk.report()
+    for seed in (0, 1):  # a row of both tracks ahead in both: one contrast, not two that agree
+        full_desk.put("sam_fusion", [5, 3], seed)
+    assert "The same two rows lead both tracks" in full_desk.report()
 
 
 def test_an_order_of_the_paper_holds_is_reversed_or_undecided(full_desk):
@@ -109,7 +112,7 @@ def test_an_order_of_the_paper_holds_is_reversed_or_undecided(full_desk):
     full_desk.put("avsbench", [2, 3], 1)  # better on one video, worse on the other
     text = full_desk.report()
     assert "Undecided: `gavs` > `avsbench` (V1S)." in text
-    assert "0 hold on this profile, 0 are reversed and 1 undecided" in text
+    assert "on this profile 0 hold, 0 reversed, 1 undecided" in text
 
 
 def test_what_is_missing_is_a_dash_and_is_listed(full_desk):
@@ -152,7 +155,7 @@ def test_marks_of_a_row_that_does_not_hear(full_desk):
     text = full_desk.report()
     assert line_of(text, "gavs_released", V1S)[6:8] == ["60.00", "60.00 †"]
     assert line_of(text, "gavs", V1S)[6:8] == ["20.00", "30.00"]
-    assert "does not lower the score of `gavs_released` (V1S)." in text
+    assert "is not shown to lower the score of `gavs_released` (V1S)." in text
     full_desk.put("gavs_released", [4, 2], 0, shuffled=[3, 1])
     full_desk.put("gavs_released", [3, 1], setting="floor")
     text = full_desk.report()
