@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "stage",
         metavar="STAGE",
         nargs="?",
-        help="a row of Table 1, a group of ablations, or zero_shot, few_shot; default: all",
+        help="a row of Table 1, a group of ablations, or zero_shot, few_shot, in_set; default: all",
     )
     sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
     sub.add_argument("--row", help="only this one")
@@ -130,7 +130,7 @@ def list_all(args: argparse.Namespace) -> None:
 
 
 def profile(args: argparse.Namespace) -> None:
-    from benchmarks.params import apply_profile
+    from benchmarks.profiles import apply_profile
 
     for change in apply_profile(args.params, Path("profiles") / f"{args.name}.yaml"):
         print(change)
@@ -157,9 +157,9 @@ def data(args: argparse.Namespace) -> None:
 
 
 def features(args: argparse.Namespace) -> None:
-    from benchmarks.cells import Workbench
     from benchmarks.features.extract import extract
     from benchmarks.params import load
+    from benchmarks.workbench import Workbench
 
     params = load(args.params)
     bench = Workbench(params)
@@ -175,10 +175,10 @@ def features(args: argparse.Namespace) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    from benchmarks.cells import Workbench
     from benchmarks.data.index import write_index
     from benchmarks.data.read import read_index
     from benchmarks.params import load
+    from benchmarks.workbench import Workbench
 
     params = load(args.params)
     bench = Workbench(params)
@@ -189,10 +189,10 @@ def check(args: argparse.Namespace) -> None:
             f"{params.data.vggss} have changed since; "
             "index them anew with `python -m benchmarks data`, then `features`"
         )
-    for name in params.features.stores:
-        bench.store(name).verify()
-    stores = len(params.features.stores)
-    print(f"{len(fresh)} clips and {stores} feature stores are as they were written")
+    stores = [(n, cover) for cover, names in params.features.stores.items() for n in names]
+    for name, cover in stores:
+        bench.store(name, cover).verify()
+    print(f"{len(fresh)} clips and {len(stores)} feature stores are as they were written")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -222,13 +222,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> None:
-    from benchmarks.cells import Workbench
     from benchmarks.data.files import write_atomic, write_json
     from benchmarks.data.index import load_index
     from benchmarks.data.miniature.sheet import contact_sheet
     from benchmarks.params import load
     from benchmarks.report import plan_of, provenance, write_qualitative, write_report
     from benchmarks.report.splits import splits_page
+    from benchmarks.workbench import Workbench
 
     params = load(args.params)
     plan, records = plan_of(params), params.work / "records"

@@ -16,17 +16,18 @@ import pandas as pd
 from ruamel.yaml import YAML
 from scipy.stats import kendalltau
 
-from benchmarks.cells import Workbench, run_cells
+from benchmarks.cells import run_cells
 from benchmarks.data.files import write_atomic
 from benchmarks.data.index import write_index
 from benchmarks.data.miniature import build
 from benchmarks.data.read import read_index
-from benchmarks.features.extract import extract, header
+from benchmarks.features.extract import covered, extract, header
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.protocol import Cell
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import load_scores
 from benchmarks.scoring.statistics import Sample, difference, holm, interval, sample
+from benchmarks.workbench import Workbench
 
 SIGNIFICANCE = 0.05  # as in the tables: a Holm-adjusted p at or above it decides nothing
 DEFAULT = "default"
@@ -104,13 +105,14 @@ def prepare(params: Params, name: str) -> Params:
     before, bench = Workbench(params), Workbench(chosen)
     if chosen.data.root == params.data.root:
         write_atomic(work / "index.csv", (params.work / "index.csv").read_bytes())
-        for store in chosen.features.stores:  # those that its SAM doesn't change
+        for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
             made = [
-                header(store, b.index, b.encoders, params.features.rows_per_shard)
+                header(store, covered(b.index, "avs"), b.encoders, params.features.rows_per_shard)
                 for b in (before, bench)
             ]
             if made[0] == made[1]:
-                _link(work / "features" / store, params.work / "features" / store)
+                place = Path("features", "avs", store)
+                _link(work / place, params.work / place)
     else:
         build(chosen.data.root, chosen.world, chosen.workers)
         index = read_index(chosen.data, chosen.workers)
@@ -134,12 +136,12 @@ def write_params(params: Params, name: str) -> Params:
     """
     values = params.model_dump(mode="json")
     values["profile"] = f"{params.profile}_{name}"
-    values["data"]["vggss"] = None
-    bench, places = Workbench(params), itertools.product(compared(params), BENCHMARKS[name])
-    stores = {store for place in places for store in bench.store_names(params.row(*place))}
-    values["features"]["stores"] = sorted(stores)
+    values["data"] |= {"vggss": None, "vggsound": None}
+    places = itertools.product(compared(params), BENCHMARKS[name])
+    stores = {store for place in places for store in params.row(*place).stores}
+    values["features"]["stores"] = {"avs": sorted(stores)}
     for table in values["tables"].values():
-        table |= {key: [] for key in ("rows", "groups", "operators") if key in table}
+        table |= {key: [] for key in ("rows", "in_set", "groups", "operators") if key in table}
     table = values["tables"]["table1"]
     table |= {"benchmarks": BENCHMARKS[name], "gavs": _unreleased(table["gavs"])}
     if name == "aux0":

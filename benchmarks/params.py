@@ -1,20 +1,14 @@
 """`params.yaml`: the one place for knobs, validated as a whole before any work starts."""
 
-import difflib
-import io
-import types
-import typing
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import Field, field_validator
 from ruamel.yaml import YAML
 
-from benchmarks.data.files import write_atomic
 from benchmarks.data.miniature import WorldConfig
+from benchmarks.validation import ParamsError, merge, nearest, validate
 from gavs.method import METHODS, Config, Method
 
 BENCHMARKS = {
@@ -24,12 +18,9 @@ BENCHMARKS = {
     "v3": "AVS-V3: V1M and V2 clips split by class, seen for training and unseen for testing",
     "vggss": "VGG-SS: one frame a clip with boxes, for models trained on V2",
     "vggss_sub": "VGG-SS-Sub: the VGG-SS classes that AVSBench lacks, 0 to 5 shots",
+    "vggsound": "VGG-Sound: clips without labels, for the localisers of Table 3",
 }
 Benchmark = Literal["v1s", "v1m", "v2"]
-
-
-class ParamsError(ValueError):
-    """A parameter file that can't be used; the message names every offending key."""
 
 
 class DataParams(Config):
@@ -38,6 +29,7 @@ class DataParams(Config):
     exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
     vggss: Path | None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none
     vggss_exclude: list[str] = []  # files of vggss.json that can't be had any more
+    vggsound: dict[str, Any] | None = None
 
 
 class ProtocolParams(Config):
@@ -77,7 +69,7 @@ class AudioParams(Config):
 
 
 class FeaturesParams(Config):
-    stores: list[str]
+    stores: dict[Literal["avs", "vgg"], list[str]]  # by the clips that they cover: extract.COVERS
     rows_per_shard: int = Field(gt=0)
     batch_size: int = Field(gt=0)
 
@@ -144,6 +136,11 @@ class RowsParams(Config):
     rows: list[str]
 
 
+class Table3Params(Config):
+    rows: list[str]  # zero-shot, trained on V2
+    in_set: list[str]  # trained on unlabelled VGG-Sound
+
+
 class RobustnessParams(Config):
     benchmark: Benchmark
     rows: list[str]
@@ -153,7 +150,7 @@ class TablesParams(Config):
     table1: Table1Params
     ablations: AblationsParams
     table2: RowsParams
-    table3: RowsParams
+    table3: Table3Params
     table4: RowsParams
     figure3: RowsParams
     robustness: RobustnessParams
@@ -167,7 +164,7 @@ class ReportParams(Config):
 TABLES = tuple(TablesParams.model_fields)
 STAGES = {  # beside Table 1's rows and the ablations' groups
     "table2": ("zero_shot", "few_shot"),
-    "table3": ("zero_shot",),
+    "table3": ("zero_shot", "in_set"),
     "table4": ("zero_shot", "few_shot"),
     "figure3": ("fractions",),
     "robustness": ("negatives",),
@@ -189,6 +186,12 @@ class Row(Config):
 
     def method_config(self) -> Config:
         return self.cls.Config(**self.config)
+
+    @property
+    def stores(self) -> list[str]:
+        """The feature stores that it reads."""
+        config = self.method_config()
+        return sorted({self.cls.hears(config), *self.cls.inputs(config).values()})
 
 
 class Params(Config):
@@ -231,9 +234,9 @@ class Params(Config):
 
         A row's `steps` are for the set that it names them for, never for a few clips.
         """
-        values = _merge(training.model_dump() | {"steps": None}, self.few_shot.training)
+        values = merge(training.model_dump() | {"steps": None}, self.few_shot.training)
         if benchmark == "vggss_sub":
-            values = _merge(values, self.few_shot.vggss_sub)
+            values = merge(values, self.few_shot.vggss_sub)
         found = validate(TrainingParams, values, "few_shot.training")
         if found.selection != "last":
             raise ParamsError(
@@ -263,27 +266,27 @@ class Params(Config):
             base = variant.base
         if base not in self.methods:
             known = [*self.methods, *self._variants]
-            raise ParamsError(f"{name}: no method or variant '{base}'{_nearest(base, known)}")
-        block = _merge({}, self.methods[base])
+            raise ParamsError(f"{name}: no method or variant '{base}'{nearest(base, known)}")
+        block = merge({}, self.methods[base])
         overrides = block.pop("benchmarks", {})
         for key in overrides:
             if key not in BENCHMARKS:
                 where = f"methods.{base}.benchmarks.{key}"
-                raise ParamsError(f"{where}: no such benchmark{_nearest(key, list(BENCHMARKS))}")
-        block = _merge(block, overrides.get(benchmark, {}))
+                raise ParamsError(f"{where}: no such benchmark{nearest(key, list(BENCHMARKS))}")
+        block = merge(block, overrides.get(benchmark, {}))
         for _, changes in reversed(chain):
             for dotted, value in changes.items():
                 nested: Any = value
                 for key in reversed(dotted.split(".")):
                     nested = {key: nested}
-                block = _merge(block, nested)
+                block = merge(block, nested)
         common = self.benchmarks.get(benchmark, {}).get("training", {})
-        training = _merge(self.training.model_dump(), common)
-        training = _merge(training, block.pop("training", {}))
+        training = merge(self.training.model_dump(), common)
+        training = merge(training, block.pop("training", {}))
         where = f"methods.{base}" if base == name else f"variants.{name} ({base})"
         cls = METHODS.get(base)
         if cls is None:
-            raise ParamsError(f"methods.{base}: no such method{_nearest(base, method_names())}")
+            raise ParamsError(f"methods.{base}: no such method{nearest(base, method_names())}")
         return Row(
             name=name,
             method=base,
@@ -299,10 +302,14 @@ class Params(Config):
         if table == "ablations":
             return {g: list(self.ablations[g]) for g in tables.ablations.groups}
         if table not in STAGES:
-            raise ParamsError(f"no table '{table}'{_nearest(table, list(TABLES))}")
+            raise ParamsError(f"no table '{table}'{nearest(table, list(TABLES))}")
         without = BENCHMARK_OF.get(table, "").startswith("vggss") and self.data.vggss is None
-        rows = [] if without else getattr(tables, table).rows
-        return {stage: list(rows) for stage in STAGES[table]}
+        if without:
+            return {stage: [] for stage in STAGES[table]}
+        rows = {stage: list(getattr(tables, table).rows) for stage in STAGES[table]}
+        if table == "table3":
+            rows["in_set"] = list(tables.table3.in_set) if self.data.vggsound else []
+        return rows
 
     def table_benchmarks(self, table: str) -> list[str]:
         if table == "table1":
@@ -344,8 +351,8 @@ def load(path: Path | str = "params.yaml") -> Params:
         params = validate(Params, raw, "")
         for group in params.tables.ablations.groups:
             if group not in params.ablations:
-                nearest = _nearest(group, list(params.ablations))
-                raise ParamsError(f"tables.ablations.groups: no group '{group}'{nearest}")
+                known = nearest(group, list(params.ablations))
+                raise ParamsError(f"tables.ablations.groups: no group '{group}'{known}")
         names = [n for group in (params.variants, *params.ablations.values()) for n in group]
         for name in {n for n in names if names.count(n) > 1}:
             raise ParamsError(f"variants and ablations: '{name}' is defined twice")
@@ -353,94 +360,14 @@ def load(path: Path | str = "params.yaml") -> Params:
             for benchmark in BENCHMARKS:
                 params.few_shot_training(params.row(name, benchmark).training, benchmark)
         for where in set(params.benchmarks) - set(BENCHMARKS):
-            nearest = _nearest(where, list(BENCHMARKS))
-            raise ParamsError(f"benchmarks.{where}: no such benchmark{nearest}")
+            known = nearest(where, list(BENCHMARKS))
+            raise ParamsError(f"benchmarks.{where}: no such benchmark{known}")
         for row in params.rows_in_use():
-            for store in row.cls.inputs(row.method_config()).values():
-                if store not in params.features.stores:
-                    raise ParamsError(f"{row.name} reads '{store}': add it to features.stores")
+            cover = row.cls.cover()
+            for store in row.stores:
+                if store not in params.features.stores[cover]:
+                    wanted = f"add it to features.stores.{cover}"
+                    raise ParamsError(f"{row.name} reads '{store}': {wanted}")
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from None
     return params
-
-
-def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
-    """`model(**values)`, with errors that name the full key and the nearest known one."""
-    try:
-        return model.model_validate(values)
-    except pydantic.ValidationError as error:
-        lines = []
-        for e in error.errors():
-            key = ".".join(str(part) for part in ((where,) if where else ()) + e["loc"])
-            if e["type"] == "extra_forbidden":
-                known = _fields_at(model, e["loc"][:-1])
-                lines.append(f"unknown key {key}{_nearest(str(e['loc'][-1]), known)}")
-            else:
-                lines.append(f"{key}: {e['msg']} (got {e['input']!r:.80})")
-        raise ParamsError("; ".join(lines)) from None
-
-
-def _fields_at(model: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """Field names of the nested model that `loc` leads to."""
-    for part in loc:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        options = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-        model = next((o for o in options if hasattr(o, "model_fields")), None)
-        if model is None:
-            return []
-    return list(model.model_fields)
-
-
-def _is_union(annotation: Any) -> bool:
-    return typing.get_origin(annotation) in (types.UnionType, typing.Union)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(known)}" if known else ""
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = dict(value) if isinstance(value, Mapping) else value
-    return merged
-
-
-def apply_profile(path: Path, profile: Path) -> list[str]:
-    """Write a profile's values over those of `path`, keeping comments; the changes, one a line."""
-    if not profile.is_file():
-        known = ", ".join(sorted(p.stem for p in profile.parent.glob("*.yaml")))
-        raise ParamsError(f"no profile '{profile.stem}'; known: {known}")
-    yaml = YAML()  # round trip
-    yaml.width = 4096
-    yaml.representer.add_representer(
-        type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    document = yaml.load(path.read_text())
-    changes = _overwrite(document, yaml.load(profile.read_text()), "")
-    buffer = io.StringIO()
-    yaml.dump(document, buffer)
-    write_atomic(path, buffer.getvalue())
-    load(path)
-    return changes
-
-
-def _overwrite(document: Any, values: Mapping[str, Any], where: str) -> list[str]:
-    changes = []
-    for key, value in values.items():
-        old = document.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            changes += _overwrite(old, value, f"{where}{key}.")
-        elif old != value:
-            changes.append(f"{where}{key}: {old} -> {value}")
-            if isinstance(old, list):
-                old[:] = value  # in place, so that the list keeps its style and its comments
-            else:
-                document[key] = value
-    return changes

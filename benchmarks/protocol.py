@@ -34,6 +34,7 @@ class Cell:
     setting: str  # train, floor, fraction-0.1, 0-shot, 5-shot, 5-shot-control, negatives
     seed: int
     draw: int | str | None = None  # of the shots or of the fraction
+    home: str | None = None  # benchmark that is trained on, where the cell's own isn't
 
     @property
     def file_stem(self) -> str:
@@ -69,6 +70,7 @@ class Evaluation:
     clips: str
     audio: str = "own"  # own, silence, noise, shuffled, off_screen, other_clip
     rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.vggss; else masks
+    guided: bool = False  # with the map of objects that `Method.guided` mixes in
 
 
 def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
@@ -77,11 +79,17 @@ def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
     if stage not in stages:
         raise KeyError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
     return [
-        Cell(table, stage, row, benchmark, setting, seed, draw)
+        Cell(table, stage, row, benchmark, setting, seed, draw, _home(params, row, benchmark))
         for row in stages[stage]
         for benchmark in params.table_benchmarks(table)
         for setting, seed, draw in _settings(params, table, stage, row, benchmark)
     ]
+
+
+def _home(params: Params, row: str, benchmark: str) -> str | None:
+    if benchmark not in ("vggss", "vggss_sub"):
+        return None
+    return "v2" if params.row(row, benchmark).cls.supervised else "vggsound"
 
 
 def _settings(
@@ -95,6 +103,8 @@ def _settings(
         return [(name, seed, draw) for name in names for seed, draw in params.draws(benchmark)]
     if stage == "zero_shot":
         return [("0-shot", seed, None) for seed in seeds]
+    if stage == "in_set":
+        return [("in-set", seed, None) for seed in seeds]
     if stage == "fractions":
         shares = params.protocol.fractions
         return [
@@ -112,7 +122,7 @@ def _settings(
 
 def model_of(cell: Cell) -> Model:
     """The training that a cell's scores come from."""
-    home = "v2" if cell.benchmark in ("vggss", "vggss_sub") else cell.benchmark
+    home = cell.home or cell.benchmark
     train = f"{home}/train"
     model = Model(cell.row, home, train, f"{home}/val", cell.seed, silent=cell.setting == FLOOR)
     if cell.setting.startswith("fraction-"):
@@ -130,9 +140,13 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
         unseen = f"v3/test-{draw}" if few else "v3/unseen"
         return [Evaluation("unseen", unseen), Evaluation("seen", "v3/seen_test")]
     if cell.benchmark == "vggss":
-        tests = [Evaluation("vggss", "vggss/all", rules=("fixed", "median", "oracle"))]
+        rules = ("fixed", "median", "oracle")
+        tests = [Evaluation("vggss", "vggss/all", rules=rules)]
+        if params.row(cell.row, cell.home).cls.guidable:
+            tests.append(Evaluation("vggss_guided", "vggss/all", rules=rules, guided=True))
         if cell.seed in params.scoring.shuffle_seeds:
-            tests.append(Evaluation("vggss_shuffled", "vggss/all", "shuffled", ("fixed",)))
+            wrong = ("shuffled", "silence", "noise")
+            tests += [Evaluation(f"vggss_{a}", "vggss/all", a, ("fixed",)) for a in wrong]
         return tests
     if cell.benchmark == "vggss_sub":
         novel = f"vggss_sub/test-{draw}" if few else "vggss_sub/novel"

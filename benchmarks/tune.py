@@ -5,23 +5,25 @@ over Table 1's benchmarks decides. The trainings are those of Table 1 (same fing
 is there already costs nothing and the chosen rates' models are Table 1's own.
 """
 
-import io
 import logging
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from benchmarks.cells import Workbench, trained
 from benchmarks.data.files import write_atomic
+from benchmarks.models import trained
 from benchmarks.params import Params, ParamsError
+from benchmarks.profiles import edit_yaml
 from benchmarks.protocol import Cell, Model, model_of, training_of
 from benchmarks.training.loop import Diverged
+from benchmarks.workbench import Workbench
 from benchmarks.workers import worker_pool
 from gavs.method import METHODS
 
@@ -148,7 +150,7 @@ def _validated(rate: float, model: Model) -> tuple[float, float]:
     except Diverged as error:
         log.warning("%s", error)
         return np.nan, time.monotonic() - started
-    return facts["selection"]["val_miou"], facts["seconds"]
+    return facts["selection"]["validation"], facts["seconds"]
 
 
 def _name(rate: float, model: Model) -> str:
@@ -176,26 +178,22 @@ def write_rates(path: Path, rates: Mapping[str, float], methods: Container[str])
 
     Rows that aren't `methods` are variants.
     """
-    yaml = YAML()  # round trip
-    yaml.width = 4096
-    yaml.representer.add_representer(
-        type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    document = yaml.load(path.read_text())
-    changes = []
-    for row, rate in rates.items():
-        kind, inner, key = (
-            ("methods", "training", "lr") if row in methods else ("variants", "set", "training.lr")
-        )
-        place = document.setdefault(kind, {}).setdefault(row, {}).setdefault(inner, {})
-        if place.get(key) != rate:
-            changes.append(f"{row}: lr {place.get(key, 'of all')} -> {_text(rate)}")
-            place[key] = yaml.load(_text(rate))  # keeps the exponent when written
-    if changes:
-        buffer = io.StringIO()
-        yaml.dump(document, buffer)
-        write_atomic(path, buffer.getvalue())
-    return changes
+
+    def change(document: Any) -> list[str]:
+        changes = []
+        for row, rate in rates.items():
+            kind, inner, key = (
+                ("methods", "training", "lr")
+                if row in methods
+                else ("variants", "set", "training.lr")
+            )
+            place = document.setdefault(kind, {}).setdefault(row, {}).setdefault(inner, {})
+            if place.get(key) != rate:
+                changes.append(f"{row}: lr {place.get(key, 'of all')} -> {_text(rate)}")
+                place[key] = YAML().load(_text(rate))  # keeps the exponent when written
+        return changes
+
+    return edit_yaml(path, change)
 
 
 def markdown(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ class Batch:
     `geometry = "sam"` the frame fills the top left of the square, with `"squash"` all of it.
     """
 
-    audio: Tensor  # (B, T, 128) VGGish before its last ReLU
+    audio: Tensor  # (B, T, ...) of the store that `Method.hears` names
     features: dict[str, Tensor]  # short name of `Method.inputs` -> (B, T, ...)
     masks: Tensor  # (B, T, G, G) share of sounding pixels in each cell, 0..1
     valid: Tensor  # (B, G, G) 1 where the cell shows the frame, 0 in SAM's padding
@@ -79,6 +79,10 @@ class Method(nn.Module):
     # How sound comes in: as a prompt of SAM's decoder, or fused into features that are decoded.
     paradigm: ClassVar[Literal["prompt", "fusion"]] = "fusion"
     recreated: ClassVar[bool] = False  # True: no code was released, built from the paper's text
+    # False: a localiser that learns from unlabelled clips and is scored on VGG-SS only.
+    supervised: ClassVar[bool] = True
+    guidable: ClassVar[bool] = False  # True: `guided` mixes in a map of objects, without the sound
+    guided: bool = False
     target_size: int
 
     def __init__(self, config: Config, encoders: Encoders) -> None:
@@ -89,6 +93,17 @@ class Method(nn.Module):
     def inputs(cls, config: Config) -> Mapping[str, str]:
         """Feature stores by short name, e.g. `{"sam": "sam_rgb"}`."""
         raise NotImplementedError
+
+    @classmethod
+    def hears(cls, config: Config) -> str:
+        """Store of `Batch.audio`: `vggish` (128,) before VGGish's last ReLU, `logmel` (96, 64), its
+        input, or `spectrogram` (1, 257, T)."""
+        return "vggish"
+
+    @classmethod
+    def cover(cls) -> str:
+        """Which clips its stores cover: `avs`, those that are segmented, or `vgg`."""
+        return "avs" if cls.supervised else "vgg"
 
     @classmethod
     def encoders(cls, config: Config) -> list[str]:

@@ -99,8 +99,11 @@ def write_manifest(folder: Path, header: Header, shards: dict[int, dict[str, Any
 class FeatureStore:
     """An opened store. `store[rows]` reads rows by their number in the index's frame order."""
 
-    def __init__(self, folder: Path, expected: Header) -> None:
+    def __init__(self, folder: Path, expected: Header, first_row: int = 0) -> None:
         """Open and verify sizes and header (content: `verify`).
+
+        Args:
+            first_row: number of the first frame that the store covers.
 
         Raises:
             StoreError: naming what the store was made from and what the parameters ask for.
@@ -114,7 +117,7 @@ class FeatureStore:
             keys = [k for k in wanted if found.get(k) != wanted[k]]
             differs = "; ".join(f"{k} is {found.get(k)}, expected {wanted[k]}" for k in keys)
             raise StoreError(f"{folder}: made for other parameters: {differs}; {REBUILD}")
-        self.folder, self.header = folder, expected
+        self.folder, self.header, self.first_row = folder, expected, first_row
         self.entries = {int(k): entry for k, entry in manifest["shards"].items()}
         for shard in range(expected.shards):
             path = shard_path(folder, shard)
@@ -145,8 +148,14 @@ class FeatureStore:
                 raise StoreError(f"{path}: content differs from its checksum; {REBUILD}")
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """(n, *shape) for row numbers (n,), in their order."""
-        rows = np.asarray(rows)
+        """(n, *shape) for row numbers (n,), in their order.
+
+        Raises:
+            IndexError: the store doesn't cover a frame.
+        """
+        rows = np.asarray(rows) - self.first_row
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.header.rows:
+            raise IndexError(f"{self.folder}: covers other clips; see features.stores")
         out = np.empty((len(rows), *self.header.shape), self.header.dtype)
         shards, offsets = np.divmod(rows, self.header.rows_per_shard)
         for shard in np.unique(shards):

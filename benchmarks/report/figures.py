@@ -157,7 +157,7 @@ def training_curves(
             if runs := histories[row, benchmark]:
                 _band(loss, [[(e.epoch, e.loss) for e in run] for run in runs], style, row)
                 validated = [
-                    [(e.epoch, 100 * e.val_miou) for e in run if e.val_miou is not None]
+                    [(e.epoch, 100 * e.validation) for e in run if e.validation is not None]
                     for run in runs
                 ]
                 _band(val, validated, style | {"marker": "o", "markersize": 2.5}, row)

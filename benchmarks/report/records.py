@@ -56,7 +56,7 @@ class Epoch(BaseModel):
     model_config = ConfigDict(frozen=True)
     epoch: int
     loss: float
-    val_miou: float | None
+    validation: float | None
 
 
 class Record(BaseModel):

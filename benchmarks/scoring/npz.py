@@ -1,11 +1,12 @@
 """Per-frame and per-image scores on disk: one npz a cell."""
 
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data.files import write_atomic
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.vggss import BoxScores
 
@@ -19,10 +20,9 @@ def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
         for evaluation, scores in evaluations.items()
         for name, array in scores.arrays().items()
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(partial, path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomic(path, buffer.getvalue())
 
 
 def load_scores(path: Path) -> dict[str, Scores]:

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Epoch = Mapping[str, Any]  # an entry of a record's history: epoch, val_miou (None: not validated)
+Epoch = Mapping[str, Any]  # an entry of a record's history: epoch, validation (None: not validated)
 
 
 def _best_val(history: Sequence[Epoch]) -> Epoch:
-    validated = [entry for entry in history if entry["val_miou"] is not None]
+    validated = [entry for entry in history if entry["validation"] is not None]
     if not validated:
         raise ValueError(
             f"rule `best_val`: none of {len(history)} epochs was validated; "
             "validate at least one epoch or select `last`"
         )
-    return max(validated, key=lambda entry: entry["val_miou"])  # max keeps the earliest of equals
+    return max(validated, key=lambda entry: entry["validation"])  # max keeps the earliest of equals
 
 
 def _last(history: Sequence[Epoch]) -> Epoch:
@@ -24,7 +24,7 @@ RULES: dict[str, Callable[[Sequence[Epoch]], Epoch]] = {"best_val": _best_val, "
 
 
 def select(rule: str, history: Sequence[Epoch]) -> dict[str, Any]:
-    """The record's `selection` block: {"rule", "epoch", "val_miou"} of the chosen epoch.
+    """The record's `selection` block: {"rule", "epoch", "validation"} of the chosen epoch.
 
     Works on the history so far too: the latest epoch is worth keeping when it is the one selected.
     Raises ValueError for an unknown rule, and for `best_val` when no epoch was validated.
@@ -32,4 +32,4 @@ def select(rule: str, history: Sequence[Epoch]) -> dict[str, Any]:
     if rule not in RULES:
         raise ValueError(f"unknown selection rule {rule!r}; known: {', '.join(RULES)}")
     chosen = RULES[rule](history)
-    return {"rule": rule, "epoch": chosen["epoch"], "val_miou": chosen["val_miou"]}
+    return {"rule": rule, "epoch": chosen["epoch"], "validation": chosen["validation"]}

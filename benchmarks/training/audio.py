@@ -22,7 +22,10 @@ def audio_from(kind: str, index: pd.DataFrame) -> Heard:
         return None
     if kind in ("silence", "noise"):
         return kind
-    heard = [frozenset(names.split("_")) for names in index.classes]
+    names = index.classes
+    if "heard" in index:  # what really sounds, where the data set says it
+        names = index.heard.where(index.heard != "", names)
+    heard = [frozenset(joined.split("_")) for joined in names]
     if kind == "shuffled":
         return _partners(0, index, lambda i, j: not heard[i] & heard[j])
     if kind == "off_screen":

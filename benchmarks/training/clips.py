@@ -17,6 +17,7 @@ from baselines.oracle_click import source_points
 from benchmarks.data.files import read_labels
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
+from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
 from gavs.sam import input_size, postprocess
 
@@ -26,11 +27,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Features:
-    """Stores by name, the audio embeddings that are no clip's, and SAM's geometry."""
+    """Stores by name, sounds that are no clip's, and SAM's geometry."""
 
     store: Callable[[str], FeatureStore]
-    silence: np.ndarray  # (128,) of a silent second
-    noise: np.ndarray  # (N, 128) of seconds of white noise
+    no_clip: Callable[[str, str], np.ndarray]  # silence or noise as rows of an audio store
     image_size: int  # of SAM's input square, for the oracle's clicks
 
     def read(self, name: str, rows: np.ndarray) -> Tensor:
@@ -48,11 +48,11 @@ class ClipSet:
     """Samples of one split: whole clips for a temporal method, else single frames (T = 1).
 
     Args:
-        index: the clip index's rows of a set, with `first_row` (row of frame 0 in the stores).
+        index: the clip index's rows of a set, with `first_row`, the number of frame 0 among all.
         classes: class tokens in the order of `Batch.classes`.
         labelled_only: leave out what must not be learned from (training).
         heard: for each clip, the position of the clip whose audio it gets; None: its own;
-            "silence" or "noise": that embedding.
+            "silence" or "noise".
         pseudo: masks (H, W) by uid, in place of the data set's.
         frames: only so many frames of a clip are scored, evenly spaced; None: all.
     """
@@ -89,11 +89,17 @@ class ClipSet:
     def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
         """Batches of an epoch in random order, each of one number of frames.
 
-        Incomplete batches are left out, other samples each epoch.
+        Incomplete batches are left out, other samples each epoch. Where videos are few, batches
+        take them in turn as long as each has a sample left: contrast needs `MIN_VIDEOS` in a batch,
+        and of batches drawn at random, now and then one would have fewer.
         """
         plan = []
         for group in self._groups():
             group = rng.permutation(group)
+            if self.index.video.nunique() < 2 * MIN_VIDEOS:
+                video = pd.Series(self.videos[[self.samples[n][0] for n in group]])
+                turn = video.groupby(video).cumcount()
+                group = group[np.argsort(turn, kind="stable")]
             n = min(size, len(group))
             plan += [group[i : i + n] for i in range(0, len(group) - n + 1, n)]
         return [plan[i] for i in rng.permutation(len(plan))]
@@ -116,6 +122,7 @@ class ClipSet:
             strict=True,
         )
         first_only = (table.supervision == "first_frame").to_numpy()
+        unlabelled = (table.supervision == "none").to_numpy()[:, None]
         named = [set(names.split("_")) for names in table.classes]
         features = {
             short: self.features.read(store, rows.ravel()).unflatten(0, shape)
@@ -128,7 +135,7 @@ class ClipSet:
             features=features,
             masks=torch.stack(targets),
             valid=torch.stack(valid),
-            supervised=torch.from_numpy((frames == 0) | ~first_only[:, None]),
+            supervised=torch.from_numpy(((frames == 0) | ~first_only[:, None]) & ~unlabelled),
             video=torch.from_numpy(self.videos[clips]),
             classes=torch.tensor([[c in n for c in self.classes] for n in named]),
         )
@@ -142,26 +149,28 @@ class ClipSet:
                 yield numbers, self.batch(numbers)
 
     def _audio(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
-        if isinstance(self.heard, str):
-            kind = self.features.noise if self.heard == "noise" else self.features.silence[None]
-            seconds = (clips[:, None] * frames.shape[1] + frames) % len(kind)
-            return torch.from_numpy(kind[seconds])  # (B, T, 128)
-        if self.heard is not None:
+        """What is heard in each frame, (B, T, ...)."""
+        store = self.method.hears(self.method.config)
+        if self.heard is not None and not isinstance(self.heard, str):
             clips = self.heard[clips]
-        rows = self.index.first_row.to_numpy()[clips][:, None] + frames
-        return self.features.read("vggish", rows.ravel()).unflatten(0, frames.shape)
+        rows = self.index.first_row.to_numpy()[clips][:, None] + frames  # (B, T)
+        if isinstance(self.heard, str):
+            sound = self.features.no_clip(self.heard, store)
+            return torch.from_numpy(sound[rows % len(sound)])
+        return self.features.read(store, rows.ravel()).unflatten(0, frames.shape)
 
     def _targets(self, row, frames: np.ndarray) -> tuple[Tensor, Tensor]:
         """Masks (T, G, G) and valid cells (G, G) on the method's grid."""
         geometry, size = self.method.geometry, self.method.target_size
         first_only = self.labelled_only and row.supervision == "first_frame"
+        unlabelled = row.supervision == "none"
         cells = [
             (
                 _on_grid(self.pseudo[row.uid], geometry, size)
                 if row.uid in self.pseudo
                 else _target(_truth(row, f), geometry, size)
             )
-            if not (first_only and f > 0)
+            if not (unlabelled or first_only and f > 0)
             else torch.zeros(size, size, dtype=torch.uint8)
             for f in frames
         ]

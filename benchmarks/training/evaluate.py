@@ -62,6 +62,17 @@ def evaluate_boxes(
     )
 
 
+@torch.inference_mode()
+def held_out_loss(method: Method, clips: ClipSet, device: torch.device, size: int) -> float:
+    """Mean loss over batches of `size` clips, the same each time: what unlabelled clips tell."""
+    method.to(device).eval()
+    losses = []
+    for numbers in clips.epoch(np.random.default_rng(0), size):
+        batch = clips.batch(numbers).to(device)
+        losses.append(sum(method.loss(method(batch), batch).values()).item())
+    return float(np.mean(losses))
+
+
 def _native_logits(
     method: Method, clips: ClipSet, device: torch.device, batch_frames: int
 ) -> Iterator[tuple[pd.DataFrame, Tensor]]:

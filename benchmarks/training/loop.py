@@ -48,12 +48,13 @@ def train(
 
     Args:
         folder: `last.pt` and `best.pt` are kept here; a training found there is continued.
-        validate: mIoU on the validation clips, called as `params.validate_*` say and at the end.
+        validate: a score of the validation clips, the higher the better (mIoU, or minus the loss
+            of unlabelled ones), called as `params.validate_*` say and at the end.
         supervision: `box_projection` replaces the method's loss by one that knows of the boxes no
             more than they say; anything else leaves the method its own.
 
     Returns:
-        The history: one entry an epoch (epoch, loss, terms, lr, val_miou or None).
+        The history: one entry an epoch (epoch, loss, terms, lr, validation or None).
 
     Raises:
         Diverged: the loss became NaN or infinite.
@@ -114,10 +115,10 @@ def train(
             sums = {}
             due = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
             if validate is not None and (due or step == total):
-                entry["val_miou"] = validate()
+                entry["validation"] = validate()
                 method.train()
             history.append(entry)
-            may_be_chosen = validate is None or entry["val_miou"] is not None
+            may_be_chosen = validate is None or entry["validation"] is not None
             if may_be_chosen and select(params.selection, history)["epoch"] == epoch:
                 checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
             _log(folder, name, entry, epochs, time.monotonic() - start)
@@ -180,11 +181,11 @@ def _anneal(start: float, end: float, progress: float) -> float:
 
 def _entry(epoch: int, sums: dict[str, float], steps: int, lr: float) -> dict[str, Any]:
     terms = {key: value / steps for key, value in sums.items()}
-    return {"epoch": epoch, "loss": terms.pop("loss"), "terms": terms, "lr": lr, "val_miou": None}
+    return {"epoch": epoch, "loss": terms.pop("loss"), "terms": terms, "lr": lr, "validation": None}
 
 
 def _log(folder: Path, name: str, entry: dict[str, Any], epochs: int, seconds: float) -> None:
-    val = "" if entry["val_miou"] is None else f"  val mIoU {entry['val_miou']:.3f}"
+    val = "" if entry["validation"] is None else f"  validation {entry['validation']:.3f}"
     line = f"{name}  epoch {entry['epoch'] + 1}/{epochs}  loss {entry['loss']:.4f}{val}"
     log.info("%s  %.0f s", line, seconds)
     with (folder / "log.jsonl").open("a") as file:

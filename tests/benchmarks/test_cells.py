@@ -7,12 +7,13 @@ import signal
 
 import pytest
 
-from benchmarks import cells, cli
-from benchmarks.cells import Workbench, prune, run_cell, run_cells
+from benchmarks import cli, workbench
+from benchmarks.cells import prune, run_cell, run_cells
 from benchmarks.data.index import load_index
 from benchmarks.params import load
 from benchmarks.protocol import Cell, cells_of
 from benchmarks.training.audio import audio_from
+from benchmarks.workbench import Workbench
 from gavs import GAVS
 
 CELL = Cell("table1", "gavs", "gavs", "v1m", "train", 0)
@@ -101,7 +102,7 @@ def test_what_a_fingerprint_depends_on(project, edit, monkeypatch):
     edit("margin: 0.3", "margin: 0.2")
     second = fingerprint()
     assert second != first
-    monkeypatch.setattr(cells, "code_checksum", lambda cls: "edited")
+    monkeypatch.setattr(workbench, "code_checksum", lambda cls: "edited")
     assert fingerprint() != second
 
 
@@ -145,7 +146,7 @@ def test_cells_and_pruning(project, edit):
 
 
 def test_missing_features_are_an_error_that_says_what_to_do(project, capsys):
-    (project / "work/smoke/features/sam_rgb/shard-00000.npy").unlink()
+    (project / "work/smoke/features/avs/sam_rgb/shard-00000.npy").unlink()
     assert cli.main(["run", "table1", "gavs"]) == 1
     error = capsys.readouterr().err
     assert "sam_rgb/shard-00000.npy: shard missing" in error

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks import dispersion
-from benchmarks.cells import Workbench, fingerprint
 from benchmarks.data.index import load_index
 from benchmarks.dispersion import (
     compare,
@@ -21,6 +20,7 @@ from benchmarks.params import ParamsError, load
 from benchmarks.protocol import Cell, model_of
 from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.statistics import sample
+from benchmarks.workbench import Workbench, fingerprint
 
 ROOT = Path(__file__).parents[2]
 VIDEOS = np.array([f"v{i:03}" for i in range(100)])
@@ -130,13 +130,13 @@ def test_what_another_sam_leaves_as_it_is_is_not_trained_again(project):
     assert (project / chosen.work / "index.csv").read_bytes() == index
     assert _fingerprint(chosen, "avsbench") == _fingerprint(params, "avsbench")
     assert _fingerprint(chosen, "gavs") != _fingerprint(params, "gavs")
-    for shared in ("models", "runs", "features/vggish", "features/pixels64"):
+    for shared in ("models", "runs", "features/avs/vggish", "features/avs/pixels64"):
         assert (project / chosen.work / shared).samefile(project / params.work / shared)
     manifests = [
         json.loads((p.work / "features/manifest.json").read_text()) for p in (params, chosen)
     ]
-    assert manifests[0]["pixels64"] == manifests[1]["pixels64"]
-    assert manifests[0]["sam_rgb"] != manifests[1]["sam_rgb"]
+    assert manifests[0]["avs/pixels64"] == manifests[1]["avs/pixels64"]
+    assert manifests[0]["avs/sam_rgb"] != manifests[1]["avs/sam_rgb"]
     prepare(params, "aux0")  # again: nothing to do
 
 

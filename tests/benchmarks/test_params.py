@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from benchmarks.params import ParamsError, apply_profile, load
+from benchmarks.params import ParamsError, load
+from benchmarks.profiles import apply_profile
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ def edited(tmp_path):
         ("published: [avsbench,", "published: [avsbnech,", "did you mean 'avsbench'"),
         ("groups: [prompt,", "groups: [promt,", "no group 'promt'; did you mean 'prompt'"),
         ("{prompt.slots: six}", "{prompt.slotz: six}", "prompt.slotz; did you mean 'slots'"),
-        ("stores: [vggish, sam_rgb,", "stores: [vggish,", "reads 'sam_rgb': add it"),
+        ("avs: [vggish, sam_rgb,", "avs: [vggish,", "reads 'sam_rgb': add it"),
         ("noise_dim: 128", "noise_dim: 0", "greater than 0"),
         (
             "thresholds: [0.5, 0.4]",

@@ -5,13 +5,15 @@ import json
 import pytest
 import torch
 
-from benchmarks import cells, cli
-from benchmarks.cells import Workbench, fingerprint, run_cell, trained
+from benchmarks import cli, models
+from benchmarks.cells import run_cell
+from benchmarks.models import trained
 from benchmarks.params import load
 from benchmarks.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
+from benchmarks.workbench import Workbench, fingerprint
 
 FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
-SUB = Cell("table4", "few_shot", "gavs", "vggss_sub", "1-shot", 0, 0)
+SUB = Cell("table4", "few_shot", "gavs", "vggss_sub", "1-shot", 0, 0, "v2")
 
 
 @pytest.fixture
@@ -33,8 +35,8 @@ def test_one_v2_model_serves_every_table(bench, monkeypatch):
     assert len(sharing) == 4
     assert {model_of(c) for c in sharing} == {model_of(FULL)} == {model_of(SUB).parent}
     trainings = []
-    original = cells._train
-    monkeypatch.setattr(cells, "_train", lambda *a: trainings.append(a[1]) or original(*a))
+    original = models._train
+    monkeypatch.setattr(models, "_train", lambda *a: trainings.append(a[1]) or original(*a))
     for cell in [*sharing, SUB]:
         run_cell(bench, cell)
     assert trainings == [model_of(FULL), model_of(SUB)]
@@ -56,7 +58,7 @@ def test_few_shots_start_from_the_0_shot_model(bench, monkeypatch):
                 p.add_(1.0)  # what training leaves behind
         return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
 
-    monkeypatch.setattr(cells, "_train", no_training)
+    monkeypatch.setattr(models, "_train", no_training)
     method, _ = trained(bench, model_of(SUB), "test")
     trainable = [n for n, p in method.named_parameters() if p.requires_grad]
     assert trainable

@@ -46,7 +46,7 @@ def run(project, monkeypatch):
             value = score(model.row, model.benchmark, training.lr)
             if np.isnan(value):
                 raise Diverged(f"{name}: loss is nan")
-            return None, {"selection": {"val_miou": value}, "seconds": 2.0}
+            return None, {"selection": {"validation": value}, "seconds": 2.0}
 
         monkeypatch.setattr(module, "trained", trained)
         files = [project / "params.yaml", project / "miniature.yaml"]

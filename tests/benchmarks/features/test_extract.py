@@ -9,11 +9,11 @@ from PIL import Image
 from segment_anything import SamPredictor
 
 from benchmarks import cli
-from benchmarks.cells import Workbench
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features.extract import frame_paths, header
 from benchmarks.features.store import StoreError, shard_path
 from benchmarks.params import load
+from benchmarks.workbench import Workbench
 from gavs.sam import continue_from_tokens
 
 
@@ -53,12 +53,12 @@ def test_audio_rows_are_the_seconds_of_their_clip(bench):
     for position in avsbench[[0, -1]]:
         clip = index.iloc[position]
         waveform = read_audio(Path(clip.audio_path))
-        expected = bench.encoders.embed_audio(waveform, clip.frames)
+        expected = bench.encoders.hear("vggish", waveform, 0, clip.frames)
         got = store[clip.first_row + np.arange(clip.frames)]
         np.testing.assert_allclose(got, expected, atol=1e-5)
         # Second k alone gives row k: no other second leaks in with a hop of one second.
         last = clip.frames - 1
-        alone = bench.encoders.embed_audio(waveform[last * 16_000 :], 1)
+        alone = bench.encoders.hear("vggish", waveform[last * 16_000 :], 0, 1)
         np.testing.assert_allclose(got[last], alone[0], atol=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_a_vggss_frame_hears_the_second_that_covers_it(bench):
     clip = index[index.benchmark == "vggss"].iloc[3]
     waveform = read_audio(Path(clip.audio_path))[5 * 16_000 : 6 * 16_000]
     got = bench.store("vggish")[np.array([clip.first_row])]
-    np.testing.assert_allclose(got, bench.encoders.embed_audio(waveform, 1), atol=1e-5)
+    np.testing.assert_allclose(got, bench.encoders.hear("vggish", waveform, 0, 1), atol=1e-5)
 
 
 def test_pixels_are_the_squashed_frame(bench):
@@ -79,7 +79,7 @@ def test_pixels_are_the_squashed_frame(bench):
 
 
 def test_extraction_resumes_and_ends_in_the_same_bytes(bench, capsys):
-    folder = bench.params.work / "features" / "sam_rgb"
+    folder = bench.params.work / "features/avs/sam_rgb"
     whole = {p.name: p.read_bytes() for p in folder.iterdir()}
     kept = shard_path(folder, 1).stat().st_mtime_ns
     shard_path(folder, 0).unlink()
@@ -96,7 +96,7 @@ def test_unknown_store(bench):
 
 def test_check_finds_changed_files_and_damaged_stores(bench, capsys):
     assert cli.main(["check"]) == 0
-    path = shard_path(bench.params.work / "features" / "vggish", 0)
+    path = shard_path(bench.params.work / "features/avs/vggish", 0)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)

@@ -75,7 +75,10 @@ def test_dots_of_table_1_and_the_papers_apart():
 
 def test_curves_are_the_mean_of_the_seeds_in_their_range():
     def history(loss, val):
-        return [Epoch(epoch=0, loss=1.0, val_miou=None), Epoch(epoch=1, loss=loss, val_miou=val)]
+        return [
+            Epoch(epoch=0, loss=1.0, validation=None),
+            Epoch(epoch=1, loss=loss, validation=val),
+        ]
 
     histories = {("avsbench", "v1s"): [], ("gavs", "v1s"): [history(0.2, 0.5), history(0.4, 0.7)]}
     loss, val = training_curves(PLAN, ["v1s"], histories).axes

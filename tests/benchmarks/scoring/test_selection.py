@@ -3,13 +3,13 @@ import pytest
 from benchmarks.scoring.selection import select
 
 
-def history(*val_miou: float | None) -> list[dict]:
-    return [{"epoch": i, "val_miou": v, "loss": -i} for i, v in enumerate(val_miou)]
+def history(*validation: float | None) -> list[dict]:
+    return [{"epoch": i, "validation": v, "loss": -i} for i, v in enumerate(validation)]
 
 
 def test_best_val_is_the_earliest_of_the_highest():
     chosen = select("best_val", history(None, 0.4, 0.6, 0.5, 0.6, None))
-    assert chosen == {"rule": "best_val", "epoch": 2, "val_miou": 0.6}
+    assert chosen == {"rule": "best_val", "epoch": 2, "validation": 0.6}
 
 
 def test_a_score_of_zero_is_validated():
@@ -20,7 +20,7 @@ def test_last_needs_no_validation():
     assert select("last", history(0.9, 0.1, None)) == {
         "rule": "last",
         "epoch": 2,
-        "val_miou": None,
+        "validation": None,
     }
 
 

@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from benchmarks.few_videos import FewVideos
 from benchmarks.training.clips import ClipSet, Features, to_native
 from gavs.method import Config, Method
 
@@ -59,7 +58,8 @@ def clips(tmp_path):
             }
         )
     silence, noise = np.full(2, -1, np.float32), np.arange(6, dtype=np.float32).reshape(3, 2) / 10
-    features = Features(lambda name: _Store(), silence, noise, 8)
+    sounds = {"silence": silence[None], "noise": noise}
+    features = Features(lambda name: _Store(), lambda kind, store: sounds[kind], 8)
 
     def make(method, **options):
         classes = ["cat", "cow", "dog"]
@@ -109,7 +109,7 @@ def test_silent_and_shuffled_audio(clips):
     silent = clips(_Square, heard="silence").batch(np.array([0, 3]))
     assert silent.audio.unique().tolist() == [-1.0]
     noisy = clips(_Squash, heard="noise").batch(np.array([0, 1]))
-    # Seconds in turn: clip 0 hears rows 0 and 1, clip 1 rows 2 and 0.
+    # Seconds in turn by the frame's number among all: clip 0 has 0 and 1, clip 1 has 2 and 3.
     assert noisy.audio[..., 0].tolist() == [pytest.approx([0.0, 0.2]), pytest.approx([0.4, 0.0])]
     swapped = clips(_Square, heard=np.array([1, 0])).batch(np.array([0, 1, 2, 3]))
     assert swapped.audio[:, 0, 0].tolist() == [2.0, 3.0, 0.0, 1.0]
@@ -168,7 +168,7 @@ def test_few_videos_meet_in_every_batch(clips):
     lengths = [10, 10, 10, 10, 10, 10]
     index = pd.concat([sets.index.iloc[:1]] * 6, ignore_index=True)
     index = index.assign(video=["a", "a", "b", "b", "c", "d"], frames=lengths, supervision="all")
-    few = FewVideos(index, sets.features, sets.method, sets.classes)
+    few = ClipSet(index, sets.features, sets.method, sets.classes)
     for seed in range(20):
         plan = few.epoch(np.random.default_rng(seed), 16)
         assert [len(batch) for batch in plan] == [16] * 3

@@ -156,7 +156,7 @@ def test_selection_loads_the_best_validated_epoch(tmp_path, params):
         return next(scores)
 
     history = run(method, tmp_path, params, validate=validate)
-    assert [entry["val_miou"] for entry in history] == [None, 0.5, 0.9, 0.7]
+    assert [entry["validation"] for entry in history] == [None, 0.5, 0.9, 0.7]
     assert method.layer.weight.item() == weights[1]
 
 
@@ -168,7 +168,7 @@ def test_steps_in_place_of_epochs_end_in_mid_epoch(tmp_path, params):
         Line(), tmp_path, params.model_copy(update=changes), numbers, lambda: next(scores)
     )
     assert len(numbers.seen) == 7
-    assert [(e["epoch"], e["val_miou"]) for e in history] == [(0, None), (1, 0.5), (2, 0.9)]
+    assert [(e["epoch"], e["validation"]) for e in history] == [(0, None), (1, 0.5), (2, 0.9)]
 
 
 def test_divergence_is_an_error_that_names_the_run(tmp_path, params):
