@@ -1,14 +1,18 @@
-"""Multi-scale backbones of timm's classes: PVT-v2 (Wang et al. 2022), ResNet (He et al. 2016)."""
+"""Multi-scale backbones of timm's classes: PVT-v2 (Wang et al. 2022), ResNet (He et al. 2016).
+
+Swin is in `_swin.py`; all are built here, from the public files that `_key_maps.py` knows.
+"""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from timm.models.pvt_v2 import PyramidVisionTransformerV2
-from timm.models.pvt_v2 import checkpoint_filter_fn as rename_original_pvt
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
+from baselines import _key_maps
+from baselines._swin import Swin, swin_base
 from gavs.weights import load_weights, read_weights
 
 _PVT_MINI = partial(
@@ -29,11 +33,14 @@ _PVT_B5 = partial(  # as AVSBench: drop path rising to 0.1
 _RESNET_MINI = partial(
     ResNet, BasicBlock, (1, 1, 1, 1), channels=(24, 48, 96, 160), stem_type="deep", stem_width=12
 )
+_RESNET_18 = partial(ResNet, BasicBlock, (2, 2, 2, 2))
 _RESNET_50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
 
 
 class PVT(nn.Module):
     """PVT-v2 without its classifier; `channels` at strides 4, 8, 16, 32."""
+
+    key_maps = _key_maps.PVT
 
     def __init__(self, make: Callable[..., PyramidVisionTransformerV2]) -> None:
         super().__init__()
@@ -52,6 +59,8 @@ class PVT(nn.Module):
 class MultiScaleResNet(nn.Module):
     """ResNet without its classifier; `channels` at strides 4, 8, 16, 32."""
 
+    key_maps = _key_maps.RESNET
+
     def __init__(self, make: Callable[..., ResNet]) -> None:
         super().__init__()
         self.net = make(num_classes=0)
@@ -67,33 +76,31 @@ class MultiScaleResNet(nn.Module):
         return maps
 
 
-BACKBONES: dict[str, Callable[[], PVT | MultiScaleResNet]] = {
+Backbone = PVT | MultiScaleResNet | Swin
+BACKBONES: dict[str, Callable[[], Backbone]] = {
     "pvt_v2_mini": partial(PVT, _PVT_MINI),
     "pvt_v2_b5": partial(PVT, _PVT_B5),
     "resnet_mini": partial(MultiScaleResNet, _RESNET_MINI),
+    "resnet18": partial(MultiScaleResNet, _RESNET_18),
     "resnet50": partial(MultiScaleResNet, _RESNET_50),
+    "swin_base": swin_base,
 }
 
 
-def build_backbone(arch: str, weights: Path | None = None) -> PVT | MultiScaleResNet:
+def build_backbone(arch: str, weights: Path | None = None) -> Backbone:
     """A trainable backbone: (N, 3, H, W), ImageNet-normalised RGB -> maps at strides 4, 8, 16, 32.
 
     Args:
         arch: a key of `BACKBONES`.
-        weights: a state dict in timm's names (torchvision's ResNet-50 has the same) or those of
-            PVT-v2's own release; an ImageNet classifier in it is left out.
+        weights: a state dict by one of the names of `_key_maps.py`; a classifier is left out.
 
     Raises:
         KeyError: unknown `arch`.
-        FileNotFoundError, ValueError: if the file is absent or holds other weights.
+        FileNotFoundError, WeightsError: if the file is absent or holds other weights.
     """
     if arch not in BACKBONES:
         raise KeyError(f"unknown backbone {arch!r}, expected one of {', '.join(BACKBONES)}")
     backbone = BACKBONES[arch]()
     if weights is not None:
-        state = read_weights(weights)
-        if isinstance(backbone, PVT):
-            state = rename_original_pvt(state, backbone.net)
-        state = {k: v for k, v in state.items() if not k.startswith(("head.", "fc."))}
-        load_weights(backbone.net, state, source=weights)
+        load_weights(backbone.net, read_weights(weights), weights, backbone.key_maps)
     return backbone

@@ -30,6 +30,24 @@ def pixel_centres(height: int, width: int) -> Tensor:
     return torch.stack((x.repeat(height), y.repeat_interleave(width)), dim=-1)
 
 
+def flatten_maps(maps: Sequence[Tensor], level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps (N, D, h_i, w_i) and a vector for each (levels, D) -> what an encoder layer reads.
+
+    Returns:
+        The pixels of all maps one after another (N, S, D), their position encoding (S, D) with
+        their map's vector added, and their places as shares of the map (S, 2).
+    """
+    x = torch.cat([m.flatten(2) for m in maps], dim=-1).transpose(1, 2)
+    shapes = [m.shape[-2:] for m in maps]
+    position = torch.cat(
+        [
+            sine_position(*shape, x.shape[-1]).to(x) + vector
+            for shape, vector in zip(shapes, level, strict=True)
+        ]
+    )
+    return x, position, torch.cat([pixel_centres(*shape) for shape in shapes]).to(x)
+
+
 class DeformableAttention(nn.Module):
     """Each query reads `points` places per head and level, around its own reference point."""
 
@@ -143,14 +161,7 @@ class DeformableEncoder(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps (N, D, h_i, w_i) -> maps of the same shapes."""
         shapes = [m.shape[-2:] for m in maps]
-        x = torch.cat([m.flatten(2) for m in maps], dim=-1).transpose(1, 2)  # (N, S, D)
-        position = torch.cat(
-            [
-                sine_position(h, w, x.shape[-1]).to(x) + level
-                for (h, w), level in zip(shapes, self.level, strict=True)
-            ]
-        )
-        reference = torch.cat([pixel_centres(h, w) for h, w in shapes]).to(x)
+        x, position, reference = flatten_maps(maps, self.level)
         for layer in self.layers:
             x = layer(x, position, reference, shapes)
         parts = x.transpose(1, 2).split([h * w for h, w in shapes], dim=-1)

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines._backbone_method import BackboneConfig
 from baselines._deformable import DeformableEncoder, sine_position
-from baselines._queries import BackboneConfig, SetLossConfig, mlp3, normed_conv
+from baselines._queries import FinestMap, SetLossConfig, mlp3, normed_conv
 
 
 class Mask2FormerConfig(BackboneConfig):
@@ -50,17 +51,13 @@ class PixelDecoder(nn.Module):
         self.encoder = DeformableEncoder(
             dim, config.heads, 3, config.encoder_hidden, config.encoder_layers, dropout=0.0
         )
-        self.lateral = normed_conv(in_channels[0], dim)
-        self.smooth = nn.Sequential(normed_conv(dim, dim, 3), nn.ReLU())
-        self.mask = nn.Conv2d(dim, dim, 1)
+        self.finest = FinestMap(in_channels[0], dim, dim)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Four maps (N, C_i, h_i, w_i) -> mask features (N, D, h, w) at stride 4, three maps."""
         fine, *coarse = maps
         coarse = self.encoder([p(x) for p, x in zip(self.inputs, coarse, strict=True)])
-        fine = self.lateral(fine)
-        up = F.interpolate(coarse[0], fine.shape[-2:], mode="bilinear", align_corners=False)
-        return self.mask(self.smooth(fine + up)), coarse
+        return self.finest(fine, coarse[0]), coarse
 
 
 class MaskedLayer(nn.Module):

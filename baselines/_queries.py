@@ -7,56 +7,13 @@ that class and the whole mask, and the union of the matched queries' masks learn
 With one source this is Mask2Former's loss.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from gavs.method import Batch, Config, Encoders, Method
-
-
-class BackboneConfig(Config):
-    backbone: Literal["pvt", "resnet", "swin"] = "pvt"
-    image_size: int = Field(224, gt=0, multiple_of=32)  # the coarsest map is 1/32 of it
-    backbone_lr_scale: float = Field(0.1, ge=0)  # Mask2Former's
-
-
-class BackboneMethod(Method):
-    """Methods that read pixels and train a backbone, `self.backbone`, below everything else."""
-
-    Config = BackboneConfig
-    geometry = "squash"
-
-    def __init__(self, config: BackboneConfig, encoders: Encoders) -> None:
-        super().__init__(config, encoders)
-        self.target_size = config.image_size
-        self.backbone = encoders.backbone(config.backbone)
-
-    @classmethod
-    def inputs(cls, config: BackboneConfig) -> Mapping[str, str]:
-        return {"pixels": f"pixels{config.image_size}"}
-
-    @classmethod
-    def encoders(cls, config: BackboneConfig) -> list[str]:
-        return [config.backbone]
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        pretrained = {id(p) for p in self.backbone.parameters()}
-        rest = [p for p in self.parameters() if id(p) not in pretrained]
-        return [
-            {"params": rest, "lr_scale": 1.0},
-            {"params": list(self.backbone.parameters()), "lr_scale": self.config.backbone_lr_scale},
-        ]
-
-    def resize(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Mask logits (B*T, h, w) -> (B, T, G, G)."""
-        size = (self.target_size,) * 2
-        logits = F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)
-        return logits.view(*batch.audio.shape[:2], *size)
+from gavs.method import Batch, Config
 
 
 class SetLossConfig(Config):
@@ -85,6 +42,22 @@ def normed_conv(in_channels: int, dim: int, kernel: int = 1) -> nn.Sequential:
     return nn.Sequential(conv, nn.GroupNorm(dim // 8, dim))
 
 
+class FinestMap(nn.Module):
+    """The backbone's finest map joined by the encoded one next to it, as in an FPN (Lin et al.)."""
+
+    def __init__(self, in_channels: int, dim: int, out_channels: int) -> None:
+        super().__init__()
+        self.lateral = normed_conv(in_channels, dim)
+        self.smooth = nn.Sequential(normed_conv(dim, dim, 3), nn.ReLU())
+        self.out = nn.Conv2d(dim, out_channels, 1)
+
+    def forward(self, fine: Tensor, encoded: Tensor) -> Tensor:
+        """(N, C_in, h, w) at stride 4 and (N, D, h / 2, w / 2) -> mask features (N, C, h, w)."""
+        fine = self.lateral(fine)
+        up = F.interpolate(encoded, fine.shape[-2:], mode="bilinear", align_corners=False)
+        return self.out(self.smooth(fine + up))
+
+
 def frame_targets(batch: Batch, side: int, classes: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """What the queries of the M supervised frames are to find.
 
@@ -97,7 +70,7 @@ def frame_targets(batch: Batch, side: int, classes: int | None) -> tuple[Tensor,
         empty; the chosen frames as (B*T,) bool.
 
     Raises:
-        ValueError: the clips have more classes than the class head.
+        ValueError: the clips have more classes than the class head, or a mask but no class.
     """
     chosen = batch.supervised.flatten()
     masks = batch.masks.flatten(0, 1)[chosen]  # (M, G, G)
@@ -112,6 +85,8 @@ def frame_targets(batch: Batch, side: int, classes: int | None) -> tuple[Tensor,
             )
         named = F.pad(batch.classes, (0, classes - known))  # (B, K)
         named = named.repeat_interleave(batch.masks.shape[1], dim=0)[chosen]
+        if (sounding[:, 0] & ~named.any(1)).any():
+            raise ValueError("a clip has a mask, but none of AVSBench's classes: nothing to match")
         present = named & sounding
     masks = F.interpolate(masks[:, None], (side, side), mode="area")[:, 0]
     return masks, present, chosen

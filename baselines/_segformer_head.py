@@ -76,6 +76,7 @@ class ChannelMixer(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(dim, heads, bias=False, batch_first=True)
+        self.attention.out_proj.bias = nn.Parameter(torch.zeros(dim))  # the only one, as released
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """Feature (N, D, h, w) and audio (N, 1, D) -> (N, D, h, w)."""

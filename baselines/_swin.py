@@ -6,6 +6,8 @@ from functools import partial
 from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
+from baselines import _key_maps
+
 
 class Swin(nn.Module):
     """Swin without its classifier; `channels` at strides 4, 8, 16, 32.
@@ -13,6 +15,8 @@ class Swin(nn.Module):
     The classifier's norm goes on the last map; the others pass as they are, since every head's
     projection normalises them.
     """
+
+    key_maps = _key_maps.SWIN
 
     def __init__(self, make: Callable[..., SwinTransformer]) -> None:
         super().__init__()

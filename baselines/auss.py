@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines._backbone_method import BackboneMethod
 from baselines._mask2former import Mask2FormerConfig, MaskedDecoder, PixelDecoder
-from baselines._queries import BackboneMethod, frame_targets, set_loss, union_logits
+from baselines._queries import frame_targets, set_loss, union_logits
 from gavs.method import METHODS, Batch, Encoders, Prediction
 
 
@@ -72,9 +73,8 @@ class AUSS(BackboneMethod):
         self.decoder = MaskedDecoder(config)
 
     def forward(self, batch: Batch) -> Prediction:
-        maps = self.backbone(batch.features["pixels"].flatten(0, 1))
         queries = self.unmix(F.relu(batch.audio.flatten(0, 1)))  # the published VGGish ends in ReLU
-        found = self.decoder(queries, *self.pixels(maps))
+        found = self.decoder(queries, *self.pixels(self.maps(batch)))
         objects = 1 - found.classes[-1].float().softmax(-1)[..., -1]  # (N, Q)
         logits = self.resize(union_logits(objects, found.masks[-1]), batch)
         return Prediction(logits, vars(found))

@@ -21,15 +21,15 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines._backbone_method import BackboneConfig, BackboneMethod
 from baselines._deformable import (
     DeformableAttention,
     DeformableEncoderLayer,
+    flatten_maps,
     pixel_centres,
-    sine_position,
 )
 from baselines._queries import (
-    BackboneConfig,
-    BackboneMethod,
+    FinestMap,
     SetLossConfig,
     frame_targets,
     mlp3,
@@ -91,14 +91,7 @@ class AudioVisualEncoder(nn.Module):
     def forward(self, maps: Sequence[Tensor], audio: Tensor) -> tuple[Tensor, Tensor, Shapes]:
         """Maps (N, D, h_i, w_i) and audio (N, 1, D) -> pixels (N, S, D), audio, the shapes."""
         shapes = [m.shape[-2:] for m in maps]
-        x = torch.cat([m.flatten(2) for m in maps], dim=-1).transpose(1, 2)
-        position = torch.cat(
-            [
-                sine_position(*shape, x.shape[-1]).to(x) + level
-                for shape, level in zip(shapes, self.level, strict=True)
-            ]
-        )
-        reference = torch.cat([pixel_centres(*shape) for shape in shapes]).to(x)
+        x, position, reference = flatten_maps(maps, self.level)
         for layer in self.layers:
             x, audio = layer(x, audio, position, reference, shapes)
         return x, audio, shapes
@@ -176,7 +169,7 @@ class AuTR(BackboneMethod):
         super().__init__(config, encoders)
         dim = config.dim
         fine, *coarse = self.backbone.channels
-        self.audio = nn.Linear(encoders.audio_dim, dim)
+        self.hear = nn.Linear(encoders.audio_dim, dim)
         self.project = nn.ModuleList(normed_conv(c, dim) for c in coarse)
         self.encoder = AudioVisualEncoder(config, len(coarse))
         self.start = nn.Parameter(torch.randn(config.queries, dim))
@@ -185,16 +178,14 @@ class AuTR(BackboneMethod):
         self.decoder = nn.ModuleList(
             DecoderLayer(config, len(coarse)) for _ in range(config.decoder_layers)
         )
-        self.lateral = normed_conv(fine, dim)
-        self.smooth = nn.Sequential(normed_conv(dim, dim, 3), nn.ReLU())
-        self.features = nn.Conv2d(dim, config.mask_channels, 1)
+        self.finest = FinestMap(fine, dim, config.mask_channels)
         self.score = nn.Linear(dim, 2)  # sounding, or no object
         self.conv = DynamicConv(dim, config.mask_channels)
 
     def forward(self, batch: Batch) -> Prediction:
-        fine, *coarse = self.backbone(batch.features["pixels"].flatten(0, 1))
+        fine, *coarse = self.maps(batch)
         # The published VGGish ends in its ReLU
-        audio = self.audio(F.relu(batch.audio.flatten(0, 1)))[:, None]  # (N, 1, D)
+        audio = self.hear(F.relu(batch.audio.flatten(0, 1)))[:, None]  # (N, 1, D)
         maps = [project(x) for project, x in zip(self.project, coarse, strict=True)]
         memory, audio, shapes = self.encoder(maps, audio)
 
@@ -206,9 +197,7 @@ class AuTR(BackboneMethod):
 
         h, w = shapes[0]
         finest = memory[:, : h * w].transpose(1, 2).unflatten(-1, (h, w))
-        fine = self.lateral(fine)
-        up = F.interpolate(finest, fine.shape[-2:], mode="bilinear", align_corners=False)
-        features = self.features(self.smooth(fine + up))  # (N, C, h, w) at stride 4
+        features = self.finest(fine, finest)  # (N, C, h, w) at stride 4
         masks = torch.stack([self.conv(q, features, reference) for q in layers])
         scores = self.score(torch.stack(layers))  # (L, N, Q, 2)
         sounding = scores[-1].float().softmax(-1)[..., 0]

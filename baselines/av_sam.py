@@ -4,30 +4,29 @@ A re-creation: no code is public. Published (abstract, and the GAVS paper's tabl
 of a ResNet-18 and the pixels of SAM's image embedding are fused pixel by pixel; the result goes
 into SAM's prompt encoder and mask decoder; ViT-B. Second-hand: the fusion is a similarity at every
 pixel; log-spectrograms as in the first author's SLAVC; prompt encoder and mask decoder fine-tuned.
-Our choice: the similarity is SLAVC's (a linear map of each side, cosine over 0.03, the audio pooled
-by its maximum), in the range of the mask logits that SAM's prompt encoder reads; it enters as that
-mask prompt; VGGish's log-mel of the frame's second in place of their spectrogram; the audio encoder
-from scratch; binary cross-entropy.
+Our choice: the similarity is SLAVC's (its audio trunk from scratch, a linear map of each side, the
+cosine) but over 0.1, not 0.03: it enters as the mask prompt, and SAM's prompt encoder reads mask
+logits of about +-10; VGGish's log-mel of the frame's second in place of their spectrogram; binary
+cross-entropy.
 """
 
 import copy
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
-from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 
+from baselines._localiser import audio_trunk, own_cosines
 from gavs.losses import frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
-from gavs.sam import decode
+from gavs.sam import decode, thaw_decoder
 
 
 class AvSamConfig(Config):
     blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # of each stage: ResNet-18
     channels: tuple[int, int, int, int] = (64, 128, 256, 512)
-    temperature: float = Field(0.03, gt=0)  # SLAVC's
+    temperature: float = Field(0.1, gt=0)  # SLAVC's 0.03 drives the prompt beyond mask logits
 
 
 @METHODS.register_module(name="av_sam")
@@ -40,31 +39,25 @@ class AvSam(Method):
         super().__init__(config, encoders)
         self.sam = copy.deepcopy(encoders.sam())  # other methods hold the same frozen SAM
         self.sam.prompt_encoder.mask_downscaling.requires_grad_(True)
-        decoder = self.sam.mask_decoder.requires_grad_(True)
-        decoder.iou_prediction_head.requires_grad_(False)  # what the loss doesn't see
-        decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
+        thaw_decoder(self.sam)
 
         dim = self.sam.prompt_encoder.embed_dim
-        self.audio = ResNet(
-            BasicBlock,
-            config.blocks,
-            num_classes=0,
-            in_chans=1,
-            global_pool="max",
-            stem_width=config.channels[0],
-            channels=config.channels,
-        )
+        self.ear = audio_trunk(config.blocks, config.channels)
         self.hear = nn.Linear(config.channels[-1], dim)
         self.see = nn.Conv2d(dim, dim, 1)
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
 
     @classmethod
     def inputs(cls, config: AvSamConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb", "logmel": "logmel"}
+        return {"sam": "sam_rgb"}
+
+    @classmethod
+    def hears(cls, config: AvSamConfig) -> str:
+        return "logmel"
 
     def forward(self, batch: Batch) -> Prediction:
         image = batch.features["sam"].flatten(0, 1)  # (N, C, h, w)
-        similar = self.similarity(image, batch.features["logmel"].flatten(0, 1))
+        similar = self.similarity(image, batch.audio.flatten(0, 1))
         prompt = F.interpolate(similar, (self.target_size,) * 2, mode="bilinear")
         dense = self.sam.prompt_encoder.mask_downscaling(prompt)  # (N, C, h, w)
         logits, _ = decode(self.sam, image, dense=dense)
@@ -72,9 +65,9 @@ class AvSam(Method):
 
     def similarity(self, image: Tensor, log_mel: Tensor) -> Tensor:
         """Image embedding (N, C, h, w) and log-mel (N, 96, 64) -> (N, 1, h, w)."""
-        heard = F.normalize(self.hear(self.audio(log_mel[:, None])), dim=1)  # (N, C)
+        heard = F.normalize(self.hear(self.ear(log_mel[:, None])), dim=1)  # (N, C)
         seen = F.normalize(self.see(image), dim=1)
-        return torch.einsum("nc,nchw->nhw", heard, seen)[:, None] / self.config.temperature
+        return own_cosines(seen, heard)[:, None] / self.config.temperature
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}

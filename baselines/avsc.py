@@ -1,15 +1,16 @@
 """AVSC: candidates by class, chosen by what is heard (Liu et al., ACM MM 2023, arXiv 2307.16620).
 
 A re-creation: no code is public. Published (abstract): first, all potentially sounding objects are
-segmented with a silent-object-aware objective; then the audio's semantics decide which of them
-sound. Second-hand (third-party notes): the segmenter is MaskFormer-like with N object queries, a
-class (or none) and a mask each, silent instances are not punished as background; BEATs features
-pass an MLP into K audio class scores; candidates without object are dropped, the best of each class
-kept, their masks weighted by the audio scores and trained by cross-entropy with the truth.
+segmented with a silent-object-aware objective; then predicted audio category scores attend to the
+instances' masks, and since nobody knows the audio's categories, they are learned from nothing but
+the likeness of the attended masks with the truth. Second-hand (third-party notes): the segmenter is
+MaskFormer-like with N object queries, a class (or none) and a mask each, silent instances are not
+punished as background; BEATs features pass an MLP into K audio class scores; candidates without
+object are dropped, the best of each class kept; cross-entropy with the truth.
 Our choice: VGGish in place of BEATs (as the GAVS paper's table says), a Mask2Former segmenter at
-its published sizes, the objective's form (`silence_weight`), a multi-label loss on the audio
-scores, what stage two trains (everything, stage one's losses go on), its start, the union of the
-weighted masks as their maximum, and the labels' use (`baselines._queries`).
+its published sizes, the objective's form (`silence_weight`), a sigmoid for each class's score (two
+may sound), what stage two trains (everything, stage one's losses go on), its start, the union of
+the weighted masks as their maximum, and the labels' use (`baselines._queries`).
 """
 
 import torch
@@ -17,8 +18,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines._backbone_method import BackboneMethod
 from baselines._mask2former import Mask2FormerConfig, MaskedDecoder, PixelDecoder
-from baselines._queries import BackboneMethod, frame_targets, set_loss, union_logits
+from baselines._queries import frame_targets, set_loss, union_logits
 from gavs.method import METHODS, Batch, Encoders, Prediction
 from gavs.prompt import mlp
 
@@ -26,7 +28,6 @@ from gavs.prompt import mlp
 class AvscConfig(Mask2FormerConfig):
     audio_hidden: int = Field(512, gt=0)
     stage_one_epochs: int = Field(15, ge=0)  # before it, the audio doesn't touch the masks
-    audio_weight: float = Field(1.0, ge=0)  # of the audio's class term
     select_weight: float = Field(5.0, ge=0)  # of the chosen masks' cross-entropy; Mask2Former's
 
 
@@ -68,15 +69,14 @@ class AVSC(BackboneMethod):
         self.stage_two = True
 
     def forward(self, batch: Batch) -> Prediction:
-        pixels = batch.features["pixels"].flatten(0, 1)
-        queries = self.start.expand(len(pixels), -1, -1)
-        found = self.decoder(queries, *self.pixels(self.backbone(pixels)))
+        features, maps = self.pixels(self.maps(batch))
+        found = self.decoder(self.start.expand(len(features), -1, -1), features, maps)
         heard = self.hear(F.relu(batch.audio.flatten(0, 1)))  # (N, K) logits
         query, exists = select(found.classes[-1])  # (N, K)
         h, w = found.masks.shape[-2:]
         masks = found.masks[-1].gather(1, query[..., None, None].expand(-1, -1, h, w))
         chosen = union_logits(heard.float().sigmoid() * exists, masks)  # (N, h, w)
-        aux = {"classes": found.classes, "masks": found.masks, "heard": heard, "chosen": chosen}
+        aux = {"classes": found.classes, "masks": found.masks, "chosen": chosen}
         return Prediction(self.resize(chosen, batch), aux)
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
@@ -87,9 +87,6 @@ class AVSC(BackboneMethod):
         silent = silence_weight(masks, target, config.losses.no_object)
         terms = set_loss(aux["classes"][:, chosen], masks, target, present, config.losses, silent)
 
-        heard = aux["heard"].float()[chosen]
-        named = F.binary_cross_entropy_with_logits(heard, present.float(), reduction="none")
-        terms["audio"] = config.audio_weight * named.sum(-1).mean()
         if self.stage_two:
             bce = F.binary_cross_entropy_with_logits(aux["chosen"][chosen], target)
             terms["select"] = config.select_weight * bce

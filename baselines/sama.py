@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gavs.losses import frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
-from gavs.sam import decode
+from gavs.sam import decode, thaw_decoder
 
 
 class SamaConfig(Config):
@@ -60,9 +60,7 @@ class SAMA(Method):
     def __init__(self, config: SamaConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.sam = copy.deepcopy(encoders.sam())  # other methods hold the same frozen SAM
-        decoder = self.sam.mask_decoder.requires_grad_(True)
-        decoder.iou_prediction_head.requires_grad_(False)  # what the loss doesn't see
-        decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
+        thaw_decoder(self.sam)
         self.sam.prompt_encoder.no_mask_embed.requires_grad_(True)
 
         encoder = self.sam.image_encoder

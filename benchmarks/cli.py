@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return args.command(args) or 0
-    except (DataError, StoreError, ParamsError, FileNotFoundError, KeyError, ValueError) as error:
+    except (DataError, StoreError, ParamsError, OSError, KeyError, ValueError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"error: {message}", file=sys.stderr)
         return 1
@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
+    sub = add("export", export, "a trained GAVS as one file for `python -m gavs predict`")
+    sub.add_argument("row", help="gavs or a variant; trained first if nobody has")
+    sub.add_argument("benchmark", help="v1s, v1m, v2 or v3; vggss and vggss_sub: the V2 model")
+    sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
     sub = add("tune", tune, "try three learning rates a method on val, write the chosen (minutes)")
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
     add("dispersion", dispersion, "which orderings survive other SAM weights and scenes (minutes)")
@@ -112,8 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "names", nargs="*", metavar="NAME", help="sam, vggish, pvt, resnet; default: all"
     )
-    sub = add("weights", weights, "adopt: copy work/pretrained over weights/miniature")
-    sub.add_argument("action", choices=["adopt"])
+    sub = add("weights", weights, "which weight files are there and right, where to get the rest")
+    sub.add_argument(
+        "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
+    )
     return parser
 
 
@@ -139,7 +146,7 @@ def profile(args: argparse.Namespace) -> None:
 def data(args: argparse.Namespace) -> None:
     from benchmarks.data.files import write_atomic
     from benchmarks.data.index import write_index
-    from benchmarks.data.miniature import build, build_vggss
+    from benchmarks.data.miniature import build, build_vggsound, build_vggss
     from benchmarks.data.read import read_index
     from benchmarks.params import load
 
@@ -148,6 +155,8 @@ def data(args: argparse.Namespace) -> None:
         build(params.data.root, params.world, params.workers)
         if params.data.vggss is not None:
             build_vggss(params.data.vggss, params.data.root, params.world, params.workers)
+        if params.data.vggsound is not None:
+            build_vggsound(params.data.vggsound.root, params.world, params.workers)
     index = read_index(params.data, params.workers)
     write_atomic(params.work / "index.csv", write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
@@ -266,6 +275,15 @@ def score(args: argparse.Namespace) -> None:
         print(rosetta(scores).to_string(index=False))
 
 
+def export(args: argparse.Namespace) -> None:
+    from benchmarks.export import export
+    from benchmarks.params import load
+    from benchmarks.workbench import Workbench
+
+    export(Workbench(load(args.params)), args.row, args.benchmark, args.seed, args.out)
+    print(args.out)
+
+
 def tune(args: argparse.Namespace) -> int:
     from benchmarks.params import load
     from benchmarks.tune import tune
@@ -296,15 +314,22 @@ def vggss_baselines(args: argparse.Namespace) -> None:
 
 def pretrain(args: argparse.Namespace) -> None:
     from benchmarks import pretrain as encoders
-    from benchmarks.params import EncodersParams
 
     unknown = set(args.names) - set(encoders.CONFIGS)
     if unknown:
         raise ValueError(f"no encoder {sorted(unknown)}; known: {', '.join(encoders.CONFIGS)}")
-    encoders.run(args.names or list(EncodersParams.model_fields), PRETRAINED, workers=2)
+    encoders.run(args.names or list(encoders.CONFIGS), PRETRAINED, workers=2)
 
 
-def weights(args: argparse.Namespace) -> None:
-    from benchmarks import pretrain as encoders
+def weights(args: argparse.Namespace) -> int:
+    if args.action == "adopt":
+        from benchmarks import pretrain as encoders
 
-    encoders.adopt(PRETRAINED, Path("weights/miniature"), RESULTS)
+        encoders.adopt(PRETRAINED, Path("weights/miniature"), RESULTS)
+        return 0
+    from benchmarks.params import load
+    from benchmarks.weights import find_weights, weights_text
+
+    findings = find_weights(load(args.params))
+    print(weights_text(findings))
+    return 0 if all(finding.usable for finding in findings) else 1

@@ -4,10 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from ruamel.yaml import YAML
 
 from benchmarks.data.miniature import WorldConfig
+from benchmarks.data.vggsound import VGGSoundParams
 from benchmarks.validation import ParamsError, merge, nearest, validate
 from gavs.method import METHODS, Config, Method
 
@@ -29,12 +30,19 @@ class DataParams(Config):
     exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
     vggss: Path | None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none
     vggss_exclude: list[str] = []  # files of vggss.json that can't be had any more
-    vggsound: dict[str, Any] | None = None
+    vggsound: VGGSoundParams | None  # unlabelled clips to learn localisation from; null: none
+
+    @model_validator(mode="after")
+    def _tested_on_vggss(self) -> "DataParams":
+        if self.vggsound and not self.vggss:
+            raise ValueError("vggsound without vggss: localisers are tested there")
+        return self
 
 
 class ProtocolParams(Config):
     unseen: Path  # AVS-V3's unseen classes
     vggss_labels: Path  # VGG-SS label -> AVSBench class
+    vggss_heard: Path | None  # VGG-SS label -> heard or unheard in data.vggsound's list
     official: Path | None  # the released AVS-V3 CSVs, in place of our own draws
     strict: bool  # AVS-V3 without test clips that share a video with what was learned
     seen_test_folds: int = Field(ge=1, le=8)  # of AVS-V3's ten folds of seen videos
@@ -62,10 +70,13 @@ class EncodersParams(Config):
     vggish: EncoderParams
     pvt: EncoderParams
     resnet: EncoderParams
+    resnet18: EncoderParams  # the localisers'
+    swin: EncoderParams
 
 
 class AudioParams(Config):
     hop_seconds: Literal[0.96, 1.0]
+    spectrogram_hop: int = Field(gt=0, le=512)  # samples
 
 
 class FeaturesParams(Config):

@@ -16,6 +16,7 @@ from benchmarks.data.index import DataError
 from benchmarks.params import Params, Row, TrainingParams
 from splits import audit, avs_v3, fractions, vggss_sub
 from splits._shared import read_metadata
+from splits.vggsound import read_heard
 from splits.vggss_boxes import read_annotations
 
 FLOOR = "floor"  # trained and tested with silent audio
@@ -199,7 +200,7 @@ class ClipSets:
         elif benchmark == "vggss":
             chosen = self.index.benchmark == "vggss"
         elif benchmark == "vggss_sub":
-            chosen = self.index.uid.isin(self._sub(part))
+            chosen = (self.index.benchmark == "vggss") & self.index.uid.isin(self._sub(part))
         elif part.startswith("fraction-"):
             chosen = self.index.uid.isin(self._fraction(benchmark, part))
         else:
@@ -212,8 +213,9 @@ class ClipSets:
     def metadata(self) -> pd.DataFrame:
         """metadata.csv of the indexed AVSBench clips with the index's splits."""
         table, _ = read_metadata(self.params.data.root / "metadata.csv")
-        table = table[table.uid.isin(self.index.uid)].reset_index(drop=True)
-        return table.assign(split=table.uid.map(self.index.set_index("uid").split))
+        clips = self.index[self.index.mask_path != ""].set_index("uid")
+        table = table[table.uid.isin(clips.index)].reset_index(drop=True)
+        return table.assign(split=table.uid.map(clips.split))
 
     @cached_property
     def v3(self) -> avs_v3.AvsV3:
@@ -243,7 +245,8 @@ class ClipSets:
         if root is None:
             raise DataError(["data.vggss is null: VGG-SS needs vggss.json, frames and audio"])
         annotations, _ = read_annotations(root / "vggss.json")
-        return annotations[annotations.file.isin(self.index.uid)].reset_index(drop=True)
+        indexed = self.index.uid[self.index.benchmark == "vggss"]
+        return annotations[annotations.file.isin(indexed)].reset_index(drop=True)
 
     @cached_property
     def sub(self) -> vggss_sub.VggssSub:
@@ -295,7 +298,15 @@ class ClipSets:
         return audit.markdown(found)
 
     def subsets(self, cell: Cell) -> dict[str, list[str]]:
-        """Parts of a zero-shot cell's clips that few-shot cells are tested on, by name."""
+        """Parts of a cell's clips by name: those that few-shot cells are tested on, and whether
+        the localisers' training clips sound their class."""
+        if cell.benchmark == "vggss" and self.params.protocol.vggss_heard:
+            groups = read_heard(self.params.protocol.vggss_heard)
+            clips = self["vggss/all"]
+            return {
+                name: sorted(clips.uid[clips.classes.isin(labels)])
+                for name, labels in groups.items()
+            }
         if cell.stage != "zero_shot" or cell.benchmark not in ("v3", "vggss_sub"):
             return {}
         draws = self._draws(cell.benchmark)

@@ -33,6 +33,7 @@ from gavs.sam import SAM_SIZES
 from splits import vggss_boxes
 
 SCHEMA = 3
+PREDICTION = ("__main__", "checkpoint", "media", "predict")  # of gavs; no table's number needs them
 SCORING_CODE = ("counts", "metrics", "selection", "vggss")
 ROOT = Path(__file__).parent.parent
 
@@ -206,7 +207,8 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
 def code_checksum(cls: type[Method]) -> str:
     """Of the code that decides a method's numbers: gavs, the method's file, loop and metrics."""
     own = Path(inspect.getfile(cls))
-    files = [*(ROOT / "gavs").glob("*.py"), *(ROOT / "benchmarks/training").glob("*.py")]
+    files = [path for path in (ROOT / "gavs").glob("*.py") if path.stem not in PREDICTION]
+    files += (ROOT / "benchmarks/training").glob("*.py")
     files += [ROOT / "benchmarks/scoring" / f"{name}.py" for name in SCORING_CODE] + [own]
     if own.parent.name == "baselines":
         files += (ROOT / "baselines").glob("_[!_]*.py")

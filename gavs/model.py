@@ -6,17 +6,22 @@ switch below; `gavs_released` is this method with that code's values.
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import torch.nn.functional as F
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 from torch import Tensor
 
 from gavs.adapter import ColA, ColaConfig, EncoderAdaptersConfig, encoder_adapters
+from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_checkpoint
 from gavs.losses import AlignmentConfig, alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
 from gavs.prompt import PromptConfig, SemanticAudioPrompt
-from gavs.sam import continue_from_tokens, decode, output_tokens
+from gavs.sam import build_sam, continue_from_tokens, decode, output_tokens, thaw_decoder
+from gavs.vggish import AUDIO_DIM
+from gavs.weights import load_weights
 
 
 class GavsConfig(Config):
@@ -62,16 +67,38 @@ class GAVS(Method):
         if config.loss_resolution == "input":
             self.target_size = self.sam.image_encoder.img_size
 
+    @classmethod
+    def from_checkpoint(cls, path: Path, sam: Path | None = None) -> "GAVS":
+        """A trained GAVS in eval mode, on the CPU; `gavs.predict.Predictor` feeds it.
+
+        Args:
+            sam: SAM's weights, if they are not where they were when the checkpoint was made.
+
+        Raises:
+            FileNotFoundError: the checkpoint or SAM's weights are absent.
+            ValueError: no checkpoint, another method's, other weights, or another architecture.
+        """
+        header, trained = read_checkpoint(path)
+        if header.method != "gavs":
+            raise CheckpointError(f"{path}: a checkpoint of '{header.method}', expected 'gavs'")
+        try:
+            config = cls.Config(**header.config)
+        except ValidationError as error:
+            problem = first_problem(error)
+            raise CheckpointError(f"{path}: not this version's parameters: {problem}") from None
+        frozen_sam = build_sam(header.sam.size, encoder_path(header, "sam", sam))
+        method = cls(config, SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: frozen_sam))
+        frozen = {name: p for name, p in method.named_parameters() if not p.requires_grad}
+        load_weights(method, trained | frozen, path)
+        return method.eval()
+
     def _thaw(self) -> None:
         """Makes the parts of SAM that the config trains trainable, as far as the loss sees them."""
-        decoder = self.sam.mask_decoder
         if self.config.decoder == "full":
-            decoder.requires_grad_(True)
-            decoder.iou_prediction_head.requires_grad_(False)
-            decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
+            thaw_decoder(self.sam)
             if self.config.prompt.slots == "six":
-                decoder.iou_token.requires_grad_(False)
-                decoder.mask_tokens.requires_grad_(False)
+                self.sam.mask_decoder.iou_token.requires_grad_(False)
+                self.sam.mask_decoder.mask_tokens.requires_grad_(False)
         if self.config.encoder_adapters.train_norms:
             for block in self.sam.image_encoder.blocks[
                 self.config.encoder_adapters.from_block + 1 :

@@ -120,6 +120,21 @@ def input_size(native_size: tuple[int, int], img_size: int) -> tuple[int, int]:
     return int(height * scale + 0.5), int(width * scale + 0.5)
 
 
+def thaw_decoder(sam: Sam) -> None:
+    """Makes the mask decoder trainable, as far as a loss on one mask reaches."""
+    decoder = sam.mask_decoder.requires_grad_(True)
+    decoder.iou_prediction_head.requires_grad_(False)
+    decoder.output_hypernetworks_mlps[1:].requires_grad_(False)
+
+
+def valid_cells(native_size: tuple[int, int], grid: int) -> Tensor:
+    """(G, G), 1 where a cell of the padded square shows the frame, 0 in the padding."""
+    height, width = input_size(native_size, grid)
+    valid = torch.zeros(grid, grid)
+    valid[:height, :width] = 1
+    return valid
+
+
 def preprocess(
     images: Sequence[np.ndarray], img_size: int, colour: Literal["rgb", "bgr"] = "rgb"
 ) -> Tensor:

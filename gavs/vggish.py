@@ -101,9 +101,48 @@ def build_vggish(size: Size, weights: Path | None = None) -> VGGish:
     """A frozen VGGish in eval mode, with `weights` (`.safetensors` or `.pth`) if given.
 
     Raises:
-        FileNotFoundError, ValueError: if the file is absent or holds other weights.
+        FileNotFoundError, WeightsError: if the file is absent or holds other weights.
     """
     model = VGGish(size)
     if weights is not None:
         load_weights(model, read_weights(weights), source=weights)
     return model.eval().requires_grad_(False)
+
+
+class PCA(nn.Module):
+    """AudioSet's postprocessing of VGGish's output, by torchvggish's parameter names.
+
+    Whitened, clipped at +-2 and rounded to 8 bits: what torchvggish gives unless told otherwise.
+    """
+
+    pca_eigen_vectors: Tensor  # one a row
+    pca_means: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("pca_eigen_vectors", torch.zeros(AUDIO_DIM, AUDIO_DIM))
+        self.register_buffer("pca_means", torch.zeros(AUDIO_DIM))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """VGGish before its last ReLU (..., 128) -> (..., 128), whole numbers from 0 to 255."""
+        white = (embeddings.relu() - self.pca_means) @ self.pca_eigen_vectors.T
+        return ((white.clamp(-2, 2) + 2) * (255 / 4)).round()
+
+
+def read_pca(path: Path) -> dict[str, Tensor]:
+    """The PCA's parameters from torchvggish's own file, where they are numpy arrays."""
+    state = read_weights(path, arrays=True)
+    if "pca_means" in state:
+        state["pca_means"] = state["pca_means"].flatten()  # a column in some copies
+    return state
+
+
+def build_pca(weights: Path) -> PCA:
+    """The postprocessing with torchvggish's parameters.
+
+    Raises:
+        FileNotFoundError, WeightsError: if the file is absent or holds anything else.
+    """
+    pca = PCA()
+    load_weights(pca, read_pca(weights), weights)
+    return pca

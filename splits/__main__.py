@@ -2,10 +2,19 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from splits import audit, avs_v3, fractions, vggss_sub
-from splits._shared import SplitError, read_metadata, read_table, videos, without_videos, write_csv
+from splits import audit, avs_v3, fractions, vggsound, vggss_sub
+from splits._shared import (
+    LABELS,
+    SplitError,
+    read_metadata,
+    read_table,
+    videos,
+    without_videos,
+    write_csv,
+)
 from splits.vggss_boxes import read_annotations
 
 HERE = Path(__file__).parent
@@ -15,6 +24,9 @@ the lists of a paper, from public files alone:
   python -m splits vggss-sub --annotations vggss.json --metadata metadata.csv --out lists/sub
   python -m splits fractions --metadata metadata.csv --out lists/fractions
   python -m splits audit --metadata metadata.csv --annotations vggss.json --out lists/audit
+
+what localisers learn from, of which VGG-SS tests nothing (put the lists into data.vggsound.root):
+  python -m splits vggsound --table vggsound.csv --annotations vggss.json --out lists/vggsound
 
 the released AVS-V3 lists, repaired, beside ours (lists/v3/official):
   python -m splits avs-v3 --metadata metadata.csv --official DIR --out lists/v3
@@ -40,63 +52,66 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m splits",
-        description="The lists of clips behind Tables 2 and 4 and Figure 3, and their leaks.",
+        description="The lists of clips behind Tables 2 to 4 and Figure 3, and their leaks.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def options() -> argparse.ArgumentParser:  # that several commands share
+        return argparse.ArgumentParser(add_help=False)
+
+    def add(
+        name: str, command: Callable, *shared: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        text = command.__doc__
+        sub = commands.add_parser(name, help=text, description=text, parents=shared)
         sub.set_defaults(command=command)
-        sub.add_argument("--metadata", type=Path, required=True, help="AVSBench-semantic's CSV")
         sub.add_argument("--out", type=Path, required=True, metavar="DIR")
-        sub.add_argument(
-            "--draws", type=_positive, default=10, metavar="N", help="default: %(default)s"
-        )
         return sub
 
-    def with_unseen(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--unseen",
-            type=Path,
-            default=HERE / "avs_v3_unseen.csv",
-            metavar="FILE",
-            help="CSV with a column a_obj (strings) or class; default: the release's 15 strings",
-        )
-        sub.add_argument("--official", type=Path, metavar="DIR", help="the released CSVs")
-
-    def with_sub(sub: argparse.ArgumentParser, required: bool) -> None:
-        sub.add_argument("--annotations", type=Path, required=required, help="vggss.json")
-        sub.add_argument(
-            "--labels",
-            type=Path,
-            default=HERE / "vggss_labels.csv",
-            metavar="FILE",
-            help="CSV label,class; default: the hand-checked map of all 221 labels",
-        )
-        sub.add_argument("--min-clips", type=_positive, default=15, help="default: %(default)s")
-
-    def with_shots(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--shots", type=_positive, nargs="+", default=[1, 3, 5], help="default: 1 3 5"
-        )
-
-    sub = add("avs-v3", make_avs_v3, "AVS-V3: seen folds, unseen test, k-shot draws")
-    with_unseen(sub)
-    with_shots(sub)
-    sub = add("vggss-sub", make_vggss_sub, "VGG-SS-Sub: novel labels, shots, control, test")
-    with_sub(sub, required=True)
-    with_shots(sub)
-    sub = add("fractions", make_fractions, "nested parts of a training set, for Figure 3")
-    sub.add_argument("--benchmark", default="v2", choices=["v1s", "v1m", "v2"], help="default: v2")
-    sub.add_argument(
-        "--fractions", type=float, nargs="+", default=[0.1, 0.3, 0.5], help="default: 0.1 0.3 0.5"
+    metadata, annotations, unseen, labels, shots = (options() for _ in range(5))
+    default = "default: %(default)s"
+    metadata.add_argument("--metadata", type=Path, required=True, help="AVSBench-semantic's CSV")
+    metadata.add_argument("--draws", type=_positive, default=10, metavar="N", help=default)
+    annotations.add_argument("--annotations", type=Path, required=True, help="vggss.json")
+    unseen.add_argument(
+        "--unseen",
+        type=Path,
+        default=HERE / "avs_v3_unseen.csv",
+        metavar="FILE",
+        help="CSV with a column a_obj (strings) or class; default: the release's 15 strings",
     )
-    sub = add("audit", make_audit, "splits.md: what is tested after its video was learned from")
-    with_unseen(sub)
-    with_sub(sub, required=False)
-    with_shots(sub)
+    unseen.add_argument("--official", type=Path, metavar="DIR", help="the released CSVs")
+    labels.add_argument(
+        "--labels",
+        type=Path,
+        default=HERE / "vggss_labels.csv",
+        metavar="FILE",
+        help="CSV label,class; default: the hand-checked map of all 221 labels",
+    )
+    labels.add_argument("--min-clips", type=_positive, default=15, metavar="N", help=default)
+    shots.add_argument("--shots", type=_positive, nargs="+", default=[1, 3, 5], help=default)
+
+    add("avs-v3", make_avs_v3, metadata, unseen, shots)
+    add("vggss-sub", make_vggss_sub, metadata, annotations, labels, shots)
+    sub = add("fractions", make_fractions, metadata)
+    sub.add_argument("--benchmark", default="v2", choices=LABELS, help=default)
+    sub.add_argument("--fractions", type=float, nargs="+", default=[0.1, 0.3, 0.5], help=default)
+    sub = add("vggsound", make_vggsound, annotations)
+    sub.add_argument("--table", type=Path, required=True, help="vggsound.csv, all of VGG-Sound")
+    sub.add_argument(
+        "--heard",
+        type=Path,
+        default=HERE / "vggss_heard.csv",
+        metavar="FILE",
+        help="CSV label,group; default: the 110 heard and 110 unheard labels of EZ-VSL's lists",
+    )
+    sub.add_argument(
+        "--clips", type=_positive, metavar="N", help="so many a list, e.g. 144000; default: all"
+    )
+    sub = add("audit", make_audit, metadata, unseen, labels, shots)
+    sub.add_argument("--annotations", type=Path, help="vggss.json")
     sub.add_argument(
         "--training-list",
         type=Path,
@@ -159,6 +174,7 @@ def _sub(args: argparse.Namespace, metadata, annotations) -> vggss_sub.VggssSub:
 
 
 def make_avs_v3(args: argparse.Namespace) -> None:
+    """AVS-V3: seen folds, unseen test, k-shot draws"""
     found = _v3(args, _metadata(args))
     _write_v3(found, args.out)
     for name, s in found.items():
@@ -167,6 +183,7 @@ def make_avs_v3(args: argparse.Namespace) -> None:
 
 
 def make_vggss_sub(args: argparse.Namespace) -> None:
+    """VGG-SS-Sub: novel labels, shots, control, test"""
     sub = _sub(args, _metadata(args), _annotations(args))
     vggss_sub.write(sub, args.out)
     for group, clips in sub.clips.groupby("group"):
@@ -175,6 +192,7 @@ def make_vggss_sub(args: argparse.Namespace) -> None:
 
 
 def make_fractions(args: argparse.Namespace) -> None:
+    """nested parts of a training set, for Figure 3"""
     metadata = _metadata(args)
     train = metadata[(metadata.label == args.benchmark) & (metadata["split"] == "train")]
     for draw in range(args.draws):
@@ -183,12 +201,27 @@ def make_fractions(args: argparse.Namespace) -> None:
     print(f"{args.draws} draw(s) of {len(train)} clips in {args.out}")
 
 
+def make_vggsound(args: argparse.Namespace) -> None:
+    """VGG-Sound without VGG-SS's videos, all of it and what is heard, to learn localising from"""
+    clips = vggsound.read_clips(args.table)
+    tests = _annotations(args).file.tolist()
+    lists = {
+        "train": vggsound.clean_list(clips, tests),
+        "heard": vggsound.heard_list(clips, tests, vggsound.read_heard(args.heard)["heard"]),
+    }
+    for name, files in lists.items():
+        chosen = vggsound.draw(files, args.clips) if args.clips else files
+        vggsound.write_list(chosen, args.out / f"{name}.txt")
+        print(f"{args.out / name}.txt: {len(chosen)} of {len(files)} clips")
+
+
 def make_audit(args: argparse.Namespace) -> None:
+    """splits.md: what is tested after its video was learned from"""
     metadata = _metadata(args)
     v3 = _v3(args, metadata)
     vggss = _annotations(args) if args.annotations else None
     sub = None if vggss is None else _sub(args, metadata, vggss)
-    lists = {path.name: audit.read_list(path) for path in args.training_list}
+    lists = {path.name: vggsound.read_list(path) for path in args.training_list}
     if args.strict:
         folder = args.out / "strict"
         v3 = {name: avs_v3.strict(split) for name, split in v3.items()}

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from splits._shared import LABELS, SplitError, videos, without_videos
+from splits._shared import LABELS, videos, without_videos
 from splits.avs_v3 import AvsV3
-from splits.vggss_boxes import FILE
 from splits.vggss_sub import VggssSub
 
 SECONDS = {"v1s": 5, "v2": 10}  # V1M's rows don't say when a clip starts
@@ -103,19 +101,6 @@ def audit(
             control = sub.control[draw][k]
             check(f"VGG-SS-Sub {k}-shot control, draw {draw}", control, test, sub.test[draw])
     return found
-
-
-def read_list(path: Path) -> list[str]:
-    """A training list of VGG-SS ids, one a line.
-
-    Raises:
-        SplitError: a line that isn't 11 characters, "_" and 6 digits.
-    """
-    lines = path.read_text(encoding="utf-8").split()
-    wrong = [line for line in lines if not FILE.fullmatch(line)]
-    if wrong or not lines:
-        raise SplitError([f"{path}: {w!r} isn't a VGG-SS id" for w in wrong] or [f"{path}: empty"])
-    return lines
 
 
 def strict_metadata(metadata: pd.DataFrame) -> pd.DataFrame:

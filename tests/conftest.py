@@ -13,6 +13,7 @@ from baselines._backbones import build_backbone
 from gavs.method import Batch, Method
 from gavs.sam import SamSize, build_sam
 
+MINI = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini", "resnet18": "resnet_mini"}
 TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
 
 
@@ -35,7 +36,7 @@ class TinyEncoders:
     def backbone(self, name: str) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            return build_backbone({"pvt": "pvt_v2_mini", "resnet": "resnet_mini"}[name])
+            return build_backbone(MINI[name])
 
 
 @pytest.fixture
@@ -65,6 +66,8 @@ def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) 
         sources = 64 * torch.rand(clips, frames, 3, 3, generator=g)
         sources[..., 2] = torch.rand(clips, frames, 3, generator=g) > 0.5
         features["sources"] = sources
+    sounds = {"vggish": (128,), "logmel": (96, 64), "spectrogram": (1, 257, 40)}
+    heard = sounds[method.hears(method.config)]
     size = method.target_size
     valid = torch.ones(clips, size, size)
     if method.geometry == "sam":
@@ -72,7 +75,7 @@ def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) 
     supervised = torch.ones(clips, frames, dtype=torch.bool)
     supervised[1::2, 1:] = False
     return Batch(
-        audio=torch.randn(clips, frames, 128, generator=g),
+        audio=torch.randn(clips, frames, *heard, generator=g),
         features=features,
         masks=torch.rand(clips, frames, size, size, generator=g),
         valid=valid,
@@ -80,3 +83,22 @@ def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) 
         video=torch.arange(clips),
         classes=nn.functional.one_hot(torch.arange(clips) % 5, 5).bool(),
     )
+
+
+@pytest.fixture
+def weights_file(tmp_path):
+    """weights_file(state, name, **options): a small file of a published one's keys and shapes.
+
+    Each tensor is one random number repeated. Returns the path and the values.
+    """
+
+    def make(state, name="published.pth", wrap=lambda values: values, **options):
+        g = torch.Generator().manual_seed(0)
+        values = {
+            key: torch.rand((), generator=g).to(like.dtype).expand(like.shape)
+            for key, like in state.items()
+        }
+        torch.save(wrap(values), tmp_path / name, **options)
+        return tmp_path / name, values
+
+    return make

@@ -11,7 +11,18 @@ import resampy
 import soundfile
 from PIL import Image
 
+from benchmarks.data.log_mel import read_log_mel
+
 SAMPLE_RATE = 16_000  # VGGish's
+AUDIO_TOLERANCE = 0.2  # seconds; VGGish's 0.96 s framing still finds its last window
+
+
+def frame_file(pattern: str, frame: int) -> Path:
+    """The file of a frame (from 0) by a path of the clip index.
+
+    "{}" stands for the frame's number, "{+1}" for the next one: AVSBench-object counts from 1.
+    """
+    return Path(pattern.replace("{+1}", str(frame + 1)).replace("{}", str(frame)))
 
 
 def read_frame(path: Path) -> np.ndarray:
@@ -43,6 +54,23 @@ def read_audio(path: Path) -> np.ndarray:
         raise ValueError(f"sample {bad} is NaN or infinite")
     mono = samples.mean(1)
     return mono if rate == SAMPLE_RATE else resampy.resample(mono, rate, SAMPLE_RATE)
+
+
+def audio_problem(path: Path, seconds: float) -> str | None:
+    """What is wrong with a sound that should last so long; None: nothing.
+
+    A WAV, or AVSBench-object's stored log-mels (`.pkl`), one window a second.
+    """
+    try:
+        if path.suffix == ".pkl":
+            length = float(len(read_log_mel(path)))
+        else:
+            length = len(read_audio(path)) / SAMPLE_RATE
+    except (OSError, RuntimeError, ValueError) as error:  # soundfile's error is a RuntimeError
+        return f"{path}: {error if path.exists() else 'missing'}"
+    if abs(length - seconds) > AUDIO_TOLERANCE:
+        return f"{path}: {length:.2f} s long, expected {seconds} s"
+    return None
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

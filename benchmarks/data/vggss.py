@@ -11,11 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, sha256
-from benchmarks.data.index import AUDIO_TOLERANCE, DataError
-from benchmarks.workers import worker_pool
+from benchmarks.data.index import ClipFiles, DataError, open_clips
 from splits.vggss_boxes import SplitError, read_annotations
 
 SECONDS = 10
@@ -53,15 +50,12 @@ def read_vggss(
         raise DataError(f"data.vggss_exclude: no clip {uid} in {path}" for uid in unknown)
     clips = clips[~clips.file.isin(excluded)].reset_index(drop=True)
     boxes = clips.boxes.map(json.dumps)
-    frames = [root / "frames" / f"{file}.jpg" for file in clips.file]
-    audio = [root / "audio" / f"{file}.wav" for file in clips.file]
-    jobs = list(zip(frames, audio, boxes, strict=True))
-    with worker_pool(workers) as pool:
-        found = pool.map(_check_clip, jobs, chunksize=16)
-        facts = list(tqdm(found, "checking VGG-SS", len(jobs), disable=None if progress else True))
-    problems = [p for clip in facts for p in clip["problems"]]
-    if problems:
-        raise DataError(problems)
+    frames, audio = zip(*(clip_paths(root, file) for file in clips.file), strict=True)
+    files = [
+        ClipFiles(uid, [frame], [], sound, SECONDS, boxes=text)
+        for uid, frame, sound, text in zip(clips.file, frames, audio, boxes, strict=True)
+    ]
+    facts = open_clips(files, "data.vggss_exclude", "checking VGG-SS", workers, progress)
     return pd.DataFrame(
         {
             "uid": clips.file,
@@ -70,9 +64,7 @@ def read_vggss(
             "split": "test",
             "classes": clips.label,
             "frames": 1,
-            "height": [clip["height"] for clip in facts],
-            "width": [clip["width"] for clip in facts],
-            "digest": [clip["digest"] for clip in facts],
+            **facts,
             "frame_path": [str(path) for path in frames],
             "mask_path": "",
             "audio_path": [str(path) for path in audio],
@@ -83,20 +75,6 @@ def read_vggss(
     )
 
 
-def _check_clip(job: tuple[Path, Path, str]) -> dict:
-    """Open both files of a clip; size, digest (with the boxes, its only labels), what is wrong."""
-    frame, audio, boxes = job
-    problems, (height, width) = [], (0, 0)
-    try:
-        height, width = read_frame(frame).shape[:2]
-    except OSError as error:
-        reason = f"can't be decoded ({error})" if frame.exists() else "missing"
-        problems.append(f"{frame}: {reason}")
-    try:
-        length = len(read_audio(audio)) / SAMPLE_RATE
-        if abs(length - SECONDS) > AUDIO_TOLERANCE:
-            problems.append(f"{audio}: {length:.2f} s long, expected {SECONDS} s")
-    except (OSError, RuntimeError, ValueError) as error:  # soundfile's error is a RuntimeError
-        problems.append(f"{audio}: {error if audio.exists() else 'missing'}")
-    digest = None if problems else sha256(frame, audio, boxes.encode())
-    return {"problems": problems, "height": height, "width": width, "digest": digest}
+def clip_paths(root: Path, file: str) -> tuple[Path, Path]:
+    """A clip's frame and sound."""
+    return root / "frames" / f"{file}.jpg", root / "audio" / f"{file}.wav"

@@ -50,7 +50,8 @@ class ProfileEncoders:
             (96, 64); the localisers' spectrogram (1, 257, T) of 3 s around the frame.
         """
         if store == "spectrogram":
-            return np.stack([spectrogram(waveform, first + k) for k in range(seconds)])
+            hop = self.audio.spectrogram_hop
+            return np.stack([spectrogram(waveform, first + k, hop) for k in range(seconds)])
         wanted = (first + seconds) * SAMPLE_RATE
         padded = np.pad(waveform, (0, max(0, wanted - len(waveform))))[:wanted]
         mels = log_mel(torch.from_numpy(padded), self.audio.hop_seconds, first + seconds)[first:]

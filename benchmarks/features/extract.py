@@ -1,54 +1,39 @@
 """Filling the feature stores: every frozen encoder over every frame, once.
 
-The name of a store says what is in it:
-
-- `sam_rgb`, `sam_bgr`: SAM's image embedding (C, h, w); bgr feeds the channels the wrong way round,
-  as the released GAVS code does.
-- `tokens{cut}_rgb`: SAM's tokens (h, w, D) after its first `cut` blocks, before any for 0.
-- `pixels{size}`: the frame squashed to size x size, uint8 RGB (3, size, size).
-- `vggish`: VGGish before its last ReLU (128,), of the second that the frame belongs to.
-- `logmel`: VGGish's input of that second (96, 64).
-- `spectrogram`: log-spectrogram (1, 257, T) of the 3 s around the frame.
-
-Not every store covers every data set: `COVERS` names the two ranges of the clip index.
+`encode.py` says what a store's name stands for. Not every store covers every data set: `COVERS`
+names the two ranges of the clip index.
 """
 
 import logging
-import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import as_completed
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
-from segment_anything.modeling import Sam
-from tqdm import tqdm
 
-from benchmarks.data.files import read_audio, read_frame, sha256, write_json
+from benchmarks.data.files import sha256, write_json
+from benchmarks.features import spectrogram
+from benchmarks.features.encode import NAME
 from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.spectrogram import SHAPE as SPECTROGRAM
+from benchmarks.features.fill import Job, Plan, fill
+from benchmarks.features.ranks import devices, this_rank, wait
 from benchmarks.features.store import (
     FeatureStore,
     Header,
     StoreError,
-    finished_shards,
+    listed_shards,
+    shard_path,
+    shard_problem,
     write_manifest,
-    write_shard,
 )
-from benchmarks.params import EncoderParams
 from benchmarks.workers import worker_pool
-from gavs.sam import SAM_SIZES, build_sam, continue_from_tokens, preprocess, tokens
+from gavs.sam import SAM_SIZES
 
 log = logging.getLogger(__name__)
-NAME = re.compile(
-    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>\d+)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>\d+)"
-    r"|(?P<audio>vggish|logmel|spectrogram)"
-)
 COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
     "avs": ("v1s", "v1m", "v2", "vggss"),
     "vgg": ("vggss", "vggsound"),
@@ -69,7 +54,11 @@ def covered(index: pd.DataFrame, cover: str) -> pd.DataFrame:
 
 
 def header(
-    name: str, index: pd.DataFrame, encoders: ProfileEncoders, rows_per_shard: int
+    name: str,
+    index: pd.DataFrame,
+    encoders: ProfileEncoders,
+    rows_per_shard: int,
+    precision: str = "fp32",
 ) -> Header:
     """What a store of this name must have been made from.
 
@@ -89,8 +78,9 @@ def header(
         shape, encoder = (96, 64), None
         made_from["hop_seconds"] = encoders.audio.hop_seconds
     elif name == "spectrogram":
-        shape, encoder = SPECTROGRAM, None
-        made_from["window"] = "3 s around the frame"
+        hop = encoders.audio.spectrogram_hop
+        shape, encoder = (1, spectrogram.BINS, spectrogram.frames(hop)), None
+        made_from["spectrogram_hop"] = hop
     elif match["pixels"]:
         shape, encoder = (3, int(match["pixels"]), int(match["pixels"])), None
         made_from["resize"] = "PIL bilinear, squashed"
@@ -98,6 +88,7 @@ def header(
     else:
         size, encoder = SAM_SIZES[encoders.params.sam.size], "sam"
         made_from["resize"] = "longest side, PIL bilinear, zero padding"
+        made_from["precision"] = precision
         shape = (
             (size.grid, size.grid, size.dim) if match["cut"] else (size.out, size.grid, size.grid)
         )
@@ -113,19 +104,6 @@ def frames_checksum(index: pd.DataFrame) -> str:
     return sha256(columns.to_csv(index=False, lineterminator="\n").encode())
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One shard of the stores that one pass over the frames can fill."""
-
-    cover: str
-    stores: tuple[Header, ...]
-    shard: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(header.name for header in self.stores)
-
-
 def extract(
     stores: Mapping[str, Sequence[str]],
     index: pd.DataFrame,
@@ -134,54 +112,67 @@ def extract(
     rows_per_shard: int,
     batch_size: int,
     workers: int,
+    device: str = "cpu",
+    precision: str = "fp32",
 ) -> None:
     """Fill every store under `folder`; what is finished already is kept.
 
-    Writes `folder/manifest.json`, the checksums of all stores, last.
+    Writes `folder/manifest.json`, the checksums of all stores, last. Processes that torchrun or
+    srun starts side by side deal the shards out among themselves.
 
     Args:
         stores: their names by what they cover.
+        workers: processes; on GPUs one each for the frames, with as many threads that decode them.
+        device: of the image encoder, as in params.yaml.
+
+    Raises:
+        StoreError: more than the disk can take, no such device, values that are not finite.
     """
+    rank = this_rank()
+    places = devices(device, rank)
     parts = {cover: covered(index, cover) for cover, names in stores.items() if names}
     headers = {
-        f"{cover}/{name}": header(name, part, encoders, rows_per_shard)
+        f"{cover}/{name}": header(name, part, encoders, rows_per_shard, precision)
         for cover, part in parts.items()
         for name in sorted(stores[cover])
     }
-    finished = {k: finished_shards(folder / k, h) for k, h in headers.items()}
+    listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
+    _refuse_full_disk(folder, headers, listed)
     jobs = [
-        _Job(cover, todo, shard)
+        Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
         for cover in parts
         for group in _passes(stores[cover])
         for shard in range(headers[f"{cover}/{group[0]}"].shards)
-        if (
-            todo := tuple(
-                headers[key] for n in group if shard not in finished[key := f"{cover}/{n}"]
-            )
-        )
+    ][rank.number :: rank.size]
+    finished = _still_whole(folder, jobs, listed, workers)
+    todo = [
+        replace(job, stores=left)
+        for job in jobs
+        if (left := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
     ]
-    gigabytes = sum(h.bytes for h in headers.values()) / 2**30
+    gigabytes = sum(h.rows * h.row_bytes for h in headers.values()) / 2**30
     log.info(
-        "%d stores, %.2f GiB in all; %d shards to fill, about %.0f s with %d workers",
-        len(headers),
-        gigabytes,
-        len(jobs),
-        _estimate(jobs, parts, encoders, batch_size) / workers,
-        workers,
+        "%d stores, %.2f GiB in all; %d of %d shards to fill%s",
+        *(len(headers), gigabytes, sum(len(j.stores) for j in todo)),
+        sum(len(j.stores) for j in jobs),
+        f" by rank {rank.number} of {rank.size}" if rank.size > 1 else "",
     )
     start = time.monotonic()
-    with worker_pool(workers) as pool:
-        futures = {
-            pool.submit(_run, job, parts[job.cover], folder, encoders, batch_size): job
-            for job in jobs
-        }
-        for future in tqdm(as_completed(futures), "encoding", len(jobs), disable=None):
-            job = futures[future]
-            for name, entry in future.result().items():
-                key = f"{job.cover}/{name}"
-                finished[key][job.shard] = entry
-                write_manifest(folder / key, headers[key], finished[key])
+    own = rank.number if rank.size > 1 else None
+    readers = 1 if places[0].type == "cpu" else workers
+    plan = Plan(folder, parts, encoders, batch_size, precision, readers)
+    for job, entries in fill(todo, plan, places, workers):
+        for key, entry in entries.items():
+            finished[key][job.shard] = entry
+            write_manifest(folder / key, headers[key], finished[key], own)
+    if rank.size > 1:
+        for key, h in headers.items():
+            write_manifest(folder / key, h, finished[key], own)
     log.info("features ready after %.0f s", time.monotonic() - start)
+    if rank.number:
+        return
+    if rank.size > 1:
+        _gather(folder, headers)
     checksums = {k: FeatureStore(folder / k, h).checksum for k, h in headers.items()}
     write_json(folder / "manifest.json", checksums)
 
@@ -195,86 +186,59 @@ def _passes(names: Sequence[str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _run(job: _Job, index, folder, encoders, batch_size) -> dict[str, dict]:
-    """Encode one shard; in a worker process."""
-    rows = job.stores[0].shard_rows(job.shard)
-    columns = _columns(job.stores, rows, index, encoders, batch_size)
-    place = folder / job.cover
-    return {
-        h.name: write_shard(place / h.name, h, job.shard, columns[h.name].astype(h.dtype))
-        for h in job.stores
-    }
+def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mapping) -> None:
+    wanted = bytes_to_write(headers, listed)
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise StoreError(
+            f"{folder}: {wanted / 2**30:.1f} GiB to write, {free / 2**30:.1f} GiB free: free some, "
+            "move `work` to a larger disk and leave a link, or take stores out of features.stores "
+            "with the rows that read them"
+        )
 
 
-def _estimate(jobs: list[_Job], parts, encoders, batch_size) -> float:
-    """Seconds of one worker for all jobs, from one batch of each kind of pass."""
-    cost: dict[tuple[str, ...], float] = {}
-    for job in jobs:
-        if job.names not in cost:
-            rows, index = job.stores[0].shard_rows(job.shard)[:batch_size], parts[job.cover]
-            _columns(job.stores, rows[:1], index, encoders, batch_size)  # loads the encoder
-            start = time.monotonic()
-            _columns(job.stores, rows, index, encoders, batch_size)
-            cost[job.names] = (time.monotonic() - start) / len(rows)
-    return sum(cost[job.names] * len(job.stores[0].shard_rows(job.shard)) for job in jobs)
+def bytes_to_write(headers: Mapping[str, Header], listed: Mapping[str, Mapping]) -> int:
+    """Of the shards that no manifest lists."""
+    return sum(
+        h.row_bytes * len(h.shard_rows(shard))
+        for key, h in headers.items()
+        for shard in range(h.shards)
+        if shard not in listed[key]
+    )
 
 
-def _columns(stores, rows: range, index, encoders, batch_size) -> dict[str, np.ndarray]:
-    """Rows of each store, (n, *shape), by its name."""
-    if NAME.fullmatch(stores[0].name)["audio"]:
-        return {stores[0].name: _audio_rows(stores[0], rows, index, encoders)}
-    paths = frame_paths(index)[rows.start : rows.stop]
-    names = [h.name for h in stores]
-    chunks = [
-        _encode([read_frame(p) for p in paths[i : i + batch_size]], names, encoders)
-        for i in range(0, len(paths), batch_size)
-    ]
-    return {n: np.concatenate([c[n] for c in chunks]) for n in names}
+def _still_whole(
+    folder: Path, jobs: Sequence[Job], listed: Mapping[str, Mapping], workers: int
+) -> dict[str, dict[int, Any]]:
+    """The listed shards of these jobs whose files are as they were written, by store."""
+    known = [(k, job.shard) for job in jobs for k, _ in job.keyed if job.shard in listed[k]]
+    finished: dict[str, dict[int, Any]] = {key: {} for key in listed}
+    with worker_pool(workers) as pool:
+        paths = [shard_path(folder / key, shard) for key, shard in known]
+        entries = [listed[key][shard] for key, shard in known]
+        problems = pool.map(partial(shard_problem, content=True), paths, entries)
+        for (key, shard), entry, problem in zip(known, entries, problems, strict=True):
+            if problem:
+                log.warning("%s: it is encoded again", problem)
+            else:
+                finished[key][shard] = entry
+    return finished
 
 
-def frame_paths(index: pd.DataFrame) -> list[Path]:
-    """Files of all frames, in the order of the stores' rows."""
-    return [Path(r.frame_path.format(k)) for r in index.itertuples() for k in range(r.frames)]
+def _gather(folder: Path, headers: Mapping[str, Header]) -> None:
+    """Wait for the other ranks and make one list of theirs."""
 
+    def found(key: str) -> dict[int, Any]:
+        return listed_shards(folder / key, headers[key], "manifest-*.json")
 
-def _audio_rows(store: Header, rows: range, index: pd.DataFrame, encoders) -> np.ndarray:
-    starts = (index.frames.cumsum() - index.frames).to_numpy()
-    out = np.empty((len(rows), *store.shape), np.float32)
-    for start, clip in zip(starts, index.itertuples(), strict=True):
-        wanted = range(max(rows.start, start), min(rows.stop, start + clip.frames))
-        if len(wanted):
-            waveform = read_audio(Path(clip.audio_path))
-            seconds = encoders.hear(store.name, waveform, clip.second, clip.frames)
-            target = slice(wanted.start - rows.start, wanted.stop - rows.start)
-            out[target] = seconds[wanted.start - start : wanted.stop - start]
-    return out
+    def missing() -> list[str]:
+        return [
+            str(shard_path(folder / key, shard))
+            for key, h in headers.items()
+            for shard in sorted(set(range(h.shards)) - set(found(key)))
+        ]
 
-
-@torch.inference_mode()
-def _encode(frames: list[np.ndarray], names: list[str], encoders) -> dict[str, np.ndarray]:
-    match = NAME.fullmatch(names[0])
-    if match["pixels"]:
-        size = (int(match["pixels"]),) * 2
-        squashed = [Image.fromarray(f).resize(size, Image.Resampling.BILINEAR) for f in frames]
-        return {names[0]: np.stack([np.asarray(s).transpose(2, 0, 1) for s in squashed])}
-    sam = _sam(encoders.params.sam)
-    cuts = {int(m["cut"]): name for name in names if (m := NAME.fullmatch(name))["cut"]}
-    images = preprocess(frames, sam.image_encoder.img_size, match["sam"] or match["tokens"])
-    out = {}
-    x = tokens(sam, images, 0)  # (n, h, w, D)
-    if 0 in cuts:
-        out[cuts[0]] = x.numpy()
-    for cut, block in enumerate(sam.image_encoder.blocks, start=1):
-        x = block(x)
-        if cut in cuts:
-            out[cuts[cut]] = x.numpy()
-    embedding = next((n for n in names if NAME.fullmatch(n)["sam"]), None)
-    if embedding:
-        out[embedding] = continue_from_tokens(sam, x, len(sam.image_encoder.blocks)).numpy()
-    return out
-
-
-@lru_cache(maxsize=1)
-def _sam(params: EncoderParams) -> Sam:
-    """One SAM a worker process."""
-    return build_sam(params.size, params.weights)
+    wait(missing)
+    for key, h in headers.items():
+        write_manifest(folder / key, h, found(key))

@@ -1,29 +1,42 @@
-"""The log-spectrogram of 3 s around the frame that HardWay, EZ-VSL and SLAVC hear.
+"""The log-spectrogram that the localisation papers hear: 3 s around the frame.
 
-Constants: stoneMo/EZ-VSL, as hche11/Localizing-Visual-Sounds-the-Hard-Way.
+As stoneMo/EZ-VSL, stoneMo/SLAVC and hche11/Localizing-Visual-Sounds-the-Hard-Way do: scipy's power
+spectrogram (Tukey window, each piece less its mean), the log of it plus 1e-7, over 12.
 """
 
 import numpy as np
-from scipy.signal import spectrogram as power
+from scipy import signal
 
 from benchmarks.data.files import SAMPLE_RATE
 
-SECONDS, WINDOW, OVERLAP = 3, 512, 274
-SHAPE = (1, WINDOW // 2 + 1, (SECONDS * SAMPLE_RATE - OVERLAP) // (WINDOW - OVERLAP))
+SECONDS = 3
+WINDOW, HOP = 512, 238  # samples
+BINS = WINDOW // 2 + 1
+OFFSET, SCALE = 1e-7, 12.0
 
 
-def spectrogram(waveform: np.ndarray, second: float) -> np.ndarray:
-    """log(power + 1e-7) / 12 of the 3 s around an instant, moved inside the clip at its ends.
+def frames(hop: int = HOP) -> int:
+    """Columns of a spectrogram: 200 at the published hop."""
+    return (SECONDS * SAMPLE_RATE - WINDOW) // hop + 1
+
+
+def spectrogram(waveform: np.ndarray, centre: float = SECONDS / 2, hop: int = HOP) -> np.ndarray:
+    """(n,) mono samples at 16 kHz -> (1, 257, frames(hop)) float32 of the 3 s around a time.
 
     Args:
-        waveform: (n,) float32 at 16 kHz in -1..1; repeated where it is shorter than 3 s.
-        second: of the instant, in the clip.
+        centre: seconds; a window that would leave the waveform is moved inside it.
+        hop: samples between the starts of two pieces, at most their 512.
 
-    Returns:
-        (1, 257, 200) float32.
+    A waveform shorter than 3 s is repeated, as in the originals.
+
+    Raises:
+        ValueError: the waveform is empty.
     """
+    if len(waveform) == 0:
+        raise ValueError("the waveform is empty")
     wanted = SECONDS * SAMPLE_RATE
-    sound = np.resize(waveform, max(wanted, len(waveform)))
-    start = int(np.clip(second * SAMPLE_RATE - wanted // 2, 0, len(sound) - wanted))
-    _, _, found = power(sound[start : start + wanted], SAMPLE_RATE, "tukey", WINDOW, OVERLAP)
-    return (np.log(found + 1e-7) / 12).astype(np.float32)[None]
+    start = round(centre * SAMPLE_RATE) - wanted // 2
+    start = max(0, min(start, len(waveform) - wanted))
+    piece = np.resize(waveform[start : start + wanted], wanted).clip(-1, 1)  # resize repeats
+    _, _, power = signal.spectrogram(piece, SAMPLE_RATE, nperseg=WINDOW, noverlap=WINDOW - hop)
+    return (np.log(power + OFFSET) / SCALE).astype(np.float32)[None]

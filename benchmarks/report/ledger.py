@@ -19,7 +19,14 @@ from benchmarks.scoring.metrics import (
 )
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.statistics import Run, Sample, sample
-from benchmarks.scoring.vggss import box_terms
+from benchmarks.scoring.vggss import BoxScores, box_terms
+
+
+def _lit_boxes(scores: BoxScores) -> Terms:
+    """Share of each image that is lit at probability 0.5."""
+    lit = scores.lit_share[:, scores.rules.tolist().index("fixed"), 0]
+    return Terms(scores.video, lit, np.ones(len(lit)))
+
 
 # Terms are resampled; a plain number has no interval.
 METRICS: dict[str, Callable[[Scores], Terms | float]] = {
@@ -32,6 +39,8 @@ METRICS: dict[str, Callable[[Scores], Terms | float]] = {
     "miou_nonempty": partial(iou_terms, empty="skip"),
     "miou_class": class_mean,
     "lit_silent": lit_area,
+    "lit_boxes": _lit_boxes,
+    "confidence": lambda s: Terms(s.video, s.confidence, np.ones(len(s))),
 }
 
 

@@ -27,6 +27,7 @@ class Plan:
     notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
     paradigms: Mapping[str, str] = field(default_factory=dict)  # prompt or fusion, by row
     annotations: Path | None = None  # vggss.json
+    by_heard: bool = False  # VGG-SS's classes by whether the localisers' training list sounds them
     resamples: int = DRAWS
 
     @property
@@ -57,7 +58,9 @@ class Plan:
         found = {root / "table1" / row: [row] for row in rows}
         found |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
         for table, stages in STAGES.items():
-            found |= {root / table / stage: getattr(tables, table).rows for stage in stages}
+            for stage in stages:
+                rows = tables.table3.in_set if stage == "in_set" else getattr(tables, table).rows
+                found[root / table / stage] = rows
         return found
 
     def track(self, row: str) -> str:
@@ -88,5 +91,6 @@ def plan_of(params: Params) -> Plan:
         notes=notes,
         paradigms={name: cls.paradigm for name, cls in methods.items() if not cls.oracle},
         annotations=root / "vggss.json" if root else None,
+        by_heard=params.protocol.vggss_heard is not None,
         resamples=params.report.bootstrap_draws,
     )

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.scoring.npz import Scores, load_scores
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class RecordError(ValueError):

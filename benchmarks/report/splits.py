@@ -1,7 +1,9 @@
 """results/splits.md: the sets that the tables learn from and test on, and what they share."""
 
-from benchmarks.params import Params
+from benchmarks.params import DataParams, Params
 from benchmarks.protocol import ClipSets
+from splits import vggsound
+from splits.vggss_boxes import read_annotations
 
 TEXT = """\
 # Splits of profile `{profile}`
@@ -18,6 +20,12 @@ A row a pair of sets of which one is learned from, or selects, before the other 
 such test clips are dropped.
 
 {leaks}"""
+VGGSOUND = """\
+## What VGG-Sound's lists share with VGG-SS
+
+Localisers learn from `{list}`; the videos that VGG-SS tests are {fate}.
+
+{table}"""
 
 
 def splits_page(params: Params, clip_sets: ClipSets) -> str:
@@ -31,14 +39,31 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
     if params.data.vggss is not None:
         names += ["vggss/all", "vggss_sub/novel", "vggss_sub/seen"]
         names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))
+    if params.data.vggsound is not None:
+        names += ["vggsound/train", "vggsound/val"]
     lines = ["| set | clips | videos | frames | classes |", "| :-- | --: | --: | --: | --: |"]
     for name in names:
         rows = clip_sets[name]
-        classes = {token for joined in rows.classes for token in joined.split("_")}
+        classes = {token for joined in rows.classes for token in joined.split("_") if token}
         counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
         lines.append(f"| `{name}` | " + " | ".join(f"{n:,}" for n in counts) + " |")
     text = TEXT.format(profile=params.profile, sizes="\n".join(lines), leaks=clip_sets.leaks())
+    if params.data.vggsound:
+        text = f"{text.rstrip()}\n\n{_vggsound(params.data)}"
     return text.rstrip() + "\n"
+
+
+def _vggsound(data: DataParams) -> str:
+    """What every list in the folder of VGG-Sound shares with VGG-SS."""
+    root, table = data.vggsound.root, data.vggsound.root / "vggsound.csv"
+    annotations, _ = read_annotations(data.vggss / "vggss.json")
+    lists = {path.stem: vggsound.read_list(path) for path in sorted(root.glob("*.txt"))}
+    clips = vggsound.read_clips(table) if table.is_file() else None
+    return VGGSOUND.format(
+        list=data.vggsound.list,
+        fate="left out" if data.vggsound.exclude_tests else "learned from",
+        table=vggsound.markdown(lists, annotations, clips),
+    )
 
 
 def _few_shot(params: Params, benchmark: str, kinds: tuple[str, ...]) -> list[str]:

@@ -48,6 +48,7 @@ class BoxScores:
     target: np.ndarray  # (N,) pixels inside the boxes
     intersection: np.ndarray  # (N, R, 2)
     lit: np.ndarray  # (N, R, 2)
+    confidence: np.ndarray  # (N,) that anything in view sounds, 0..1, as each method has it
 
     def __len__(self) -> int:
         return len(self.uid)
@@ -90,8 +91,12 @@ def score_boxes(
     video: Sequence[str],
     classes: Sequence[str],
     rules: Sequence[Rule] = get_args(Rule),
+    confidence: Tensor | None = None,
 ) -> BoxScores:
     """Scores of N images: (N, H, W) logits of any size, resized here, against the boxes of each.
+
+    `confidence` (N,) is the mean probability of the upper quarter of the pixels if it isn't given
+    (stoneMo/SLAVC's share).
 
     Raises ValueError for logits that aren't finite or aren't one map an image.
     """
@@ -114,7 +119,14 @@ def score_boxes(
         target=target,
         intersection=(both & truth[:, None, None]).sum((3, 4), dtype=np.int32),
         lit=both.sum((3, 4), dtype=np.int32),
+        confidence=(top_quarter(logits) if confidence is None else confidence).cpu().numpy(),
     )
+
+
+def top_quarter(logits: Tensor) -> Tensor:
+    """Mean probability of the upper quarter of the pixels, (N, H, W) -> (N,)."""
+    values = logits.flatten(1).float().sigmoid()
+    return values.topk(max(1, values.shape[1] // 4), 1).values.mean(1)
 
 
 def binarise(logits: Tensor, target: Tensor, rules: Sequence[Rule] = get_args(Rule)) -> Tensor:

@@ -19,7 +19,7 @@ from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
-from gavs.sam import input_size, postprocess
+from gavs.sam import input_size, postprocess, valid_cells
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -270,9 +270,4 @@ def _on_grid(native: np.ndarray, geometry: str, size: int) -> Tensor:
 
 @lru_cache(maxsize=1_000)
 def _valid(height: int, width: int, geometry: str, size: int) -> Tensor:
-    valid = torch.zeros(size, size)
-    side = max(height, width) if geometry == "sam" else 0
-    rows = round(height / side * size) if side else size
-    columns = round(width / side * size) if side else size
-    valid[:rows, :columns] = 1
-    return valid
+    return valid_cells((height, width), size) if geometry == "sam" else torch.ones(size, size)

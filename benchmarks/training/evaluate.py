@@ -33,7 +33,7 @@ def evaluate(
                 thresholds=tuple(params.thresholds),
                 squash=params.squash_size,
             )
-            for frames, logits in _native_logits(method, clips, device, params.batch_frames)
+            for frames, logits, _ in _native(method, clips, device, params.batch_frames)
         ]
     )
 
@@ -56,8 +56,9 @@ def evaluate_boxes(
                 video=images.video,
                 classes=images.classes,
                 rules=rules,
+                confidence=confidence,
             )
-            for images, logits in _native_logits(method, clips, device, params.batch_frames)
+            for images, logits, confidence in _native(method, clips, device, params.batch_frames)
         ]
     )
 
@@ -73,17 +74,21 @@ def held_out_loss(method: Method, clips: ClipSet, device: torch.device, size: in
     return float(np.mean(losses))
 
 
-def _native_logits(
+def _native(
     method: Method, clips: ClipSet, device: torch.device, batch_frames: int
-) -> Iterator[tuple[pd.DataFrame, Tensor]]:
-    """Frames of one size and their logits at it, (n, H, W), until every frame has come."""
+) -> Iterator[tuple[pd.DataFrame, Tensor, Tensor | None]]:
+    """Frames of one size, their logits at it (n, H, W), and the method's own confidence (n,) if it
+    has one, until every frame has come."""
     method.to(device).eval()
     for numbers, batch in clips.batches(batch_frames):
-        logits = method(batch.to(device)).logits.float().flatten(0, 1)  # (B*T, G, G)
+        prediction = method(batch.to(device))
+        logits = prediction.logits.float().flatten(0, 1)  # (B*T, G, G)
+        confidence = prediction.aux.get("confidence")  # (B, T)
         table = clips.frame_table(numbers)
         for (height, width), same in table[table.scored].groupby(["height", "width"], sort=False):
-            chosen = logits[same.index.tolist()]
-            yield same, to_native(chosen, height, width, method, clips.features.image_size)
+            rows = same.index.tolist()
+            native = to_native(logits[rows], height, width, method, clips.features.image_size)
+            yield same, native, None if confidence is None else confidence.flatten()[rows]
 
 
 def overlay_samples(clips: ClipSet, wanted: int) -> np.ndarray:

@@ -66,12 +66,41 @@ def test_audio_and_pixels_reach_each_other():
     layer = AudioVisualLayer(AutrConfig(**SMALL), levels=1).eval()
     x, audio, position = torch.randn(2, 6, 16), torch.randn(2, 1, 16), torch.randn(6, 16)
     reference = torch.rand(6, 2)
+    looked = []
+    layer.look.register_forward_hook(lambda _, inputs, out: looked.append(inputs))
     pixels, heard = layer(x, audio, position, reference, [(2, 3)])
+    torch.testing.assert_close(looked[0][1] - looked[0][2], position.expand(2, -1, -1))
     louder = layer(x, 2 * audio, position, reference, [(2, 3)])[0]
     assert ((louder - pixels).abs().amax(-1) > 1e-4).all()
     x[0, 4] += 1
     changed = layer(x, audio, position, reference, [(2, 3)])[1]
     assert (changed - heard)[0].abs().max() > 1e-4 and torch.equal(changed[1], heard[1])
+
+
+def test_queries_start_from_the_audio_and_every_layers_queries_make_masks(encoders, make_batch):
+    torch.manual_seed(0)
+    method = AuTR(AutrConfig(**SMALL, queries=3), encoders).eval()
+    calls = {name: [] for name in ("encoder", "layer", "finest", "conv")}
+
+    def record(module, name):
+        module.register_forward_hook(lambda _, inputs, out: calls[name].append((inputs, out)))
+
+    record(method.encoder, "encoder")
+    record(method.finest, "finest")
+    record(method.conv, "conv")
+    for layer in method.decoder:
+        record(layer, "layer")
+    method(make_batch(method))
+
+    [(_, (memory, audio, _))], [((_, finest), _)] = calls["encoder"], calls["finest"]
+    assert torch.equal(finest.flatten(2).transpose(1, 2), memory[:, :64])  # stride 8 of 64 pixels
+    (first, after_one), (second, after_two) = calls["layer"]
+    torch.testing.assert_close(first[0], audio + method.start)
+    assert second[0] is after_one
+    (one, _), (two, _) = calls["conv"]
+    assert one[0] is after_one and two[0] is after_two
+    reference = method.reference(method.place).sigmoid()
+    assert all(torch.equal(x, reference) for x in (first[3], second[3], one[2], two[2]))
 
 
 def test_every_decoder_layer_learns(encoders, make_batch):

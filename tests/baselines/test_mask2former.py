@@ -83,6 +83,22 @@ def test_a_query_sees_only_what_its_mask_covers():
     assert (decoder(queries, features, maps).classes[1] - first).abs().max() > 1e-3
 
 
+def test_each_layer_looks_where_the_last_prediction_lies():
+    torch.manual_seed(0)
+    decoder = MaskedDecoder(Mask2FormerConfig(**SMALL, classes=2)).eval()
+    for p in (*decoder.layers.parameters(), *decoder.norm.parameters()):
+        nn.init.normal_(p)
+    blocked = []
+    for layer in decoder.layers:
+        layer.register_forward_hook(lambda _, inputs, out: blocked.append(inputs[-1]))
+    maps = [torch.randn(1, 8, s, s) for s in (4, 4, 4)]
+    found = decoder(torch.randn(1, 3, 8), torch.randn(1, 8, 8, 8), maps)
+    for i in range(3):
+        assert torch.equal(blocked[i], outside(found.masks[i], (4, 4)))
+    assert not torch.equal(blocked[0], blocked[2])
+    torch.testing.assert_close(decoder.classify(found.queries), found.classes[-1])
+
+
 def test_layers_read_the_coarsest_map_first():
     torch.manual_seed(0)
     decoder = MaskedDecoder(Mask2FormerConfig(**SMALL, classes=2)).eval()

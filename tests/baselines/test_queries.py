@@ -103,13 +103,24 @@ def test_queries_without_a_target_count_a_tenth():
 def test_terms_sum_over_layers():
     torch.manual_seed(0)
     classes, masks = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4, 4)
-    truth, present = torch.rand(2, 4, 4).round(), torch.tensor([[True, False, False]] * 2)
+    truth, present = torch.rand(2, 4, 4).round(), torch.eye(3, dtype=torch.bool)[:2]
     one = set_loss(classes, masks, truth, present, CONFIG)
     three = set_loss(
         classes.repeat(3, 1, 1, 1), masks.repeat(3, 1, 1, 1, 1), truth, present, CONFIG
     )
     for name, term in one.items():
         assert three[name].item() == pytest.approx(3 * term.item(), rel=1e-4)
+
+
+def test_silent_frames_leave_the_mask_terms_alone():
+    torch.manual_seed(0)
+    classes, masks, truth = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4, 4), torch.rand(2, 4, 4)
+    present = torch.tensor([[True, False, True], [False, False, False]])
+    both = set_loss(classes, masks, truth, present, CONFIG)
+    first = set_loss(classes[:, :1], masks[:, :1], truth[:1], present[:1], CONFIG)
+    for name in ("mask", "dice"):
+        assert both[name].item() == pytest.approx(first[name].item(), rel=1e-5)
+    assert both["class"].item() != pytest.approx(first["class"].item(), rel=1e-2)
 
 
 def test_silent_frames_have_nothing_to_find(encoders, make_batch):
@@ -128,6 +139,9 @@ def test_silent_frames_have_nothing_to_find(encoders, make_batch):
     )
     with pytest.raises(ValueError, match="`classes` is 4, but the clips have 5"):
         frame_targets(batch, 8, classes=4)
+    batch.classes[1] = False
+    with pytest.raises(ValueError, match="a mask, but none of AVSBench's classes"):
+        frame_targets(batch, 8, classes=6)
     assert frame_targets(batch, 8, classes=None)[1].tolist() == [[True], [False], [True]]
 
 

@@ -48,6 +48,11 @@ def test_later_blocks_only(encoders, make_batch):
     method = SAMA(SamaConfig(hidden=8, from_block=3), encoders)
     assert method.inputs(method.config) == {"tokens": "tokens3_rgb"}
     assert len(method.adapters.own) == 1
+    used = []
+    for i, block in enumerate(method.sam.image_encoder.blocks):
+        block.register_forward_hook(lambda *_, i=i: used.append(i))
+    method(make_batch(method))
+    assert used == [3]
     with pytest.raises(ValueError, match="from_block is 4, but .* blocks 0 to 3"):
         SAMA(SamaConfig(from_block=4), encoders)
 

@@ -4,7 +4,8 @@ import torch
 from safetensors.torch import save_file
 from torchvggish import torchvggish, vggish_input
 
-from gavs.vggish import VGGish, build_vggish, log_mel
+from gavs.vggish import VGGish, build_pca, build_vggish, log_mel
+from gavs.weights import WeightsError
 
 RATE = 16_000
 
@@ -73,6 +74,29 @@ def test_full_size_loads_torchvggish_weights_and_agrees(original, tmp_path) -> N
     torch.testing.assert_close(before_relu.relu(), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(ours(examples[:, 0]), before_relu)
     assert (before_relu < 0).any(), "the stored value is taken before the last ReLU"
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_pca_is_torchvggishs_postprocessing(column, tmp_path) -> None:
+    """Its file holds numpy arrays in double precision."""
+    rng = np.random.default_rng(0)
+    vectors, means = rng.normal(0, 0.1, (128, 128)), rng.normal(0, 1, 128)
+    arrays = {"pca_eigen_vectors": vectors, "pca_means": means[:, None] if column else means}
+    path = tmp_path / "vggish_pca_params-970ea276.pth"
+    torch.save(arrays, path, _use_new_zipfile_serialization=False)
+    theirs = torchvggish.Postprocessor.__new__(torchvggish.Postprocessor)  # it would download
+    theirs._pca_matrix = torch.from_numpy(vectors).float()
+    theirs._pca_means = torch.from_numpy(means).float().reshape(-1, 1)
+
+    embeddings = torch.randn(50, 128)
+    found, expected = build_pca(path)(embeddings), theirs.postprocess(embeddings.relu())
+    assert (found - expected).abs().max() <= 1  # a sum in another order may round the other way
+    assert (found != expected).sum() <= 2
+    assert found.min() == 0 and found.max() == 255
+    del arrays["pca_means"]
+    torch.save(arrays, path)
+    with pytest.raises(WeightsError, match="970ea276.*this PCA.*pca_means"):
+        build_pca(path)
 
 
 def test_published_sizes() -> None:

@@ -1,12 +1,10 @@
 """The audit against hand-worked pairs and a slow pair-by-pair one."""
 
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splits import audit
-from splits._shared import SplitError
 
 
 def rows(*clips) -> pd.DataFrame:
@@ -102,15 +100,3 @@ def test_markdown_counts_and_names():
     assert "| V2 val | V2 test | 60 | 0 | 0 | 0 | 0 |" in text
     assert "**V2 train → V2 test**: `a_0_v2`, " in text and "`a_49_v2` and 10 more" in text
     assert "**V2 val" not in text
-
-
-def test_lists_are_read_or_refused(tmp_path):
-    path = tmp_path / "list.txt"
-    path.write_text("abcdefghijk_000001\nabcdefghijk_000002\n")
-    assert audit.read_list(path) == ["abcdefghijk_000001", "abcdefghijk_000002"]
-    path.write_text("abcdefghijk_000001\nabcdefghijk\n")
-    with pytest.raises(SplitError, match="'abcdefghijk' isn't a VGG-SS id"):
-        audit.read_list(path)
-    path.write_text("")
-    with pytest.raises(SplitError, match="empty"):
-        audit.read_list(path)

@@ -72,6 +72,27 @@ def test_fractions_are_written(files):
     assert sizes == {"0/0.1.csv": 6, "0/0.5.csv": 30, "1/0.1.csv": 6, "1/0.5.csv": 30}
 
 
+def test_vggsound_writes_lists_that_nothing_tests(files, capsys):
+    names = {"n": "novel", "m": "mapped", "x": "other"}
+    rows = [f"{c}{i:-<10},7,{name},train" for c, name in names.items() for i in range(30)]
+    (files / "vggsound.csv").write_text("\n".join([*rows, "y----------,0,mapped,test"]))
+    (files / "heard.csv").write_text("label,group\nmapped,heard\nnovel,unheard\n")
+    options = ["--table", files / "vggsound.csv", "--annotations", files / "vggss.json"]
+    options += ["--heard", files / "heard.csv", "--out", files / "out"]
+    assert main([*map(str, ["vggsound", *options])]) == 0
+    lists = {name: text.split() for name, text in contents(files / "out").items()}
+    free = {f"{c}{i:-<10}_000007" for c in names for i in range(0 if c == "x" else 20, 30)}
+    assert set(lists["train.txt"]) == free and len(free) == 50
+    assert set(lists["heard.txt"]) == {file for file in free if file[0] == "m"}
+    assert "train.txt: 50 of 50 clips" in capsys.readouterr().out
+    assert main([*map(str, ["vggsound", *options, "--clips", 5])]) == 0
+    fewer = {name: text.split() for name, text in contents(files / "out").items()}
+    for name, found in fewer.items():
+        assert len(found) == 5 and set(found) < set(lists[name])
+    assert main([*map(str, ["vggsound", *options, "--clips", 11])]) == 1
+    assert "11 clips wanted, 10 there" in capsys.readouterr().err
+
+
 def test_audit_counts_and_strict_drops(files, capsys):
     (files / "list.txt").write_text(f"n1{'':-<9}_000000\n")
     options = ("--unseen", files / "unseen.csv", "--annotations", files / "vggss.json")

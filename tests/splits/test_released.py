@@ -1,7 +1,7 @@
 """On the public files, where environment variables say where they lie.
 
 AVS_METADATA: AVSBench-semantic's metadata.csv. AVS_V3_OFFICIAL: the folder of the released AVS-V3
-CSVs. VGGSS_JSON: vggss.json.
+CSVs. VGGSS_JSON: vggss.json. EZVSL_LISTS: the folder of EZ-VSL's lists.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from splits import audit, avs_v3, vggss_sub
+from splits import audit, avs_v3, vggsound, vggss_sub
 from splits._shared import read_metadata, read_table, videos
 from splits.vggss_boxes import rasterise, read_annotations
 
@@ -97,3 +97,24 @@ def test_vggss(metadata):
     assert groups.loc["novel"].tolist() == [44, 1075]
     assert groups.loc["mapped"].tolist() == [164, 3907]
     assert all(len(by_k[5]) == 220 for by_k in sub.shots.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "clips", "identical", "of_videos"),
+    [("144k", 144_000, 3_709, 3_784), ("10k", 10_000, 238, 252), ("heard", 59_468, 0, 1)],
+)
+def test_published_lists_hold_test_clips(name, clips, identical, of_videos):
+    files = vggsound.read_list(public("EZVSL_LISTS") / f"vggss_{name}.txt")
+    tests = vggsound.read_list(public("EZVSL_LISTS") / "vggss_test.csv")
+    assert len(files) == clips and len(tests) == 5158
+    found = vggsound.overlap(name, files, tests)
+    assert (len(found.identical), len(found.clips)) == (identical, of_videos)
+
+
+@pytest.mark.parametrize("group", ["heard", "unheard"])
+def test_the_published_heard_and_unheard_tests_are_of_these_labels(group):
+    clips, _ = read_annotations(public("VGGSS_JSON"))
+    groups = read_table(HERE / "vggss_heard.csv", ["label", "group"])
+    of_group = clips[clips.label.isin(groups.label[groups.group == group])]
+    listed = vggsound.read_list(public("EZVSL_LISTS") / f"vggss_{group}_test.csv")
+    assert set(listed) == set(of_group.file)

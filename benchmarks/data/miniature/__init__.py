@@ -1,9 +1,10 @@
-"""A procedural audio-visual world, laid out on disk as AVSBench-semantic and VGG-SS."""
+"""A procedural audio-visual world, laid out on disk as AVSBench-semantic, VGG-SS, VGG-Sound."""
 
-from .clips import FOREIGN, UNSEEN
+from .clips import FOREIGN, UNHEARD, UNSEEN
 from .config import WorldConfig
 from .scenes import CLASSES, SHAPES, TEXTURES, Frame, Scene, Thing, random_scene
 from .sounds import RATE, mix, synth
+from .vggsound import build_vggsound
 from .vggss import build_vggss
 from .world import build
 
@@ -13,6 +14,7 @@ __all__ = [
     "RATE",
     "SHAPES",
     "TEXTURES",
+    "UNHEARD",
     "UNSEEN",
     "Frame",
     "Scene",
@@ -20,6 +22,7 @@ __all__ = [
     "WorldConfig",
     "build",
     "build_vggss",
+    "build_vggsound",
     "mix",
     "random_scene",
     "synth",

@@ -5,7 +5,8 @@ and noise. Both come from generators seeded by (seed, benchmark, split, number),
 same whoever makes it, and more clips leave the ones before as they are.
 
 AVSBench's part (v1s, v1m, v2) is in the style `source` and knows nothing of the foreign classes;
-VGG-SS's (vggss) is in the style `shifted` and has them all.
+VGG-SS's (vggss) is in the style `shifted` and has them all. VGG-Sound's (vggsound) is drawn by
+VGG-SS's law, but for the classes that sound.
 """
 
 import math
@@ -29,14 +30,29 @@ from .scenes import (
 )
 from .sounds import RATE, TRANSPOSE, mix, synth
 
-SECONDS = {"v1s": 5, "v1m": 5, "v2": 10, "vggss": 10}
+SECONDS = {"v1s": 5, "v1m": 5, "v2": 10, "vggss": 10, "vggsound": 10}
+# Chance that a video has another clip, as 5,158 clips of 5,017 videos and 144,000 of 124,340.
+FURTHER = {"vggss": 0.03, "vggsound": 0.14}
 # Known to the encoders, in VGG-SS only: a class of each texture, no two of a shape, no look-alike.
 FOREIGN = ("square-dots", "triangle-plain", "plus-checker", "ring-stripes")
 HOME = tuple(name for name in CLASSES if name not in FOREIGN)
+# Never sound in VGG-Sound's part: two of each texture, one or two of each shape, two foreign ones;
+# none that looks or sounds like a heard one.
+UNHEARD = (
+    *("disc-checker", "disc-dots", "square-plain", "triangle-plain"),
+    *("star-dots", "plus-stripes", "ring-stripes", "ring-checker"),
+)
 # What the first sources of successive videos go round; half of VGG-SS's are foreign, so that enough
 # clips remain to test on after some of each class were learned from.
-ROUND = {**dict.fromkeys(AVSBENCH, HOME), "vggss": HOME + 5 * FOREIGN}
-SHOWN = {**dict.fromkeys(AVSBENCH, HOME), "vggss": CLASSES}  # what the others are drawn from
+ROUND = {
+    **dict.fromkeys(AVSBENCH, HOME),
+    "vggss": HOME + 5 * FOREIGN,
+    "vggsound": tuple(name for name in CLASSES if name not in UNHEARD),
+}
+SHOWN = {  # what the others are drawn from
+    **dict.fromkeys(AVSBENCH, HOME),
+    **dict.fromkeys(FURTHER, CLASSES),
+}
 UNSEEN = (  # the default of splits/miniature, for the `unseen` column
     *("disc-stripes", "disc-dots", "square-plain", "triangle-dots"),
     *("star-plain", "star-checker", "plus-stripes", "ring-checker"),
@@ -55,7 +71,7 @@ class Job(NamedTuple):
 
     @property
     def style(self) -> str:
-        return "shifted" if self.benchmark == "vggss" else "source"
+        return "source" if self.benchmark in AVSBENCH else "shifted"
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,11 @@ class Clip:
     @property
     def uid(self) -> str:
         return f"{self.vid}_{1000 * self.start}_{1000 * (self.start + self.on.shape[1])}"
+
+    @property
+    def file(self) -> str:
+        """VGG-SS's and VGG-Sound's id."""
+        return f"{self.vid}_{self.start:06d}"
 
     @property
     def classes(self) -> str:
@@ -112,7 +133,7 @@ def jobs(config: WorldConfig, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> l
     """Every clip of the world; a video's clips follow each other."""
     found = []
     for benchmark in benchmarks:
-        further = 0.03 if benchmark == "vggss" else config.further  # 5,158 clips of 5,017 videos
+        further = FURTHER.get(benchmark, config.further)
         for split in SPLITS:
             rng = _generator(config, benchmark, split, 0, 0)
             video, take = -1, 3
@@ -203,15 +224,15 @@ def _cast(
     benchmark = job.benchmark
     lots = [_lot(config, benchmark, job.split, purpose, job.video) for purpose in range(5, 10)]
     natural = config.regime[benchmark] == "natural"
-    pairs = {"v1s": 0.0, "v1m": 1.0, "v2": 0.3, "vggss": config.crowd}
-    sources = 2 if lots[1] < pairs[benchmark] else 1
+    pairs = {"v1s": 0.0, "v1m": 1.0, "v2": 0.3}
+    sources = 2 if lots[1] < pairs.get(benchmark, config.crowd) else 1
     if natural:
         silent = 0 if lots[2] < config.single else int(look.integers(1, 3))
     else:
         silent = int(look.integers(1, 5 - sources))  # 2-4 objects, at least one of them silent
     first = CLASSES.index(ROUND[benchmark][int(lots[0] * len(ROUND[benchmark]))])
     labels = [first, *look.permutation(_others(benchmark, first))[: sources + silent - 1].tolist()]
-    if benchmark == "vggss":
+    if benchmark not in AVSBENCH:
         labels[:sources] = [first] * sources
     distractor = "other_class" if silent else "none"
     if silent and lots[3] < config.same_class:
@@ -221,7 +242,7 @@ def _cast(
         hint = "larger" if look.uniform() < 0.5 else "central"
     while True:
         things = [random_thing(look, label, job.style) for label in labels]
-        if benchmark == "vggss":  # videos that are about their sound: the larger half of the sizes
+        if benchmark not in AVSBENCH:  # videos about their sound: the larger half of the sizes
             things = [replace(t, radius=math.sqrt(t.radius * RADIUS[1])) for t in things]
         if hint == "larger":
             radii = sorted((thing.radius for thing in things), reverse=True)
@@ -249,9 +270,10 @@ def _interval(rng: np.random.Generator, seconds: int, pauses: bool) -> np.ndarra
 
 
 def _lot(config: WorldConfig, benchmark: str, split: str, purpose: int, number: int) -> float:
-    """A uniform number that visits each n-th of [0, 1) once in n successive numbers, n = 20 or 40.
+    """A uniform number that visits each n-th of [0, 1) once in n successive numbers.
 
-    Shares then hold in small splits too, and the first sources go round all classes.
+    With n the length of the benchmark's ROUND, shares hold in small splits too, and the first
+    sources go round all classes.
     """
     cells = len(ROUND[benchmark])
     turn, position = divmod(number, cells)

@@ -6,13 +6,13 @@ from pydantic import Field, NonNegativeInt, field_validator
 
 from gavs.method import Config
 
-Benchmark = Literal["v1s", "v1m", "v2", "vggss"]
+Benchmark = Literal["v1s", "v1m", "v2", "vggss", "vggsound"]
 Split = Literal["train", "val", "test"]
 Regime = Literal["natural", "balanced"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 AVSBENCH, SPLITS = ("v1s", "v1m", "v2"), ("train", "val", "test")
-BENCHMARKS = (*AVSBENCH, "vggss")
+BENCHMARKS = (*AVSBENCH, "vggss", "vggsound")  # their order is in every seed
 
 
 class WorldConfig(Config):
@@ -26,9 +26,11 @@ class WorldConfig(Config):
         "v1m": {"train": 120, "val": 40, "test": 400},
         "v2": {"train": 80, "val": 20, "test": 400},
         "vggss": {"test": 900},
+        "vggsound": {"train": 1400},
     }
     regime: dict[Benchmark, Regime] = {
-        **{"v1s": "natural", "v1m": "balanced", "v2": "balanced", "vggss": "natural"}
+        **{"v1s": "natural", "v1m": "balanced", "v2": "balanced"},
+        **{"vggss": "natural", "vggsound": "natural"},
     }
     single: Share = 0.6  # natural: videos in which nothing else could sound
     hint: Share = 0.7  # natural: others in which what sounds is the largest or the most central
@@ -36,13 +38,15 @@ class WorldConfig(Config):
     off_screen: Share = 0.05  # AVSBench: clips whose sounding objects are not in view
     interrupted: Share = 0.35  # v2: clips whose first source pauses
     further: Share = 0.25  # AVSBench: chance that a video has another clip (at most 4)
-    crowd: Share = 0.1  # vggss: videos with two sounding objects of the class, hence two boxes
+    crowd: Share = 0.1  # vggss, vggsound: videos with two sounding objects of the class
     shared: Share = 0.02  # vggss: videos that bear the id of one of V2's training videos
     flawed: Share = 0.006  # vggss: clips with a box that no one should trust
+    published: Share = 0.72  # vggsound: test clips of vggss in published.txt, as in vggss_144k.txt
 
     @field_validator("clips")
     @classmethod
-    def _test_only(cls, clips: dict[Benchmark, dict[Split, int]]) -> dict:
-        if set(clips.get("vggss", {})) - {"test"}:
-            raise ValueError("vggss has no split but test")
+    def _one_split(cls, clips: dict[Benchmark, dict[Split, int]]) -> dict:
+        for benchmark, split in (("vggss", "test"), ("vggsound", "train")):
+            if set(clips.get(benchmark, {})) - {split}:
+                raise ValueError(f"{benchmark} has no split but {split}")
         return clips

@@ -24,13 +24,17 @@ log = logging.getLogger(__name__)
 
 
 def claim(
-    root: Path, config: WorldConfig, needs: Sequence[Benchmark], code: str, owned: Sequence[str]
+    root: Path,
+    config: WorldConfig,
+    needs: Sequence[Benchmark],
+    code: Sequence[str],
+    owned: Sequence[str],
 ) -> None:
     """Leave in `root` nothing but clips of this very world, and say so in world.json.
 
     Args:
         needs: the benchmarks whose numbers of clips matter here.
-        code: the module, beside those that all share, whose change makes another world.
+        code: the modules, beside those that all share, whose change makes another world.
         owned: what a build writes here, relative to `root`; first what marks it as complete.
 
     Raises:
@@ -40,7 +44,7 @@ def claim(
     clips = {name: config.clips[name] for name in needs if name in config.clips}
     identity = {
         "config": config.model_copy(update={"clips": clips}).model_dump(mode="json"),
-        "code": sha256(*(here / name for name in (*_CODE, code))),
+        "code": sha256(*(here / name for name in (*_CODE, *code))),
     }
     stamp = root / "world.json"
     if stamp.exists():

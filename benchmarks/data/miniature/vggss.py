@@ -45,7 +45,7 @@ def build_vggss(root: Path, avs_root: Path | None, config: WorldConfig, workers:
     """
     if avs_root is not None and root.resolve() == avs_root.resolve():
         raise ValueError(f"{root}: AVSBench's part is there; VGG-SS needs another folder")
-    claim(root, config, ("v2", "vggss"), Path(__file__).name, ["vggss.json", "frames", "audio"])
+    claim(root, config, ("v2", "vggss"), [Path(__file__).name], ["vggss.json", "frames", "audio"])
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
     rows = make_all(_make_clip, root, config, jobs(config, ["vggss"]), workers, "VGG-SS")
@@ -57,6 +57,17 @@ def build_vggss(root: Path, avs_root: Path | None, config: WorldConfig, workers:
 
 def middle_frame(clip: Clip) -> Frame:
     return clip.scene.frame(np.random.default_rng([clip.noise, 0]), MIDDLE)
+
+
+def write_clip(root: Path, parts: Path, clip: Clip) -> None:
+    """frames/{file}.jpg and audio/{file}.wav, unless they are there."""
+    picture, sound = root / "frames" / f"{clip.file}.jpg", root / "audio" / f"{clip.file}.wav"
+    if not picture.exists():
+        write_frame(parts / picture.name, middle_frame(clip).image)
+        (parts / picture.name).rename(picture)
+    if not sound.exists():
+        write_sound(parts / sound.name, clip.waveform())
+        (parts / sound.name).rename(sound)
 
 
 def boxes_of(frame: Frame, clip: Clip) -> list[list[float]]:
@@ -75,22 +86,14 @@ def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:
     """Write a clip's files unless they are there; its entry of vggss.json and row of scenes.csv."""
     root, parts, config, job = task
     clip = draw_clip(config, job)
-    name = f"{clip.vid}_{clip.start:06d}"
-    frame = middle_frame(clip)
-    picture, sound = root / "frames" / f"{name}.jpg", root / "audio" / f"{name}.wav"
-    if not picture.exists():
-        write_frame(parts / picture.name, frame.image)
-        (parts / picture.name).rename(picture)
-    if not sound.exists():
-        write_sound(parts / sound.name, clip.waveform())
-        (parts / sound.name).rename(sound)
-    boxes, flaw = boxes_of(frame, clip), "none"
+    write_clip(root, parts, clip)
+    boxes, flaw = boxes_of(middle_frame(clip), clip), "none"
     before = int(config.flawed * job.number)  # so many clips before this one are flawed
     if int(config.flawed * (job.number + 1)) > before:
         flaw = FLAWS[before % len(FLAWS)]
         boxes = _spoil(boxes, flaw)
-    entry = {"file": name, "class": label_of(CLASSES[clip.heard[0].label]), "bbox": boxes}
-    return entry, {"uid": name, **clip.facts, "flaw": flaw}
+    entry = {"file": clip.file, "class": label_of(CLASSES[clip.heard[0].label]), "bbox": boxes}
+    return entry, {"uid": clip.file, **clip.facts, "flaw": flaw}
 
 
 def _spoil(boxes: list[list[float]], flaw: str) -> list[list[float]]:

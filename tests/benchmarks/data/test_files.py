@@ -1,6 +1,10 @@
-import pytest
+from pathlib import Path
 
-from benchmarks.data.files import write_atomic
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.data.files import audio_problem, frame_file, read_audio, write_atomic
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
@@ -14,3 +18,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
         write_atomic(tmp_path / "f", b"new")
     assert (tmp_path / "f").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_frames_are_counted_from_0_or_from_1() -> None:
+    assert frame_file("clip/{}.jpg", 0) == Path("clip/0.jpg")
+    assert frame_file("name/name.mp4_{+1}.png", 4) == Path("name/name.mp4_5.png")
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_sound_is_the_mean_of_its_channels_at_16_khz(tmp_path, rate) -> None:
+    t = np.arange(2 * rate) / rate
+    left, right = np.sin(2 * np.pi * 440 * t), 0.5 * np.sin(2 * np.pi * 1000 * t)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), rate, subtype="FLOAT")
+    found = read_audio(tmp_path / "a.wav")
+    assert len(found) == 32_000 and found.dtype == np.float32
+    t = np.arange(32_000) / 16_000
+    expected = 0.5 * np.sin(2 * np.pi * 440 * t) + 0.25 * np.sin(2 * np.pi * 1000 * t)
+    assert np.abs(found - expected)[1000:-1000].max() < 2e-3
+
+
+def test_sound_of_another_length_is_a_problem(tmp_path) -> None:
+    path = tmp_path / "a.wav"
+    for samples, problem in ((79_000, None), (76_000, "4.75 s long, expected 5 s")):
+        soundfile.write(path, np.zeros(samples), 16_000)
+        assert audio_problem(path, 5) == (problem and f"{path}: {problem}")
+    path.unlink()
+    assert audio_problem(path, 5) == f"{path}: missing"

@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -124,6 +125,13 @@ def test_every_problem_is_in_one_list_and_can_be_excluded(root):
         read_vggss(root, exclude=[FIRST])
     with pytest.raises(DataError, match="data.vggss_exclude: no clip other in .*vggss.json"):
         read_vggss(root, exclude=["other"])
+
+
+def test_a_missing_folder_is_one_line(root):
+    shutil.rmtree(root / "audio")
+    with pytest.raises(DataError) as caught:
+        read_vggss(root)
+    assert caught.value.problems == [f"{root / 'audio'}: no such folder, needed by 2 clips"]
 
 
 @pytest.mark.parametrize(

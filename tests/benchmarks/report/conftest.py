@@ -35,7 +35,7 @@ TABLES = {
     },
     "ablations": {"benchmark": "v1s", "base": "gavs", "groups": ["prompt"]},
     "table2": {"rows": ["avsbench", "gavs"]},
-    "table3": {"rows": ["avsbench", "gavs"]},
+    "table3": {"rows": ["avsbench", "gavs"], "in_set": ["ez_vsl"]},
     "table4": {"rows": ["avsbench", "gavs"]},
     "figure3": {"rows": ["avsbench", "gavs"]},
     "robustness": {"benchmark": "v2", "rows": ["avsbench", "gavs"]},
@@ -92,6 +92,7 @@ def boxes(tenths: Sequence[int], start: int = 0, rules: Sequence[str] = ("fixed"
         target=np.full(len(tenths), 1000),
         intersection=lit,
         lit=lit,
+        confidence=np.array(tenths) / 10,
     )
 
 
@@ -142,7 +143,7 @@ class Desk:
             {"epoch": 1, "loss": 0.5, "terms": {}, "validation": 0.5 + 0.1 * seed, "lr": 0.1},
         ]
         record = {
-            "schema": 2,
+            "schema": 3,
             "profile": "miniature",
             "variant": row,
             "benchmark": benchmark,

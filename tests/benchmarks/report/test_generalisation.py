@@ -11,7 +11,8 @@ from benchmarks.report.records import RecordError
 from tests.benchmarks.report.conftest import RULES, boxes, frames, line_of, section
 
 UNSEEN = {"pool": ["u0", "u1", "u2"], "test-0": ["u0", "u1"], "test-1": ["u1", "u2"]}
-FILES = ["aaaaaaaaaaa_000000", "bbbbbbbbbbb_000010"]
+FILES = [f"{letter * 11}_000000" for letter in "abcd"]
+GROUPS = {"heard": FILES[::2], "unheard": FILES[1::2]}
 NOVEL = {"test-0": ["file0", "file1"], "test-1": ["file1", "file2"]}
 
 
@@ -85,15 +86,20 @@ def test_a_subset_that_the_scores_lack_is_an_error(desk):
 
 def test_table_3(desk, tmp_path):
     """gavs: IoU 80 and 60, then 60 and 40; success 100 and 50; V2's mIoU is 30 points higher."""
-    for seed, tenths in enumerate(([8, 6], [6, 4])):
+    for seed, tenths in enumerate(([8, 6, 8, 6], [6, 4, 6, 4])):
         scores = {"vggss": replace(boxes(tenths, rules=RULES), uid=np.array(FILES))}
         if seed == 0:
-            scores["vggss_shuffled"] = boxes([4, 2])
-        desk.write("table3/zero_shot", "gavs", "vggss", "0-shot", scores, seed)
+            scores["vggss_shuffled"] = boxes([4, 2] * 2)
+            scores |= {"vggss_silence": boxes([1, 0] * 2), "vggss_noise": boxes([0] * 4)}
+        desk.write("table3/zero_shot", "gavs", "vggss", "0-shot", scores, seed, subsets=GROUPS)
+        guided = replace(boxes([8] * 4, rules=RULES), uid=np.array(FILES))
+        scores = {"vggss": scores["vggss"], "vggss_guided": guided}
+        desk.write("table3/in_set", "ez_vsl", "vggss", "in-set", scores, seed, subsets=GROUPS)
     put_v2(desk, "gavs", ([5, 5], [4, 4]))
     annotations = tmp_path / "vggss.json"
-    drawn = [[[0, 0, 0.5, 1]], [[0.5, 0.5, 0.5, 1]], [[0, 0, 1, 1]]]
-    files = [*FILES, "ccccccccccc_000000"]  # no longer to be had, so never scored
+    half, empty = [[0, 0, 0.5, 1]], [[0.5, 0.5, 0.5, 1]]
+    drawn = [half, empty, half, empty, [[0, 0, 1, 1]]]
+    files = [*FILES, "eeeeeeeeeee_000000"]  # no longer to be had, so never scored
     annotations.write_text(
         json.dumps(
             [
@@ -102,16 +108,29 @@ def test_table_3(desk, tmp_path):
             ]
         )
     )
-    text = desk.report(annotations=annotations)
+    text = desk.report(annotations=annotations, by_heard=True)
     gavs = line_of(text, "gavs", "## Table 3")
-    assert gavs[2:4] == ["60.00 ± 14.14", "75.00 ± 35.36"]
-    assert gavs[5:9] == ["41.07 / 0.411", "30.00", "+40.00 [+40.00, +40.00]", "90.00 ± 14.14"]
-    assert gavs[9].startswith("+30.00 [")
+    assert gavs[1:5] == ["V2", "P, C", "60.00 ± 14.14", "75.00 ± 35.36"]
+    assert gavs[6:10] == ["41.07 / 0.411", "30.00", "+40.00 [+40.00, +40.00]", "90.00 ± 14.14"]
+    assert gavs[10].startswith("+30.00 [")
+    in_set = line_of(text, "ez_vsl", "## Table 3")
+    assert in_set[1:4] == ["VGG-Sound", "–", "60.00 ± 14.14 ≈"]  # equal to gavs
+    assert in_set[6] == "38.85 / 0.395" and in_set[7:] == ["–"] * 4
+    guided = line_of(text, "ez_vsl", "### Object-guided")
+    assert guided[1:3] == ["60.00 ± 14.14", "80.00 ± 0.00"] and guided[3].startswith("+20.00 [")
+    # k tenths of the boxes' 1000 pixels, of the frame's 224 x 224.
+    lit = line_of(text, "gavs", "### Sound that isn't there")
+    share = [100 * tenths * 100 / 224**2 for tenths in (7, 0.5, 0, 3)]
+    assert [float(cell) for cell in lit[1:5]] == pytest.approx(share, abs=0.005)
+    assert lit[5:] == ["70.00", "5.00", "0.00", "30.00"]
+    heard = line_of(text, "gavs", "### Heard and unheard")
+    assert heard[1:] == ["70.00 ± 14.14", "50.00 ± 14.14"]
     words = section(text, "## Table 3")
-    assert "N = 2 of 3 annotated images, 1 with an empty ground truth" in words
-    assert "`bbbbbbbbbbb_000010`" in words
-    assert "| whole image | – | 25.00 | 50.00 |" in words  # half of one image, none of the other
-    assert "HardWay 34.40 / 0.382" in words and "SLAVC 39.80 / –" in words
+    assert "N = 4 of 5 annotated images, 2 with an empty ground truth" in words
+    assert "`bbbbbbbbbbb_000000`" in words
+    assert (
+        "| whole image | – | – | 25.00 | 50.00 |" in words
+    )  # half of one image, none of the other
     by_rule = line_of(text, "gavs", "### Three rules")
     assert all(cell.startswith("60.00 / 75.00 / ") for cell in by_rule[1:])
     csv = pd.read_csv(desk.results / "tables/table3.csv").set_index(["method", "measure"])

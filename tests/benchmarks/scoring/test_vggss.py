@@ -169,7 +169,8 @@ def counted(draw):
     target = intersection.max((1, 2)) + draw(arrays(np.int32, n, elements=st.integers(0, 40)))
     names = np.array([f"v{i}" for i in range(n)])
     rules = np.array(get_args(Rule))
-    return BoxScores(names, names, names, rules, target, intersection, intersection + extra)
+    lit, confidence = intersection + extra, np.zeros(len(names))
+    return BoxScores(names, names, names, rules, target, intersection, lit, confidence)
 
 
 @given(counted())
@@ -311,3 +312,11 @@ def test_trivial_rows_of_the_released_file():
     ]
     assert "N = 5158 images, 2 with an empty ground truth" in text
     assert "M1P1xla8rg0_000000, MKC9LvRivTM_000030" in text
+
+
+def test_confidence_is_the_mean_of_the_upper_quarter_unless_given():
+    maps = torch.tensor([[0.9, 0.2, 0.1, 0.3], [0.5, 0.7, 0.0, 0.4]]).logit(1e-6).view(1, 2, 4)
+    names = {"uid": ["a"], "video": ["a"], "classes": ["dog"]}
+    assert score_boxes(maps, [[QUARTER[0]]], **names).confidence == pytest.approx([0.8])
+    given = score_boxes(maps, [[QUARTER[0]]], **names, confidence=torch.tensor([0.25]))
+    assert given.confidence.tolist() == [0.25]

@@ -1,0 +1,224 @@
+"""Frames and sound out of raw videos, into the folders that the readers read.
+
+AVSBench's preprocessing (OpenNLPLab/AVSBench) takes frame int((s + 15/16) * fps) of second s, with
+fps rounded to a whole number, and the last frame where there are no more. Where the frame rate
+varies, we take what is shown at s + 15/16; for VGG-SS what is shown at 5 s. Times, the sound's too,
+count from the first picture.
+"""
+
+import io
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+import soundfile
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from benchmarks.data.avsbench import SECONDS, layout_of, locate, read_clips
+from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file, write_atomic
+from benchmarks.data.index import DataError
+from benchmarks.data.vggss import FRAME_SECOND, clip_paths
+from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
+from benchmarks.workers import worker_pool
+from gavs.media import INSTANT, MediaError, read_sound, upright
+from splits._shared import SplitError
+from splits.vggsound import read_list
+from splits.vggss_boxes import read_annotations
+
+SUFFIXES = (".mp4", ".mkv", ".webm")
+LAYOUTS = ("avsbench", "vggss")
+TOO_LONG = 1.0  # seconds over the clip's: then it isn't known which part of the video the clip is
+OBJECT_SIZE = 224  # pixels; of AVSBench-object's frames and masks
+log = logging.getLogger(__name__)
+
+
+class _Job(NamedTuple):
+    """A clip to be extracted: a frame a second; if there is but one, it is VGG-SS's."""
+
+    video: Path
+    frames: list[Path]
+    audio: Path
+    seconds: int
+
+    @property
+    def finished(self) -> bool:
+        return all(path.is_file() for path in (*self.frames, self.audio))
+
+
+def extract_videos(
+    videos: Path, out: Path, layout: str, listed: Path | None = None, workers: int = 1
+) -> None:
+    """Fill a data set's folder with the frames and WAVs of its clips; what is there is kept.
+
+    Args:
+        videos: folder of mp4, mkv and webm files, in any subfolders, each trimmed to its clip and
+            named as the data set names the clip.
+        out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
+            `vggss`: the folder for frames/ and audio/.
+        layout: one of LAYOUTS.
+        listed: with `vggss`: a text file of ids, one a line (VGG-Sound); None: those of vggss.json.
+
+    Raises:
+        DataError: every video that was refused, with its reason, after all others are done.
+    """
+    table = _avsbench_clips(out) if layout == "avsbench" else _vggss_clips(out, listed)
+    found: dict[str, Path] = {}
+    twice = []
+    for path in sorted(p for p in videos.rglob("*") if p.suffix.lower() in SUFFIXES):
+        if found.setdefault(path.stem, path) is not path:
+            twice.append(f"{path}: a second video of {path.stem}, besides {found[path.stem]}")
+    wanted = [name for name in table if name in found]
+    if twice or not wanted:
+        raise DataError(twice or [f"{videos}: no video of the {len(table)} clips of {out}"])
+    jobs = [_Job(found[name], *table[name]) for name in wanted]
+    todo = [job for job in jobs if not job.finished]
+    log.info(
+        "%d of %d clips have a video; %d are extracted, %d to do",
+        *(len(wanted), len(table), len(jobs) - len(todo), len(todo)),
+    )
+    with worker_pool(workers) as pool:
+        results = tqdm(pool.map(_extract, todo), "extracting", len(todo), disable=None)
+        problems = [problem for problem in results if problem]
+    if problems:
+        raise DataError(problems)
+
+
+def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarray], np.ndarray]:
+    """Upright RGB frames (H, W, 3) uint8, and the sound (n,) float32, 16 kHz mono, of a clip.
+
+    Args:
+        seconds: how long the clip is.
+        middle: the frame at FRAME_SECOND only, as VGG-SS; else one a second, as AVSBench.
+
+    Raises:
+        MediaError: no pictures, no sound, too short, too long, not to be decoded, or rotated by
+            another angle than quarter turns.
+    """
+    try:
+        stamps, unit, length = _timeline(path)
+        if not seconds - AUDIO_TOLERANCE <= length <= seconds + TOO_LONG:
+            cut = "; cut it to its clip" if length > seconds else ""
+            raise MediaError(f"{path}: {length:.2f} s of pictures, expected {seconds} s{cut}")
+        times = (stamps - stamps[0]) * float(unit)
+        chosen = _shown_at(times, [FRAME_SECOND]) if middle else _avsbench_choice(times, seconds)
+        frames = _decode(path, stamps[chosen].tolist())
+        sound = read_sound(path, float(stamps[0] * unit))[: seconds * SAMPLE_RATE]
+    except av.FFmpegError as error:
+        raise MediaError(f"{path}: can't be decoded ({error.strerror})") from None
+    if len(sound) < (seconds - AUDIO_TOLERANCE) * SAMPLE_RATE:
+        heard = f"{len(sound) / SAMPLE_RATE:.2f} s of sound"
+        raise MediaError(f"{path}: {heard}, expected {seconds} s")
+    return frames, sound
+
+
+def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
+    """Time stamps of all pictures in order, their unit in seconds, and the seconds they last."""
+    with av.open(path) as container:
+        if not container.streams.video:
+            raise MediaError(f"{path}: no pictures")
+        stream = container.streams.video[0]
+        shown = [
+            (packet.pts, packet.duration or 0)
+            for packet in container.demux(stream)
+            if packet.pts is not None and not packet.is_discard
+        ]
+        unit = stream.time_base
+    if len(shown) < 2:
+        raise MediaError(f"{path}: {len(shown)} pictures with a time")
+    stamps = np.unique([stamp for stamp, _ in shown])
+    last = max(shown)[1] or int(np.median(np.diff(stamps)))
+    return stamps, unit, float((stamps[-1] - stamps[0] + last) * unit)
+
+
+def _avsbench_choice(times: np.ndarray, seconds: int) -> np.ndarray:
+    """Which frames are AVSBench's, (seconds,), by the times at which each is first shown."""
+    steps = np.diff(times)
+    if steps.max() > 1.5 * np.median(steps):  # stamps in milliseconds vary a little
+        return _shown_at(times, np.arange(seconds) + INSTANT)
+    rate = round(len(steps) / (times[-1] - times[0]))
+    numbers = ((np.arange(seconds) + INSTANT) * rate).astype(int)
+    return np.minimum(numbers, len(times) - 1)
+
+
+def _shown_at(times: np.ndarray, instants: np.ndarray | list) -> np.ndarray:
+    return np.searchsorted(times, np.asarray(instants) + 1e-3, side="right") - 1
+
+
+def _decode(path: Path, stamps: list[int]) -> list[np.ndarray]:
+    """The frames at these time stamps, in order."""
+    frames: list[np.ndarray] = []
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        for frame in container.decode(stream):
+            while frame.pts is not None and frame.pts >= stamps[len(frames)]:
+                frames.append(upright(path, frame))
+                if len(frames) == len(stamps):
+                    return frames
+    raise MediaError(f"{path}: its pictures can't be decoded to the end")
+
+
+def _avsbench_clips(root: Path) -> dict[str, tuple[list[Path], Path, int]]:
+    """What is to be written of each clip, by the name that its layout gives it."""
+    clips = read_clips(root)
+    clips = clips[[layout_of(root, label) is not None for label in clips.label]]
+    if clips.empty:
+        raise DataError([f"{root}: neither AVSBench-semantic's folders nor AVSBench-object's"])
+    return {
+        row.name: (
+            [frame_file(row.frame_path, k) for k in range(SECONDS[row.label])],
+            Path(row.audio_path),
+            SECONDS[row.label],
+        )
+        for row in locate(root, clips, waveforms=True).itertuples()
+    }
+
+
+def _vggss_clips(root: Path, listed: Path | None) -> dict[str, tuple[list[Path], Path, int]]:
+    try:
+        files = read_list(listed) if listed else read_annotations(root / "vggss.json")[0].file
+    except SplitError as error:
+        raise DataError(error.problems) from error
+    paths = {file: clip_paths(root, file) for file in files}
+    return {file: ([frame], audio, VGGSS_SECONDS) for file, (frame, audio) in paths.items()}
+
+
+def _extract(job: _Job) -> str | None:
+    """Extract one clip; what is wrong with it, if it was refused. In a worker process."""
+    try:
+        frames, sound = sample_video(job.video, job.seconds, middle=len(job.frames) == 1)
+    except MediaError as error:
+        return str(error)
+    for path, frame in zip(job.frames, frames, strict=True):
+        if not path.is_file():  # the released ones stay
+            write_atomic(path, _jpeg(frame) if path.suffix == ".jpg" else _object_png(frame))
+    if not job.audio.is_file():
+        write_atomic(job.audio, _wav(sound))
+    return None
+
+
+def _wav(sound: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    soundfile.write(content, sound.clip(-1, 1), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return content.getvalue()
+
+
+def _jpeg(frame: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(frame).save(content, "JPEG", quality=95)  # ours; at the video's own size
+    return content.getvalue()
+
+
+def _object_png(frame: np.ndarray) -> bytes:
+    """224 x 224, by OpenCV's bilinear resize, which doesn't smooth."""
+    planes = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
+    small = F.interpolate(planes, (OBJECT_SIZE,) * 2, mode="bilinear", align_corners=False)
+    content = io.BytesIO()
+    Image.fromarray(small[0].permute(1, 2, 0).round().byte().numpy()).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,162 @@
+"""Filling shards in worker processes: sound and squashed frames, then the image encoder's."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from benchmarks.features.encode import encode
+from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.store import Header, ShardWriter
+from benchmarks.workers import worker_pool
+
+Entries = dict[str, dict[str, Any]]  # what a manifest says of a shard, by store
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard of the stores that one pass over the frames can fill."""
+
+    cover: str
+    stores: tuple[Header, ...]
+    shard: int
+
+    @property
+    def keyed(self) -> list[tuple[str, Header]]:
+        return [(f"{self.cover}/{header.name}", header) for header in self.stores]
+
+    @property
+    def rows(self) -> range:
+        return self.stores[0].shard_rows(self.shard)
+
+    @property
+    def kind(self) -> str:
+        return ", ".join(key for key, _ in self.keyed)
+
+    @property
+    def by_sam(self) -> bool:
+        return self.stores[0].name.startswith(("sam", "tokens"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all jobs need."""
+
+    folder: Path
+    parts: dict[str, pd.DataFrame]  # rows of the clip index by cover
+    encoders: ProfileEncoders
+    batch_size: int
+    precision: str
+    readers: int  # threads of each process that decode frames
+
+
+_plan: Plan | None = None  # inherited by the forked workers: pickled, it would be copied for a job
+_devices: Any = None  # a queue with a device for each worker
+
+
+def fill(
+    jobs: Sequence[Job], plan: Plan, devices: Sequence[torch.device], workers: int
+) -> Iterator[tuple[Job, Entries]]:
+    """Each job as it is done; SAM's last, one process a GPU."""
+    global _plan, _devices
+    _plan = plan
+    cpus = [torch.device("cpu")] * workers
+    for by_sam, places in ((False, cpus), (True, cpus if devices == cpus[:1] else devices)):
+        group = [job for job in jobs if job.by_sam == by_sam]
+        if not group:
+            continue
+        places = places[: len(group)]
+        _devices = get_context("fork").SimpleQueue()
+        for place in places:
+            _devices.put(str(place))
+        with worker_pool(len(places)) as pool:
+            try:
+                _log_paces(pool, group, len(places))
+                futures = {pool.submit(_fill, job): job for job in group}
+                total = sum(len(job.rows) for job in group)
+                with tqdm(total=total, desc="encoding", unit=" rows", disable=None) as bar:
+                    for future in as_completed(futures):
+                        yield futures[future], future.result()
+                        bar.update(len(futures[future].rows))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # else all that waits runs before the error
+                raise
+
+
+def _log_paces(pool, jobs: Sequence[Job], workers: int) -> None:
+    """How long each kind of job takes, by a short trial."""
+    kinds = {job.kind: job for job in jobs}
+    paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}
+    for kind, pace in paces.items():
+        rows = sum(len(job.rows) for job in jobs if job.kind == kind)
+        seconds = pace.result()
+        log.info(
+            "%s: %.3g rows/s a process, about %.0f s for %d rows with %d",
+            *(kind, 1 / seconds, rows * seconds / workers, rows, workers),
+        )
+
+
+@cache
+def _device() -> torch.device:
+    """Of this worker process."""
+    return torch.device(_devices.get())
+
+
+def _fill(job: Job) -> Entries:
+    """Encode and write a shard of each store; in a worker process."""
+    with ExitStack() as stack:
+        writers = {
+            h.name: stack.enter_context(ShardWriter(_plan.folder / key, h, job.shard))
+            for key, h in job.keyed
+        }
+        for rows in _encoded(job, job.rows):
+            for name, values in rows.items():
+                writers[name].append(values)
+        return {key: writers[h.name].finish() for key, h in job.keyed}
+
+
+def _encoded(job: Job, rows: range) -> Iterator[dict[str, np.ndarray]]:
+    clips = _plan.parts[job.cover]
+    ends = clips.frames.cumsum().to_numpy()
+    first, last = np.searchsorted(ends, [rows.start, rows.stop - 1], side="right")
+    before = int(ends[first] - clips.frames.iloc[first])
+    return encode(
+        job.stores,
+        clips.iloc[first : last + 1],
+        range(rows.start - before, rows.stop - before),
+        _plan.encoders,
+        _plan.batch_size,
+        _device(),
+        _plan.precision,
+        _plan.readers,
+    )
+
+
+def _pace(job: Job) -> float:
+    """Seconds a row; in a worker process."""
+
+    def seconds(rows: range) -> float:
+        start = time.monotonic()
+        for _ in _encoded(job, rows):
+            pass
+        return (time.monotonic() - start) / len(rows)
+
+    seconds(job.rows[:1])  # loads the encoder
+    one = seconds(job.rows[:1])
+    if one > 2:  # memory and kernels made for the first batch hardly count
+        return one
+    batches = job.rows[: 4 * _plan.batch_size]
+    seconds(batches)
+    return seconds(batches)

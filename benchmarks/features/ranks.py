@@ -1,0 +1,80 @@
+"""Several processes that share an extraction, as torchrun or srun starts them.
+
+They need no process group: each has its shards and a file that lists them.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.features.store import StoreError
+
+PATIENCE = 2 * 3600  # seconds that the slowest shard may take; a rank that was killed never ends
+_VARIABLES = (  # srun's: not those that a batch script sees, which is alone
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One of `size` processes; `local` is its number on its machine."""
+
+    number: int = 0
+    size: int = 1
+    local: int = 0
+
+
+def this_rank() -> Rank:
+    """What the environment says; one process alone if it says nothing."""
+    for names in _VARIABLES:
+        if all(name in os.environ for name in names):
+            return Rank(*(int(os.environ[name]) for name in names))
+    return Rank()
+
+
+def devices(wanted: str, rank: Rank) -> list[torch.device]:
+    """The devices to encode on: every GPU for a process alone, else one for each of a machine's.
+
+    CUDA is not initialised: a worker couldn't be forked any more.
+
+    Raises:
+        StoreError: a GPU is asked for that isn't there.
+    """
+    gpus = torch.cuda.device_count() if wanted != "cpu" else 0
+    if wanted == "cpu" or (wanted == "auto" and not gpus):
+        return [torch.device("cpu")]
+    number = torch.device("cuda" if wanted == "auto" else wanted).index
+    if not gpus or (number or 0) >= gpus:
+        raise StoreError(
+            f"device: {wanted}, but this machine has {gpus} GPUs; cpu and auto will do"
+        )
+    if number is not None:
+        numbers = [number]
+    else:
+        numbers = [rank.local % gpus] if rank.size > 1 else range(gpus)
+    return [torch.device("cuda", n) for n in numbers]
+
+
+def wait(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
+    """Until nothing is missing any more.
+
+    Raises:
+        StoreError: naming what is, when no more has come for a long time.
+    """
+    left, since = missing(), time.monotonic()
+    while left:
+        if time.monotonic() - since > PATIENCE:
+            raise StoreError(
+                f"{len(left)} shards of other processes don't come, {left[0]} first: one must have "
+                "been killed. Start the same command again: it continues"
+            )
+        time.sleep(seconds)
+        found = missing()
+        if found != left:
+            left, since = found, time.monotonic()

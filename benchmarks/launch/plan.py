@@ -1,0 +1,151 @@
+"""Which jobs a launch has: a command each, in the order that trained models ask for.
+
+A model belongs to the first job that scores it; the other jobs that score it, and those that go on
+training from it, wait for that one.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+from benchmarks.data.files import sha256
+from benchmarks.data.index import DataError
+from benchmarks.features.store import StoreError
+from benchmarks.launch.resources import Stage
+from benchmarks.params import Params
+from benchmarks.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.workbench import Workbench, fingerprint, recipe_checksum
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command of `python -m benchmarks`."""
+
+    name: str
+    stage: Stage
+    arguments: tuple[str, ...]
+    cells: tuple[Cell, ...] = ()
+    trains: tuple[Model, ...] = ()
+    needs: tuple[str, ...] = ()  # names of the jobs that it waits for
+    wave: int = 0  # how many jobs one after another come before it
+
+
+DATA = Job("data", "data", ("data",))
+FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
+
+
+def plan(params: Params, tables: list[str]) -> list[Job]:
+    """Every job of these tables, finished or not, waves in order."""
+    groups: dict[tuple[str, str, str, str, int], list[Cell]] = {}
+    for table in tables:
+        for stage in params.table_rows(table):
+            for cell in cells_of(params, table, stage):
+                key = (table, stage, cell.row, cell.benchmark, cell.seed)
+                groups.setdefault(key, []).append(cell)
+    scored = {key: [model_of(cell) for cell in cells] for key, cells in groups.items()}
+    owners: dict[Model, tuple] = {}
+    for key, models in scored.items():
+        for model in models:
+            owners.setdefault(model, key)
+    for key, models in scored.items():
+        for model in models:
+            if model.parent:
+                owners.setdefault(model.parent, key)
+    waves = {FEATURES.name: FEATURES.wave}
+    jobs = []
+    for key in sorted(groups, key=lambda key: any(model.parent for model in scored[key])):
+        lineage = [m for model in scored[key] for m in (model, model.parent) if m]
+        trains = tuple(dict.fromkeys(m for m in lineage if owners[m] == key))
+        others = {_name(*owners[m]) for m in lineage if owners[m] != key}
+        needs = (FEATURES.name, *sorted(others))
+        job = Job(
+            name=_name(*key),
+            stage="few_shot" if any(m.parent for m in trains) else "train" if trains else "score",
+            arguments=_arguments(*key),
+            cells=tuple(groups[key]),
+            trains=trains,
+            needs=needs,
+            wave=1 + max(waves[name] for name in needs),
+        )
+        waves[job.name] = job.wave
+        jobs.append(job)
+    return sorted([DATA, FEATURES, *jobs], key=lambda job: job.wave)
+
+
+def _name(table: str, stage: str, row: str, benchmark: str, seed: int) -> str:
+    parts = [table, stage, row] if stage != row else [table, row]
+    return "-".join([*parts, benchmark, f"seed{seed}"])
+
+
+def _arguments(table: str, stage: str, row: str, benchmark: str, seed: int) -> tuple[str, ...]:
+    return ("run", table, stage, benchmark, "--row", row, "--seed", str(seed))
+
+
+def recipe(params: Params, job: Job) -> str:
+    """Checksum of the parameters and code behind a job, known before there are any data."""
+    blocks = {"data", "world", "protocol", "encoders", "audio"}
+    parts = [recipe_checksum(params, cell) for cell in job.cells]
+    values = params.model_dump(mode="json", include=blocks)
+    return sha256(json.dumps([parts, values], sort_keys=True).encode())[:16]
+
+
+class Progress:
+    """Which jobs are finished, by what they leave behind, and how much work each is."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.bench = Workbench(params)
+        self._frames: dict[str, int] = {}
+        self.indexed = (params.work / "index.csv").is_file()
+        self.encoded = self.indexed and self._encoded()
+
+    def _encoded(self) -> bool:
+        try:
+            for cover, names in self.params.features.stores.items():
+                for name in names:
+                    self.bench.store(name, cover)
+        except (StoreError, DataError):
+            return False
+        return True
+
+    def finished(self, job: Job) -> bool:
+        if job.stage in ("data", "features"):
+            return self.indexed if job.stage == "data" else self.encoded
+        return self.encoded and all(self._known(cell) for cell in job.cells)
+
+    def _known(self, cell: Cell) -> bool:
+        name = fingerprint(self.bench.identity(cell))[:16]
+        return (self.params.work / "runs" / name / "record.json").is_file()
+
+    def work(self, job: Job) -> float:
+        """Frames that pass through the methods, learned ones three times: forwards and back.
+
+        Zero before the clips are indexed: which they are isn't known.
+        """
+        if not self.indexed:
+            return 0.0
+        learned = sum(self._learned(model) for model in job.trains)
+        tested = [test for cell in job.cells for test in evaluations_of(self.params, cell)]
+        return 3 * learned + sum(self._clip_frames(test.clips) for test in tested)
+
+    def _learned(self, model: Model) -> float:
+        row, training = training_of(self.params, model)
+        if row.cls.oracle:
+            return 0
+        if training.steps is None:
+            return training.epochs * self._clip_frames(model.full or model.train)
+        frames = 5 if row.cls.temporal else 1
+        return training.steps * (
+            frames * training.batch_clips if row.cls.temporal else training.batch_frames
+        )
+
+    def _clip_frames(self, name: str) -> int:
+        if name not in self._frames:
+            self._frames[name] = int(self.bench.clip_sets[name].frames.sum())
+        return self._frames[name]
+
+
+def unfinished(jobs: list[Job], progress: Progress) -> list[Job]:
+    """What is left to run, without needs that are met; the longest of a stage first."""
+    left = {job.name: job for job in jobs if not progress.finished(job)}
+    left = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
+    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.work(job)))

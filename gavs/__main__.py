@@ -1,0 +1,136 @@
+"""The command line: `python -m gavs --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+EPILOG = """\
+what goes in:
+  A checkpoint is one file: the trained part of a GAVS, and which SAM and VGGish it needs. It is
+  made from a trained row of the benchmark:
+    python -m benchmarks export gavs v2 --seed 0 --out gavs.safetensors
+  The encoders' weights are read from the paths that the checkpoint recorded, or from --sam and
+  --vggish; they must be the very files that it was trained with.
+
+  A video is taken as AVSBench takes one: a frame a second, 15/16 into it, with the sound of that
+  second. --fps takes more or fewer frames. Any rate and number of channels of sound will do.
+  Several images are frames of consecutive seconds of the sound; a single one lies in --second.
+
+what comes out, in DIR:
+  masks/NAME.png     white where something sounds, at the frame's own size
+  overlays/NAME.png  the frame with the mask in colour
+  VIDEO.mp4          for a video: all of its frames with the masks in colour, and its sound
+  NAME is the image's, or the frame's number, from 00000.
+
+examples:
+  python -m gavs predict --checkpoint gavs.safetensors --video dog.mp4 --out out
+  python -m gavs predict --checkpoint gavs.safetensors --image dog.jpg --audio dog.wav --out out
+  python -m gavs predict --checkpoint gavs.safetensors --out out \\
+      --image CLIP/frames/*.jpg --audio CLIP/audio.wav
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if (args.image is None) != (args.audio is None):
+        parser.error("--image and --audio go together")
+    if args.second and args.video:
+        parser.error("--second says where an image lies in --audio; a video knows that itself")
+    try:
+        predict(args)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gavs", description="GAVS: which pixels of a picture make the sound."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    text = "masks of what sounds in a video, or in images with a sound"
+    sub = commands.add_parser(
+        "predict",
+        help=text,
+        description=text,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    source = sub.add_mutually_exclusive_group(required=True)
+    source.add_argument("--video", type=Path, metavar="FILE")
+    source.add_argument("--image", type=Path, nargs="+", metavar="FILE")
+    sub.add_argument("--audio", type=Path, metavar="FILE", help="the sound of the images")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--sam", type=Path, metavar="FILE", help="default: as the checkpoint says")
+    sub.add_argument("--vggish", type=Path, metavar="FILE", help="default: as the checkpoint says")
+    sub.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.5,
+        metavar="P",
+        help="a pixel is lit above this probability; default: %(default)s",
+    )
+    sub.add_argument(
+        "--fps", type=_rate, default=1, help="frames a second of a video; default: %(default)s"
+    )
+    sub.add_argument(
+        "--second",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="of the sound, in which the first image lies; default: %(default)s",
+    )
+    sub.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
+    return parser
+
+
+def predict(args: argparse.Namespace) -> None:
+    import torch
+
+    from gavs.predict import Predictor, predict_images, predict_video
+
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32 on a GPU too
+    device = args.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    predictor = Predictor(args.checkpoint, args.sam, args.vggish, device)
+    origin = ", ".join(f"{key} {value}" for key, value in predictor.header.origin.items())
+    print(f"{args.checkpoint}: {origin or 'no word on its training'}")
+    if args.video:
+        masks, empty = predict_video(predictor, args.video, args.out, args.threshold, args.fps)
+    else:
+        masks = len(args.image)
+        empty = predict_images(
+            predictor, args.image, args.audio, args.out, args.threshold, args.second
+        )
+    print(f"{masks} masks in {args.out / 'masks'}, {empty} of them empty")
+    if args.video:
+        print(args.out / f"{args.video.stem}.mp4")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 0 to 1, below 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: expected 0 or more")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,167 @@
+"""VGG-Sound: lists to learn localisation from, without the videos that VGG-SS tests.
+
+A list is a text file with an id a line, as the published ones: YouTube's 11 characters, "_" and the
+first second in six digits. VGG-Sound's own table, vggsound.csv (hche11/VGGSound), has no header and
+the columns video, first second, label, train or test. All of VGG-SS is in its test part; yet
+several published lists hold thousands of its clips.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from splits._shared import SplitError, raise_if, rank, read_table
+from splits.audit import Finding, compare
+from splits.vggss_boxes import FILE
+
+_NAMED = 20  # wrong lines an error shows: whoever names another file has 200,000 of them
+_ENTRY = re.compile(rf"({FILE.pattern})(\.\w+)?", re.ASCII)
+
+
+def read_list(path: Path) -> list[str]:
+    """The ids of a list, in its order, without their extensions.
+
+    Raises:
+        SplitError: no such file, no id, a line that is no id, or an id twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:  # not UTF-8 is a ValueError
+        raise SplitError([f"{path}: {error}"]) from error
+    files, problems = {}, []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        entry = _ENTRY.fullmatch(line)
+        if entry is None and line:
+            problems.append(f"{path}: line {number}: {line!r:.80} isn't a VGG-Sound id")
+        elif entry and files.setdefault(entry[1], number) != number:
+            problems.append(f"{path}: line {number}: {entry[1]} twice")
+    if not files and not problems:
+        problems = [f"{path}: empty"]
+    raise_if(_shortened(problems))
+    return list(files)
+
+
+def write_list(files: Sequence[str], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
+
+
+def read_clips(path: Path) -> pd.DataFrame:
+    """vggsound.csv as columns file, label, split.
+
+    Raises:
+        SplitError: no table of four columns, or a row without id, second, label and split.
+    """
+    columns = ["video", "start", "label", "split"]
+    try:
+        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise SplitError([f"{path}: {error}"]) from error
+    if len(table.columns) != len(columns):
+        raise SplitError([f"{path}: {len(table.columns)} columns, expected {columns}"])
+    table.columns = columns
+    table["file"] = table.video + "_" + table.start.str.zfill(6)
+    good = table.file.str.fullmatch(FILE) & (table.label != "")
+    wrong = table[~(good & table["split"].isin(["train", "test"]))]
+    problems = [f"{path}: row {row[0] + 1}: {', '.join(row[1:5])!r}" for row in wrong.itertuples()]
+    raise_if(_shortened(problems))
+    return table[["file", "label", "split"]]
+
+
+def read_heard(path: Path) -> dict[str, set[str]]:
+    """The labels of the groups `heard` and `unheard` of a CSV label,group.
+
+    Raises:
+        SplitError: no such file or columns, another group than heard and unheard, or an empty one.
+    """
+    table = read_table(path, ["label", "group"])
+    problems = [
+        f"{path}: {row.label!r} is in group {row.group!r}, expected heard or unheard"
+        for row in table[~table.group.isin(["heard", "unheard"])].itertuples()
+    ]
+    groups = {name: set(table.label[table.group == name]) for name in ("heard", "unheard")}
+    raise_if(problems or [f"{path}: no label is {name}" for name in groups if not groups[name]])
+    return groups
+
+
+def without_tests(files: Sequence[str], tests: Collection[str]) -> list[str]:
+    """The ids whose video isn't one of VGG-SS's: another clip of it may show the same seconds."""
+    tested = {file[:11] for file in tests}
+    return [file for file in files if file[:11] not in tested]
+
+
+def clean_list(clips: pd.DataFrame, tests: Collection[str]) -> list[str]:
+    """VGG-Sound's training clips without VGG-SS's videos, in order of their ids."""
+    train = clips.file[clips["split"] == "train"]
+    return without_tests(sorted(set(train)), tests)
+
+
+def heard_list(clips: pd.DataFrame, tests: Collection[str], labels: Collection[str]) -> list[str]:
+    """The part of `clean_list` in which one of these labels sounds.
+
+    Raises:
+        SplitError: a label that no training clip has.
+    """
+    train = clips[clips["split"] == "train"]
+    missing = sorted(set(labels) - set(train.label))
+    raise_if([f"vggsound.csv: no training clip of label {label!r}" for label in missing])
+    return clean_list(train[train.label.isin(set(labels))], tests)
+
+
+def draw(files: Sequence[str], count: int) -> list[str]:
+    """So many of the ids, in their order; a smaller draw is part of a larger one.
+
+    Raises:
+        SplitError: fewer are there.
+    """
+    if count > len(files):
+        raise SplitError([f"{count} clips wanted, {len(files)} there"])
+    chosen = set(sorted(files, key=lambda file: rank("vggsound", file))[:count])
+    return [file for file in files if file in chosen]
+
+
+def heard_labels(clips: pd.DataFrame, files: Collection[str]) -> set[str]:
+    """Labels of listed clips; published lists have clips that vggsound.csv doesn't know."""
+    return set(clips.label[clips.file.isin(set(files))])
+
+
+def overlap(name: str, files: Sequence[str], tests: Sequence[str]) -> Finding:
+    """What VGG-SS tests of a list's clips and of their videos."""
+    learned, tested = (pd.DataFrame({"file": list(ids)}, dtype=str) for ids in (files, tests))
+    return compare(name, learned, "VGG-SS", tested)
+
+
+def markdown(
+    lists: Mapping[str, Sequence[str]],
+    annotations: pd.DataFrame,
+    clips: pd.DataFrame | None = None,
+) -> str:
+    """A row a list: its size, what VGG-SS tests of it, and VGG-SS clips by whether it sounds them.
+
+    Args:
+        annotations: columns file, label, of VGG-SS (splits.vggss_boxes.read_annotations).
+        clips: vggsound.csv (`read_clips`); without it no label is known.
+    """
+    tests = annotations.file.tolist()
+    lines = [
+        "| list | clips | videos | VGG-SS clips in it | VGG-SS clips of its videos "
+        "| its labels in VGG-SS | heard VGG-SS clips | unheard |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for name, files in lists.items():
+        found = overlap(name, files, tests)
+        cells = [len(files), len({file[:11] for file in files})]
+        cells += [len(found.identical), len(found.clips)]
+        if clips is not None:
+            heard = annotations.label.isin(heard_labels(clips, files))
+            cells += [annotations.label[heard].nunique(), heard.sum(), (~heard).sum()]
+        text = [f"{number:,}" for number in cells] + ["–"] * (7 - len(cells))
+        lines.append(f"| `{name}` | " + " | ".join(text) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(problems: list[str]) -> list[str]:
+    more = len(problems) - _NAMED
+    return problems if more <= 0 else [*problems[:_NAMED], f"and {more} more"]

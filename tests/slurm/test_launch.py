@@ -1,0 +1,118 @@
+"""The whole smoke graph over Slurm, with a preempted job and a killed process in the middle."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.test_graph import Clone
+
+LAUNCH = (sys.executable, "-m", "benchmarks", "launch")
+
+
+@pytest.fixture(scope="module")
+def clone(cluster, tmp_path_factory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("launched"))
+
+
+def _squeue(field: str, *options: str) -> list[str]:
+    command = ["squeue", "--noheader", "--array", f"--format={field}", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def _restarts(job: str) -> int:
+    shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+    return int(re.search(r"Restarts=(\d+)", shown)[1])
+
+
+def _workers() -> dict[str, int]:
+    """A worker process of each running job that has one: job number -> process.
+
+    A job's shell is the ledger's process, its child the command, whose children are the workers.
+    """
+    parents, commands = {}, {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (path / "stat").read_text().rsplit(")", 1)[1].split()
+            commands[int(path.name)] = (path / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parents[int(path.name)] = int(stat[1])
+    found = {}
+    for process, parent in parents.items():
+        job = parents.get(parent)
+        if "benchmarks.launch.job" in commands.get(job, "") and "run" in commands[parent]:
+            variables = Path(f"/proc/{job}/environ").read_text().split("\0")
+            number = next(v for v in variables if v.startswith("SLURM_JOB_ID="))
+            found[number.split("=")[1]] = process
+    return found
+
+
+def _await(condition, seconds: int):
+    for _ in range(2 * seconds):
+        if found := condition():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"not within {seconds} s; queue: {_squeue('%j_%K:%T:%r')}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("partition: null", "partition: nowhere", "invalid partition specified: nowhere"),
+        ("memory_gb: 2,", "memory_gb: 9000,", "9000 GB, 1 h): allocation failure"),
+        ("hours: 1,", "hours: 3,", "hours: 3, but partition main stops at 2"),
+        ("cpus: 2,", "cpus: 512,", "Requested node configuration is not available"),
+    ],
+)
+def test_what_slurm_would_refuse_or_never_start(clone, old, new, message):
+    path = clone.folder / "params.yaml"
+    before = path.read_text()
+    clone.edit(old, new)
+    done = subprocess.run(
+        [*LAUNCH, "--on", "slurm"], cwd=clone.folder, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(clone.folder)},
+    )  # fmt: skip
+    path.write_text(before)
+    assert done.returncode == 1
+    assert "cluster.stages.data" in done.stderr and message in done.stderr
+    assert "partitions here: main, urgent" in done.stderr
+    assert _squeue("%i") == []
+
+
+def test_the_smoke_graph(clone, tmp_path_factory):
+    said = clone.run(*LAUNCH, "--on", "slurm")
+    jobs = int(re.search(r"(\d+) of \1 jobs to launch", said)[1])
+    assert len(_squeue("%i")) == jobs > 60
+    assert f"0 of {jobs} jobs to launch, {jobs} in hand" in clone.run(*LAUNCH, "--on", "slurm")
+    assert len(_squeue("%i")) == jobs
+
+    killed, worker = _await(lambda: next(iter(_workers().items()), None), 600)
+    os.kill(worker, signal.SIGKILL)
+    _await(lambda: _restarts(killed) == 1, 60)
+
+    def others() -> str | None:
+        return next((job for job in _workers() if job != killed), None)
+
+    preempted = _await(others, 120)
+    cpus = str(os.cpu_count())
+    urgent = ["sbatch", "--partition=urgent", f"--cpus-per-task={cpus}", "--mem=10M"]
+    subprocess.run([*urgent, "--output=/dev/null", "--wrap=sleep 1"], check=True)
+    _await(lambda: _restarts(preempted) == 1, 60)
+
+    _await(lambda: not _squeue("%i"), 3600)
+    status = clone.run(*LAUNCH, "--status")
+    assert "all is done: `dvc repro`" in status and "failed:" not in status
+    assert "0 of" in clone.run(*LAUNCH, "--on", "slurm")
+    assert _squeue("%i") == []
+
+    stages, trainings = clone.repro()
+    assert trainings == 0 and stages[-1] == "report"
+    plain = Clone(tmp_path_factory.mktemp("plain"))
+    plain.repro()
+    assert clone.tables() == plain.tables()
