@@ -65,6 +65,7 @@ def likeness(x: Tensor) -> Tensor:
 class AUSS(BackboneMethod):
     Config = AussConfig
     recreated = True
+    layered = frozenset({"classes", "masks"})
 
     def __init__(self, config: AussConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

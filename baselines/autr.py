@@ -164,6 +164,7 @@ class DynamicConv(nn.Module):
 class AuTR(BackboneMethod):
     Config = AutrConfig
     recreated = True
+    layered = frozenset({"scores", "masks"})
 
     def __init__(self, config: AutrConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

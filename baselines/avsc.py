@@ -59,6 +59,7 @@ def select(class_logits: Tensor) -> tuple[Tensor, Tensor]:
 class AVSC(BackboneMethod):
     Config = AvscConfig
     recreated = True
+    layered = frozenset({"classes", "masks"})
 
     def __init__(self, config: AvscConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -19,7 +19,7 @@ from benchmarks.params import Row, TrainingParams
 from benchmarks.protocol import Model, supervision_of, training_of
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.selection import select
-from benchmarks.training import checkpoint
+from benchmarks.training import checkpoint, distributed
 from benchmarks.training.evaluate import evaluate, held_out_loss
 from benchmarks.training.loop import train, updates
 from benchmarks.training.pseudo import sam_masks
@@ -31,15 +31,18 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def lock(folder: Path, name: str) -> Iterator[None]:
-    """One process a run. The kernel frees the lock of a killed process."""
+    """One process a run, or one group of ranks. The kernel frees the lock of a killed process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s: waiting for the process that is running it", name)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        if distributed.first():
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("%s: waiting for the process that is running it", name)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        distributed.wait()
         yield
+        distributed.wait()  # the first rank's files are there
 
 
 def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str, Any]]:
@@ -61,10 +64,12 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
                 start, _ = trained(bench, model.parent, f"{name}: its 0-shot model")
                 method.load_state_dict(start.state_dict())
             facts = _train(bench, model, method, row, training, folder, name)
-            checkpoint.save(path, checkpoint.trained_state(method, names))
-            write_json(folder / "model.json", identity | facts)
-            for rest in ("last.pt", "best.pt"):
-                (folder / rest).unlink(missing_ok=True)
+            distributed.wait()  # every rank has read what goes now
+            if distributed.first():
+                checkpoint.save(path, checkpoint.trained_state(method, names))
+                write_json(folder / "model.json", identity | facts)
+                for rest in ("last.pt", "best.pt"):
+                    (folder / rest).unlink(missing_ok=True)
         else:
             checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
         for key, parameter in method.named_parameters():  # as built, whatever phase came last

@@ -83,6 +83,7 @@ class FeaturesParams(Config):
     stores: dict[Literal["avs", "vgg"], list[str]]  # by the clips that they cover: extract.COVERS
     rows_per_shard: int = Field(gt=0)
     batch_size: int = Field(gt=0)
+    precision: Literal["fp32", "bf16", "fp16"]  # of SAM on the frames; another store each
 
 
 class ScoringParams(Config):

@@ -83,6 +83,8 @@ class Method(nn.Module):
     supervised: ClassVar[bool] = True
     guidable: ClassVar[bool] = False  # True: `guided` mixes in a map of objects, without the sound
     guided: bool = False
+    # Names in `Prediction.aux` that have layers first, then clips or frames; else those come first.
+    layered: ClassVar[frozenset[str]] = frozenset()
     target_size: int
 
     def __init__(self, config: Config, encoders: Encoders) -> None:

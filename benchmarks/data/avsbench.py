@@ -65,6 +65,10 @@ def read_avsbench(
     first_only = (clips.label == "v1s") & (clips.split == "train")
     # AVSBench annotates only the first frame of a V1S training clip.
     labelled = clips.label.map(SECONDS).where(~first_only, 1)
+    check = {
+        label: _binary_problem if layout_of(root, label) == "object" else _palette_problem
+        for label in clips.label.unique()
+    }
     files = [
         ClipFiles(
             uid=row.uid,
@@ -72,7 +76,7 @@ def read_avsbench(
             masks=[frame_file(row.mask_path, k) for k in range(masks)],
             audio=Path(row.audio_path),
             seconds=SECONDS[row.label],
-            mask_problem=_binary_problem if "/gt_masks/" in row.mask_path else _palette_problem,
+            mask_problem=check[row.label],
         )
         for row, masks in zip(clips.itertuples(), labelled, strict=True)
     ]

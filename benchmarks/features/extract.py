@@ -53,6 +53,31 @@ def covered(index: pd.DataFrame, cover: str) -> pd.DataFrame:
     return part
 
 
+def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of a row of a store.
+
+    Raises:
+        StoreError: no store has such a name.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise StoreError(f"no feature store is called '{name}'")
+    if name == "vggish":
+        # Small, and fp16 would round what tests compare with torchvggish.
+        return (encoders.audio_dim,), "float32"
+    if name == "logmel":
+        return (96, 64), "float16"
+    if name == "spectrogram":
+        columns = spectrogram.frames(encoders.audio.spectrogram_hop)
+        return (1, spectrogram.BINS, columns), "float16"
+    if match["pixels"]:
+        return (3, int(match["pixels"]), int(match["pixels"])), "uint8"
+    size = SAM_SIZES[encoders.params.sam.size]
+    if match["cut"]:
+        return (size.grid, size.grid, size.dim), "float16"
+    return (size.out, size.grid, size.grid), "float16"
+
+
 def header(
     name: str,
     index: pd.DataFrame,
@@ -65,37 +90,21 @@ def header(
     Raises:
         StoreError: no store has such a name.
     """
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise StoreError(f"no feature store is called '{name}'")
-    made_from = {"frames": frames_checksum(index)}
-    dtype = "float16"
-    if name == "vggish":
-        shape, encoder = (encoders.audio_dim,), "vggish"
-        made_from["hop_seconds"] = encoders.audio.hop_seconds
-        dtype = "float32"  # small, and fp16 would round what tests compare with torchvggish
-    elif name == "logmel":
-        shape, encoder = (96, 64), None
+    shape, dtype = layout(name, encoders)
+    made_from: dict[str, Any] = {"frames": frames_checksum(index)}
+    if name in ("vggish", "logmel"):
         made_from["hop_seconds"] = encoders.audio.hop_seconds
     elif name == "spectrogram":
-        hop = encoders.audio.spectrogram_hop
-        shape, encoder = (1, spectrogram.BINS, spectrogram.frames(hop)), None
-        made_from["spectrogram_hop"] = hop
-    elif match["pixels"]:
-        shape, encoder = (3, int(match["pixels"]), int(match["pixels"])), None
+        made_from["spectrogram_hop"] = encoders.audio.spectrogram_hop
+    elif name.startswith("pixels"):
         made_from["resize"] = "PIL bilinear, squashed"
-        dtype = "uint8"
     else:
-        size, encoder = SAM_SIZES[encoders.params.sam.size], "sam"
         made_from["resize"] = "longest side, PIL bilinear, zero padding"
         made_from["precision"] = precision
-        shape = (
-            (size.grid, size.grid, size.dim) if match["cut"] else (size.out, size.grid, size.grid)
-        )
-    if encoder:
-        made_from["weights"] = encoders.checksum(encoder)
-    rows = int(index.frames.sum())
-    return Header(name, rows, shape, dtype, rows_per_shard, made_from)
+        made_from["weights"] = encoders.checksum("sam")
+    if name == "vggish":
+        made_from["weights"] = encoders.checksum("vggish")
+    return Header(name, int(index.frames.sum()), shape, dtype, rows_per_shard, made_from)
 
 
 def frames_checksum(index: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
 """From the clip index and the feature stores to batches in a method's own shape."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -140,13 +140,13 @@ class ClipSet:
             classes=torch.tensor([[c in n for c in self.classes] for n in named]),
         )
 
-    def batches(self, frames: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Every sample once, about `frames` frames at a time."""
+    def batches(self, frames: int) -> list[np.ndarray]:
+        """Numbers of every sample once, about `frames` frames at a time."""
+        plan = []
         for group in self._groups():
             size = max(1, frames // len(self.samples[group[0]][1]))
-            for start in range(0, len(group), size):
-                numbers = group[start : start + size]
-                yield numbers, self.batch(numbers)
+            plan += [group[start : start + size] for start in range(0, len(group), size)]
+        return plan
 
     def _audio(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
         """What is heard in each frame, (B, T, ...)."""

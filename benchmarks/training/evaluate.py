@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from torch import Tensor
 from benchmarks.params import ScoringParams
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.vggss import BoxScores, Rule, score_boxes
+from benchmarks.training import distributed
 from benchmarks.training.clips import ClipSet, to_native
 from gavs.method import Method
 
@@ -21,8 +23,9 @@ def evaluate(
     method: Method, clips: ClipSet, device: torch.device, params: ScoringParams
 ) -> FrameScores:
     """Counts of every frame at its own resolution, and squashed to a common square."""
-    return FrameScores.concatenate(
-        [
+
+    def score(numbers: np.ndarray) -> list[FrameScores]:
+        return [
             score_frames(
                 logits.sigmoid(),
                 clips.native_masks(frames).to(device),
@@ -33,9 +36,12 @@ def evaluate(
                 thresholds=tuple(params.thresholds),
                 squash=params.squash_size,
             )
-            for frames, logits, _ in _native(method, clips, device, params.batch_frames)
+            for frames, logits, _ in _native(method, clips, device, numbers)
         ]
-    )
+
+    method.to(device).eval()
+    parts = distributed.spread(clips.batches(params.batch_frames), score)
+    return FrameScores.concatenate(list(chain.from_iterable(parts)))
 
 
 @torch.inference_mode()
@@ -47,8 +53,9 @@ def evaluate_boxes(
     rules: Sequence[Rule],
 ) -> BoxScores:
     """Counts of every image against its boxes, by rules of VGG-SS."""
-    return BoxScores.concatenate(
-        [
+
+    def score(numbers: np.ndarray) -> list[BoxScores]:
+        return [
             score_boxes(
                 logits,
                 [json.loads(boxes) for boxes in images.boxes],
@@ -58,37 +65,39 @@ def evaluate_boxes(
                 rules=rules,
                 confidence=confidence,
             )
-            for images, logits, confidence in _native(method, clips, device, params.batch_frames)
+            for images, logits, confidence in _native(method, clips, device, numbers)
         ]
-    )
+
+    method.to(device).eval()
+    parts = distributed.spread(clips.batches(params.batch_frames), score)
+    return BoxScores.concatenate(list(chain.from_iterable(parts)))
 
 
 @torch.inference_mode()
 def held_out_loss(method: Method, clips: ClipSet, device: torch.device, size: int) -> float:
     """Mean loss over batches of `size` clips, the same each time: what unlabelled clips tell."""
-    method.to(device).eval()
-    losses = []
-    for numbers in clips.epoch(np.random.default_rng(0), size):
+
+    def loss(numbers: np.ndarray) -> float:
         batch = clips.batch(numbers).to(device)
-        losses.append(sum(method.loss(method(batch), batch).values()).item())
-    return float(np.mean(losses))
+        return sum(method.loss(method(batch), batch).values()).item()
+
+    method.to(device).eval()
+    return float(np.mean(distributed.spread(clips.epoch(np.random.default_rng(0), size), loss)))
 
 
 def _native(
-    method: Method, clips: ClipSet, device: torch.device, batch_frames: int
+    method: Method, clips: ClipSet, device: torch.device, numbers: np.ndarray
 ) -> Iterator[tuple[pd.DataFrame, Tensor, Tensor | None]]:
-    """Frames of one size, their logits at it (n, H, W), and the method's own confidence (n,) if it
-    has one, until every frame has come."""
-    method.to(device).eval()
-    for numbers, batch in clips.batches(batch_frames):
-        prediction = method(batch.to(device))
-        logits = prediction.logits.float().flatten(0, 1)  # (B*T, G, G)
-        confidence = prediction.aux.get("confidence")  # (B, T)
-        table = clips.frame_table(numbers)
-        for (height, width), same in table[table.scored].groupby(["height", "width"], sort=False):
-            rows = same.index.tolist()
-            native = to_native(logits[rows], height, width, method, clips.features.image_size)
-            yield same, native, None if confidence is None else confidence.flatten()[rows]
+    """A batch's frames of one size, their logits at it (n, H, W), and the method's own confidence
+    (n,) if it has one, until every frame has come."""
+    prediction = method(clips.batch(numbers).to(device))
+    logits = prediction.logits.float().flatten(0, 1)  # (B*T, G, G)
+    confidence = prediction.aux.get("confidence")  # (B, T)
+    table = clips.frame_table(numbers)
+    for (height, width), same in table[table.scored].groupby(["height", "width"], sort=False):
+        rows = same.index.tolist()
+        native = to_native(logits[rows], height, width, method, clips.features.image_size)
+        yield same, native, None if confidence is None else confidence.flatten()[rows]
 
 
 def overlay_samples(clips: ClipSet, wanted: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 All randomness is a function of (seed, step): the batches of an epoch, dropout, noise, the learning
 rate. So a resumed training needs no generator states to be equal to an uninterrupted one, bit for
-bit, wherever it was killed.
+bit, wherever it was killed. Over several processes: `distributed`.
 """
 
 import json
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.params import TrainingParams
 from benchmarks.scoring.selection import select
-from benchmarks.training import checkpoint
+from benchmarks.training import checkpoint, distributed
 from benchmarks.training.clips import ClipSet
 from gavs.losses import box_projection
 from gavs.method import Method
@@ -59,12 +59,14 @@ def train(
     Raises:
         Diverged: the loss became NaN or infinite.
         CheckpointError: `folder` holds a checkpoint of another architecture.
+        ValueError: a batch has fewer samples than there are processes.
     """
     size = params.batch_clips if method.temporal else params.batch_frames
     per_epoch = len(clips.epoch(np.random.default_rng(0), size))
     total = updates(clips, params)
     epochs = math.ceil(total / per_epoch)
     method.to(device).train()
+    distributed.sync_batch_norms(method)
     names = checkpoint.trained_names(method)
     groups = method.parameter_groups()
     scales = [group.pop("lr_scale", 1.0) for group in groups]
@@ -77,7 +79,7 @@ def train(
     clip = {"max_norm": params.clip_grad} if params.clip_grad else None
     amp = params.amp and device.type == "cuda"
     wrapper = (
-        AmpOptimWrapper(optimizer=optimizer, clip_grad=clip, dtype="bfloat16")
+        AmpOptimWrapper(optimizer=optimizer, clip_grad=clip, dtype="bfloat16", loss_scale=1.0)
         if amp
         else OptimWrapper(optimizer=optimizer, clip_grad=clip)
     )
@@ -90,13 +92,16 @@ def train(
         if epoch != plan_epoch:
             method.start_epoch(epoch)
             plan, plan_epoch = clips.epoch(np.random.default_rng([seed, epoch]), size), epoch
-        torch.manual_seed(int(np.random.SeedSequence([seed, 1, step]).generate_state(1)[0]))
-        batch = clips.batch(plan[position]).to(device)
+        draws = np.random.SeedSequence([seed, 1, step, *distributed.own_draws()])
+        torch.manual_seed(int(draws.generate_state(1)[0]))
+        numbers = plan[position]
+        batch = clips.batch(distributed.share(numbers)).to(device)
         factor = _schedule(params.schedule, step, total)
         for group, scale in zip(optimizer.param_groups, scales, strict=True):
             group["lr"] = params.lr * scale * factor
         with wrapper.optim_context(method):
             prediction = method(batch)
+            prediction, batch = distributed.whole(method, prediction, batch, len(numbers))
             if supervision == "box_projection":
                 terms = {"projection": box_projection(prediction.logits, batch)}
             else:
@@ -104,7 +109,10 @@ def train(
             loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise Diverged(f"{name}: loss is {loss.item()} at step {step} (lr {params.lr})")
-        wrapper.update_params(loss)
+        wrapper.backward(loss)
+        distributed.average_gradients(list(method.parameters()))
+        wrapper.step()
+        wrapper.zero_grad()
         method.after_step()
         for key, value in {"loss": loss, **terms}.items():
             sums[key] = sums.get(key, 0.0) + value.item()
@@ -119,10 +127,13 @@ def train(
                 method.train()
             history.append(entry)
             may_be_chosen = validate is None or entry["validation"] is not None
-            if may_be_chosen and select(params.selection, history)["epoch"] == epoch:
+            chosen = may_be_chosen and select(params.selection, history)["epoch"] == epoch
+            if chosen and distributed.first():
                 checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
-            _log(folder, name, entry, epochs, time.monotonic() - start)
-        if ended or time.monotonic() - saved > params.checkpoint_seconds:
+            if distributed.first():
+                _log(folder, name, entry, epochs, time.monotonic() - start)
+        due = ended or time.monotonic() - saved > params.checkpoint_seconds
+        if due and distributed.first():
             state = {
                 "step": step,
                 "sums": sums,
@@ -133,6 +144,7 @@ def train(
             checkpoint.save(folder / "last.pt", state)
             saved = time.monotonic()
     if history:
+        distributed.wait()  # until it is written
         best = checkpoint.load(folder / "best.pt")
         checkpoint.load_trained_state(method, names, best, folder / "best.pt")
     return history

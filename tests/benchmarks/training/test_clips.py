@@ -158,7 +158,7 @@ def test_an_epoch_has_batches_of_one_length(clips):
         assert all(len(found) == 1 for found in lengths)
         assert len(plan) == 4 and len({n for batch in plan for n in batch}) == 8
     assert [b.tolist() for b in plans[0]] != [b.tolist() for b in plans[1]]
-    seen = [n for numbers, _ in few.batches(5) for n in numbers]
+    seen = [n for numbers in few.batches(5) for n in numbers]
     assert sorted(seen) == list(range(10))
 
 
