@@ -75,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
     sub.add_argument("name", help="smoke, miniature or paper")
     add("data", data, "build the miniature world if the profile has one; check and index the clips")
+    from benchmarks.data import video
+
+    sub = add(
+        "extract-video",
+        extract_video,
+        "frames and sound out of raw videos; resumes where it was stopped",
+        epilog=inspect.cleandoc(video.extract_videos.__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--videos", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--layout", choices=video.LAYOUTS, required=True)
+    sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
+    sub.add_argument("--workers", type=int, default=os.cpu_count(), help="default: all cores")
     add("features", features, "fill the feature stores; resumes where it was stopped")
     add("check", check, "read everything back: index against files, stores against checksums")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
@@ -163,6 +177,12 @@ def data(args: argparse.Namespace) -> None:
     log = logging.getLogger(__name__)
     for (benchmark, split), clips in counts.items():
         log.info("%s %s: %d clips", benchmark, split, clips)
+
+
+def extract_video(args: argparse.Namespace) -> None:
+    from benchmarks.data.video import extract_videos
+
+    extract_videos(args.videos, args.out, args.layout, args.listed, args.workers)
 
 
 def features(args: argparse.Namespace) -> None:

@@ -25,7 +25,8 @@ Benchmark = Literal["v1s", "v1m", "v2"]
 
 
 class DataParams(Config):
-    root: Path  # AVSBench-semantic's folder: metadata.csv, label2idx.json, v1s/ v1m/ v2/
+    root: Path  # metadata.csv and AVSBench-semantic's v1s/ v1m/ v2/, or AVSBench-object's folders
+    labels: list[Benchmark] = ["v1s", "v1m", "v2"]  # which of them are there
     splits: Path | None = None  # CSV with uid,split that replaces metadata.csv's split column
     exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
     vggss: Path | None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none

@@ -15,7 +15,7 @@ def read_index(data: DataParams, workers: int) -> pd.DataFrame:
     Raises:
         DataError: all that is broken, missing or of a wrong size.
     """
-    parts = [read_avsbench(data.root, data.splits, data.exclude, workers, progress=True)]
+    parts = [read_avsbench(data.root, data.splits, data.exclude, workers, True, data.labels)]
     if data.vggss is not None:
         parts.append(read_vggss(data.vggss, data.vggss_exclude, workers, progress=True))
     if data.vggsound is not None:

@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels, write_atomic
+from benchmarks.data.files import (
+    SAMPLE_RATE,
+    frame_file,
+    read_audio,
+    read_frame,
+    read_labels,
+    write_atomic,
+)
+from benchmarks.data.log_mel import read_log_mel
 from benchmarks.protocol import Cell
 from benchmarks.report import text
 from benchmarks.report.figures import png
@@ -78,23 +86,30 @@ def panels(records_root: Path, index: pd.DataFrame, cells: Sequence[Cell]) -> li
 def _panel(
     benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
 ) -> Panel:
-    frame = read_frame(Path(clip.frame_path.format(number)))
+    frame = read_frame(frame_file(clip.frame_path, number))
     boxes = json.loads(clip.boxes) if clip.boxes else []
     if clip.boxes:
         truth = fill_boxes(boxes, *frame.shape[:2])
     else:
-        truth = read_labels(Path(clip.mask_path.format(number))) > 0
-    waveform = torch.from_numpy(read_audio(Path(clip.audio_path)))
-    windows = int(len(waveform) / SAMPLE_RATE - WINDOW) + 1
+        truth = read_labels(frame_file(clip.mask_path, number)) > 0
     return Panel(
         title=f"{text.where(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
-        log_mel=log_mel(waveform, 1.0, windows).flatten(0, 1).numpy(),
+        log_mel=_heard(Path(clip.audio_path)),
         second=clip.second + number,
         truth=truth,
         predictions=predictions,
         boxes=boxes,
     )
+
+
+def _heard(path: Path) -> np.ndarray:
+    """Log-mel spectrum of a clip, (96 T, 64)."""
+    if path.suffix == ".pkl":
+        return np.concatenate(read_log_mel(path))
+    waveform = torch.from_numpy(read_audio(path))
+    windows = int(len(waveform) / SAMPLE_RATE - WINDOW) + 1
+    return log_mel(waveform, 1.0, windows).flatten(0, 1).numpy()
 
 
 def _predictions(records_root: Path, cell: Cell) -> dict[str, np.ndarray]:

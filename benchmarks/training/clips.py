@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.oracle_click import source_points
-from benchmarks.data.files import read_labels
+from benchmarks.data.files import frame_file, read_labels
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
@@ -180,7 +180,7 @@ class ClipSet:
         """Clicks on every sounding source, (B, T, P, 3): x, y in SAM's square, 1 where present."""
         found = [
             [
-                source_points(read_labels(Path(row.mask_path.format(f))), self.features.image_size)
+                source_points(read_labels(frame_file(row.mask_path, f)), self.features.image_size)
                 for f in seconds
             ]
             for row, seconds in zip(table.itertuples(), frames, strict=True)
@@ -219,14 +219,14 @@ def to_native(logits: Tensor, height: int, width: int, method: Method, image_siz
 class Truth(NamedTuple):
     """Where a frame's ground truth is: a mask file, or boxes to be filled."""
 
-    path: str
+    path: Path
     boxes: str  # JSON, empty for a mask
     height: int
     width: int
 
 
 def _truth(row, frame: int) -> Truth:
-    return Truth(row.mask_path.format(frame), row.boxes, row.height, row.width)
+    return Truth(frame_file(row.mask_path, frame), row.boxes, row.height, row.width)
 
 
 @lru_cache(maxsize=100_000)
@@ -234,7 +234,7 @@ def _packed(truth: Truth) -> tuple[np.ndarray, tuple[int, int]]:
     if truth.boxes:
         mask = fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
     else:
-        mask = read_labels(Path(truth.path)) > 0
+        mask = read_labels(truth.path) > 0
     return np.packbits(mask), mask.shape
 
 
