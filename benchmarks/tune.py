@@ -71,11 +71,12 @@ def tune(
 
 
 def tuned_rows(params: Params) -> list[str]:
-    """Every method that trains, and the published variants: they have another backbone.
+    """Every method that learns from masks, and the published variants: they have another backbone.
 
     Every other row takes its base's rate.
     """
-    methods = [name for name in params.methods if not METHODS.get(name).oracle]
+    found = {name: METHODS.get(name) for name in params.methods}
+    methods = [name for name, cls in found.items() if cls.supervised and not cls.oracle]
     return methods + [row for row in params.tables.table1.published if row not in params.methods]
 
 
