@@ -12,9 +12,13 @@ test: $(VENV)/installed
 	python -m benchmarks stale
 	pytest -n 2 --dist loadfile
 
+# As root on Debian or Ubuntu: a Slurm of this one machine, installed where it is missing.
+test-slurm: $(VENV)/installed
+	TEST_SLURM=1 pytest -rs tests/slurm
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || python3 -m venv $(VENV)
 	pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: repro test
+.PHONY: repro test test-slurm

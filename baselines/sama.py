@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from gavs.losses import frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
-from gavs.sam import decode, thaw_decoder
+from gavs.sam import decode, recomputed, thaw_decoder
 
 
 class SamaConfig(Config):
     hidden: int = Field(512, gt=0)  # of the adapters
     from_block: int = Field(0, ge=0)  # first adapted block; published: every block
+    recompute: bool = True  # activations, for the gradient: a third more time, a fraction of memory
 
 
 class AudioAdapters(nn.Module):
@@ -83,7 +84,7 @@ class SAMA(Method):
         gains = self.adapters(F.relu(batch.audio.flatten(0, 1)))  # VGGish there ends in its ReLU
         encoder = self.sam.image_encoder
         for block, gain in zip(encoder.blocks[self.config.from_block :], gains, strict=True):
-            x = block(x + gain[:, None, None])
+            x = recomputed(self.config.recompute, block, x + gain[:, None, None])
         logits, _ = decode(self.sam, encoder.neck(x.permute(0, 3, 1, 2)))
         return Prediction(logits.view(*batch.audio.shape[:2], *logits.shape[-2:]))
 

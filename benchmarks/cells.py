@@ -10,8 +10,10 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
-from functools import lru_cache
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,9 @@ from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.vggss import BoxScores, box_terms
+from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
-from benchmarks.training.loop import count_parameters, peak_memory_mb
+from benchmarks.training.loop import Diverged, count_parameters, peak_memory_mb
 from benchmarks.workbench import ROOT, SCHEMA, Workbench, fingerprint, recipe_checksum
 from benchmarks.workers import worker_pool
 
@@ -45,7 +48,7 @@ def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> N
     for path in (folder / stage if stage else folder).rglob("*"):
         stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
         if path.is_file() and not stem.startswith(".") and path.with_name(stem) not in wanted:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another run may be quicker
 
 
 def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
@@ -61,19 +64,36 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
             bench.clip_sets[test.clips]
     cells = sorted(cells, key=lambda cell: -_cost(bench, cell))
     failures = []
+    for done, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
+        try:
+            log.info("[%d/%d] %s: %s", done, len(cells), cell, result())
+        except BrokenProcessPool:
+            raise BrokenProcessPool(
+                "a worker process was killed, as when memory runs out; the same command "
+                "continues where it stopped"
+            ) from None
+        except Exception as error:  # a failing cell must not stop the others
+            if distributed.several() and not isinstance(error, Diverged):
+                raise  # the other ranks don't know of it, and would wait for this one
+            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
+            failures.append(f"{cell}: {error}")
+    return failures
+
+
+def _results(
+    bench: Workbench, cells: list[Cell], workers: int
+) -> Iterator[tuple[Cell, Callable[[], str]]]:
+    """Cells as they end, each with a call that gives its line or raises what stopped it; over
+    several ranks one after the other."""
+    if distributed.several():
+        yield from ((cell, partial(run_cell, bench, cell)) for cell in cells)
+        return
     global _shared
     _shared = bench  # inherited by the forked workers: a pickled store would be read whole
     with worker_pool(min(workers, len(cells))) as pool:
         futures = {pool.submit(_run_shared, cell): cell for cell in cells}
-        for done, future in enumerate(as_completed(futures), start=1):
-            cell = futures[future]
-            try:
-                line = future.result()
-                log.info("[%d/%d] %s: %s", done, len(cells), cell, line)
-            except Exception as error:  # a failing cell must not stop the others
-                log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
-                failures.append(f"{cell}: {error}")
-    return failures
+        for future in as_completed(futures):
+            yield futures[future], future.result
 
 
 _shared: Workbench | None = None
@@ -104,6 +124,8 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         known = (folder / "record.json").is_file()
         if not known:
             _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
+        if not distributed.first():
+            return "written by the first rank"
         record = json.loads((folder / "record.json").read_text())
     record |= {
         "variant": cell.row,
@@ -135,6 +157,8 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
             found = evaluate(method, clips, device, params.scoring)
         scores[test.name] = found
     method.guided = False
+    if not distributed.first():
+        return
     trainable, total = count_parameters(method)
     shown = bench.clips(method, tests[0].clips, tests[0].audio, "all")
     record = identity | {
@@ -153,6 +177,7 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
             "seconds": round(time.monotonic() - clock, 2),
             "training_seconds": model["seconds"],
             "peak_memory_mb": round(peak_memory_mb(device)),
+            "processes": distributed.size(),
             "host": platform.node(),
             "machine": platform.machine(),
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",

@@ -35,8 +35,11 @@ by hand, the same steps:
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    from concurrent.futures.process import BrokenProcessPool
+
     from benchmarks.data.index import DataError
     from benchmarks.features.store import StoreError
+    from benchmarks.launch.job import AGAIN
     from benchmarks.params import ParamsError
 
     try:
@@ -45,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"error: {message}", file=sys.stderr)
         return 1
+    except BrokenProcessPool as error:
+        print(f"error: {error}", file=sys.stderr)
+        return AGAIN
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
@@ -74,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
     sub.add_argument("name", help="smoke, miniature or paper")
-    add("data", data, "build the miniature world if the profile has one; check and index the clips")
+    sub = add("data", data, "build the miniature world if the profile has one; check and index")
+    sub.add_argument("--workers", type=int, help="default: params.yaml's")
     from benchmarks.data import video
 
     sub = add(
@@ -89,8 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--layout", choices=video.LAYOUTS, required=True)
     sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="default: all cores")
-    add("features", features, "fill the feature stores; resumes where it was stopped")
-    add("check", check, "read everything back: index against files, stores against checksums")
+    sub = add("features", features, "fill the feature stores; resumes where it was stopped")
+    sub.add_argument("--workers", type=int, help="default: params.yaml's")
+    add("check", check, "all that is wrong before hours of work, and what these will cost")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
     sub.add_argument("table", help="table1 ... table4, figure3, robustness or ablations")
     sub.add_argument(
@@ -103,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--row", help="only this one")
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
+    from benchmarks.launch import command
+
+    sub = add("launch", command.launch, "run the cells in parallel, on this machine or a cluster")
+    command.add_arguments(sub)
     add("report", report, "tables and figures from the records that exist, '–' for the rest")
     add("stale", stale, "which committed tables are older than the code and parameters behind them")
     from benchmarks.scoring import files
@@ -165,13 +177,14 @@ def data(args: argparse.Namespace) -> None:
     from benchmarks.params import load
 
     params = load(args.params)
+    workers = args.workers or params.workers
     if params.world is not None:
-        build(params.data.root, params.world, params.workers)
+        build(params.data.root, params.world, workers)
         if params.data.vggss is not None:
-            build_vggss(params.data.vggss, params.data.root, params.world, params.workers)
+            build_vggss(params.data.vggss, params.data.root, params.world, workers)
         if params.data.vggsound is not None:
-            build_vggsound(params.data.vggsound.root, params.world, params.workers)
-    index = read_index(params.data, params.workers)
+            build_vggsound(params.data.vggsound.root, params.world, workers)
+    index = read_index(params.data, workers)
     write_atomic(params.work / "index.csv", write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
     log = logging.getLogger(__name__)
@@ -191,6 +204,7 @@ def features(args: argparse.Namespace) -> None:
     from benchmarks.workbench import Workbench
 
     params = load(args.params)
+    workers = args.workers or params.workers
     bench = Workbench(params)
     extract(
         params.features.stores,
@@ -199,40 +213,30 @@ def features(args: argparse.Namespace) -> None:
         bench.encoders,
         params.features.rows_per_shard,
         params.features.batch_size,
-        params.workers,
+        workers,
+        params.device,
+        params.features.precision,
     )
 
 
-def check(args: argparse.Namespace) -> None:
-    from benchmarks.data.index import write_index
-    from benchmarks.data.read import read_index
+def check(args: argparse.Namespace) -> int:
+    from benchmarks.check import check
     from benchmarks.params import load
-    from benchmarks.workbench import Workbench
 
-    params = load(args.params)
-    bench = Workbench(params)
-    fresh = read_index(params.data, params.workers)
-    if write_index(fresh) != (params.work / "index.csv").read_bytes():
-        raise ValueError(
-            f"{params.work / 'index.csv'}: the files under {params.data.root} or "
-            f"{params.data.vggss} have changed since; "
-            "index them anew with `python -m benchmarks data`, then `features`"
-        )
-    stores = [(n, cover) for cover, names in params.features.stores.items() for n in names]
-    for name, cover in stores:
-        bench.store(name, cover).verify()
-    print(f"{len(fresh)} clips and {len(stores)} feature stores are as they were written")
+    return 0 if check(load(args.params)) else 1
 
 
 def run(args: argparse.Namespace) -> int:
     from benchmarks.cells import prune, run_cells
     from benchmarks.params import load
     from benchmarks.protocol import cells_of
+    from benchmarks.training.distributed import ranks
 
     params = load(args.params)
     stages = [args.stage] if args.stage else list(params.table_rows(args.table))
     cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
-    prune(params, args.table, args.stage, cells)
+    if (args.benchmark, args.row, args.seed) == (None, None, None):
+        prune(params, args.table, args.stage, cells)
     for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
         (params.work / "records" / args.table / stage).mkdir(parents=True, exist_ok=True)
     if not cells:
@@ -247,7 +251,8 @@ def run(args: argparse.Namespace) -> int:
     ]
     if not wanted:
         raise ValueError(f"no cell of {args.table} has this row, benchmark and seed")
-    return _failed(run_cells(params, wanted, args.workers or params.workers))
+    with ranks(params.device):
+        return _failed(run_cells(params, wanted, args.workers or params.workers))
 
 
 def report(args: argparse.Namespace) -> None:

@@ -1,138 +1,149 @@
-"""What each stage will cost in time, disk and memory, from a short trial on this machine."""
+"""What the stages cost in hours, disk and memory, from short trials on this machine."""
 
-import resource
-import time
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from segment_anything.modeling import Sam
-from torch import nn
 
-from baselines._backbones import build_backbone
-from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.extract import layout
-from benchmarks.models import pick_device
+from benchmarks.features.extract import bytes_to_write, covered, passes
+from benchmarks.features.fill import Job, Plan, pace
+from benchmarks.features.store import Header, listed_shards
 from benchmarks.params import TABLES, Params, Row
-from benchmarks.protocol import Cell, cells_of, evaluations_of, model_of, training_of
-from benchmarks.scoring.counts import score_frames
-from benchmarks.training.clips import to_native
-from benchmarks.training.loop import peak_memory_mb, updates
+from benchmarks.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.training.clips import ClipSet
+from benchmarks.training.loop import updates
+from benchmarks.trial import Kind, Trial, kind_of
 from benchmarks.workbench import Workbench
-from benchmarks.workers import worker_pool
-from gavs.losses import MIN_VIDEOS
-from gavs.method import Batch, Method
-from gavs.sam import SAM_SIZES, build_sam
 
 GIB = 2**30
-LONG = 5.0  # seconds: what takes longer isn't tried with more samples, but scaled up
-NATIVE = (720, 1280)  # size of a frame that is scored, where no clip tells
+Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB a process
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What a row's method costs: of a step at the whole batch, and of a frame that is scored."""
-
-    samples: int  # of the batch that was tried; the rest is in proportion
-    batch: int
-    step_seconds: float
-    step_gib: float
-    score_seconds: float
-    trained_bytes: int
-    score_bytes: float
-    problem: str = ""  # why there are no figures
-
-
-class _Untrained(ProfileEncoders):
-    """Encoders of random weights: there may be no files yet, and it takes as long."""
-
-    def sam(self) -> Sam:
-        return build_sam(self.params.sam.size)
-
-    def backbone(self, name: str) -> nn.Module:
-        return build_backbone(getattr(self.params, name).size)
-
-
-def kind(row: Row, benchmark: str) -> tuple:
-    """Rows of one kind cost alike: the same method on as many frames of the same stores."""
-    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.cls.temporal else 1
-    encoders = tuple(row.cls.encoders(row.method_config()))
-    return row.method, encoders, tuple(row.stores), seconds
-
-
-def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
-    """One kind of row in a process of its own, which may take `free` bytes of memory."""
-    with worker_pool(1) as pool:
-        try:
-            return pool.submit(_try, params, row, seconds, free).result()
-        except BrokenProcessPool:
-            problem = "was killed, most likely for its memory"
-        except (RuntimeError, MemoryError, ValueError) as error:
-            problem = str(error).splitlines()[0]
-    return Trial(0, 0, np.nan, np.nan, np.nan, 0, 0, problem)
+def encoding(
+    bench: Workbench, headers: Mapping[str, Header], places: Sequence[torch.device]
+) -> list[Line]:
+    """What is left to encode, a line for each pass over the frames."""
+    params = bench.params
+    folder, options, lines = params.work / "features", params.features, []
+    for cover, names in options.stores.items():
+        for group in passes(names):
+            keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
+            listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
+            job = Job(cover, tuple(keyed.values()), 0)
+            shards = set(range(job.stores[0].shards)) - set.intersection(*map(set, listed.values()))
+            rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
+            gpu = job.by_sam and places[0].type == "cuda"
+            device = places[0] if gpu else torch.device("cpu")
+            processes = len(places) if gpu else params.workers
+            seconds, memory = math.inf, math.nan
+            if rows:
+                part = {cover: covered(bench.index, cover)}
+                readers = params.workers if gpu else 1
+                plan = Plan(
+                    folder, part, bench.encoders, options.batch_size, options.precision, readers
+                )
+                seconds, memory = pace(job, plan, device)
+            lines.append(
+                {
+                    "stage": f"features {job.kind}",
+                    "work": f"{rows} rows, {1 / seconds:.3g}/s with each of {processes}"
+                    if rows
+                    else "done",
+                    "hours": rows * seconds / processes / 3600 if rows else 0.0,
+                    "disk GiB": bytes_to_write(keyed, listed) / GIB,
+                    "GiB a process": memory,
+                }
+            )
+    return lines
 
 
-def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
-    device = pick_device(params.device)
-    if device.type == "cpu":
-        resource.setrlimit(resource.RLIMIT_DATA, (int(free), resource.RLIM_INFINITY))
-    method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
-    training, used = row.training, peak_memory_mb(device)
-    batch = training.batch_clips if row.cls.temporal else training.batch_frames
-    optimizer = torch.optim.AdamW(method.parameter_groups(), lr=0.0)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=training.amp and device.type == "cuda")
-
-    def step(samples: int) -> float:
-        given = _random_batch(params, method, row, samples, seconds).to(device)
-        start = time.monotonic()
-        with autocast:
-            loss = sum(method.loss(method(given), given).values())
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        loss.item()  # waits for the GPU
-        return time.monotonic() - start
-
-    samples = 1
-    try:
-        took = step(1)
-    except ValueError:  # contrast, or statistics, of a single clip
-        samples = min(MIN_VIDEOS, batch)
-        took = step(samples)
-    if took < LONG:
-        took = step(samples)
-    share = batch / samples
-    if took * share < LONG and (peak_memory_mb(device) - used) * share < free / 2**20:
-        samples, share = batch, 1
-        step(batch)
-        took = step(batch)
-    memory = used + (peak_memory_mb(device) - used) * share
-    scored, size = _score(params, method, row, seconds, device)
-    trained = sum(p.nbytes for p in method.parameters() if p.requires_grad)
-    trained += sum(b.nbytes for b in method.buffers())
-    return Trial(samples, batch, took * share, memory / 2**10, scored, trained, size)
+def models_of(params: Params) -> dict[str, list[Model]]:
+    """By table, every training that its cells ask for, parents first."""
+    return {
+        table: [
+            model
+            for stage in params.table_rows(table)
+            for cell in cells_of(params, table, stage)
+            for model in (model_of(cell).parent, model_of(cell))
+            if model
+        ]
+        for table in TABLES
+    }
 
 
-@torch.inference_mode()
-def _score(
-    params: Params, method: Method, row: Row, seconds: int, device: torch.device
-) -> tuple[float, float]:
-    """Seconds and bytes of one scored frame."""
-    method.eval()
-    given = _random_batch(params, method, row, 1, seconds).to(device)
-    start = time.monotonic()
-    logits = method(given).logits.float().flatten(0, 1)
-    native = to_native(logits, *NATIVE, method, SAM_SIZES[params.encoders.sam.size].img_size)
-    scores = score_frames(
-        native.sigmoid(),
-        torch.ones_like(native, dtype=torch.bool),
-        **{name: ["a"] * seconds for name in ("uid", "video", "classes")},
-        frame=list(range(seconds)),
-        thresholds=tuple(params.scoring.thresholds),
-        squash=params.scoring.squash_size,
-    )
-    size = sum(array.nbytes for array in scores.arrays().values())
-    return (time.monotonic() - start) / seconds, size / seconds
+def kinds_of(params: Params) -> dict[Kind, Row]:
+    """One row for each kind of training."""
+    rows = {}
+    for model in dict.fromkeys(m for models in models_of(params).values() for m in models):
+        row = params.row(model.row, model.benchmark)
+        if not row.cls.oracle:
+            rows.setdefault(kind_of(row, model.benchmark), row)
+    return rows
+
+
+class Tables:
+    """What the tables cost from nothing; a training counts where it comes first."""
+
+    def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
+        self.bench, self.params, self.trials = bench, bench.params, trials
+        self.processes = processes
+        self._clips: dict[tuple[bool, str, str], ClipSet] = {}
+
+    def lines(self) -> list[Line]:
+        lines, before = [], set()
+        for table, models in models_of(self.params).items():
+            new = [model for model in dict.fromkeys(models) if model not in before]
+            before.update(new)
+            stages = self.params.table_rows(table)
+            cells = [cell for stage in stages for cell in cells_of(self.params, table, stage)]
+            costs = [*map(self._training, new), *map(self._scoring, cells)]
+            memory = [self.trials[k].step_gib for k in map(self._kind, models) if k in self.trials]
+            lines.append(
+                {
+                    "stage": f"run {table}",
+                    "work": f"{len(cells)} cells, {len(new)} trainings",
+                    "hours": sum(seconds for seconds, _ in costs) / self.processes / 3600,
+                    "disk GiB": sum(size for _, size in costs) / GIB,
+                    "GiB a process": max(memory, default=math.nan),
+                }
+            )
+        return lines
+
+    def _kind(self, model: Model) -> Kind:
+        return kind_of(self.params.row(model.row, model.benchmark), model.benchmark)
+
+    def _training(self, model: Model) -> tuple[float, float]:
+        """Seconds and bytes of a training, with its validations."""
+        trial = self.trials.get(self._kind(model))
+        if trial is None:  # of the oracle
+            return 0.0, 0.0
+        row, training = training_of(self.params, model)
+        whole = model.full and self.params.protocol.fraction_budget == "steps"
+        steps = updates(self._set(row, model.full if whole else model.train, "labelled"), training)
+        seconds = steps * trial.step_seconds
+        if training.selection != "last":
+            epochs = range(training.validate_from, training.epochs)
+            due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
+            validations = max(1, due) if training.steps is None else 1
+            seconds += validations * self._frames(row, model.val) * trial.score_seconds
+        return seconds, trial.trained_bytes
+
+    def _scoring(self, cell: Cell) -> tuple[float, float]:
+        """Seconds and bytes of a cell's evaluations, kept in its run and in its record."""
+        model = model_of(cell)
+        trial = self.trials.get(self._kind(model))
+        if trial is None:
+            return 0.0, 0.0
+        row = self.params.row(model.row, model.benchmark)
+        frames = sum(self._frames(row, test.clips) for test in evaluations_of(self.params, cell))
+        return frames * trial.score_seconds, 2 * frames * trial.score_bytes
+
+    def _frames(self, row: Row, name: str) -> int:
+        return sum(len(frames) for _, frames in self._set(row, name, "scored").samples)
+
+    def _set(self, row: Row, name: str, frames: str) -> ClipSet:
+        key = row.cls.temporal, name, frames
+        if key not in self._clips:
+            self._clips[key] = self.bench.clips(row.cls, name, frames=frames)
+        return self._clips[key]

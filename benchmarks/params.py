@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.data.miniature import WorldConfig
 from benchmarks.data.vggsound import VGGSoundParams
+from benchmarks.launch.resources import ClusterParams
 from benchmarks.validation import ParamsError, merge, nearest, validate
 from gavs.method import METHODS, Config, Method
 
@@ -227,6 +228,7 @@ class Params(Config):
     ablations: dict[str, dict[str, Variant]]
     tables: TablesParams
     report: ReportParams
+    cluster: ClusterParams
 
     @property
     def work(self) -> Path:

@@ -71,7 +71,8 @@ class Workbench:
         """
         if (name, cover) not in self._stores:
             part = covered(self.index, cover)
-            expected = header(name, part, self.encoders, self.params.features.rows_per_shard)
+            asked = self.params.features
+            expected = header(name, part, self.encoders, asked.rows_per_shard, asked.precision)
             folder = self.params.work / "features" / cover / name
             store = FeatureStore(folder, expected, int(part.first_row.iloc[0]))
             self._stores[name, cover] = store

@@ -140,6 +140,7 @@ class GAVS(Method):
             tokens.flatten(0, 1),
             self.config.encoder_adapters.from_block,
             self.encoder_adapters,
+            self.config.encoder_adapters.recompute,
         )
         return embedding.unflatten(0, tokens.shape[:2])
 

@@ -36,7 +36,7 @@ class DataError(ValueError):
     """
 
     def __init__(self, problems: Iterable[str], leave_out: str = "") -> None:
-        self.problems = list(problems)
+        self.problems, self.leave_out = list(problems), leave_out
         super().__init__(
             f"{len(self.problems)} problem(s) in the data:\n  "
             + "\n  ".join(self.problems)

@@ -1,24 +1,43 @@
 """The whole clip index of a profile: every data set that its parameters name."""
 
+from functools import partial
+
 import pandas as pd
 
 from benchmarks.data.avsbench import read_avsbench
+from benchmarks.data.index import DataError
 from benchmarks.data.vggsound import read_vggsound
 from benchmarks.data.vggss import read_vggss
 from benchmarks.params import DataParams
-from splits.vggss_boxes import read_annotations
+from splits.vggss_boxes import SplitError, read_annotations
 
 
 def read_index(data: DataParams, workers: int) -> pd.DataFrame:
     """AVSBench's clips, then VGG-SS's, then VGG-Sound's, every file opened once.
 
     Raises:
-        DataError: all that is broken, missing or of a wrong size.
+        DataError: all that is broken, missing or of a wrong size, of every data set.
     """
-    parts = [read_avsbench(data.root, data.splits, data.exclude, workers, True, data.labels)]
-    if data.vggss is not None:
-        parts.append(read_vggss(data.vggss, data.vggss_exclude, workers, progress=True))
-    if data.vggsound is not None:
+
+    def vggsound() -> pd.DataFrame:
         tests = read_annotations(data.vggss / "vggss.json")[0].file
-        parts.append(read_vggsound(data.vggsound, tests, workers, progress=True))
+        return read_vggsound(data.vggsound, tests, workers, progress=True)
+
+    readers = [
+        partial(read_avsbench, data.root, data.splits, data.exclude, workers, True, data.labels)
+    ]
+    if data.vggss is not None:
+        readers.append(partial(read_vggss, data.vggss, data.vggss_exclude, workers, progress=True))
+    if data.vggsound is not None:
+        readers.append(vggsound)
+    parts, errors = [], []
+    for reader in readers:
+        try:
+            parts.append(reader())
+        except (DataError, SplitError) as error:
+            errors.append(error)
+    if errors:
+        problems = dict.fromkeys(p for error in errors for p in error.problems)
+        advice = [e.leave_out for e in errors if isinstance(e, DataError) and e.leave_out]
+        raise DataError(problems, "\n  ".join(advice))
     return pd.concat(parts, ignore_index=True)

@@ -1,7 +1,8 @@
 """The pretrained encoders of a profile, loaded once a process."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,4 +75,9 @@ class ProfileEncoders:
     def checksum(self, name: str) -> str:
         """Of the weights and the size that is built from them."""
         encoder = getattr(self.params, name)
-        return sha256(encoder.size.encode(), encoder.weights)
+        return _checksum(encoder.size, encoder.weights)
+
+
+@lru_cache
+def _checksum(size: str, weights: Path) -> str:
+    return sha256(size.encode(), weights)

@@ -150,7 +150,7 @@ def extract(
     jobs = [
         Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
         for cover in parts
-        for group in _passes(stores[cover])
+        for group in passes(stores[cover])
         for shard in range(headers[f"{cover}/{group[0]}"].shards)
     ][rank.number :: rank.size]
     finished = _still_whole(folder, jobs, listed, workers)
@@ -186,7 +186,7 @@ def extract(
     write_json(folder / "manifest.json", checksums)
 
 
-def _passes(names: Sequence[str]) -> list[list[str]]:
+def passes(names: Sequence[str]) -> list[list[str]]:
     """Stores that one pass fills together: SAM's by colour order, the others alone."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names):

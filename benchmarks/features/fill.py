@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from benchmarks.features.encode import encode
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.store import Header, ShardWriter
+from benchmarks.training.loop import peak_memory_mb
 from benchmarks.workers import worker_pool
 
 Entries = dict[str, dict[str, Any]]  # what a manifest says of a shard, by store
@@ -70,18 +71,13 @@ def fill(
     jobs: Sequence[Job], plan: Plan, devices: Sequence[torch.device], workers: int
 ) -> Iterator[tuple[Job, Entries]]:
     """Each job as it is done; SAM's last, one process a GPU."""
-    global _plan, _devices
-    _plan = plan
     cpus = [torch.device("cpu")] * workers
     for by_sam, places in ((False, cpus), (True, cpus if devices == cpus[:1] else devices)):
         group = [job for job in jobs if job.by_sam == by_sam]
         if not group:
             continue
         places = places[: len(group)]
-        _devices = get_context("fork").SimpleQueue()
-        for place in places:
-            _devices.put(str(place))
-        with worker_pool(len(places)) as pool:
+        with _pool(plan, places) as pool:
             try:
                 _log_paces(pool, group, len(places))
                 futures = {pool.submit(_fill, job): job for job in group}
@@ -95,7 +91,23 @@ def fill(
                 raise
 
 
-def _log_paces(pool, jobs: Sequence[Job], workers: int) -> None:
+def pace(job: Job, plan: Plan, device: torch.device) -> tuple[float, float]:
+    """Seconds a row and GiB of one process, by a short trial."""
+    with _pool(plan, [device]) as pool:
+        seconds = pool.submit(_pace, job).result()
+        return seconds, pool.submit(peak_memory_mb, device).result() / 2**10
+
+
+def _pool(plan: Plan, devices: Sequence[torch.device]) -> ProcessPoolExecutor:
+    """A worker process for each device."""
+    global _plan, _devices
+    _plan, _devices = plan, get_context("fork").SimpleQueue()
+    for device in devices:
+        _devices.put(str(device))
+    return worker_pool(len(devices))
+
+
+def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[Job], workers: int) -> None:
     """How long each kind of job takes, by a short trial."""
     kinds = {job.kind: job for job in jobs}
     paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}

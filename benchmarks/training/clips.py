@@ -229,12 +229,15 @@ def _truth(row, frame: int) -> Truth:
     return Truth(frame_file(row.mask_path, frame), row.boxes, row.height, row.width)
 
 
+def _read(truth: Truth) -> np.ndarray:
+    if truth.boxes:
+        return fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
+    return read_labels(truth.path) > 0
+
+
 @lru_cache(maxsize=100_000)
 def _packed(truth: Truth) -> tuple[np.ndarray, tuple[int, int]]:
-    if truth.boxes:
-        mask = fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
-    else:
-        mask = read_labels(truth.path) > 0
+    mask = _read(truth)
     return np.packbits(mask), mask.shape
 
 
@@ -256,7 +259,7 @@ def native_mask(truth: Truth) -> np.ndarray:
 
 @lru_cache(maxsize=100_000)
 def _target(truth: Truth, geometry: str, size: int) -> Tensor:
-    return _on_grid(native_mask(truth), geometry, size)
+    return _on_grid(_read(truth), geometry, size)
 
 
 def _on_grid(native: np.ndarray, geometry: str, size: int) -> Tensor:

@@ -220,3 +220,17 @@ def test_encoder_adapters_map_the_mlp_output():
         block.mlp.lin2.bias.mul_(2)
     expected = gavs_sam.continue_from_tokens(sam, part, 2)
     torch.testing.assert_close(adapted, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_recomputed_blocks_give_the_same_gradients(encoders):
+    sam = encoders.sam()
+    torch.manual_seed(0)
+    adapters = torch.nn.ModuleList(torch.nn.Linear(16, 16) for _ in sam.image_encoder.blocks[2:])
+    tokens, found = torch.randn(2, 8, 8, 16), []
+    for recompute in (False, True):
+        adapters.zero_grad()
+        embedding = gavs_sam.continue_from_tokens(sam, tokens, 2, adapters, recompute)
+        embedding.square().sum().backward()
+        found.append([embedding.detach(), *(p.grad.clone() for p in adapters.parameters())])
+    for kept, again in zip(*found, strict=True):
+        assert torch.equal(kept, again)

@@ -1,9 +1,13 @@
 """Several processes against one: the same training, the same scores, in every method."""
 
 import copy
+import json
 import multiprocessing
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +167,30 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
             assert theirs[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=1e-6)
     moved = max((one[k] - start[k]).abs().max() for k in one)
     assert moved > 1e-3
+
+
+def test_torchrun_makes_the_record_of_one_process(project):
+    """Training, validation and scoring, on sets that three processes don't divide."""
+    command = [sys.executable, "-m", "benchmarks", "run", "table1", "gavs", "v1m", "--seed", "1"]
+    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    records, scores = [], []
+    for program in (command, [command[0], *ranks, *command[1:]]):
+        subprocess.run(program, env=environment, check=True)
+        (folder,) = (project / "work/smoke/runs").iterdir()
+        records.append(json.loads((folder / "record.json").read_text()))
+        with np.load(folder / "scores.npz") as arrays:
+            scores.append(dict(arrays))
+        shutil.rmtree(project / "work/smoke/runs")
+        shutil.rmtree(project / "work/smoke/models")
+    assert [record.pop("run")["processes"] for record in records] == [1, 3]
+    (one, three), (few, many) = records, scores
+    assert three["fingerprint"] == one["fingerprint"] and three["counts"] == one["counts"]
+    losses = [[epoch["loss"] for epoch in record["history"]] for record in records]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for name in few:
+        if few[name].dtype.kind in "US":
+            assert (many[name] == few[name]).all()  # every frame once, in the same order
+        else:
+            difference = np.abs(many[name].astype(float) - few[name].astype(float))
+            assert difference.max() <= 8 and difference.mean() < 0.01  # pixels of rounded maps
