@@ -21,6 +21,7 @@ from benchmarks.features.ranks import Rank, devices
 from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
 from benchmarks.params import TABLES, Params
 from benchmarks.protocol import cells_of, evaluations_of
+from benchmarks.training.audio import audio_from
 from benchmarks.trial import Kind, Trial, try_row
 from benchmarks.weights import Finding as WeightsFinding
 from benchmarks.weights import find_weights
@@ -157,21 +158,25 @@ def _sets(bench: Workbench) -> list[Finding]:
         config = params.row(model.row, model.benchmark).config
         if config.get("alignment", {}).get("loss", "none") != "none":
             contrast.setdefault(model.train, model.row)
-    for table in TABLES:
-        for stage in params.table_rows(table):
-            for cell in cells_of(params, table, stage):
-                names += [test.clips for test in evaluations_of(params, cell)]
-    for name in dict.fromkeys(names):
+    tests = {
+        (test.clips, test.audio)
+        for table in TABLES
+        for stage in params.table_rows(table)
+        for cell in cells_of(params, table, stage)
+        for test in evaluations_of(params, cell)
+    }
+    for name in dict.fromkeys([*names, *sorted(clips for clips, _ in tests)]):
         try:
             videos = bench.clip_sets[name].video.nunique()
+            if name in contrast and videos < MIN_VIDEOS:
+                few = f"{name}: clips of {videos} videos, but {contrast[name]}'s alignment"
+                problems.append(f"{few} contrasts {MIN_VIDEOS}")
+            for audio in sorted(audio for clips, audio in tests if clips == name):
+                audio_from(audio, bench.clip_sets[name])
         except (DataError, SplitError) as error:
             problems += error.problems
         except (OSError, KeyError, ValueError) as error:
             problems.append(f"{name}: {error}")
-        else:
-            if name in contrast and videos < MIN_VIDEOS:
-                few = f"{name}: clips of {videos} videos, but {contrast[name]}'s alignment"
-                problems.append(f"{few} contrasts {MIN_VIDEOS}")
     if not problems:
         return []
     remedy = "get more of the clips, change protocol in params.yaml, or take the table's rows out"
@@ -235,12 +240,14 @@ def _resources(
     where = "on the GPU" if places[0].type == "cuda" else "here"
     memory, failed = [], []
     for trial in trials.values():
-        name = f"{trial.row}, a step of {trial.batch}"
         if trial.problem:
             lost = re.search("memory|killed", trial.problem)
-            (memory if lost else failed).append(f"{name}: {trial.problem}")
-        elif trial.step_gib * GIB > free:
-            memory.append(f"{name}: {trial.step_gib:.1f} GiB, {free / GIB:.1f} are free {where}")
+            (memory if lost else failed).append(f"{trial.row}: {trial.problem}")
+        for what, gib in (("a training step", trial.step_gib), ("scoring", trial.score_gib)):
+            if gib * GIB > free:
+                memory.append(
+                    f"{trial.row}: {what} takes {gib:.1f} GiB, {free / GIB:.1f} are free {where}"
+                )
     memory += [
         f"{line['stage']}: {line['GiB a process']:.1f} GiB, {free / GIB:.1f} are free {where}"
         for line in lines
@@ -250,9 +257,9 @@ def _resources(
     if failed:
         findings.append(Finding("error", failed, "look at the row's block in params.yaml"))
     if memory:
-        smaller = "set a smaller training.batch_frames or batch_clips, or features.batch_size"
+        smaller = "set a smaller batch in training, scoring or features"
         findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
-    most = max((trial.step_gib for trial in trials.values() if not trial.problem), default=0.0)
+    most = max((trial.gib for trial in trials.values() if not trial.problem), default=0.0)
     most *= params.workers * GIB
     if places[0].type == "cpu" and not memory and most > free:
         many = f"workers: {params.workers} processes may take {most / GIB:.1f} GiB together"
@@ -277,6 +284,7 @@ def _methods_text(trials: Mapping[Kind, Trial]) -> str:
             "s a step": trial.step_seconds,
             "GiB": trial.step_gib,
             "s a scored frame": trial.score_seconds,
+            "GiB to score": trial.score_gib,
         }
         for (_, _, stores, seconds), trial in trials.items()
     ]

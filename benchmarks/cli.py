@@ -15,6 +15,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 RESULTS = Path("results")
 PROVENANCE = RESULTS / "provenance.json"
 PRETRAINED = Path("work/pretrained")
+REHEARSAL = Path("work/rehearsal")
 
 EPILOG = """\
 the loop of daily use:
@@ -99,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
     sub.add_argument("--workers", type=int, help="default: params.yaml's")
     add("check", check, "all that is wrong before hours of work, and what these will cost")
+    sub = add("rehearse", rehearse, "every stage of the paper profile on a few clips of noise")
+    sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
+    sub.add_argument("--workers", type=int, default=1, help="default: %(default)s")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
     sub.add_argument("table", help="table1 ... table4, figure3, robustness or ablations")
     sub.add_argument(
@@ -224,6 +228,12 @@ def check(args: argparse.Namespace) -> int:
     from benchmarks.params import load
 
     return 0 if check(load(args.params)) else 1
+
+
+def rehearse(args: argparse.Namespace) -> int:
+    from benchmarks.rehearse import rehearse
+
+    return 0 if rehearse(args.params, args.folder, args.workers) else 1
 
 
 def run(args: argparse.Namespace) -> int:

@@ -98,14 +98,14 @@ class Tables:
             stages = self.params.table_rows(table)
             cells = [cell for stage in stages for cell in cells_of(self.params, table, stage)]
             costs = [*map(self._training, new), *map(self._scoring, cells)]
-            memory = [self.trials[k].step_gib for k in map(self._kind, models) if k in self.trials]
+            tried = [self.trials[k] for k in map(self._kind, models) if k in self.trials]
             lines.append(
                 {
                     "stage": f"run {table}",
                     "work": f"{len(cells)} cells, {len(new)} trainings",
                     "hours": sum(seconds for seconds, _ in costs) / self.processes / 3600,
                     "disk GiB": sum(size for _, size in costs) / GIB,
-                    "GiB a process": max(memory, default=math.nan),
+                    "GiB a process": max((trial.gib for trial in tried), default=math.nan),
                 }
             )
         return lines

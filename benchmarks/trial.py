@@ -38,9 +38,14 @@ class Trial:
     step_seconds: float
     step_gib: float
     score_seconds: float
+    score_gib: float  # of as many frames at once as are scored
     trained_bytes: int
     score_bytes: float
     problem: str = ""  # why there are no figures
+
+    @property
+    def gib(self) -> float:
+        return max(self.step_gib, self.score_gib)
 
 
 class _Untrained(ProfileEncoders):
@@ -71,7 +76,7 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
             problem = f"{error}\n".splitlines()[0]
             if "primitive" in problem:  # oneDNN's word for it
                 problem = "out of memory"
-    return Trial(row.name, 0, 0, np.nan, np.nan, np.nan, 0, 0, problem)
+    return Trial(row.name, 0, 0, *[np.nan] * 4, 0, 0, problem)
 
 
 def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
@@ -82,6 +87,12 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
     training, used = row.training, peak_memory_mb(device)
     batch = training.batch_clips if row.cls.temporal else training.batch_frames
+    scored, size = _score(params, method, row, seconds, device)
+    if scored < LONG:  # the first took more: memory and kernels were made for it
+        scored, size = _score(params, method, row, seconds, device)
+    frames = max(1, params.scoring.batch_frames // seconds)  # samples at once
+    score_memory = used + (peak_memory_mb(device) - used) * frames
+    method.train()
     optimizer = torch.optim.AdamW(method.parameter_groups(), lr=0.0)
     autocast = torch.autocast(
         device.type, torch.bfloat16, enabled=training.amp and device.type == "cuda"
@@ -104,7 +115,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     except ValueError:  # contrast, or statistics, of a single clip
         samples = min(MIN_VIDEOS, batch)
         took = step(samples)
-    if took < LONG:  # the first took more: memory and kernels were made for it
+    if took < LONG:
         took = step(samples)
     share = batch / samples
     if took * share < LONG and (peak_memory_mb(device) - used) * share < free / 2**20:
@@ -112,12 +123,12 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
         step(batch)
         took = step(batch)
     memory = used + (peak_memory_mb(device) - used) * share
-    scored, size = _score(params, method, row, seconds, device)
-    if scored < LONG:
-        scored, size = _score(params, method, row, seconds, device)
     trained = sum(p.nbytes for p in method.parameters() if p.requires_grad)
     trained += sum(buffer.nbytes for buffer in method.buffers())
-    return Trial(row.name, samples, batch, took * share, memory / 2**10, scored, trained, size)
+    return Trial(
+        *(row.name, samples, batch, took * share, memory / 2**10),
+        *(scored, score_memory / 2**10, trained, size),
+    )
 
 
 @torch.inference_mode()

@@ -33,38 +33,61 @@ def launch(args: argparse.Namespace) -> int:
     """Launch what has no finished run and isn't in a queue; or --status, or --cancel."""
     from benchmarks.launch import status
     from benchmarks.launch.ledger import LaunchError, Ledger
-    from benchmarks.launch.plan import Progress, plan, unfinished
-    from benchmarks.params import TABLES, load
+    from benchmarks.launch.plan import Progress, unfinished
+    from benchmarks.params import load
 
     params = load(args.params)
     ledger = Ledger(params.work / "launch")
-    jobs = plan(params, args.tables or list(TABLES))
+    active = status.active(ledger)
+    jobs = _planned(params, args.tables, active)
+    asked = [job for job in jobs if _is_asked(job, args.tables)]
     if args.cancel:
-        return _cancel(ledger, {job.name for job in jobs} if args.tables else None)
+        return _cancel(ledger, active, {job.name for job in asked} if args.tables else None)
     progress = Progress(params)
     here = args.on == "local" or ledger.holder()
     side_by_side = args.jobs or (params.workers if here else params.cluster.jobs)
     if args.status:
-        print(status.page(jobs, progress, ledger, side_by_side))
+        print(status.page(asked, progress, ledger, side_by_side))
         return 0
     if args.on is None:
         raise LaunchError("say where: --on local or --on slurm")
     if args.dry_run:
-        print("\n".join(_listing(params, unfinished(jobs, progress), side_by_side)))
+        left = [job for job in unfinished(jobs, progress) if _is_asked(job, args.tables)]
+        todo = [job for job in left if job.name not in active]
+        print("\n".join(_listing(params, todo, side_by_side)))
         return 0
     ledger.prepare()
     with ledger.claim() as token:
-        active = status.active(ledger)
-        left = unfinished(jobs, progress)
+        active = status.active(ledger)  # again: another launch may just have ended
+        jobs = _planned(params, args.tables, active)
+        left = [job for job in unfinished(jobs, progress) if _is_asked(job, args.tables)]
         todo = [job for job in left if job.name not in active]
         _refuse_other_recipes(params, [job for job in left if job.name in active], active)
-        log.info("%d of %d jobs to launch, %d in hand", len(todo), len(jobs), len(left) - len(todo))
+        log.info(
+            "%d of %d jobs to launch, %d in hand", len(todo), len(asked), len(left) - len(todo)
+        )
         if todo and args.on == "local":
             return _launch_local(params, args.params, todo, ledger, token, side_by_side)
         if todo:
             _launch_slurm(params, args.params, todo, active, ledger, side_by_side)
-    print(status.page(jobs, progress, ledger, side_by_side))
+    print(status.page(asked, progress, ledger, side_by_side))
     return 0
+
+
+def _planned(params: "Params", tables: list[str], active: dict[str, "Active"]) -> list["Job"]:
+    """Jobs of the tables asked for, or of all, and of those with jobs in hand, which keep the
+    models that they are training."""
+    from benchmarks.launch.plan import plan
+    from benchmarks.params import TABLES
+
+    for table in tables:
+        params.table_rows(table)  # an unknown one is an error
+    chosen = {*tables, *(name.split("-")[0] for name in active)} if tables else set(TABLES)
+    return plan(params, [table for table in TABLES if table in chosen])
+
+
+def _is_asked(job: "Job", tables: list[str]) -> bool:
+    return not tables or not job.cells or job.cells[0].table in tables
 
 
 def _launch_local(
@@ -168,19 +191,18 @@ def _listing(params: "Params", jobs: list["Job"], side_by_side: int) -> list[str
     return lines or ["nothing to launch"]
 
 
-def _cancel(ledger: "Ledger", names: set[str] | None) -> int:
+def _cancel(ledger: "Ledger", active: dict[str, "Active"], names: set[str] | None) -> int:
     """Cancel these jobs, or all; a local launch ends as a whole."""
-    from benchmarks.launch import slurm, status
+    from benchmarks.launch import slurm
     from benchmarks.launch.ledger import LaunchError
 
-    active = status.active(ledger)
-    chosen = {n: job for n, job in active.items() if names is None or n in names}
-    if any(job.on == "local" for job in chosen.values()):
-        host, pid, _ = ledger.holder()
-        if host != platform.node():
-            raise LaunchError(f"it runs on {host}: cancel it there")
-        os.kill(pid, signal.SIGINT)
-    if ids := [job.id for job in chosen.values() if job.on == "slurm"]:
+    chosen = [job for name, job in active.items() if names is None or name in names]
+    holder = ledger.holder()
+    if holder and any(job.on == "local" for job in chosen):
+        if holder.host != platform.node():
+            raise LaunchError(f"it is {holder}: cancel it there")
+        os.kill(holder.process, signal.SIGINT)
+    if ids := [job.id for job in chosen if job.on == "slurm"]:
         slurm.cancel(ids)
     print(f"{len(chosen)} jobs cancelled")
     return 0

@@ -69,10 +69,12 @@ class Ledger:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LaunchError(
-                    f"another launch is at work ({self.holder() or 'just ended'}); "
-                    "see `launch --status`, or end it with `launch --cancel`"
-                ) from None
+                if holder := self.holder():
+                    raise LaunchError(
+                        f"another launch is at work ({holder}); see `launch --status`, or end it "
+                        "with `launch --cancel`"
+                    ) from None
+                fcntl.flock(file, fcntl.LOCK_EX)  # somebody only looked
             except OSError as error:
                 raise LaunchError(
                     f"{self.folder / 'lock'}: no locks here ({error.strerror}); docs/cluster.md "
@@ -93,7 +95,7 @@ class Ledger:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return Holder(*json.loads(file.read()))
+                return Holder(*json.loads(file.read() or '["?", 0, ""]'))  # it may just begin
         return None
 
     def keep_params(self, path: Path) -> Path:

@@ -22,7 +22,7 @@ from benchmarks.training.loop import updates
 from benchmarks.trial import Trial, try_row
 from benchmarks.workbench import Workbench
 
-TRIAL = Trial("any", 1, 1, 2.0, 1.0, 0.5, 10**6, 100.0)
+TRIAL = Trial("any", 1, 1, 2.0, 1.0, 0.5, 0.9, 10**6, 100.0)
 
 
 @pytest.fixture
@@ -69,7 +69,9 @@ def test_everything_that_is_wrong_is_told_at_once(project, edit, quick, capsys, 
     ):
         assert re.match(wrong, line), line
     assert out.rstrip().endswith("4 errors")
-    assert "`python -m benchmarks weights` says where" in err and "data.exclude: " in err
+    assert (
+        "`python -m benchmarks weights` says where" in err and "builds the miniature world" in err
+    )
 
 
 def test_changed_files_and_damaged_features(project, quick, capsys):

@@ -1,7 +1,10 @@
-"""The whole smoke graph over Slurm, with a preempted job and a killed process in the middle."""
+"""The whole smoke graph over Slurm, with a preempted job and a killed process in the middle, and
+one cell over two processes of srun."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,3 +119,10 @@ def test_the_smoke_graph(clone, tmp_path_factory):
     plain = Clone(tmp_path_factory.mktemp("plain"))
     plain.repro()
     assert clone.tables() == plain.tables()
+
+    shutil.rmtree(clone.folder / "work/smoke/models")
+    shutil.rmtree(clone.folder / "work/smoke/runs")
+    cell = ["benchmarks", "run", "table1", "gavs", "v1m", "--seed", "1"]
+    clone.run("srun", "--ntasks=2", "--overcommit", "--mem=2G", sys.executable, "-m", *cell)
+    (record,) = clone.folder.glob("work/smoke/runs/*/record.json")
+    assert json.loads(record.read_text())["run"]["processes"] == 2

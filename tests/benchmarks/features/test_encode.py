@@ -13,6 +13,7 @@ from torchvggish import vggish_input
 from torchvision import transforms
 
 from benchmarks.data.files import read_frame
+from benchmarks.data.layouts import write_avsbench_object
 from benchmarks.features.encode import encode, frame_paths
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.extract import header
@@ -20,7 +21,6 @@ from benchmarks.features.store import StoreError
 from benchmarks.params import AudioParams, load
 from benchmarks.training.clips import Features
 from gavs.sam import SamSize, build_sam, preprocess
-from tests.benchmarks.data.layouts import write_avsbench_object
 
 ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.launch.command import _is_asked, _planned
 from benchmarks.launch.plan import Job, plan, recipe
+from benchmarks.launch.status import Active
 from benchmarks.params import TABLES, load
 from benchmarks.profiles import apply_profile
 from benchmarks.protocol import cells_of, model_of
@@ -90,6 +92,15 @@ def test_without_table_1_another_table_trains_the_v2_models(params):
     assert first.stage == "train"
     assert jobs["table4-zero_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
     assert jobs["table4-few_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
+
+
+def test_a_table_launched_later_waits_for_the_models_in_hand(params):
+    in_hand = {"table1-gavs-v2-seed0": Active("slurm", "queued", "")}
+    jobs = _named(_planned(params, ["table3"], in_hand))
+    asked = {name.split("-")[0] for name, job in jobs.items() if _is_asked(job, ["table3"])}
+    assert asked == {"data", "features", "table3"}
+    first = jobs["table3-zero_shot-gavs-vggss-seed0"]
+    assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
 
 
 def test_a_recipe_follows_what_decides_numbers(params):

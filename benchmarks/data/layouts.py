@@ -1,7 +1,7 @@
 """The real data sets' folders in small, with the oddities of the released ones.
 
-AVSBench-semantic, AVSBench-object (S4, MS3), VGG-SS and VGG-Sound. A rectangle is marked on noise,
-and there is noise to hear.
+AVSBench-semantic, AVSBench-object (S4, MS3), VGG-SS and VGG-Sound, to rehearse with and to test: a
+rectangle is marked on noise, and there is noise to hear.
 """
 
 import json
@@ -40,6 +40,7 @@ def write_avsbench_semantic(
     classes: Sequence[str] = tuple(CATEGORIES),
     labels: Sequence[str] = tuple(SECONDS),
     odd: bool = True,
+    several: bool = True,
     missing_second: bool = False,
 ) -> pd.DataFrame:
     """AVSBench-semantic; returns metadata.csv's rows, or what was added to those of another layout.
@@ -51,9 +52,10 @@ def write_avsbench_semantic(
         odd: other aspect ratios, palette beside RGB masks, stereo sound of another rate, and the
             release's dirty rows: `h orse`, `background` and `off-the-screen` (empty masks), videos
             that begin with "-", a V1M uid without its number.
+        several: every second clip of V1M and V2 has two classes.
         missing_second: the last clip has no last frame, mask and second of sound.
     """
-    rows = _rows(labels, clips_per_split, classes, odd)
+    rows = _rows(labels, clips_per_split, classes, odd, several)
     for number, row in enumerate(rows.itertuples()):
         clip, seconds = folder / row.label / row.uid, SECONDS[row.label]
         for name in ("frames", "labels_rgb"):
@@ -79,6 +81,7 @@ def write_avsbench_object(
     classes: Sequence[str] = tuple(CATEGORIES),
     labels: Sequence[str] = ("v1s", "v1m"),
     odd: bool = True,
+    several: bool = True,
     audio: Sequence[str] = ("audio_log_mel",),
 ) -> pd.DataFrame:
     """S4 and MS3 of the clips that `write_avsbench_semantic` writes.
@@ -87,7 +90,7 @@ def write_avsbench_object(
         odd: the dirty rows; masks of MS3 in every mode that means the same.
         audio: of `audio_log_mel` and `audio_wav`.
     """
-    rows = _rows(labels, clips_per_split, classes, odd)
+    rows = _rows(labels, clips_per_split, classes, odd, several)
     for label, members in rows.groupby("label", sort=False):
         part, short = ("Single-source", "s4") if label == "v1s" else ("Multi-sources", "ms3")
         data, listed = folder / part / f"{short}_data", []
@@ -170,7 +173,7 @@ def write_vggsound(
     return files
 
 
-def _rows(labels, clips_per_split, classes, odd: bool) -> pd.DataFrame:
+def _rows(labels, clips_per_split, classes, odd: bool, several: bool) -> pd.DataFrame:
     """metadata.csv: clips of a split are of consecutive videos, those of the splits of others."""
     rows = []
     for label in labels:
@@ -178,7 +181,7 @@ def _rows(labels, clips_per_split, classes, odd: bool) -> pd.DataFrame:
             count = clips_per_split if isinstance(clips_per_split, int) else clips_per_split[split]
             for i in range(count):
                 name = classes[i % len(classes)]
-                if label != "v1s" and i % 2:
+                if several and label != "v1s" and i % 2:
                     name += "_" + classes[(i + 1) % len(classes)]
                 rows.append(_row(label, split, i, name, odd))
     table = pd.DataFrame(rows, columns=["vid", "uid", "s_min", "s_sec", "a_obj", "split", "label"])

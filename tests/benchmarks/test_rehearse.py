@@ -1,0 +1,60 @@
+"""The rehearsal on twelve encoded frames: ViT-B whole, but 256 pixels wide in place of 1024."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.features.extract import covered
+from benchmarks.params import load
+from benchmarks.rehearse import MAPPED, NOVEL, make, run
+from benchmarks.workbench import Workbench
+from gavs.sam import SAM_SIZES
+
+ROOT = Path(__file__).parents[2]
+ROWS = {  # what reads AVSBench's pixels, SAM's embedding, its tokens; what hears spectrograms
+    "table1": {
+        "benchmarks": ["v1m"],
+        "published": ["avsbench_resnet", "audio_sam"],
+        "controlled": ["tpavi_sam"],
+        "gavs": ["gavs_released"],
+        "operators": [],
+    },
+    "ablations": {"benchmark": "v1m", "groups": ["alignment"]},
+    **{name: {"rows": []} for name in ("table2", "table4", "figure3")},
+    "table3": {"rows": [], "in_set": ["hardway"]},
+    "robustness": {"benchmark": "v1m", "rows": ["audio_sam"]},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setitem(SAM_SIZES, "vit_b", replace(SAM_SIZES["vit_b"], img_size=256))
+    changes = {
+        "data": {"labels": ["v1m"]},
+        "features": {
+            "batch_size": 2,
+            "stores": {
+                "avs": ["vggish", "sam_rgb", "tokens9_rgb", "pixels224"],
+                "vgg": ["spectrogram", "pixels224"],
+            },
+        },
+        "variants": {"gavs_released": {"set": {"colour": "rgb"}}},
+        "ablations": {"alignment": {"gavs_infonce": {"set": {"alignment.loss": "none"}}}},
+        "tables": ROWS,
+    }
+    clips = {"v1m": {"train": 1, "val": 1, "test": 2}}
+    make(ROOT / "params.yaml", tmp_path / "rehearsal", clips, [NOVEL, MAPPED], changes)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "rehearsal"
+
+
+def test_every_stage_runs_at_full_width(folder, capsys, monkeypatch):
+    stages = [("data",), ("features",), *(("run", t) for t in ROWS), ("report",)]
+    well = run(folder, stages, workers=2)
+    out, err = capsys.readouterr()
+    assert well, out + err
+    assert out.count(" done ") == len(stages)
+    monkeypatch.chdir(folder)
+    bench = Workbench(load())
+    assert covered(bench.index, "avs").frames.sum() == 4 * 5 + 2
