@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pandas as pd
 import torch
 
-from benchmarks.data.index import DataError, write_index
+from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.estimate import Line, Tables, encoding, kinds_of, models_of
 from benchmarks.features.extract import covered, header
@@ -129,17 +130,21 @@ def _weights(wrong: Sequence[WeightsFinding]) -> list[Finding]:
 
 def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
     try:
-        return read_index(params.data, params.workers), []
+        found = read_index(params.data, params.workers)
     except DataError as error:
         remedy = str(error).split("\n  ".join(error.problems))[-1].strip()
         if params.world is not None:
             remedy = "`python -m benchmarks data` builds the miniature world"
         return None, [Finding("error", error.problems, remedy)]
+    with TemporaryDirectory() as folder:  # as every later stage sees it
+        path = Path(folder, "index.csv")
+        path.write_bytes(write_index(found))
+        return load_index(path), []
 
 
 def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
     path = params.work / "index.csv"
-    if not path.is_file() or path.read_bytes() == write_index(index):
+    if not path.is_file() or write_index(load_index(path)) == write_index(index):
         return []
     changed = (
         f"{path}: the files under {params.data.root} or {params.data.vggss} have changed since"

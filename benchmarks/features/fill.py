@@ -169,6 +169,6 @@ def _pace(job: Job) -> float:
     one = seconds(job.rows[:1])
     if one > 2:  # memory and kernels made for the first batch hardly count
         return one
-    batches = job.rows[: 4 * _plan.batch_size]
-    seconds(batches)
-    return seconds(batches)
+    batch = job.rows[: _plan.batch_size]
+    seconds(batch)
+    return seconds(batch)

@@ -30,12 +30,12 @@ Localisers learn from `{list}`; the videos that VGG-SS tests are {fate}.
 
 def splits_page(params: Params, clip_sets: ClipSets) -> str:
     """Markdown: the clips, videos and frames of every set, then the leakage audit."""
-    names = [f"{b}/{s}" for b in ("v1s", "v1m", "v2") for s in ("train", "val", "test")]
-    names += [
-        f"v2/fraction-{f}-{d}" for f in params.protocol.fractions for d in _draws(params, "v2")
-    ]
-    names += ["v3/train", "v3/val", "v3/seen_test", "v3/unseen", "v3/pool"]
-    names += _few_shot(params, "v3", ("shot",))
+    names = [f"{b}/{s}" for b in params.data.labels for s in ("train", "val", "test")]
+    if "v2" in params.data.labels:
+        fractions = params.protocol.fractions
+        names += [f"v2/fraction-{f}-{d}" for f in fractions for d in _draws(params, "v2")]
+        names += ["v3/train", "v3/val", "v3/seen_test", "v3/unseen", "v3/pool"]
+        names += _few_shot(params, "v3", ("shot",))
     if params.data.vggss is not None:
         names += ["vggss/all", "vggss_sub/novel", "vggss_sub/seen"]
         names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))
@@ -47,7 +47,8 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         classes = {token for joined in rows.classes for token in joined.split("_") if token}
         counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
         lines.append(f"| `{name}` | " + " | ".join(f"{n:,}" for n in counts) + " |")
-    text = TEXT.format(profile=params.profile, sizes="\n".join(lines), leaks=clip_sets.leaks())
+    leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
+    text = TEXT.format(profile=params.profile, sizes="\n".join(lines), leaks=leaks)
     if params.data.vggsound:
         text = f"{text.rstrip()}\n\n{_vggsound(params.data)}"
     return text.rstrip() + "\n"

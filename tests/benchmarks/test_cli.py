@@ -19,7 +19,7 @@ def test_list_names_every_method_first_with_its_reference(capsys):
     files = {p.stem for p in (ROOT / "baselines").glob("[!_]*.py")}
     assert set(names) == files | {"gavs"}
     names = [line.split()[0] for line in benchmarks.splitlines()]
-    assert names == ["v1s", "v1m", "v2", "v3", "vggss", "vggss_sub"]
+    assert names == ["v1s", "v1m", "v2", "v3", "vggss", "vggss_sub", "vggsound"]
     for line in methods.splitlines():
         assert re.search(r"20\d\d|Table 1|ceiling", line), line
 

@@ -38,7 +38,7 @@ def test_half_a_json_names_its_file(desk):
 def test_another_schema(desk, content):
     path = desk.put("gavs", [5, 3])
     path.write_text(content)
-    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: schema (None|1), expected 2"):
+    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: schema (None|1), expected 3"):
         desk.report()
 
 
