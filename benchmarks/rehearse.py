@@ -81,7 +81,7 @@ log = logging.getLogger(__name__)
 def rehearse(params: Path, folder: Path, workers: int) -> bool:
     """Make the folder unless it is there, and run every stage in it; whether all went well.
 
-    The same command continues where it stopped. What it needs: 3 GB of disk, 5 GiB of memory for
+    The same command continues where it stopped. What it needs: 20 GB of disk, 5 GiB of memory for
     each worker and once 12 GiB.
     """
     start = time.monotonic()
