@@ -160,7 +160,8 @@ def list_all(args: argparse.Namespace) -> None:
 
     for name in method_names():
         module = sys.modules[METHODS.get(name).__module__]
-        print(f"{name:<16} {module.__doc__.strip().splitlines()[0]}")
+        reference = " ".join(module.__doc__.split("\n\n")[0].split())
+        print(f"{name:<16} {reference}")
     print()
     for name, text in BENCHMARKS.items():
         print(f"{name:<16} {text}")
