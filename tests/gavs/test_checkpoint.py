@@ -1,0 +1,95 @@
+"""What `python -m gavs predict` refuses to take as a checkpoint or as its encoders."""
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.data.files import sha256
+from benchmarks.training.checkpoint import trained_names, trained_state
+from gavs.sam import build_sam
+from tests.gavs.files import WEIGHTS, encoder_file, make_method, run, write_checkpoint
+
+
+class Trap:
+    def __reduce__(self):
+        return Path.touch, (Path("trap"),)
+
+
+def _text(path, method):
+    path.write_text("not a checkpoint")
+
+
+def _pickled(path, method):
+    path.write_bytes(pickle.dumps(Trap()))
+
+
+def _encoder_weights(path, method):
+    path.write_bytes((WEIGHTS / "sam.safetensors").read_bytes())
+
+
+def _suites_own(path, method):
+    torch.save(trained_state(method, trained_names(method)), path)
+
+
+def _other_method(path, method):
+    write_checkpoint(path, method, method="audio_sam")
+
+
+def _other_version(path, method):
+    write_checkpoint(path, method, version=2)
+
+
+def _other_width(path, method):
+    write_checkpoint(path, method, config={"cola": {"width": 7}})
+
+
+def _unknown_key(path, method):
+    write_checkpoint(path, method, config={"colla": {}})
+
+
+def _lost_encoder(path, method):
+    gone = encoder_file("sam").model_copy(update={"path": "elsewhere/sam.safetensors"})
+    write_checkpoint(path, method, sam=gone)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (_text, "not a checkpoint of GAVS"),
+        (_pickled, "not a checkpoint of GAVS"),
+        (_encoder_weights, "tensors without a header"),
+        (_suites_own, "not a checkpoint of GAVS"),
+        (_other_method, "a checkpoint of 'audio_sam', expected 'gavs'"),
+        (_other_version, "version"),
+        (_other_width, "cola.layers.0.down.weight"),
+        (_unknown_key, "colla"),
+        (_lost_encoder, "elsewhere/sam.safetensors: no such file.*--sam FILE"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path, clip, monkeypatch, capsys, make, words):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "c.safetensors", make_method())
+    assert run("--checkpoint", "c.safetensors", "--image", clip / "frames/0.jpg",
+               "--audio", clip / "audio.wav", "--out", "out") == 1  # fmt: skip
+    error = capsys.readouterr().err
+    assert re.search(words, error, re.S)
+    assert "c.safetensors" in error or make is _lost_encoder
+    assert not Path("trap").exists() and not Path("out").exists()
+
+
+@pytest.mark.parametrize("name", ["sam", "vggish"])
+def test_encoders_must_be_the_files_trained_with(tmp_path, clip, checkpoint, capsys, name):
+    arguments = ("--checkpoint", checkpoint, "--image", clip / "frames/0.jpg",
+                 "--audio", clip / "audio.wav", "--out", tmp_path / "out")  # fmt: skip
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes((WEIGHTS / f"{name}.safetensors").read_bytes())
+    assert run(*arguments, f"--{name}", moved) == 0
+    sam = {k: v + 1 for k, v in build_sam("mini").state_dict().items()}
+    save_file(sam, moved)
+    assert run(*arguments, f"--{name}", moved) == 1
+    error = capsys.readouterr().err
+    assert f"moved.safetensors: not the {name}" in error and sha256(moved) in error
