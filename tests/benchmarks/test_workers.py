@@ -37,8 +37,8 @@ def test_workers_leave_with_a_killed_parent():
 
 
 def _faults_of_a_step() -> int:
-    """Pages that the kernel hands out while 40 MB of tensors are made for the third time."""
-    for _ in range(3):
+    """Pages that the kernel hands out while 40 MB of tensors are made for the tenth time."""
+    for _ in range(10):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         tensors = [torch.ones(2**20) for _ in range(10)]
         found = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
