@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import _parser
-from benchmarks.launch.command import _is_asked, _planned
+from benchmarks.launch.command import _is_asked, _planned, _refuse_other_recipes
+from benchmarks.launch.ledger import LaunchError
 from benchmarks.launch.plan import Job, plan, recipe
 from benchmarks.launch.resources import SPLIT, Part
 from benchmarks.launch.status import Active
@@ -149,6 +150,17 @@ def test_a_table_launched_later_waits_for_the_models_in_hand(finest):
     assert asked == {"data", "features", "table3"}
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
+
+
+def test_jobs_in_hand_of_another_recipe_or_split_refuse_a_launch(params, finest):
+    jobs = plan(finest, ["table3"])
+    in_hand = {job.name: Active("slurm", "queued", recipe(finest, job)) for job in jobs}
+    _refuse_other_recipes(finest, _planned(finest, ["table1"], in_hand), in_hand)
+    other = in_hand | {"data": Active("slurm", "queued", "of other code")}
+    with pytest.raises(LaunchError, match=r"data \(and 0 more\) runs or waits with other"):
+        _refuse_other_recipes(finest, jobs, other)
+    with pytest.raises(LaunchError, match=r"table3-\S*seed0 \(and \d more\) runs or waits"):
+        _refuse_other_recipes(params, _planned(params, ["table1"], in_hand), in_hand)
 
 
 def test_a_recipe_follows_what_decides_numbers(params):
