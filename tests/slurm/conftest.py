@@ -141,7 +141,7 @@ def _output(*command: str) -> str:
 
 
 def _await(condition, folder: Path) -> None:
-    for _ in range(60):
+    for _ in range(240):
         if condition():
             return
         time.sleep(0.5)
