@@ -18,10 +18,10 @@ from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.estimate import Line, Tables, encoding, kinds_of, models_of
 from benchmarks.features.extract import covered, header
-from benchmarks.features.ranks import Rank, devices
 from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
 from benchmarks.params import TABLES, Params
 from benchmarks.protocol import cells_of, evaluations_of
+from benchmarks.ranks import Rank, devices
 from benchmarks.training.audio import audio_from
 from benchmarks.trial import Kind, Trial, try_row
 from benchmarks.weights import Finding as WeightsFinding

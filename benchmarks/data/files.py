@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def audio_problem(path: Path, seconds: float) -> str | None:
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write so that a reader, or a kill, finds the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    writer = f"{platform.node()}-{os.getpid()}"  # machines that share a disk share process numbers
+    part = path.with_name(f".{path.name}.{writer}.part")
     try:
         with part.open("wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())

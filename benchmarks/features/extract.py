@@ -7,7 +7,7 @@ names the two ranges of the clip index.
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,6 @@ from benchmarks.features import spectrogram
 from benchmarks.features.encode import NAME
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.fill import Job, Plan, fill
-from benchmarks.features.ranks import devices, this_rank, wait
 from benchmarks.features.store import (
     FeatureStore,
     Header,
@@ -30,10 +29,12 @@ from benchmarks.features.store import (
     shard_problem,
     write_manifest,
 )
+from benchmarks.ranks import devices, this_rank
 from benchmarks.workers import worker_pool
 from gavs.sam import SAM_SIZES
 
 log = logging.getLogger(__name__)
+PATIENCE = 2 * 3600  # seconds that the slowest shard may take; a rank that was killed never ends
 COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
     "avs": ("v1s", "v1m", "v2", "vggss"),
     "vgg": ("vggss", "vggsound"),
@@ -248,6 +249,25 @@ def _gather(folder: Path, headers: Mapping[str, Header]) -> None:
             for shard in sorted(set(range(h.shards)) - set(found(key)))
         ]
 
-    wait(missing)
+    _await(missing)
     for key, h in headers.items():
         write_manifest(folder / key, h, found(key))
+
+
+def _await(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
+    """Until nothing is missing any more.
+
+    Raises:
+        StoreError: naming what is, when no more has come for a long time.
+    """
+    left, since = missing(), time.monotonic()
+    while left:
+        if time.monotonic() - since > PATIENCE:
+            raise StoreError(
+                f"{len(left)} shards of other processes don't come, {left[0]} first: one must have "
+                "been killed. Start the same command again: it continues"
+            )
+        time.sleep(seconds)
+        found = missing()
+        if found != left:
+            left, since = found, time.monotonic()

@@ -62,7 +62,7 @@ def launch(args: argparse.Namespace) -> int:
         jobs = _planned(params, args.tables, active)
         left = [job for job in unfinished(jobs, progress) if _is_asked(job, args.tables)]
         todo = [job for job in left if job.name not in active]
-        _refuse_other_recipes(params, [job for job in left if job.name in active], active)
+        _refuse_other_recipes(params, jobs, active)
         log.info(
             "%d of %d jobs to launch, %d in hand", len(todo), len(asked), len(left) - len(todo)
         )
@@ -168,10 +168,18 @@ def _array_name(params: "Params", stage: str) -> str:
 
 
 def _refuse_other_recipes(params: "Params", jobs: list["Job"], active: dict[str, "Active"]) -> None:
+    """Raises:
+    LaunchError: a job in hand is none of these `jobs`, or its numbers would be others.
+    """
     from benchmarks.launch.ledger import LaunchError
     from benchmarks.launch.plan import recipe
 
-    others = [job.name for job in jobs if active[job.name].recipe != recipe(params, job)]
+    known = {job.name: job for job in jobs}
+    others = [
+        name
+        for name, job in active.items()
+        if name not in known or job.recipe != recipe(params, known[name])
+    ]
     if others:
         raise LaunchError(
             f"{others[0]} (and {len(others) - 1} more) runs or waits with other parameters or "

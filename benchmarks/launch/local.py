@@ -2,12 +2,13 @@
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+
+import torch
 
 from benchmarks.launch.job import AGAIN
 from benchmarks.launch.ledger import LaunchError, Ledger
@@ -29,13 +30,8 @@ class Machine:
 def this_machine(jobs: int) -> Machine:
     """With the GPUs that CUDA_VISIBLE_DEVICES leaves, or all."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        gpus = tuple(filter(None, visible.split(",")))
-    elif shutil.which("nvidia-smi"):
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
-        gpus = tuple(str(i) for i in range(listed.stdout.count("GPU ")))
-    else:
-        gpus = ()
+    numbers = range(torch.cuda.device_count()) if visible is None else visible.split(",")
+    gpus = tuple(str(number) for number in numbers if number != "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return Machine(jobs, gpus, memory)
 

@@ -5,12 +5,13 @@ training from it, wait for that one.
 """
 
 import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from benchmarks.data.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
-from benchmarks.launch.resources import Stage
+from benchmarks.launch.resources import SPLIT, Stage
 from benchmarks.params import Params
 from benchmarks.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.workbench import Workbench, fingerprint, recipe_checksum
@@ -29,20 +30,40 @@ class Job:
     wave: int = 0  # how many jobs one after another come before it
 
 
+_Key = tuple[str, str, str | None, str | None, int | None]  # table, stage, row, benchmark, seed
 DATA = Job("data", "data", ("data",))
 FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
 
 def plan(params: Params, tables: list[str]) -> list[Job]:
     """Every job of these tables, finished or not, waves in order."""
-    groups: dict[tuple[str, str, str, str, int], list[Cell]] = {}
-    for table in tables:
-        for stage in params.table_rows(table):
-            for cell in cells_of(params, table, stage):
-                key = (table, stage, cell.row, cell.benchmark, cell.seed)
-                groups.setdefault(key, []).append(cell)
-    scored = {key: [model_of(cell) for cell in cells] for key, cells in groups.items()}
-    owners: dict[Model, tuple] = {}
+    cells = [
+        cell
+        for table in tables
+        for stage in params.table_rows(table)
+        for cell in cells_of(params, table, stage)
+    ]
+    kinds: dict[tuple[str, str], set[Stage]] = {}
+    for job in _grouped(cells, lambda cell: SPLIT):
+        kinds.setdefault((job.cells[0].table, job.cells[0].stage), set()).add(job.stage)
+
+    def split(cell: Cell) -> Collection[str]:
+        found = kinds[cell.table, cell.stage]
+        if len(found) > 1:  # a coarser command couldn't select those of one kind
+            return SPLIT
+        return params.cluster.stages[next(iter(found))].split
+
+    return sorted([DATA, FEATURES, *_grouped(cells, split)], key=lambda job: job.wave)
+
+
+def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> list[Job]:
+    """A job for the cells of a table's stage that agree in the fields of `split`."""
+    groups: dict[_Key, list[Cell]] = {}
+    for cell in cells:
+        own = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
+        groups.setdefault((cell.table, cell.stage, *own), []).append(cell)
+    scored = {key: [model_of(cell) for cell in found] for key, found in groups.items()}
+    owners: dict[Model, _Key] = {}
     for key, models in scored.items():
         for model in models:
             owners.setdefault(model, key)
@@ -68,16 +89,20 @@ def plan(params: Params, tables: list[str]) -> list[Job]:
         )
         waves[job.name] = job.wave
         jobs.append(job)
-    return sorted([DATA, FEATURES, *jobs], key=lambda job: job.wave)
+    return jobs
 
 
-def _name(table: str, stage: str, row: str, benchmark: str, seed: int) -> str:
-    parts = [table, stage, row] if stage != row else [table, row]
-    return "-".join([*parts, benchmark, f"seed{seed}"])
+def _name(table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None) -> str:
+    parts = [table, stage, None if row == stage else row, benchmark]
+    return "-".join([*filter(None, parts), *([] if seed is None else [f"seed{seed}"])])
 
 
-def _arguments(table: str, stage: str, row: str, benchmark: str, seed: int) -> tuple[str, ...]:
-    return ("run", table, stage, benchmark, "--row", row, "--seed", str(seed))
+def _arguments(
+    table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None
+) -> tuple[str, ...]:
+    chosen = ("run", table, stage, *([benchmark] if benchmark else []))
+    chosen += ("--row", row) if row else ()
+    return chosen if seed is None else (*chosen, "--seed", str(seed))
 
 
 def recipe(params: Params, job: Job) -> str:

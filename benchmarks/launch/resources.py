@@ -1,12 +1,14 @@
 """The block `cluster` of params.yaml: what one job of each stage gets."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from gavs.method import Config
 
 Stage = Literal["data", "features", "train", "score", "few_shot"]
+Part = Literal["row", "benchmark", "seed"]  # of a table's stage, as `run` selects it
+SPLIT = get_args(Part)
 
 
 class Resources(Config):
@@ -16,6 +18,7 @@ class Resources(Config):
     cpus: int = Field(gt=0)  # also how many cells, clips or shards a job has side by side
     memory_gb: float = Field(gt=0)
     hours: float = Field(gt=0)  # Slurm's limit; what isn't ready by then continues in another go
+    split: list[Part] = list(SPLIT)  # a job for each combination; [] is one for a table's stage
     partition: str | None = None  # null: the cluster's default
     options: dict[str, str | int | bool] = {}  # further sbatch options, over the common ones
 

@@ -123,7 +123,8 @@ def _remaining(
 
 
 def _row(job: Job) -> str:
-    return job.cells[0].row if job.cells else job.name
+    rows = {cell.row for cell in job.cells}
+    return rows.pop() if len(rows) == 1 else job.name
 
 
 def _hours(seconds: float) -> str:

@@ -24,6 +24,7 @@ from mmengine import dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from benchmarks.ranks import this_rank
 from gavs.method import Batch, Method, Prediction
 
 Item = TypeVar("Item")
@@ -37,26 +38,38 @@ def ranks(device: str) -> Iterator[None]:
 
     Args:
         device: of params.yaml. On CUDA each rank takes the GPU of its number.
+
+    Raises:
+        ValueError: srun started them on several machines.
     """
-    if "RANK" not in os.environ and int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        port = 20_000 + int(os.environ["SLURM_JOB_ID"]) % 10_000
-        names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID"}
-        os.environ |= {name: os.environ[slurm] for name, slurm in names.items()}
-        os.environ["WORLD_SIZE"] = os.environ["SLURM_STEP_NUM_TASKS"]
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    rank = this_rank()
+    if rank.size == 1:
         yield
         return
     cuda = device != "cpu" and torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        torch.cuda.set_device(rank.gpu())
+    torch.distributed.init_process_group(
+        "nccl" if cuda else "gloo",
+        init_method=_meeting_place(),
+        rank=rank.number,
+        world_size=rank.size,
+        timeout=PATIENCE,
+    )
     if not first():
         logging.getLogger().setLevel(logging.WARNING)
     try:
         yield
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _meeting_place() -> str:
+    if "MASTER_ADDR" in os.environ:  # torchrun's
+        return "env://"
+    if int(os.environ.get("SLURM_STEP_NUM_NODES", 1)) > 1:
+        raise ValueError("srun over several machines: one training has one, see docs/cluster.md")
+    return f"tcp://127.0.0.1:{20_000 + int(os.environ['SLURM_JOB_ID']) % 10_000}"
 
 
 def several() -> bool:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,11 @@ PartitionName=urgent Nodes=ALL MaxTime=2:00:00 PriorityTier=2 PreemptMode=OFF
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory) -> Iterator[Path]:
     """A running cluster; its folder. Jobs in its partition `urgent` preempt those in `main`."""
-    if "TEST_SLURM" not in os.environ:
-        pytest.skip("`make test-slurm` runs this")
     if os.geteuid() != 0:
-        pytest.skip("Slurm's daemons need root here")
-    if not all(map(shutil.which, PROGRAMS)):
+        pytest.skip("Slurm's daemons need root")
+    if missing := [name for name in PROGRAMS if not shutil.which(name)]:
+        if "TEST_SLURM" not in os.environ:
+            pytest.skip(f"no {', '.join(missing)} here: `make test-slurm` installs them")
         _install()
     folder = tmp_path_factory.mktemp("slurm")
     for parent in (folder, *folder.parents[:2]):
@@ -67,31 +68,35 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
         memory_mb=int(0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20),
     )
     (folder / "slurm.conf").write_text(configuration)
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    daemons: list[subprocess.Popen] = []
-    try:
-        munge = {name: folder / "munge" / name for name in ("socket", "key", "pid", "log", "seed")}
-        daemons.append(
-            _daemon(
-                folder, "munged", "--foreground", f"--socket={munge['socket']}",
-                f"--key-file={munge['key']}", f"--pid-file={munge['pid']}",
-                f"--log-file={munge['log']}", f"--seed-file={munge['seed']}",
-            )
-        )  # fmt: skip
+    munge = {name: folder / "munge" / name for name in ("socket", "key", "pid", "log", "seed")}
+    files = [f"--{name}-file={munge[name]}" for name in ("key", "pid", "log", "seed")]
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        munged = ["munged", "--foreground", f"--socket={munge['socket']}", *files]
+        stack.enter_context(_daemon(folder, munged))
         _await(munge["socket"].exists, folder)
-        daemons.append(_daemon(folder, "slurmctld", "-D", "-c"))
-        daemons.append(_daemon(folder, "slurmd", "-D"))
+        stack.enter_context(_daemon(folder, ["slurmctld", "-D", "-c"]))
+        stack.enter_context(_daemon(folder, ["slurmd", "-D"]))
         _await(lambda: "idle" in _output("sinfo", "--noheader", "--format=%t"), folder)
+        stack.callback(_end_jobs, folder)
         yield folder
-    finally:
-        if len(daemons) == 3:
-            _output("scancel", "--me")
-            _await(lambda: not _output("squeue", "--noheader"), folder)
-        for daemon in reversed(daemons):
-            daemon.terminate()
-        for daemon in daemons:
-            daemon.wait()
-        del os.environ["SLURM_CONF"]
+    assert _left(folder) == []
+
+
+def _end_jobs(folder: Path) -> None:
+    _output("scancel", "--me")
+    _await(lambda: not _output("squeue", "--noheader"), folder)
+
+
+def _left(folder: Path) -> list[str]:
+    """Command lines of daemons, jobs and what they started that still run: those that were given
+    this configuration."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if f"SLURM_CONF={folder}" in (path / "environ").read_text(errors="replace"):
+                found.append((path / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def _install() -> None:
@@ -110,9 +115,15 @@ def _install() -> None:
         subprocess.run(["systemctl", "disable", "--now", *services], capture_output=True)
 
 
-def _daemon(folder: Path, *command: str) -> subprocess.Popen:
+@contextmanager
+def _daemon(folder: Path, command: list[str]) -> Iterator[None]:
     with (folder / f"{command[0]}.out").open("ab") as file:
-        return subprocess.Popen(["nice", *command], stdout=file, stderr=file)
+        daemon = subprocess.Popen(["nice", *command], stdout=file, stderr=file)
+    try:
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait()
 
 
 def _free_ports(count: int) -> list[int]:
@@ -130,7 +141,7 @@ def _output(*command: str) -> str:
 
 
 def _await(condition, folder: Path) -> None:
-    for _ in range(60):
+    for _ in range(240):
         if condition():
             return
         time.sleep(0.5)

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,32 +30,28 @@ def _squeue(field: str, *options: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
-def _restarts(job: str) -> int:
-    shown = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
-    return int(re.search(r"Restarts=(\d+)", shown)[1])
+def _restarts() -> int:
+    """Of all jobs together."""
+    shown = subprocess.run(["scontrol", "show", "job"], capture_output=True, text=True).stdout
+    return sum(map(int, re.findall(r"Restarts=(\d+)", shown)))
 
 
-def _workers() -> dict[str, int]:
-    """A worker process of each running job that has one: job number -> process.
+def _worker(folder: Path) -> int | None:
+    """A worker process of a job that runs in this folder.
 
     A job's shell is the ledger's process, its child the command, whose children are the workers.
     """
     parents, commands = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (path / "stat").read_text().rsplit(")", 1)[1].split()
-            commands[int(path.name)] = (path / "cmdline").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[int(path.name)] = int(stat[1])
-    found = {}
+        with suppress(OSError):  # it ended meanwhile
+            if (path / "cwd").readlink() == folder:
+                commands[path.name] = (path / "cmdline").read_text()
+            parents[path.name] = (path / "stat").read_text().rsplit(")", 1)[1].split()[1]
     for process, parent in parents.items():
-        job = parents.get(parent)
-        if "benchmarks.launch.job" in commands.get(job, "") and "run" in commands[parent]:
-            variables = Path(f"/proc/{job}/environ").read_text().split("\0")
-            number = next(v for v in variables if v.startswith("SLURM_JOB_ID="))
-            found[number.split("=")[1]] = process
-    return found
+        job = commands.get(parents.get(parent), "")
+        if "benchmarks.launch.job" in job and "run" in commands.get(parent, "").split("\0"):
+            return int(process)
+    return None
 
 
 def _await(condition, seconds: int):
@@ -64,26 +62,30 @@ def _await(condition, seconds: int):
     raise AssertionError(f"not within {seconds} s; queue: {_squeue('%j_%K:%T:%r')}")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("partition: null", "partition: nowhere", "invalid partition specified: nowhere"),
-        ("memory_gb: 2,", "memory_gb: 9000,", "9000 GB, 1 h): allocation failure"),
-        ("hours: 1,", "hours: 3,", "hours: 3, but partition main stops at 2"),
-        ("cpus: 2,", "cpus: 512,", "Requested node configuration is not available"),
-    ],
-)
-def test_what_slurm_would_refuse_or_never_start(clone, old, new, message):
+def test_all_that_slurm_would_refuse_or_never_start_is_said_before_anything_is_submitted(clone):
     path = clone.folder / "params.yaml"
     before = path.read_text()
-    clone.edit(old, new)
+    for stage, old, new in (
+        ("data", "partition: null", "partition: nowhere"),
+        ("features", "memory_gb: 2,", "memory_gb: 9000,"),
+        ("train", "hours: 1,", "hours: 3,"),
+        ("score", "cpus: 1,", "cpus: 512,"),
+    ):
+        (line,) = re.findall(rf"\n    {stage}: .*", path.read_text())
+        clone.edit(line, line.replace(old, new))
     done = subprocess.run(
         [*LAUNCH, "--on", "slurm"], cwd=clone.folder, capture_output=True, text=True,
         env=os.environ | {"PYTHONPATH": str(clone.folder)},
     )  # fmt: skip
     path.write_text(before)
     assert done.returncode == 1
-    assert "cluster.stages.data" in done.stderr and message in done.stderr
+    for message in (
+        r"stages\.data \(.*?\): invalid partition specified: nowhere",
+        r"stages\.features \(.*? 9000 GB, 1 h\): [^\[]*allocation failure",
+        r"stages\.train\.hours: 3, but partition main stops at 2",
+        r"stages\.score \(.*?\): [^\[]*Requested node configuration is not available",
+    ):
+        assert re.search(message, done.stderr), done.stderr
     assert "partitions here: main, urgent" in done.stderr
     assert _squeue("%i") == []
 
@@ -91,38 +93,40 @@ def test_what_slurm_would_refuse_or_never_start(clone, old, new, message):
 def test_the_smoke_graph(clone, tmp_path_factory):
     said = clone.run(*LAUNCH, "--on", "slurm")
     jobs = int(re.search(r"(\d+) of \1 jobs to launch", said)[1])
-    assert len(_squeue("%i")) == jobs > 60
+    assert len(_squeue("%i")) == jobs > 20
     assert f"0 of {jobs} jobs to launch, {jobs} in hand" in clone.run(*LAUNCH, "--on", "slurm")
     assert len(_squeue("%i")) == jobs
 
-    killed, worker = _await(lambda: next(iter(_workers().items()), None), 600)
-    os.kill(worker, signal.SIGKILL)
-    _await(lambda: _restarts(killed) == 1, 60)
+    _await(lambda: clone.trainings() > 3, 900)  # of the nine of each job that runs
+    os.kill(_await(lambda: _worker(clone.folder), 60), signal.SIGKILL)
+    _await(_restarts, 120)
 
-    def others() -> str | None:
-        return next((job for job in _workers() if job != killed), None)
+    _await(lambda: clone.trainings() > 20, 900)
+    before, everything = _restarts(), f"--cpus-per-task={os.cpu_count()}"
 
-    preempted = _await(others, 120)
-    cpus = str(os.cpu_count())
-    urgent = ["sbatch", "--partition=urgent", f"--cpus-per-task={cpus}", "--mem=10M"]
-    subprocess.run([*urgent, "--output=/dev/null", "--wrap=sleep 1"], check=True)
-    _await(lambda: _restarts(preempted) == 1, 60)
+    def preempted() -> bool:
+        urgent = ["sbatch", "--wait", "--partition=urgent", everything, "--mem=10M"]
+        subprocess.run([*urgent, "--output=/dev/null", "--wrap=true"], check=True)
+        return _restarts() > before
 
-    _await(lambda: not _squeue("%i"), 3600)
+    _await(preempted, 300)
+
+    _await(lambda: not _squeue("%i"), 1800)
     status = clone.run(*LAUNCH, "--status")
     assert "all is done: `dvc repro`" in status and "failed:" not in status
-    assert "0 of" in clone.run(*LAUNCH, "--on", "slurm")
-    assert _squeue("%i") == []
 
-    stages, trainings = clone.repro()
-    assert trainings == 0 and stages[-1] == "report"
     plain = Clone(tmp_path_factory.mktemp("plain"))
-    plain.repro()
+    with ThreadPoolExecutor() as pool:
+        (stages, trainings), (_, all_trainings) = pool.map(Clone.repro, (clone, plain))
+    assert (trainings, clone.trainings()) == (0, all_trainings) and stages[-1] == "report"
     assert clone.tables() == plain.tables()
 
+
+def test_one_cell_over_two_tasks_of_srun(clone):
     shutil.rmtree(clone.folder / "work/smoke/models")
     shutil.rmtree(clone.folder / "work/smoke/runs")
+    srun = ["srun", "--ntasks=2", "--overcommit", "--mem=2G", "--kill-on-bad-exit"]
     cell = ["benchmarks", "run", "table1", "gavs", "v1m", "--seed", "1"]
-    clone.run("srun", "--ntasks=2", "--overcommit", "--mem=2G", sys.executable, "-m", *cell)
+    clone.run(*srun, sys.executable, "-m", *cell)
     (record,) = clone.folder.glob("work/smoke/runs/*/record.json")
     assert json.loads(record.read_text())["run"]["processes"] == 2

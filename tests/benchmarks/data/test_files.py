@@ -20,6 +20,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
+def test_writers_on_other_machines_with_the_same_process_number_write_other_parts(
+    tmp_path, monkeypatch
+) -> None:
+    parts = set()
+    monkeypatch.setattr("os.fsync", lambda _: parts.update(p.name for p in tmp_path.glob(".*")))
+    for host in ("node1", "node2"):
+        monkeypatch.setattr("platform.node", host.__str__)
+        write_atomic(tmp_path / "f", b"")
+    assert len(parts) == 2
+
+
 def test_frames_are_counted_from_0_or_from_1() -> None:
     assert frame_file("clip/{}.jpg", 0) == Path("clip/0.jpg")
     assert frame_file("name/name.mp4_{+1}.png", 4) == Path("name/name.mp4_5.png")

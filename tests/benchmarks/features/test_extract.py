@@ -16,6 +16,7 @@ from segment_anything import SamPredictor
 
 from benchmarks import cli
 from benchmarks.data.files import read_audio, read_frame
+from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
 from benchmarks.features.extract import covered, header
 from benchmarks.features.store import StoreError, shard_path
@@ -160,6 +161,15 @@ def test_two_ranks_make_what_one_process_makes(bench):
     started[1].join()
     assert [process.exitcode for process in started] == [0, 0]
     assert _contents(folder) == whole
+
+
+def test_waiting_ends_with_the_last_shard_or_with_patience(monkeypatch):
+    states = iter([["a", "b"], ["b"], []])
+    extract._await(lambda: next(states), seconds=0)
+    assert next(states, "asked no more") == "asked no more"
+    monkeypatch.setattr(extract, "PATIENCE", 0)
+    with pytest.raises(StoreError, match="1 shards of other processes don't come, b first"):
+        extract._await(lambda: ["b"], seconds=0.01)
 
 
 def test_a_full_disk_is_told_before_anything_is_written(bench, monkeypatch, capsys):

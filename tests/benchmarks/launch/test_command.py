@@ -18,6 +18,8 @@ LAUNCH = ["launch", "table1", "robustness", "--on", "local", "--jobs", "2"]
 @pytest.fixture
 def small(project, edit):
     """One row on one benchmark, and what scores it: three jobs when the features are there."""
+    for split in ("[row]", "[]"):
+        edit(f"split: {split}", "split: [row, benchmark, seed]")
     edit("published: [avsbench, sam_fusion]", "published: []")
     edit("controlled: [tpavi_sam]", "controlled: []")
     edit("gavs: [gavs, gavs_adapters]", "gavs: [gavs]")
@@ -70,3 +72,15 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
+
+
+def test_a_folder_that_cant_be_written_and_a_machine_that_is_too_small(project, edit, capsys):
+    launched = project / "work/smoke/launch"
+    launched.mkdir()
+    (launched / "logs").write_text("a file where a folder should be")
+    assert cli.main(["launch", "--on", "local"]) == 1
+    assert "launch/logs: can't be written (File exists)" in capsys.readouterr().err
+    (launched / "logs").unlink()
+    edit("train: {gpus: 0, cpus: 1, memory_gb: 2,", "train: {gpus: 0, cpus: 1, memory_gb: 9000,")
+    assert cli.main(["launch", "--on", "local"]) == 1
+    assert "cluster.stages.train.memory_gb: 9000, and" in capsys.readouterr().err

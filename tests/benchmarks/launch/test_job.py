@@ -27,12 +27,13 @@ def start(ledger, add):
     return run
 
 
-def _await(condition) -> None:
+def _in_time(condition) -> bool:
+    """Whether it comes to be within a while."""
     for _ in range(200):
         if condition():
-            return
+            return True
         time.sleep(0.1)
-    raise AssertionError("it never came to be")
+    return False
 
 
 def _gone(pid: int) -> bool:
@@ -75,7 +76,7 @@ def test_a_job_whose_need_failed_doesnt_start(start, ledger, tmp_path):
 
 def test_a_cancelled_job_takes_its_child_along_and_hasnt_failed(start, ledger, tmp_path):
     process = start(f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
-    _await((tmp_path / "pid").exists)
+    assert _in_time((tmp_path / "pid").exists)
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
     assert ledger.outcome("job")["state"] == "stopped"
@@ -87,11 +88,11 @@ def test_a_job_whose_launch_was_killed_leaves(start, ledger, add, tmp_path):
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, sys.executable, str(ledger.folder)], cwd=ROOT
     )
-    _await((tmp_path / "pid").exists)
+    assert _in_time((tmp_path / "pid").exists)
     parent.kill()
     parent.wait()
-    _await(lambda: _gone(int((tmp_path / "pid").read_text())))
-    _await(lambda: ledger.outcome("job")["state"] == "stopped")
+    assert _in_time(lambda: _gone(int((tmp_path / "pid").read_text())))
+    assert _in_time(lambda: ledger.outcome("job")["state"] == "stopped")
 
 
 _PARENT = """
@@ -108,7 +109,7 @@ def test_before_its_time_is_over_a_job_asks_slurm_for_another_go(start, ledger, 
     path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
     for go in range(1, 4):
         process = start("sleep 60", SLURM_JOB_ID="17", PATH=path)
-        _await(lambda: ledger.outcome("job").get("state") == "running")
+        assert _in_time(lambda: ledger.outcome("job").get("state") == "running")
         process.send_signal(signal.SIGUSR2)
         assert process.wait() == (AGAIN if go < 3 else 1)
     assert (tmp_path / "asked").read_text().splitlines() == ["requeue 17"] * 2

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.launch.command import _is_asked, _planned
+from benchmarks.cli import _parser
+from benchmarks.launch.command import _is_asked, _planned, _refuse_other_recipes
+from benchmarks.launch.ledger import LaunchError
 from benchmarks.launch.plan import Job, plan, recipe
+from benchmarks.launch.resources import SPLIT, Part
 from benchmarks.launch.status import Active
-from benchmarks.params import TABLES, load
+from benchmarks.params import TABLES, Params, load
 from benchmarks.profiles import apply_profile
 from benchmarks.protocol import cells_of, model_of
 
@@ -31,48 +34,94 @@ def _named(jobs: list[Job]) -> dict[str, Job]:
     return {job.name: job for job in jobs}
 
 
-def test_laws_hold_for_every_choice_of_tables(params):
-    for n in range(1, len(TABLES) + 1):
-        for tables in combinations(TABLES, n):
-            _check_laws(params, list(tables))
+def _split(params: Params, train: list[Part], others: list[Part]) -> Params:
+    """With a training job, or another, for each combination of these."""
+    splits = {"train": train, "score": others, "few_shot": others}
+    stages = {
+        name: own.model_copy(update={"split": splits.get(name, [])})
+        for name, own in params.cluster.stages.items()
+    }
+    cluster = params.cluster.model_copy(update={"stages": stages})
+    return params.model_copy(update={"cluster": cluster})
 
 
-def _check_laws(params, tables):
-    jobs = _named(plan(params, tables))
-    asked = [
-        c for t in tables for stage in params.table_rows(t) for c in cells_of(params, t, stage)
-    ]
-    assert sorted(map(str, asked)) == sorted(str(c) for job in jobs.values() for c in job.cells)
-    trained = [model for job in jobs.values() for model in job.trains]
-    assert len(trained) == len(set(trained))
-    order = list(jobs)
-    for job in jobs.values():
-        for name in job.needs:
-            assert jobs[name].wave < job.wave
-            assert order.index(name) < order.index(job.name)
-        there = {model for name in (job.name, *job.needs) for model in jobs[name].trains}
-        for cell in job.cells:
-            model = model_of(cell)
-            assert model in there
-            # A parent is trained here, by a job that this one needs, or by one that those need.
-            assert model.parent is None or model.parent in there
+@pytest.fixture
+def finest(params) -> Params:
+    """A job for each row, benchmark and seed."""
+    return _split(params, list(SPLIT), list(SPLIT))
 
 
-def test_a_command_selects_its_cells_and_no_other(params):
-    """By the rule of `run`: a stage's cells of one benchmark, row and seed."""
-    for job in plan(params, list(TABLES)):
-        if job.cells:
-            command, table, stage, benchmark, _, row, _, seed = job.arguments
-            chosen = [
-                cell
-                for cell in cells_of(params, table, stage)
-                if (cell.benchmark, cell.row, str(cell.seed)) == (benchmark, row, seed)
-            ]
-            assert command == "run" and list(job.cells) == chosen
+CHOICES = [list(chosen) for n in range(len(TABLES)) for chosen in combinations(TABLES, n + 1)]
 
 
-def test_the_order_of_one_row(params):
-    jobs = _named(plan(params, list(TABLES)))
+@pytest.mark.parametrize(
+    ("train", "others"), [(SPLIT, SPLIT), (["row"], []), ([], ["seed"]), (["benchmark"], SPLIT)]
+)
+def test_each_cell_and_model_has_one_job_after_those_that_it_needs(params, train, others):
+    """For every choice of tables."""
+    params = _split(params, list(train), list(others))
+    for tables in CHOICES:
+        jobs = _named(plan(params, tables))
+        asked = [
+            c for t in tables for stage in params.table_rows(t) for c in cells_of(params, t, stage)
+        ]
+        assert sorted(map(str, asked)) == sorted(str(c) for j in jobs.values() for c in j.cells)
+        trained = [model for job in jobs.values() for model in job.trains]
+        assert len(trained) == len(set(trained))
+        order = list(jobs)
+        for job in jobs.values():
+            for name in job.needs:
+                assert jobs[name].wave < job.wave
+                assert order.index(name) < order.index(job.name)
+            there = {model for name in (job.name, *job.needs) for model in jobs[name].trains}
+            for model in map(model_of, job.cells):
+                assert model in there
+                # Trained here, by a job that this one needs, or by one that those need.
+                assert model.parent is None or model.parent in there
+
+
+@pytest.mark.parametrize("split", [SPLIT, ["row"], ["benchmark", "seed"], []])
+def test_a_command_selects_its_cells_and_no_other(params, split):
+    """By the rule of `run`: a stage's cells of one benchmark, row and seed, where given."""
+    params, parser = _split(params, list(split), list(split)), _parser()
+    for tables in (list(TABLES), ["table3", "table4"]):
+        for job in plan(params, tables):
+            if job.cells:
+                chosen = parser.parse_args(job.arguments)
+                assert list(job.cells) == [
+                    cell
+                    for cell in cells_of(params, chosen.table, chosen.stage)
+                    if chosen.benchmark in (None, cell.benchmark)
+                    and chosen.row in (None, cell.row)
+                    and chosen.seed in (None, cell.seed)
+                ]
+
+
+def test_coarser_jobs(params):
+    jobs = _named(plan(_split(params, ["row"], []), list(TABLES)))
+    gavs = jobs["table1-gavs"]
+    assert gavs.arguments == ("run", "table1", "gavs", "--row", "gavs")
+    assert {(cell.benchmark, cell.seed) for cell in gavs.cells} == {
+        (benchmark, seed) for benchmark in ("v1s", "v1m", "v2") for seed in (0, 1)
+    }
+    scored = jobs["table3-zero_shot"]
+    assert scored.arguments == ("run", "table3", "zero_shot")
+    assert scored.needs == ("features", "table1-gavs", "table1-sam_fusion")
+
+
+def test_a_stage_that_trains_only_some_rows_has_the_finest_jobs(params):
+    path = Path("params.yaml")
+    others, table3 = path.read_text().split("  table3:")
+    table3 = table3.replace("rows: [sam_fusion, gavs]", "rows: [tpavi_sam, gavs]", 1)
+    others = others.replace("controlled: [tpavi_sam]", "controlled: []")
+    path.write_text(f"{others}  table3:{table3}")
+    jobs = _named(plan(_split(load(), [], []), ["table1", "table3"]))
+    assert jobs["table3-zero_shot-tpavi_sam-vggss-seed0"].stage == "train"
+    assert jobs["table3-zero_shot-gavs-vggss-seed0"].stage == "score"
+
+
+def test_the_order_of_one_row(finest):
+    jobs = _named(plan(finest, list(TABLES)))
     v2 = jobs["table1-gavs-v2-seed0"]
     assert (v2.stage, v2.wave, v2.needs) == ("train", 2, ("features",))
     assert {cell.setting for cell in v2.cells} == {"train", "floor"}
@@ -86,25 +135,36 @@ def test_the_order_of_one_row(params):
     assert jobs["ablations-alignment-gavs_infonce-v2-seed1"].stage == "train"
 
 
-def test_without_table_1_another_table_trains_the_v2_models(params):
-    jobs = _named(plan(params, ["table3", "table4"]))
+def test_without_table_1_another_table_trains_the_v2_models(finest):
+    jobs = _named(plan(finest, ["table3", "table4"]))
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert first.stage == "train"
     assert jobs["table4-zero_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
     assert jobs["table4-few_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
 
 
-def test_a_table_launched_later_waits_for_the_models_in_hand(params):
+def test_a_table_launched_later_waits_for_the_models_in_hand(finest):
     in_hand = {"table1-gavs-v2-seed0": Active("slurm", "queued", "")}
-    jobs = _named(_planned(params, ["table3"], in_hand))
+    jobs = _named(_planned(finest, ["table3"], in_hand))
     asked = {name.split("-")[0] for name, job in jobs.items() if _is_asked(job, ["table3"])}
     assert asked == {"data", "features", "table3"}
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
 
 
+def test_jobs_in_hand_of_another_recipe_or_split_refuse_a_launch(params, finest):
+    jobs = plan(finest, ["table3"])
+    in_hand = {job.name: Active("slurm", "queued", recipe(finest, job)) for job in jobs}
+    _refuse_other_recipes(finest, _planned(finest, ["table1"], in_hand), in_hand)
+    other = in_hand | {"data": Active("slurm", "queued", "of other code")}
+    with pytest.raises(LaunchError, match=r"data \(and 0 more\) runs or waits with other"):
+        _refuse_other_recipes(finest, jobs, other)
+    with pytest.raises(LaunchError, match=r"table3-\S*seed0 \(and \d more\) runs or waits"):
+        _refuse_other_recipes(params, _planned(params, ["table1"], in_hand), in_hand)
+
+
 def test_a_recipe_follows_what_decides_numbers(params):
-    job = _named(plan(params, ["table1"]))["table1-gavs-v2-seed0"]
+    job = _named(plan(params, ["table1"]))["table1-gavs"]
     first = recipe(params, job)
 
     def edited(old: str, new: str) -> str:

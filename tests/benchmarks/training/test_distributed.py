@@ -77,6 +77,14 @@ def test_a_batch_that_cant_be_shared_says_what_to_change(tmp_path):
     on_ranks(2, work, tmp_path)
 
 
+def test_srun_over_machines_is_refused_before_ranks_wait_for_each_other(monkeypatch):
+    step = {"PROCID": 1, "STEP_NUM_TASKS": 2, "LOCALID": 0, "STEP_NUM_NODES": 2, "JOB_ID": 7}
+    for name, value in step.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    with pytest.raises(ValueError, match="srun over several machines"), distributed.ranks("cpu"):
+        pass
+
+
 class Clips:
     """Eight clips, in batches of six: shares of three, or of two."""
 

@@ -1,24 +1,16 @@
-"""Several processes that share an extraction, as torchrun or srun starts them.
+"""Several processes that share one command, as torchrun or srun starts them, and their devices."""
 
-They need no process group: each has its shards and a file that lists them.
-"""
-
-import logging
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from benchmarks.features.store import StoreError
 
-PATIENCE = 2 * 3600  # seconds that the slowest shard may take; a rank that was killed never ends
 _VARIABLES = (  # srun's: not those that a batch script sees, which is alone
     ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
 )
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +20,10 @@ class Rank:
     number: int = 0
     size: int = 1
     local: int = 0
+
+    def gpu(self) -> int:
+        """Of its machine's; srun may show each process its own alone."""
+        return self.local % torch.cuda.device_count()
 
 
 def this_rank() -> Rank:
@@ -57,24 +53,5 @@ def devices(wanted: str, rank: Rank) -> list[torch.device]:
     if number is not None:
         numbers = [number]
     else:
-        numbers = [rank.local % gpus] if rank.size > 1 else range(gpus)
+        numbers = [rank.gpu()] if rank.size > 1 else range(gpus)
     return [torch.device("cuda", n) for n in numbers]
-
-
-def wait(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
-    """Until nothing is missing any more.
-
-    Raises:
-        StoreError: naming what is, when no more has come for a long time.
-    """
-    left, since = missing(), time.monotonic()
-    while left:
-        if time.monotonic() - since > PATIENCE:
-            raise StoreError(
-                f"{len(left)} shards of other processes don't come, {left[0]} first: one must have "
-                "been killed. Start the same command again: it continues"
-            )
-        time.sleep(seconds)
-        found = missing()
-        if found != left:
-            left, since = found, time.monotonic()

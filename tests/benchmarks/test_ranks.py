@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from benchmarks.features import ranks
-from benchmarks.features.ranks import Rank, devices, this_rank, wait
 from benchmarks.features.store import StoreError
+from benchmarks.ranks import Rank, devices, this_rank
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
 SRUN = {"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3", "SLURM_LOCALID": "0"}
@@ -49,12 +48,3 @@ def test_a_gpu_that_is_not_there(monkeypatch, wanted, gpus):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(StoreError, match=f"device: {wanted}, but this machine has {gpus} GPUs"):
         devices(wanted, Rank())
-
-
-def test_waiting_ends_with_the_last_shard_or_with_patience(monkeypatch):
-    states = iter([["a", "b"], ["b"], []])
-    wait(lambda: next(states), seconds=0)
-    assert next(states, "asked no more") == "asked no more"
-    monkeypatch.setattr(ranks, "PATIENCE", 0)
-    with pytest.raises(StoreError, match="1 shards of other processes don't come, b first"):
-        wait(lambda: ["b"], seconds=0.01)
