@@ -4,6 +4,7 @@ Times are in seconds from a video's first frame. A video of n seconds is taken a
 one frame a second, 15/16 into it, heard with the sound of that second.
 """
 
+import errno
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from PIL import Image, ImageOps
 from gavs.vggish import SAMPLE_RATE
 
 INSTANT = 15 / 16  # of an interval at which its frame is taken, as AVSBench
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, quota or file takes more
 
 
 class MediaError(ValueError):
@@ -193,4 +195,6 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         with av.open(path) as container:
             yield container
     except av.FFmpegError as error:
+        if error.errno in FULL:  # the video that is made of this one
+            raise OSError(error.errno, error.strerror) from None
         raise MediaError(f"{path}: can't be read: {error.strerror}") from None

@@ -236,10 +236,13 @@ def _unknown_values(path: Path, column: pd.Series, known: tuple[str, ...]) -> li
 
 
 def _palette_problem(mask: Image.Image) -> str | None:
-    """AVSBench's palette has multiples of 32 only; a grey or binary mask hasn't."""
+    """Not in AVSBench's palette, whose colours are multiples of 32: a grey or binary mask.
+
+    A grey one of such a multiple may be a class's number as well as its colour: refused too.
+    """
     colours = np.asarray(mask.convert("RGB"))
     lit = colours[colours.any(-1)]
-    if len(lit) and (lit % 32).any(-1).all():
+    if len(lit) and (mask.mode not in ("P", "RGB", "RGBA") or (lit % 32).any(-1).all()):
         first = "#{:02x}{:02x}{:02x}".format(*lit[0])
         return f"a mask of mode {mask.mode} in {first}, expected the colours of the classes"
     return None

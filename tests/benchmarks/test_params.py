@@ -142,3 +142,14 @@ def test_a_profile_keeps_comments_and_can_be_undone(tmp_path):
 def test_unknown_profile_names_the_known(tmp_path):
     with pytest.raises(ParamsError, match="no profile 'tiny'; known: miniature, paper, smoke"):
         apply_profile(ROOT / "params.yaml", ROOT / "profiles/tiny.yaml")
+
+
+def test_every_value_of_the_paper_profile_has_its_source():
+    """In a comment beside it, or beside a block that it is in."""
+    above: list[tuple[int, bool]] = []  # indent of a line and of those that it is in; is there one
+    lines = (ROOT / "profiles/paper.yaml").read_text().splitlines()
+    for line in lines[lines.index("profile: paper") + 1 :]:
+        value, _, comment = line.partition(" # ")
+        indent = len(value) - len(value.lstrip())
+        above = [*(block for block in above if block[0] < indent), (indent, bool(comment))]
+        assert value.endswith(":") or any(told for _, told in above), line

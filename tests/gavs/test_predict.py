@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,25 @@ def test_sounds_and_videos_that_cannot_serve_are_refused(tmp_path, clip, checkpo
     ):
         assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path / "out") == 1
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["image", "video"])
+def test_a_disk_that_takes_no_more_is_told_with_its_folder(
+    tmp_path, clip, checkpoint, capsys, source
+):
+    video = make_video(tmp_path / "v.mkv", [i / RATE for i in range(30)], noise(1.2, 44_100, 2))
+    arguments = {
+        "image": ("--image", clip / "frames/0.jpg", "--audio", clip / "audio.wav"),
+        "video": ("--video", video),
+    }
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+    try:
+        code = run("--checkpoint", checkpoint, *arguments[source], "--out", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    assert re.search(rf"error: .*File too large: '{tmp_path}/out", capsys.readouterr().err)
 
 
 def test_arguments_that_contradict_each_other_are_refused(tmp_path, capsys):

@@ -149,6 +149,8 @@ def _sound(seconds, rate=16_000, channels=1, value=0.0):
         ("labels_rgb/2.png", _image(size=(3, 4)), "3x4 pixels, but 0.jpg has 31x30"),
         ("labels_rgb/2.png", _image("L", colour=255), "mode L in #ffffff, expected the colours"),
         ("labels_rgb/2.png", _image("L", colour=23), "mode L in #171717, expected the colours"),
+        ("labels_rgb/2.png", _image("L", colour=32), "mode L in #202020, expected the colours"),
+        ("labels_rgb/2.png", _image("1", colour=1), "mode 1 in #ffffff, expected the colours"),
         ("labels_rgb/2.png", _image("RGB", colour="white"), "in #ffffff, expected the colours"),
         ("audio.wav", _sound(7), "7.00 s long, expected 10 s"),
         ("audio.wav", _sound(10, value=np.nan), "sample 123 is NaN"),
