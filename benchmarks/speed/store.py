@@ -24,11 +24,12 @@ BATCH, BATCHES = 16, 20
 
 
 def lines() -> Iterator[Line]:
-    for name, *size in STORES:
+    rng = np.random.default_rng(0)
+    for name, shape, rows, rows_per_shard in STORES:
         with TemporaryDirectory() as folder:
-            store = build(Path(folder), *size)
-            rng = np.random.default_rng(0)
-            batches = rng.integers(store.header.rows, size=(BATCHES, BATCH))
+            content = rng.random((rows, *shape), np.float32).astype(np.float16)
+            store = build(Path(folder), content, rows_per_shard)
+            batches = rng.integers(rows, size=(BATCHES, BATCH))
             read = plain_reader(store)
             yield compare(
                 f"feature store, random batches of {BATCH} rows: {name}",
@@ -41,14 +42,14 @@ def lines() -> Iterator[Line]:
             )
 
 
-def build(folder: Path, shape: tuple[int, ...], rows: int, rows_per_shard: int) -> FeatureStore:
-    """A store of random halves."""
-    header = Header(folder.name, rows, shape, "float16", rows_per_shard, {})
-    rng, entries = np.random.default_rng(0), {}
+def build(folder: Path, content: np.ndarray, rows_per_shard: int) -> FeatureStore:
+    """A store of these rows (N, ...), cut into shards."""
+    rows, *shape = content.shape
+    header = Header(folder.name, rows, tuple(shape), str(content.dtype), rows_per_shard, {})
+    entries = {}
     for shard in range(header.shards):
-        content = rng.random((len(header.shard_rows(shard)), *shape), np.float32)
         with ShardWriter(folder, header, shard) as writer:
-            writer.append(content.astype(np.float16))
+            writer.append(content[header.shard_rows(shard)])
             entries[shard] = writer.finish()
     write_manifest(folder, header, entries)
     return FeatureStore(folder, header)
