@@ -264,12 +264,12 @@ def decode(
     hypernetworks = decoder.output_hypernetworks_mlps[asked]
     mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, asked].unbind(1)
     kernels = [net(q) for net, q in zip(hypernetworks, mask_queries, strict=True)]
-    logits = _masks(decoder, keys, torch.stack(kernels, dim=-1), (h, w))
+    logits = _masks(decoder, keys, torch.stack(kernels, dim=1), (h, w))
     return logits, decoder.iou_prediction_head(queries[:, 0])[:, asked]
 
 
 def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixels (N, hw, C) and mask kernels (N, C/8, M) -> logits (N, M, 4h, 4w).
+    """Pixels (N, hw, C) and mask kernels (N, M, C/8) -> logits (N, M, 4h, 4w).
 
     `decoder.output_upscaling` with channels last: its deconvolutions don't overlap, so each is a
     matrix product that makes 2 x 2 cells of one, and only the logits need be put in place. In
@@ -278,10 +278,10 @@ def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int,
     up1, norm, act1, up2, act2 = decoder.output_upscaling
     x = F.layer_norm(_quadruple(up1, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
     x = act2(_quadruple(up2, act1(x)))  # (N, hw, 4, 4, C/8)
-    cells = x.flatten(1, 3) @ kernels  # (N, hw * 16, M)
+    cells = kernels @ x.flatten(1, 3).transpose(1, 2)  # (N, M, hw * 16)
     h, w = size
-    cells = cells.view(-1, h, w, 2, 2, 2, 2, kernels.shape[-1])
-    return cells.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(cells), -1, 4 * h, 4 * w)
+    cells = cells.unflatten(2, (h, w, 2, 2, 2, 2)).permute(0, 1, 2, 4, 6, 3, 5, 7)
+    return cells.reshape(*kernels.shape[:2], 4 * h, 4 * w)
 
 
 def _quadruple(deconvolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
