@@ -251,12 +251,12 @@ def decode(
     hypernetworks = decoder.output_hypernetworks_mlps[asked]
     mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, asked].unbind(1)
     kernels = [net(q) for net, q in zip(hypernetworks, mask_queries, strict=True)]
-    logits = _masks(decoder, keys, torch.stack(kernels, dim=-1), (h, w))
+    logits = _masks(decoder, keys, torch.stack(kernels, dim=1), (h, w))
     return logits, decoder.iou_prediction_head(queries[:, 0])[:, asked]
 
 
 def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixels (N, hw, C) and mask kernels (N, C/8, M) -> logits (N, M, 4h, 4w).
+    """Pixels (N, hw, C) and mask kernels (N, M, C/8) -> logits (N, M, 4h, 4w).
 
     `decoder.output_upscaling` with channels last: its deconvolutions don't overlap, so each is a
     matrix product that makes 2 x 2 cells of one, and only the logits need be put in place. In
@@ -265,10 +265,10 @@ def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int,
     up1, norm, act1, up2, act2 = decoder.output_upscaling
     x = F.layer_norm(_quadruple(up1, keys), norm.weight.shape, norm.weight, norm.bias, norm.eps)
     x = act2(_quadruple(up2, act1(x)))  # (N, hw, 4, 4, C/8)
-    cells = x.flatten(1, 3) @ kernels  # (N, hw * 16, M)
+    cells = kernels @ x.flatten(1, 3).transpose(1, 2)  # (N, M, hw * 16)
     h, w = size
-    cells = cells.view(-1, h, w, 2, 2, 2, 2, kernels.shape[-1])
-    return cells.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(cells), -1, 4 * h, 4 * w)
+    cells = cells.unflatten(2, (h, w, 2, 2, 2, 2)).permute(0, 1, 2, 4, 6, 3, 5, 7)
+    return cells.reshape(*kernels.shape[:2], 4 * h, 4 * w)
 
 
 def _quadruple(deconvolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
@@ -298,29 +298,51 @@ def _two_way(
         queries = block.norm1(queries)
 
         placed = keys + key_pe
-        seen = block.cross_attn_token_to_image(queries + tokens, placed, keys)
+        seen = _tokens_see(block.cross_attn_token_to_image, queries + tokens, placed, keys)
         queries = block.norm2(queries + adapt("attention", i, seen))
 
         queries = block.norm3(queries + adapt("mlp", i, block.mlp(queries)))
 
         context = adapt("context", i, queries)
-        heard = _attend(block.cross_attn_image_to_token, placed, context + tokens, context)
+        heard = _image_hears(block.cross_attn_image_to_token, placed, context + tokens, context)
         keys = block.norm4(keys + heard)
         queries = context
 
-    final = transformer.final_attn_token_to_image(queries + tokens, keys + key_pe, keys)
+    attention = transformer.final_attn_token_to_image
+    final = _tokens_see(attention, queries + tokens, keys + key_pe, keys)
     return transformer.norm_final_attn(queries + final), keys
 
 
-def _attend(attention: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`attention(q, k, v)` for few keys: q (N, L, C), k and v (N, K, C) -> (N, L, C).
+# Attention between a few tokens and many pixels. Of the two orders of q (W x) = (q W) x the second
+# multiplies a pixel by K x H vectors, 48 of them in ViT-B's decoder, not by a projection's 128: a
+# fifth less time for a training step. The softmax over tokens runs across rows of L, not along rows
+# of K = 6.
 
-    The softmax runs across rows of L, not along rows of K = 6: a fifth of the time on a CPU.
-    """
-    q, k, v = (
-        project(x).unflatten(-1, (attention.num_heads, -1)).permute(0, 2, 3, 1)  # (N, H, d, L or K)
-        for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
-    )
-    scores = k.transpose(2, 3) @ (q / math.sqrt(q.shape[2]))  # (N, H, K, L)
-    read = v @ scores.softmax(dim=2)  # (N, H, d, L)
-    return attention.out_proj(read.flatten(1, 2).transpose(1, 2))
+
+def _tokens_see(attention: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attention(q, k, v)` for few queries: q (N, K, C), k and v (N, L, C) -> (N, K, C)."""
+    h = attention.num_heads
+    weights = _scores(attention.q_proj(q), attention.k_proj, h, k).softmax(3)  # (N, H, K, L)
+    seen = (weights.flatten(1, 2) @ v).unflatten(1, (h, -1))  # (N, H, K, C)
+    to_v = attention.v_proj.weight.unflatten(0, (h, -1))  # (H, d, C)
+    values = torch.einsum("nhkc,hdc->nkhd", seen, to_v).flatten(2)
+    return attention.out_proj(values + attention.v_proj.bias)
+
+
+def _image_hears(attention: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """`attention(q, k, v)` for few keys: q (N, L, C), k and v (N, K, C) -> (N, L, C)."""
+    h, out = attention.num_heads, attention.out_proj
+    weights = _scores(attention.k_proj(k), attention.q_proj, h, q).softmax(2)  # (N, H, K, L)
+    values = attention.v_proj(v).unflatten(-1, (h, -1))  # (N, K, H, d)
+    values = torch.einsum("nkhd,chd->nhkc", values, out.weight.unflatten(1, (h, -1)))
+    return weights.flatten(1, 2).transpose(1, 2) @ values.flatten(1, 2) + out.bias
+
+
+def _scores(tokens: Tensor, projection: nn.Linear, heads: int, pixels: Tensor) -> Tensor:
+    """Projected tokens (N, K, H * d) against pixels (N, L, C) before theirs -> (N, H, K, L)."""
+    tokens = tokens.unflatten(-1, (heads, -1))  # (N, K, H, d)
+    tokens = tokens / math.sqrt(tokens.shape[-1])
+    weight, bias = (p.unflatten(0, (heads, -1)) for p in (projection.weight, projection.bias))
+    vectors = torch.einsum("nkhd,hdc->nhkc", tokens, weight).flatten(1, 2)
+    offset = torch.einsum("nkhd,hd->nhk", tokens, bias)[..., None]
+    return (vectors @ pixels.transpose(1, 2)).unflatten(1, (heads, -1)) + offset

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LONG_ENOUGH = 0.1  # seconds; what takes less is called again, since caches and clocks are coarse
 Output = Tensor | np.ndarray | float | Sequence["Output"]
 
 
@@ -99,11 +100,14 @@ def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
 
 
 def _seconds(call: Callable[[], Output], clock: Callable[[], float]) -> float:
-    _wait()
-    start = clock()
-    call()
-    _wait()
-    return clock() - start
+    """Of one call: the mean of as many as fill LONG_ENOUGH."""
+    calls, start = 0, clock()
+    while True:
+        call()
+        _wait()
+        calls, passed = calls + 1, clock() - start
+        if passed >= LONG_ENOUGH:
+            return passed / calls
 
 
 def _wait() -> None:

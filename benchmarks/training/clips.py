@@ -68,8 +68,13 @@ class ClipSet:
 
     def __post_init__(self) -> None:
         self.videos = pd.factorize(self.index.video)[0]
+        self._clips = list(self.index.itertuples())  # a batch's own table costs as much as a step
+        supervision = self.index.supervision.to_numpy()
+        self._unlabelled, self._first_only = supervision == "none", supervision == "first_frame"
+        named = (set(names.split("_")) for names in self.index.classes)
+        self._named = np.array([[c in names for c in self.classes] for names in named], bool)
         self.samples: list[tuple[int, tuple[int, ...]]] = []
-        for clip, row in enumerate(self.index.itertuples()):
+        for clip, row in enumerate(self._clips):
             first_only = self.labelled_only and row.supervision == "first_frame"
             if self.method.temporal:
                 self.samples.append((clip, tuple(range(row.frames))))
@@ -114,31 +119,28 @@ class ClipSet:
         chosen = [self.samples[n] for n in numbers]
         clips = np.array([clip for clip, _ in chosen])
         frames = np.array([f for _, f in chosen])  # (B, T)
-        rows = self.index.first_row.to_numpy()[clips][:, None] + frames
-        shape = rows.shape
-        table = self.index.iloc[clips]
-        targets, valid = zip(
-            *(self._targets(r, f) for r, f in zip(table.itertuples(), frames, strict=True)),
-            strict=True,
-        )
-        first_only = (table.supervision == "first_frame").to_numpy()
-        unlabelled = (table.supervision == "none").to_numpy()[:, None]
-        named = [set(names.split("_")) for names in table.classes]
+        rows = self._rows(clips, frames)
         features = {
-            short: self.features.read(store, rows.ravel()).unflatten(0, shape)
+            short: self.features.read(store, rows.ravel()).unflatten(0, rows.shape)
             for short, store in self.method.inputs(self.method.config).items()
         }
         if self.method.oracle:
-            features["sources"] = self._clicks(table, frames)
+            features["sources"] = self._clicks(clips, frames)
+        targets = torch.stack([self._cells(clip, f) for clip, fs in chosen for f in fs])
+        later = (frames > 0) & self._first_only[clips, None]
         return Batch(
             audio=self._audio(clips, frames),
             features=features,
-            masks=torch.stack(targets),
-            valid=torch.stack(valid),
-            supervised=torch.from_numpy(((frames == 0) | ~first_only[:, None]) & ~unlabelled),
+            masks=targets.unflatten(0, rows.shape).float() / 255,
+            valid=torch.stack([self._valid(clip) for clip in clips]),
+            supervised=torch.from_numpy(~later & ~self._unlabelled[clips, None]),
             video=torch.from_numpy(self.videos[clips]),
-            classes=torch.tensor([[c in n for c in self.classes] for n in named]),
+            classes=torch.from_numpy(self._named[clips]),
         )
+
+    def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Of the stores, (B, T)."""
+        return self.index.first_row.to_numpy()[clips, None] + frames
 
     def batches(self, frames: int) -> list[np.ndarray]:
         """Numbers of every sample once, about `frames` frames at a time."""
@@ -153,37 +155,38 @@ class ClipSet:
         store = self.method.hears(self.method.config)
         if self.heard is not None and not isinstance(self.heard, str):
             clips = self.heard[clips]
-        rows = self.index.first_row.to_numpy()[clips][:, None] + frames  # (B, T)
+        rows = self._rows(clips, frames)
         if isinstance(self.heard, str):
             sound = self.features.no_clip(self.heard, store)
             return torch.from_numpy(sound[rows % len(sound)])
         return self.features.read(store, rows.ravel()).unflatten(0, frames.shape)
 
-    def _targets(self, row, frames: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Masks (T, G, G) and valid cells (G, G) on the method's grid."""
-        geometry, size = self.method.geometry, self.method.target_size
-        first_only = self.labelled_only and row.supervision == "first_frame"
-        unlabelled = row.supervision == "none"
-        cells = [
-            (
-                _on_grid(self.pseudo[row.uid], geometry, size)
-                if row.uid in self.pseudo
-                else _target(_truth(row, f), geometry, size)
-            )
-            if not (unlabelled or first_only and f > 0)
-            else torch.zeros(size, size, dtype=torch.uint8)
-            for f in frames
-        ]
-        return torch.stack(cells).float() / 255, _valid(row.height, row.width, geometry, size)
+    def _cells(self, clip: int, frame: int) -> Tensor:
+        """A frame's mask on the method's grid, (G, G) uint8 of 255; 0 where it isn't to be read."""
+        row, geometry, size = self._clips[clip], self.method.geometry, self.method.target_size
+        unread = self.labelled_only and self._first_only[clip] and frame > 0
+        if self._unlabelled[clip] or unread:
+            return torch.zeros(size, size, dtype=torch.uint8)
+        if row.uid in self.pseudo:
+            return _on_grid(self.pseudo[row.uid], geometry, size)
+        return _target(_truth(row, frame), geometry, size)
 
-    def _clicks(self, table: pd.DataFrame, frames: np.ndarray) -> Tensor:
+    def _valid(self, clip: int) -> Tensor:
+        """Which cells of the method's grid show the frame, (G, G)."""
+        row = self._clips[clip]
+        return _valid(row.height, row.width, self.method.geometry, self.method.target_size)
+
+    def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
         """Clicks on every sounding source, (B, T, P, 3): x, y in SAM's square, 1 where present."""
         found = [
             [
-                source_points(read_labels(frame_file(row.mask_path, f)), self.features.image_size)
+                source_points(
+                    read_labels(frame_file(self._clips[clip].mask_path, f)),
+                    self.features.image_size,
+                )
                 for f in seconds
             ]
-            for row, seconds in zip(table.itertuples(), frames, strict=True)
+            for clip, seconds in zip(clips, frames, strict=True)
         ]
         most = max(1, max(len(points) for clip in found for points in clip))
         clicks = torch.zeros(*frames.shape, most, 3)
@@ -219,20 +222,21 @@ def to_native(logits: Tensor, height: int, width: int, method: Method, image_siz
 class Truth(NamedTuple):
     """Where a frame's ground truth is: a mask file, or boxes to be filled."""
 
-    path: Path
+    pattern: str  # of `frame_file`
+    frame: int
     boxes: str  # JSON, empty for a mask
     height: int
     width: int
 
 
 def _truth(row, frame: int) -> Truth:
-    return Truth(frame_file(row.mask_path, frame), row.boxes, row.height, row.width)
+    return Truth(row.mask_path, frame, row.boxes, row.height, row.width)
 
 
 def _read(truth: Truth) -> np.ndarray:
     if truth.boxes:
         return fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
-    return read_labels(truth.path) > 0
+    return read_labels(frame_file(truth.pattern, truth.frame)) > 0
 
 
 @lru_cache(maxsize=100_000)

@@ -11,7 +11,7 @@ With one process everything here does nothing.
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -121,7 +121,7 @@ def whole(
     return Prediction(logits, aux), replace(batch, features={}, **told)
 
 
-def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """The mean over ranks: of a loss that all share, by way of `whole`, that is its gradient."""
     if not several():
         return

@@ -110,7 +110,7 @@ def train(
         if not torch.isfinite(loss):
             raise Diverged(f"{name}: loss is {loss.item()} at step {step} (lr {params.lr})")
         wrapper.backward(loss)
-        distributed.average_gradients(list(method.parameters()))
+        distributed.average_gradients(method.parameters())
         wrapper.step()
         wrapper.zero_grad()
         method.after_step()

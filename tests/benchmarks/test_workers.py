@@ -1,9 +1,15 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.workers import worker_pool
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -28,6 +34,22 @@ def test_workers_leave_with_a_killed_parent():
             break
         time.sleep(0.1)
     assert not _alive(worker)
+
+
+def _faults_of_a_step() -> int:
+    """Pages that the kernel hands out while 40 MB of tensors are made for the tenth time."""
+    for _ in range(10):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        tensors = [torch.ones(2**20) for _ in range(10)]
+        found = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        del tensors
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how glibc gives memory back")
+def test_a_worker_keeps_the_memory_that_it_frees():
+    with worker_pool(1) as pool:
+        assert pool.submit(_faults_of_a_step).result() < 100  # 10,240 without
 
 
 def _alive(pid: int) -> bool:
