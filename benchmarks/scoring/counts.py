@@ -16,6 +16,7 @@ from torch.nn import functional as F
 STEPS = 255
 THRESHOLDS = torch.linspace(0, 1 - 1e-10, STEPS)  # float32: i/254 to one ulp, the last exactly 1
 SQUASH = 224  # side of the square on which AVSBench scores
+PIXELS_AT_ONCE = 2**20  # on a CPU, whose caches hold them: twice as fast as larger pieces
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,12 @@ def score_frames(
     bilinearly and targets to the nearest pixel. Raises ValueError as `count_frames` does.
     """
     counts = count_frames(probabilities, targets, thresholds)
-    size = (squash, squash)
-    small = F.interpolate(probabilities[:, None].float(), size, mode="bilinear", antialias=True)
-    nearest = F.interpolate(targets[:, None].float(), size, mode="nearest-exact")
-    squashed = _overlap(small[:, 0], nearest[:, 0] > 0, thresholds)
+    squashed, size = counts, (squash, squash)
+    if probabilities.shape[1:] != size:
+        small = F.interpolate(probabilities[:, None].float(), size, mode="bilinear", antialias=True)
+        nearest = F.interpolate(targets[:, None].bool().byte(), size, mode="nearest-exact")
+        histogram = _histogram(small[:, 0], nearest[:, 0].bool(), thresholds)  # (N, Q + 1, 2, 1)
+        squashed = _overlap(histogram.sum(-1), thresholds)
     names = ("intersection", "union", "target", "pixels")
     return FrameScores(
         uid=np.asarray(uid, dtype=str),
@@ -116,34 +119,58 @@ def count_frames(
             f"probabilities must lie in 0..1, found {low:g}..{high:g}; apply a sigmoid to logits"
         )
 
-    # The nearest step, then one comparison with the threshold itself: all thresholds below it are
-    # surely reached and all above it are not, so the bin is exact however p * 254 is rounded.
-    grid = THRESHOLDS.to(p.device)
-    bins = (p * (STEPS - 1) + 0.5).int()
-    bins += p >= grid.index_select(0, bins.flatten()).view_as(p)
-    bins.add_(targets, alpha=STEPS + 1)  # a product would be int64, and slow
-    n, width = len(p), 2 * (STEPS + 1)
-    bins += width * torch.arange(n, dtype=torch.int32, device=p.device)[:, None, None]
-    histogram = torch.bincount(bins.flatten(), minlength=n * width).view(n, 2, STEPS + 1).cpu()
-    background, foreground = histogram.numpy().swapaxes(0, 1)
-    counts = _overlap(p, targets, thresholds)
+    step = len(p) if p.is_cuda else max(1, PIXELS_AT_ONCE // p[0].numel())
+    histogram = np.concatenate(
+        [
+            _histogram(*part, thresholds, _bins(part[0]), STEPS + 1)
+            for part in zip(p.split(step), targets.split(step), strict=True)
+        ]
+    )  # (N, Q + 1, 2, 256)
+    background, foreground = histogram.sum(1).swapaxes(0, 1)
+    counts = _overlap(histogram.sum(-1), thresholds)
     return {**counts, "foreground": foreground, "background": background}
 
 
-def _overlap(p: Tensor, targets: Tensor, thresholds: Sequence[float]) -> dict[str, np.ndarray]:
-    p, targets = p.flatten(1), targets.flatten(1)  # summing one axis as int32 is ten times faster
-    lit = [p > threshold for threshold in thresholds]
-    predicted = torch.stack([x.sum(1, dtype=torch.int32) for x in lit], 1)
-    intersection = torch.stack([(x & targets).sum(1, dtype=torch.int32) for x in lit], 1)
-    target = targets.sum(1, dtype=torch.int32)
-    counts = {
+def _bins(p: Tensor) -> Tensor:
+    """How many of THRESHOLDS each pixel reaches, as int32."""
+    # The nearest step, then one comparison with the threshold itself: all thresholds below it are
+    # surely reached and all above it are not, so the bin is exact however p * 254 is rounded.
+    bins = (p * (STEPS - 1)).add_(0.5).int()
+    bins += p >= THRESHOLDS.to(p.device).index_select(0, bins.flatten()).view_as(p)
+    return bins
+
+
+def _histogram(
+    p: Tensor, targets: Tensor, thresholds: Sequence[float], bins: Tensor | int = 0, width: int = 1
+) -> np.ndarray:
+    """(N, Q + 1, 2, width) pixels by thresholds below p, by target, and by bin, if there are bins.
+
+    One pass for all counts: sums of masks, two a threshold, took half of the time.
+    """
+    kinds = targets.byte()  # summed as bytes, since mixed types are converted first, and slowly
+    for threshold in thresholds:
+        kinds.add_((p > threshold).view(torch.uint8), alpha=2)
+    n, kinds_a_frame = len(p), 2 * (len(thresholds) + 1)
+    codes = kinds.int()
+    codes += kinds_a_frame * torch.arange(n, dtype=torch.int32, device=p.device)[:, None, None]
+    codes.mul_(width).add_(bins)
+    counts = torch.bincount(codes.flatten(), minlength=n * kinds_a_frame * width)
+    return counts.view(n, -1, 2, width).cpu().numpy()
+
+
+def _overlap(histogram: np.ndarray, thresholds: Sequence[float]) -> dict[str, np.ndarray]:
+    """Counts at each threshold from (N, Q + 1, 2) pixels by thresholds below p, and target."""
+    above = histogram[:, ::-1].cumsum(1)[:, ::-1]  # (N, Q + 1, 2) at least so many
+    ranks = np.argsort(np.argsort(thresholds))
+    lit = above[:, 1:][:, ranks]  # (N, Q, 2)
+    predicted, intersection, target = lit.sum(2), lit[..., 1], above[:, 0, 1]
+    return {
         "intersection": intersection,
         "union": predicted + target[:, None] - intersection,
         "predicted": predicted,
         "target": target,
-        "pixels": torch.full_like(target, targets.shape[1]),
+        "pixels": above[:, 0].sum(1),
     }
-    return {name: value.cpu().numpy() for name, value in counts.items()}
 
 
 def _shrink(array: np.ndarray) -> np.ndarray:

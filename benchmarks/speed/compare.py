@@ -1,0 +1,115 @@
+"""Two ways to one result, run in turn on the same inputs: their outputs, then their times."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LONG_ENOUGH = 0.1  # seconds; what takes less is called again, since caches and clocks are coarse
+Output = Tensor | np.ndarray | float | Sequence["Output"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of results/speed.md."""
+
+    what: str
+    against: str
+    wanted: float | None  # least ratio
+    ratio: float  # the reference's time over ours; NaN: not run here, or outputs that differ
+    spread: tuple[float, float]  # least and greatest ratio of the pairs
+    difference: float | None  # greatest of the outputs
+    bound: float | None  # greatest difference allowed; None: any, it is printed
+    remark: str = ""
+    seconds: tuple[float, float] | None = None  # medians of ours and of the reference
+
+    @classmethod
+    def not_run(cls, what: str, against: str, wanted: float | None, why: str) -> "Line":
+        """A line that this machine can't measure, e.g. why = "no CUDA here"."""
+        return cls(what, against, wanted, math.nan, (math.nan, math.nan), None, None, why)
+
+    @property
+    def reached(self) -> bool | None:
+        """Fast enough and equal enough; None: nothing was measured, so nothing is said."""
+        if math.isnan(self.ratio) and self.difference is None:
+            return None
+        fast = self.wanted is None or self.ratio >= self.wanted
+        return fast and (self.bound is None or self.difference <= self.bound)
+
+
+def compare(
+    what: str,
+    against: str,
+    ours: Callable[[], Output],
+    reference: Callable[[], Output],
+    *,
+    wanted: float | None,
+    bound: float | None,
+    relative: bool = False,
+    repeats: int = 5,
+    remark: str = "",
+    clock: Callable[[], float] = time.perf_counter,
+) -> Line:
+    """Calls both once to compare outputs (and warm up), then `repeats` times in turn on the clock.
+
+    The ratio is the median over pairs, so that a neighbour's load during one pair doesn't decide.
+    Outputs further apart than `bound` aren't timed: a wrong answer has no speed.
+
+    Args:
+        wanted: least ratio; None: it is only printed.
+        bound: greatest difference of any element; None: any.
+        relative: differences are divided by the greatest magnitude of the reference's output.
+
+    Raises:
+        ValueError: the outputs differ in number or shape.
+    """
+    difference = greatest_difference(ours(), reference(), relative)
+    if bound is not None and not difference <= bound:
+        nothing = (math.nan, math.nan)
+        said = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
+        return Line(what, against, wanted, math.nan, nothing, difference, bound, said)
+    times = [(_seconds(ours, clock), _seconds(reference, clock)) for _ in range(repeats)]
+    ratios = [theirs / mine for mine, theirs in times]
+    mine, theirs = (median(column) for column in zip(*times, strict=True))
+    spread = (min(ratios), max(ratios))
+    return Line(
+        what, against, wanted, median(ratios), spread, difference, bound, remark, (mine, theirs)
+    )
+
+
+def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
+    """Over all elements of tensors, arrays, numbers, or sequences of them; inf where one is NaN."""
+    if isinstance(a, Sequence) or isinstance(b, Sequence):
+        if not (isinstance(a, Sequence) and isinstance(b, Sequence) and len(a) == len(b)):
+            raise ValueError("one of the two returns more outputs than the other")
+        parts = zip(a, b, strict=True)
+        return max((greatest_difference(x, y, relative) for x, y in parts), default=0.0)
+    a, b = (torch.as_tensor(x).detach().cpu().double() for x in (a, b))
+    if a.shape != b.shape:
+        raise ValueError(f"outputs of shapes {tuple(a.shape)} and {tuple(b.shape)}")
+    if not a.numel():
+        return 0.0
+    scale = b.abs().max().item() or 1.0 if relative else 1.0
+    difference = (a - b).abs().max().item() / scale
+    return math.inf if math.isnan(difference) else difference
+
+
+def _seconds(call: Callable[[], Output], clock: Callable[[], float]) -> float:
+    """Of one call: the mean of as many as fill LONG_ENOUGH."""
+    calls, start = 0, clock()
+    while True:
+        call()
+        _wait()
+        calls, passed = calls + 1, clock() - start
+        if passed >= LONG_ENOUGH:
+            return passed / calls
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():  # kernels return before they have run
+        torch.cuda.synchronize()

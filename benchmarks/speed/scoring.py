@@ -1,0 +1,77 @@
+"""mIoU and F of a clip's frames: integer binning against the field's loop over 255 thresholds."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.scoring.counts import THRESHOLDS, score_frames
+from benchmarks.scoring.metrics import BETA2, fscore, miou
+from benchmarks.speed.compare import Line, compare
+
+SIZES = ((224, 224), (720, 1280))
+FRAMES = 5  # a clip of V1S or V1M
+AGAINST = "the field's loop over 255 thresholds a frame"
+
+
+def lines() -> Iterator[Line]:
+    for device, wanted in (("cpu", 20.0), ("cuda", 100.0)):
+        for size in SIZES:
+            what = f"mIoU and F of {FRAMES} frames of {size[0]} × {size[1]}, {device.upper()}"
+            if device == "cuda" and not torch.cuda.is_available():
+                yield Line.not_run(what, AGAINST, wanted, "no CUDA here")
+                continue
+            p, masks = (x.to(device) for x in clip(*size))
+            yield compare(
+                what,
+                AGAINST,
+                lambda p=p, masks=masks: suite(p, masks),
+                lambda p=p, masks=masks: field(p, masks),
+                wanted=wanted,
+                bound=1e-6,
+            )
+
+
+def clip(height: int, width: int, frames: int = FRAMES) -> tuple[Tensor, Tensor]:
+    """Smooth probability maps and masks that they nearly find; the last frame has no target."""
+    g = torch.Generator().manual_seed(0)
+    logits = 4 * torch.randn(frames, 1, 7, 7, generator=g)
+    logits = F.interpolate(logits, (height, width), mode="bilinear")[:, 0]
+    noise = torch.randn(frames, height, width, generator=g)
+    masks = logits + noise > 1
+    masks[-1] = False
+    return logits.sigmoid(), masks
+
+
+def suite(p: Tensor, masks: Tensor) -> list[float]:
+    """mIoU and F of one clip as the tables count them, (N, H, W) each."""
+    n = len(p)
+    ids = {"uid": ["clip"] * n, "video": ["video"] * n, "classes": ["dog"] * n}
+    scores = score_frames(p, masks, frame=range(n), **ids)
+    return [miou(scores), fscore(scores)]
+
+
+def field(p: Tensor, masks: Tensor) -> list[float]:
+    """The same as OpenNLPLab/AVSBench and those after it compute them, a frame at a time."""
+    overlaps, curves = [], []
+    for prediction, mask in zip(p, masks.float(), strict=True):
+        lit = (prediction > 0.5).float()
+        if mask.sum() == 0:
+            overlaps.append((lit == 0).sum() / lit.numel())
+            continue
+        overlaps.append((lit * mask).sum() / (torch.max(lit, mask).sum() + 1e-7))
+        curves.append(_f_curve(prediction, mask))
+    f = torch.stack(curves).mean(0).max() if curves else 0.0
+    return [float(torch.stack(overlaps).mean()), float(f)]
+
+
+def _f_curve(prediction: Tensor, mask: Tensor) -> Tensor:
+    """(255,) F at each threshold, 0 where it is undefined."""
+    precision, recall = torch.zeros(2, len(THRESHOLDS), device=mask.device)
+    for i, threshold in enumerate(THRESHOLDS.tolist()):
+        lit = (prediction >= threshold).float()
+        hits = (lit * mask).sum()
+        precision[i], recall[i] = hits / (lit.sum() + 1e-20), hits / (mask.sum() + 1e-20)
+    curve = (1 + BETA2) * precision * recall / (BETA2 * precision + recall)
+    return curve.nan_to_num(0)

@@ -1,0 +1,177 @@
+"""GAVS's training step: stored features against the encoder in the loop, frames at once against one
+after the other. The reference is the released GAVS code's way of a step with segment_anything's own
+modules: a Python loop over frames, each decoded alone, its loss at the frame's own resolution.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.features.store import FeatureStore
+from benchmarks.speed.compare import Line, compare
+from benchmarks.speed.store import build
+from gavs.method import Batch
+from gavs.model import GAVS, GavsConfig
+from gavs.sam import build_sam, valid_cells
+from gavs.vggish import AUDIO_DIM
+
+RELEASED = "a loop over frames with a full-resolution loss, as the released code"
+EXACT = {"loss_resolution": "input", "alignment": {"loss": "none"}}  # the released code's loss
+ASPECT = (9, 16)
+
+
+def lines() -> Iterator[Line]:
+    with TemporaryDirectory() as folder:
+        for device in ("cpu", "cuda"):
+            torch.manual_seed(0)
+            yield from _on(device, Path(folder))
+
+
+def _on(device: str, folder: Path) -> Iterator[Line]:
+    name = device.upper()
+    what = f"GAVS training step on stored features of 2 frames, ViT-B, {name}"
+    against = "the same with segment_anything's encoder in the loop"
+    batched = f"GAVS training step of 8 frames, ViT-B's decoder, {name}"
+    wanted = 1.5 if device == "cpu" else 10.0
+    if device == "cuda" and not torch.cuda.is_available():
+        yield Line.not_run(what, against, 50, "no CUDA here")
+        yield Line.not_run(f"{batched}: same loss", RELEASED, wanted, "no CUDA here")
+        yield Line.not_run(f"{batched}: default loss", RELEASED, wanted, "no CUDA here")
+        return
+    sam = build_sam("vit_b").to(device)
+    exact = Step(sam, 2, EXACT, device)
+    store = exact.stored(folder / device)
+    rows = np.arange(2)
+    yield compare(
+        what,
+        against,
+        lambda: exact.batched(store, rows)[:1],
+        lambda: exact.released(exact.images)[:1],
+        wanted=50,
+        bound=1e-4,
+        repeats=2,
+        remark="difference of the losses; features in fp16",
+    )
+    exact, default = Step(sam, 8, EXACT, device), Step(sam, 8, {}, device)
+    yield compare(
+        f"{batched}: same loss",
+        RELEASED,
+        exact.batched,
+        exact.released,
+        wanted=wanted,
+        bound=1e-4,
+        relative=True,
+        remark="difference of the loss and of every gradient",
+    )
+    yield compare(
+        f"{batched}: default loss",
+        RELEASED,
+        lambda: default.batched()[:1],
+        lambda: exact.released()[:1],
+        wanted=wanted,
+        bound=None,
+        remark="difference of the losses: on SAM's mask grid, beside the alignment's own",
+    )
+
+
+class Step:
+    """A training step of GAVS with random weights on random frames, each of another video.
+
+    The learning rate is 0, so that every call is the same step at the full price.
+    """
+
+    def __init__(
+        self, sam: nn.Module, frames: int, config: dict, device: torch.device | str = "cpu"
+    ) -> None:
+        encoders = SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: sam)
+        self.method = GAVS(GavsConfig(**config), encoders).train()
+        self.trained = [p for p in self.method.parameters() if p.requires_grad]
+        with torch.no_grad():  # away from the start, where ColA is silent
+            for p in self.trained:
+                p.add_(0.05 * torch.randn_like(p))
+        self.method.to(device)
+        self.optimizer = torch.optim.AdamW(self.trained, lr=0.0, fused=True)
+        encoder, side = sam.image_encoder, self.method.target_size
+        h, w = valid_cells(ASPECT, encoder.img_size).nonzero().amax(0).add(1).tolist()
+        masks = F.interpolate(torch.randn(frames, 1, 8, 8), (h, w), mode="bilinear") > 0
+        padded = F.pad(masks.float(), (0, encoder.img_size - w, 0, encoder.img_size - h))
+        self.size, self.masks = (h, w), masks[:, 0].float().to(device)  # a frame fills the width
+        self.images = torch.randn(frames, 3, encoder.img_size, encoder.img_size).to(device)
+        grid = encoder.img_size // encoder.patch_embed.proj.kernel_size[0]
+        channels = sam.mask_decoder.transformer_dim
+        self.batch = Batch(
+            audio=torch.randn(frames, 1, AUDIO_DIM),
+            features={"sam": torch.randn(frames, 1, channels, grid, grid)},
+            masks=F.adaptive_avg_pool2d(padded, side),
+            valid=valid_cells(ASPECT, side).expand(frames, -1, -1),
+            supervised=torch.ones(frames, 1, dtype=torch.bool),
+            video=torch.arange(frames),
+            classes=torch.eye(frames, dtype=torch.bool),
+        ).to(device)
+
+    def stored(self, folder: Path) -> FeatureStore:
+        """The image embeddings in a store, as `python -m benchmarks features` leaves them."""
+        with torch.inference_mode():
+            embeddings = torch.cat([self.method.sam.image_encoder(x[None]) for x in self.images])
+        return build(folder, embeddings.half().cpu().numpy(), len(embeddings))
+
+    def batched(
+        self, store: FeatureStore | None = None, rows: np.ndarray | None = None
+    ) -> list[Tensor]:
+        """Ours: loss, and the gradients of what is trained."""
+        if store is not None:
+            read = torch.from_numpy(store[rows]).float()[:, None]
+            self.batch.features["sam"] = read.to(self.batch.audio.device)
+        self.optimizer.zero_grad()
+        terms = self.method.loss(self.method(self.batch), self.batch)
+        return self._descend(sum(terms.values()), terms["bce"])
+
+    def released(self, images: Tensor | None = None) -> list[Tensor]:
+        """The same, frame by frame; with `images` through the encoder."""
+        sam, losses = self.method.sam, []
+        self.optimizer.zero_grad()
+        for i, mask in enumerate(self.masks):
+            embedding = self.batch.features["sam"][i]  # (1, C, h, w)
+            if images is not None:
+                with torch.no_grad():
+                    embedding = sam.image_encoder(images[i : i + 1])
+            logits = self._decode(embedding, self.batch.audio[i : i + 1], self.batch.valid[i])
+            side = sam.image_encoder.img_size
+            whole = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+            frame = whole[0, 0, : self.size[0], : self.size[1]]
+            losses.append(F.binary_cross_entropy_with_logits(frame, mask))
+        loss = torch.stack(losses).mean()
+        return self._descend(loss, loss)
+
+    def _decode(self, embedding: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """One frame through segment_anything's decoder -> (1, 1, G, G), ColA on its token MLPs."""
+        sam = self.method.sam
+        token, _ = self.method.prompt(audio, embedding[None], valid[None])  # (1, 1, 1, C)
+        size = embedding.shape[-2:]
+        dense = sam.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(1, -1, *size)
+        with ExitStack() as hooks:
+            for block, adapter in zip(
+                sam.mask_decoder.transformer.layers, self.method.cola.layers, strict=True
+            ):
+                hook = block.mlp.register_forward_hook(lambda _, x, y, adapter=adapter: adapter(y))
+                hooks.enter_context(hook)
+            logits, _ = sam.mask_decoder(
+                image_embeddings=embedding,
+                image_pe=sam.prompt_encoder.get_dense_pe(),
+                sparse_prompt_embeddings=token[0],
+                dense_prompt_embeddings=dense,
+                multimask_output=False,
+            )
+        return logits
+
+    def _descend(self, loss: Tensor, reported: Tensor) -> list[Tensor]:
+        loss.backward()
+        self.optimizer.step()
+        return [reported.detach(), *(p.grad.clone() for p in self.trained)]
