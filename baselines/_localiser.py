@@ -47,8 +47,7 @@ class ImageTrunk(nn.Module):
                     module.stride = (1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        # half the time on a CPU
-        return self.backbone(image.contiguous(memory_format=torch.channels_last))[-1]
+        return self.backbone(image)[-1]
 
 
 def audio_trunk(blocks: Sequence[int], channels: Sequence[int]) -> nn.Sequential:

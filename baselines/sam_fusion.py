@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines._tpavi import TPAVI
+from baselines._tpavi import TPAVI, among_all, only_asked
 from gavs.adapter import ColA, ColaConfig
 from gavs.losses import frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
@@ -74,8 +74,9 @@ class SamFusion(Method):
 
     def forward(self, batch: Batch) -> Prediction:
         fused = self.fusion(batch.features["sam"], batch.audio)  # (B, T, C, h, w)
-        logits, _ = decode(self.sam, fused.flatten(0, 1), adapters=self.cola)
-        return Prediction(logits.view(*batch.audio.shape[:2], *logits.shape[-2:]))
+        asked = batch.asked if self.temporal else None
+        logits, _ = decode(self.sam, only_asked(fused, asked), adapters=self.cola)
+        return Prediction(among_all(logits[:, 0], batch.audio.shape[:2], asked))
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}

@@ -52,6 +52,8 @@ class Batch:
     supervised: Tensor  # (B, T) bool, frames whose mask may be learned from
     video: Tensor  # (B,) long, equal for clips of the same source video
     classes: Tensor  # (B, K) bool, classes of the clip
+    # (B, T) bool, frames whose logits are read, if a temporal method may skip the others' masks
+    asked: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}

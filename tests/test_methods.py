@@ -196,6 +196,23 @@ def test_unlabelled_frames_have_no_say(build, make_batch):
     assert losses[0] == losses[1]
 
 
+def test_only_the_frames_that_are_asked_for_matter(build, make_batch):
+    """Loss, gradients and the asked frames' logits, if the others' masks may be skipped."""
+    method = build().train()
+    if not method.temporal:
+        return
+    batch, found = make_batch(method), []
+    for asked in (None, batch.supervised):
+        batch.asked = asked
+        prediction = method(batch)
+        loss = sum(method.loss(prediction, batch).values())
+        gradients = torch.autograd.grad(loss, list(trained(method).values()))
+        found.append((prediction.logits[batch.supervised], loss, *gradients))
+    assert not batch.supervised.all()
+    assert not prediction.logits[~batch.supervised].any()  # skipped
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_what_is_heard_changes_the_mask_of_methods_that_hear(build, make_batch):
     method = build().eval()
     batch = make_batch(method)

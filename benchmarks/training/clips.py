@@ -128,14 +128,18 @@ class ClipSet:
             features["sources"] = self._clicks(clips, frames)
         targets = torch.stack([self._cells(clip, f) for clip, fs in chosen for f in fs])
         later = (frames > 0) & self._first_only[clips, None]
+        supervised = ~later & ~self._unlabelled[clips, None]
+        scored = np.isin(frames, self._scored(frames.shape[1]))
+        asked = torch.from_numpy(supervised if self.labelled_only else scored)
         return Batch(
             audio=self._audio(clips, frames),
             features=features,
             masks=targets.unflatten(0, rows.shape).float() / 255,
             valid=torch.stack([self._valid(clip) for clip in clips]),
-            supervised=torch.from_numpy(~later & ~self._unlabelled[clips, None]),
+            supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
             classes=torch.from_numpy(self._named[clips]),
+            asked=asked if self.method.temporal else None,
         )
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -103,6 +103,7 @@ def test_a_temporal_method_sees_every_frame_but_learns_from_the_labelled(clips):
     assert batch.audio.shape == (2, 2, 2)
     assert batch.supervised.tolist() == [[True, False], [True, True]]
     assert batch.masks[0, 1].sum() == 0  # the unlabelled frame's mask isn't read
+    assert torch.equal(batch.asked, batch.supervised)
 
 
 def test_silent_and_shuffled_audio(clips):
@@ -132,6 +133,7 @@ def test_few_frames_of_a_clip_are_scored_evenly_spaced(clips):
     table = whole.frame_table(np.array([0, 1]))
     assert len(table) == 15
     assert table[table.scored].frame.tolist() == [0, 2, 4, 1, 5, 8]
+    assert whole.batch(np.array([1])).asked[0].nonzero()[:, 0].tolist() == [1, 5, 8]
 
 
 def test_boxes_are_filled_and_give_way_to_pseudo_masks(clips):
