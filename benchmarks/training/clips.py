@@ -126,20 +126,25 @@ class ClipSet:
         }
         if self.method.oracle:
             features["sources"] = self._clicks(clips, frames)
-        targets = torch.stack([self._cells(clip, f) for clip, fs in chosen for f in fs])
         later = (frames > 0) & self._first_only[clips, None]
         supervised = ~later & ~self._unlabelled[clips, None]
-        scored = np.isin(frames, self._scored(frames.shape[1]))
-        asked = torch.from_numpy(supervised if self.labelled_only else scored)
+        asked = supervised
+        if not self.labelled_only:
+            asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.method.temporal)
+        targets = [
+            self._cells(clip, frame, read)
+            for (clip, seconds), reads in zip(chosen, asked, strict=True)
+            for frame, read in zip(seconds, reads, strict=True)
+        ]
         return Batch(
             audio=self._audio(clips, frames),
             features=features,
-            masks=targets.unflatten(0, rows.shape).float() / 255,
+            masks=torch.stack(targets).unflatten(0, rows.shape).float() / 255,
             valid=torch.stack([self._valid(clip) for clip in clips]),
             supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
             classes=torch.from_numpy(self._named[clips]),
-            asked=asked if self.method.temporal else None,
+            asked=torch.from_numpy(asked) if self.method.temporal else None,
         )
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -165,11 +170,10 @@ class ClipSet:
             return torch.from_numpy(sound[rows % len(sound)])
         return self.features.read(store, rows.ravel()).unflatten(0, frames.shape)
 
-    def _cells(self, clip: int, frame: int) -> Tensor:
-        """A frame's mask on the method's grid, (G, G) uint8 of 255; 0 where it isn't to be read."""
+    def _cells(self, clip: int, frame: int, read: bool) -> Tensor:
+        """A frame's mask on the method's grid, (G, G) uint8 of 255; 0 where it isn't read."""
         row, geometry, size = self._clips[clip], self.method.geometry, self.method.target_size
-        unread = self.labelled_only and self._first_only[clip] and frame > 0
-        if self._unlabelled[clip] or unread:
+        if self._unlabelled[clip] or not read:
             return torch.zeros(size, size, dtype=torch.uint8)
         if row.uid in self.pseudo:
             return _on_grid(self.pseudo[row.uid], geometry, size)

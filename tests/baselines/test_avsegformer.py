@@ -42,6 +42,22 @@ def test_single_key_attention_is_two_linear_maps():
     assert published.in_proj_weight.grad[32:].abs().max() > 1e-2
 
 
+def test_mixer_is_multi_head_attention_of_the_audio_to_the_pixels():
+    torch.manual_seed(0)
+    mixer = ChannelMixer(16, 4).double()
+    nn.init.normal_(mixer.attention.in_proj_weight)
+    x = torch.randn(2, 16, 3, 5, dtype=torch.double, requires_grad=True)
+    audio = torch.randn(2, 1, 16, dtype=torch.double, requires_grad=True)
+    pixels = x.flatten(2).transpose(1, 2)
+    heard, _ = mixer.attention(audio, pixels, pixels)
+    slow = x * heard.sigmoid().transpose(1, 2)[..., None]
+    fast, probe = mixer(x, audio), torch.randn_like(x)
+    read = (x, audio, *mixer.parameters())
+    expected = torch.autograd.grad((slow * probe).sum(), read)
+    torch.testing.assert_close(fast, slow)
+    torch.testing.assert_close(torch.autograd.grad((fast * probe).sum(), read), expected)
+
+
 def test_mixer_gates_channels_by_what_the_audio_finds():
     torch.manual_seed(0)
     mixer = ChannelMixer(8, 2)
