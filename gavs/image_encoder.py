@@ -59,14 +59,13 @@ class Block(original.Block):
             y = window_unpartition(self._attend(y), self.window_size, padded, x.shape[1:3])
         else:
             y = self._attend(y)
-        x = x + linear(y, self.attn.proj.weight, self.attn.proj.bias)
-        y = self._mlp(self.norm2(x))
+        y = linear(y, self.attn.proj.weight, self.attn.proj.bias)
+        x = x + y
+        y = self._mlp(self.norm2(x).to(y.dtype))  # autocast's, which x is not in
         return x + (y if adapter is None else adapter(y))
 
     def _mlp(self, x: Tensor) -> Tensor:
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-        w1, b1, w2, b2 = (p.to(dtype) for p in self.mlp.parameters())  # autocast: for every chunk
+        w1, b1, w2, b2 = (p.to(x.dtype) for p in self.mlp.parameters())  # not once a chunk
         rows = x.flatten(0, 2).split(CHUNK_ROWS)
         return torch.cat([linear(F.gelu(linear(r, w1, b1)), w2, b2) for r in rows]).view_as(x)
 
