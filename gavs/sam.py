@@ -16,17 +16,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from segment_anything.modeling import (
-    ImageEncoderViT,
     MaskDecoder,
     PromptEncoder,
     Sam,
     TwoWayTransformer,
 )
-from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from segment_anything.modeling.transformer import Attention
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gavs.image_encoder import ImageEncoder
 from gavs.weights import load_weights, read_weights
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0..255
@@ -80,7 +79,7 @@ def build_sam(size: str | SamSize, weights: Path | None = None) -> Sam:
     """
     s = SAM_SIZES[size] if isinstance(size, str) else size
     sam = Sam(
-        image_encoder=ImageEncoderViT(
+        image_encoder=ImageEncoder(
             img_size=s.img_size,
             patch_size=s.patch,
             embed_dim=s.dim,
@@ -89,7 +88,6 @@ def build_sam(size: str | SamSize, weights: Path | None = None) -> Sam:
             mlp_ratio=s.mlp_ratio,
             out_chans=s.out,
             norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            use_rel_pos=s.window > 0,
             window_size=s.window,
             global_attn_indexes=s.global_blocks,
         ),
@@ -193,7 +191,7 @@ def continue_from_tokens(
             tokens = block(tokens)
     else:
         for block, adapter in zip(blocks, adapters, strict=True):
-            tokens = recomputed(recompute, _adapted_block, block, tokens, adapter)
+            tokens = recomputed(recompute, block, tokens, adapter)
     return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
@@ -205,17 +203,6 @@ def recomputed(wanted: bool, block: Callable[..., Tensor], *inputs: Any) -> Tens
     if wanted and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
     return block(*inputs)
-
-
-def _adapted_block(block: Block, x: Tensor, adapter: nn.Module) -> Tensor:
-    y = block.norm1(x)  # (N, h, w, D)
-    if block.window_size > 0:
-        y, padded = window_partition(y, block.window_size)
-        y = window_unpartition(block.attn(y), block.window_size, padded, x.shape[1:3])
-    else:
-        y = block.attn(y)
-    x = x + y
-    return x + adapter(block.mlp(block.norm2(x)))
 
 
 def output_tokens(sam: Sam) -> Tensor:
