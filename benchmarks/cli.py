@@ -6,7 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+
+from benchmarks.data import VIDEO_LAYOUTS
 
 # Before torch: one thread a worker process, so that `workers` never changes a result.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -57,8 +60,22 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends its help with the docstring of a function, `MODULE:NAME`, which nothing else imports."""
+
+    def __init__(self, *args, documented: str | None = None, **options) -> None:
+        super().__init__(*args, **options)
+        self.documented = documented
+
+    def format_help(self) -> str:
+        if self.documented is not None:
+            module, name = self.documented.split(":")
+            self.epilog = inspect.cleandoc(getattr(import_module(module), name).__doc__)
+        return super().format_help()
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m benchmarks",
         description="GAVS and its rivals on audio-visual segmentation: data, runs, tables.",
         epilog=EPILOG,
@@ -83,18 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="smoke, miniature or paper")
     sub = add("data", data, "build the miniature world if the profile has one; check and index")
     sub.add_argument("--workers", type=int, help="default: params.yaml's")
-    from benchmarks.data import video
-
     sub = add(
         "extract-video",
         extract_video,
         "frames and sound out of raw videos; resumes where it was stopped",
-        epilog=inspect.cleandoc(video.extract_videos.__doc__),
+        documented="benchmarks.data.video:extract_videos",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--videos", type=Path, required=True, metavar="DIR")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--layout", choices=video.LAYOUTS, required=True)
+    sub.add_argument("--layout", choices=VIDEO_LAYOUTS, required=True)
     sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
     sub.add_argument("--workers", type=int, default=os.cpu_count(), help="default: all cores")
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
@@ -124,13 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
     sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
     add("stale", stale, "which committed tables are older than the code and parameters behind them")
-    from benchmarks.scoring import files
-
     sub = add(
         "score",
         score,
         "score anyone's probability maps",
-        epilog=inspect.cleandoc(files.score_folders.__doc__),
+        documented="benchmarks.scoring.files:score_folders",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")

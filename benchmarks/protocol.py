@@ -187,13 +187,19 @@ class ClipSets:
 
     def __init__(self, params: Params, index: pd.DataFrame) -> None:
         self.params, self.index = params, index
+        self._found: dict[str, pd.DataFrame] = {}  # a table asks for each a hundred times
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """Rows in the index's order.
+        """Rows in the index's order, not to be changed.
 
         Raises:
             DataError: there are none, or the name stands for no set.
         """
+        if name not in self._found:
+            self._found[name] = self._rows(name)
+        return self._found[name]
+
+    def _rows(self, name: str) -> pd.DataFrame:
         benchmark, part = name.split("/")
         if benchmark == "v3":
             chosen = self.index.uid.isin(self._v3(part))

@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvggish import mel_features
 
 from gavs.weights import load_weights, read_weights
 
@@ -23,6 +22,8 @@ AUDIO_DIM = 128
 
 @cache
 def _hann_and_mel(device: torch.device) -> tuple[Tensor, Tensor]:
+    from torchvggish import mel_features  # slow to import: it brings numba
+
     mel = mel_features.spectrogram_to_mel_matrix(BANDS, FFT // 2 + 1, SAMPLE_RATE, 125, 7500)
     window = mel_features.periodic_hann(WINDOW)
     return torch.from_numpy(window).to(device), torch.from_numpy(mel).float().to(device)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import resampy
 import soundfile
 from PIL import Image
 
@@ -53,7 +52,11 @@ def read_audio(path: Path) -> np.ndarray:
         bad = int((~np.isfinite(samples)).any(1).argmax())
         raise ValueError(f"sample {bad} is NaN or infinite")
     mono = samples.mean(1)
-    return mono if rate == SAMPLE_RATE else resampy.resample(mono, rate, SAMPLE_RATE)
+    if rate == SAMPLE_RATE:
+        return mono
+    import resampy  # slow to import: it brings numba
+
+    return resampy.resample(mono, rate, SAMPLE_RATE)
 
 
 def audio_problem(path: Path, seconds: float) -> str | None:

@@ -32,7 +32,6 @@ from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 
 SUFFIXES = (".mp4", ".mkv", ".webm")
-LAYOUTS = ("avsbench", "vggss")
 TOO_LONG = 1.0  # seconds over the clip's: then it isn't known which part of the video the clip is
 OBJECT_SIZE = 224  # pixels; of AVSBench-object's frames and masks
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def extract_videos(
             named as the data set names the clip.
         out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
             `vggss`: the folder for frames/ and audio/.
-        layout: one of LAYOUTS.
+        layout: one of VIDEO_LAYOUTS.
         listed: with `vggss`: a text file of ids, one a line (VGG-Sound); None: those of vggss.json.
 
     Raises:

@@ -5,7 +5,6 @@ spectrogram (Tukey window, each piece less its mean), the log of it plus 1e-7, o
 """
 
 import numpy as np
-from scipy import signal
 
 from benchmarks.data.files import SAMPLE_RATE
 
@@ -32,6 +31,8 @@ def spectrogram(waveform: np.ndarray, centre: float = SECONDS / 2, hop: int = HO
     Raises:
         ValueError: the waveform is empty.
     """
+    from scipy import signal  # slow to import: it brings scipy.stats
+
     if len(waveform) == 0:
         raise ValueError("the waveform is empty")
     wanted = SECONDS * SAMPLE_RATE

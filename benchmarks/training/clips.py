@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +68,7 @@ class ClipSet:
     def __post_init__(self) -> None:
         self.videos = pd.factorize(self.index.video)[0]
         self._clips = list(self.index.itertuples())  # a batch's own table costs as much as a step
+        self._first_rows = self.index.first_row.to_numpy()
         supervision = self.index.supervision.to_numpy()
         self._unlabelled, self._first_only = supervision == "none", supervision == "first_frame"
         named = (set(names.split("_")) for names in self.index.classes)
@@ -140,7 +140,7 @@ class ClipSet:
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Of the stores, (B, T)."""
-        return self.index.first_row.to_numpy()[clips, None] + frames
+        return self._first_rows[clips, None] + frames
 
     def batches(self, frames: int) -> list[np.ndarray]:
         """Numbers of every sample once, about `frames` frames at a time."""

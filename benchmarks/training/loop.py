@@ -47,7 +47,8 @@ def train(
     """Train `method` in place and leave it with the weights that the selection rule names.
 
     Args:
-        folder: `last.pt` and `best.pt` are kept here; a training found there is continued.
+        folder: `last.pt`, at most `params.checkpoint_seconds` behind, and the `best.pt` so far are
+            kept here; a training found there is continued.
         validate: a score of the validation clips, the higher the better (mIoU, or minus the loss
             of unlabelled ones), called as `params.validate_*` say and at the end.
         supervision: `box_projection` replaces the method's loss by one that knows of the boxes no
@@ -83,9 +84,9 @@ def train(
         if amp
         else OptimWrapper(optimizer=optimizer, clip_grad=clip)
     )
+    folder.mkdir(parents=True, exist_ok=True)
     step, sums, history = _resume(method, names, optimizer, folder)
-    saved = time.monotonic()
-    start = time.monotonic()
+    saved = start = time.monotonic()
     plan, plan_epoch = [], -1
     while step < total:
         epoch, position = divmod(step, per_epoch)
@@ -93,7 +94,7 @@ def train(
             method.start_epoch(epoch)
             plan, plan_epoch = clips.epoch(np.random.default_rng([seed, epoch]), size), epoch
         draws = np.random.SeedSequence([seed, 1, step, *distributed.own_draws()])
-        torch.manual_seed(int(draws.generate_state(1)[0]))
+        _draw_from(int(draws.generate_state(1)[0]), device)
         numbers = plan[position]
         batch = clips.batch(distributed.share(numbers)).to(device)
         factor = _schedule(params.schedule, step, total)
@@ -117,8 +118,7 @@ def train(
         for key, value in {"loss": loss, **terms}.items():
             sums[key] = sums.get(key, 0.0) + value.item()
         step += 1
-        ended = step % per_epoch == 0 or step == total
-        if ended:
+        if step % per_epoch == 0 or step == total:
             entry = _entry(epoch, sums, position + 1, params.lr * factor)
             sums = {}
             due = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
@@ -126,14 +126,14 @@ def train(
                 entry["validation"] = validate()
                 method.train()
             history.append(entry)
-            may_be_chosen = validate is None or entry["validation"] is not None
+            validated = entry["validation"] is not None
+            may_be_chosen = step == total or (validated and params.selection != "last")
             chosen = may_be_chosen and select(params.selection, history)["epoch"] == epoch
             if chosen and distributed.first():
                 checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
             if distributed.first():
                 _log(folder, name, entry, epochs, time.monotonic() - start)
-        due = ended or time.monotonic() - saved > params.checkpoint_seconds
-        if due and distributed.first():
+        if time.monotonic() - saved > params.checkpoint_seconds and distributed.first():
             state = {
                 "step": step,
                 "sums": sums,
@@ -168,6 +168,13 @@ def _resume(
     checkpoint.load_trained_state(method, names, state["model"], path)
     optimizer.load_state_dict(state["optimizer"])
     return state["step"], state["sums"], state["history"]
+
+
+def _draw_from(seed: int, device: torch.device) -> None:
+    """`torch.manual_seed`, less what it notes down for devices not in use: 4 % of GAVS's steps."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _schedule(name: str, step: int, total: int) -> float:

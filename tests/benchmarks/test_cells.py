@@ -36,7 +36,8 @@ def _trainings(project):
 
 
 @pytest.mark.parametrize("step", [2, 7])
-def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, monkeypatch, step):
+def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, edit, monkeypatch, step):
+    edit("checkpoint_seconds: 600", "checkpoint_seconds: 0.001")
     params = load()
     bench = Workbench(params)
     run_cell(bench, CELL)

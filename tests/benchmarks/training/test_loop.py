@@ -81,24 +81,38 @@ def params():
     return common.model_copy(update={"epochs": 4, "batch_frames": 6, "selection": "last"})
 
 
+@pytest.fixture
+def often(params):
+    """Parameters with a checkpoint after each step."""
+    return params.model_copy(update={"checkpoint_seconds": 1e-9})
+
+
 def run(method, folder, params, numbers=None, validate=None, seed=0):
     cpu = torch.device("cpu")
     return train(method, numbers or Numbers(), params, seed, cpu, folder, validate, "line")
 
 
 @pytest.mark.parametrize("kill_at", [1, 3, 5, 11])
-def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, params, kill_at):
-    params = params.model_copy(update={"checkpoint_seconds": 1e-9})  # also in mid-epoch
+def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, often, kill_at):
     whole = Line()
-    history = run(whole, tmp_path / "whole", params)
+    history = run(whole, tmp_path / "whole", often)
     killed = Line(explode_at=kill_at)
     with pytest.raises(KeyboardInterrupt):
-        run(killed, tmp_path / "killed", params)
+        run(killed, tmp_path / "killed", often)
     resumed = Line()
-    assert run(resumed, tmp_path / "killed", params) == history
+    assert run(resumed, tmp_path / "killed", often) == history
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
     assert resumed.steps == 12 - (kill_at - 1)  # 20 // 6 batches, 4 epochs; only the rest was run
+
+
+def test_a_short_training_writes_only_the_weights_that_count(tmp_path, params, monkeypatch):
+    save, written = checkpoint.save, []
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *args: (written.append(args[0].name), save(*args))
+    )
+    run(Line(), tmp_path, params)
+    assert written == ["best.pt"]
 
 
 def test_batches_depend_on_seed_and_epoch_only(tmp_path, params):
@@ -178,24 +192,24 @@ def test_divergence_is_an_error_that_names_the_run(tmp_path, params):
         run(Line(), tmp_path, params, numbers)
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, params):
-    run(Line(), tmp_path, params)
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, often):
+    run(Line(), tmp_path, often)
     other = Line()
     other.layer = nn.Linear(1, 2)
     with pytest.raises(checkpoint.CheckpointError, match=r"last.pt: .*layer.bias is \(1,\), exp"):
-        run(other, tmp_path, params)
+        run(other, tmp_path, often)
     more = Line()
     more.extra = nn.Linear(1, 1)
     with pytest.raises(checkpoint.CheckpointError, match="missing .'extra.bias', 'extra.weight'"):
-        run(more, tmp_path, params)
+        run(more, tmp_path, often)
 
 
-def test_damaged_and_malicious_checkpoints_are_refused(tmp_path, params):
-    run(Line(), tmp_path, params)
+def test_damaged_and_malicious_checkpoints_are_refused(tmp_path, often):
+    run(Line(), tmp_path, often)
     path = tmp_path / "last.pt"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(checkpoint.CheckpointError, match="last.pt: can't be read"):
-        run(Line(), tmp_path, params)
+        run(Line(), tmp_path, often)
 
     class Evil:
         def __reduce__(self):
@@ -203,7 +217,7 @@ def test_damaged_and_malicious_checkpoints_are_refused(tmp_path, params):
 
     torch.save(Evil(), path)
     with pytest.raises(checkpoint.CheckpointError, match="can't be read"):
-        run(Line(), tmp_path, params)
+        run(Line(), tmp_path, often)
     assert not (tmp_path / "pwned").exists()
 
 
