@@ -21,7 +21,7 @@ from benchmarks.data.files import write_atomic
 from benchmarks.report.figures import png
 from benchmarks.report.formats import NONE, Grid, markdown, number
 from benchmarks.speed.compare import Line
-from benchmarks.speed.figure import figure
+from benchmarks.speed.figure import draw
 from benchmarks.workers import keep_freed_memory
 
 MODULES = ("scoring", "tpavi", "encoder", "audio", "steps", "store", "pipeline")
@@ -57,7 +57,7 @@ def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
                 found.append(line)
                 bar.update()
     write_atomic(results / "speed.md", "\n".join([INTRODUCTION, table(found), "", machine()]))
-    write_atomic(results / "speed.png", png(figure(found)))
+    write_atomic(results / "speed.png", png(draw(found)))
     return all(line.reached is not False for line in found)
 
 

@@ -13,7 +13,7 @@ from benchmarks.speed.compare import Line
 
 
 @mpl.rc_context(STYLE)
-def figure(lines: Sequence[Line]) -> Figure:
+def draw(lines: Sequence[Line]) -> Figure:
     """Left: each ratio with its spread and its mark. Right: CPU seconds against the share of a
     profile's clips or methods, where that was measured."""
     ratios = [line for line in lines if not math.isnan(line.ratio)]
