@@ -9,7 +9,6 @@ import os
 import platform
 import re
 from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
         for name in names or MODULES:
             lines = import_module(f"{__name__}.{name}").lines
             bar.set_description(name)
-            for line in partial(lines, whole)() if name == "pipeline" else lines():
+            for line in lines(whole) if name == "pipeline" else lines():
                 found.append(line)
                 bar.update()
     write_atomic(results / "speed.md", "\n".join([INTRODUCTION, table(found), "", machine()]))
