@@ -17,6 +17,7 @@ SAMPLE_RATE = 16_000
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
 FRAMES, BANDS = 96, 64  # of one example: 0.96 s, 64 mel bands from 125 to 7500 Hz
 LOG_OFFSET = 0.01
+BLOCK = 128  # STFT frames at a time, which stay in the cache: half the time of all at once
 AUDIO_DIM = 128
 
 
@@ -51,15 +52,22 @@ def log_mel(waveform: Tensor, hop_seconds: Literal[0.96, 1.0], n_windows: int) -
             f"{n_windows} windows at a hop of {hop_seconds} s need {needed} samples at 16 kHz "
             f"({needed / SAMPLE_RATE:.3f} s), the waveform has {waveform.shape[-1]}"
         )
-    hann, mel = _hann_and_mel(waveform.device)
-    # Spectra in double precision: beside a loud partial, float32 leaks noise into silent bands. The
-    # sums over bins have no negative terms, so single precision is enough for them.
     pieces = waveform[..., :needed].double().unfold(-1, WINDOW, HOP)  # (..., frames, 400)
-    spectrum = torch.fft.rfft(pieces * hann, FFT)  # (..., frames, 257)
-    # abs() guards against overflow; without that, a third of the whole function's time
-    magnitude = (spectrum.real.square() + spectrum.imag.square()).float().sqrt()
-    bands = torch.log((magnitude @ mel).double() + LOG_OFFSET).float()  # (..., frames, 64)
+    mels = torch.cat([_mel(some) for some in pieces.split(BLOCK, dim=-2)], dim=-2)
+    bands = torch.log(mels.double() + LOG_OFFSET).float()  # (..., frames, 64)
     return bands.unfold(-2, FRAMES, hop).transpose(-1, -2)  # (..., n_windows, 96, 64)
+
+
+def _mel(pieces: Tensor) -> Tensor:
+    """(..., frames, 400) double -> (..., frames, 64) float32, sums of magnitudes.
+
+    Spectra in double precision: beside a loud partial, float32 leaks noise into the silent bands.
+    The sums over bins have no negative terms, so single precision is enough for them. `abs()` in
+    place of squares would guard against overflow and add a third to the time.
+    """
+    hann, mel = _hann_and_mel(pieces.device)
+    spectrum = torch.fft.rfft(pieces * hann, FFT)  # (..., frames, 257)
+    return (spectrum.real.square() + spectrum.imag.square()).float().sqrt() @ mel
 
 
 Size = Literal["mini", "full"]

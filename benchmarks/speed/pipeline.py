@@ -32,7 +32,9 @@ def lines(whole: bool = False) -> Iterator[Line]:
     with TemporaryDirectory() as folder:
         tree = Tree(Path(folder) / "tree")
         tree.profile("smoke")
-        yield from _workers(tree, "smoke profile", None, "most of it start-up: no ratio is wanted of it")
+        yield from _workers(
+            tree, "smoke profile", None, "most of it start-up: no ratio is wanted of it"
+        )
         times = [tree.seconds("dvc", "repro") for _ in range(3)]
         yield Line(
             "`dvc repro` with nothing to do, smoke profile",

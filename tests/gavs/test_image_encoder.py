@@ -1,12 +1,10 @@
 """gavs/image_encoder.py against segment_anything's own encoder with the same parameters."""
 
-from functools import partial
-
 import pytest
 import torch
-from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
+from benchmarks.speed.encoder import pair
 from gavs.image_encoder import Block, biased_attention, linear
 from gavs.sam import SAM_SIZES, SamSize, build_sam, continue_from_tokens, tokens
 
@@ -14,76 +12,55 @@ from gavs.sam import SAM_SIZES, SamSize, build_sam, continue_from_tokens, tokens
 WINDOWED = SamSize(192, 8, 32, 4, 4, 2, 7, (1, 3), 32, 4, 64)
 
 
-def pair(size: SamSize) -> tuple[nn.Module, nn.Module]:
-    """Our SAM, and segment_anything's encoder with its weights, which all matter."""
-    torch.manual_seed(0)
-    sam = build_sam(size)
-    for p in sam.parameters():
-        p.add_(0.2 * torch.randn_like(p))
-    theirs = ImageEncoderViT(
-        size.img_size,
-        size.patch,
-        embed_dim=size.dim,
-        depth=size.depth,
-        num_heads=size.heads,
-        mlp_ratio=size.mlp_ratio,
-        out_chans=size.out,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        use_rel_pos=size.window > 0,
-        window_size=size.window,
-        global_attn_indexes=size.global_blocks,
-    )
-    theirs.load_state_dict(sam.image_encoder.state_dict())
-    return sam, theirs.eval().requires_grad_(False)
-
-
 @pytest.mark.parametrize("size", [SAM_SIZES["mini"], WINDOWED], ids=["mini", "windowed"])
 @pytest.mark.parametrize("images", [1, 3])
 def test_encoder_equals_segment_anythings(size, images):
-    sam, theirs = pair(size)
+    ours, theirs = pair(size)
+    sam = build_sam(size)
+    sam.image_encoder = ours
     frames = torch.randn(images, 3, size.img_size, size.img_size)
     expected = theirs(frames)
-    for ours in (
-        sam.image_encoder(frames),
+    for found in (
+        ours(frames),
         continue_from_tokens(sam, tokens(sam, frames, 2), 2),
     ):
-        assert (ours - expected).abs().max() <= 1e-5 * expected.abs().max()
+        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @pytest.mark.parametrize("size", [SAM_SIZES["mini"], WINDOWED], ids=["mini", "windowed"])
 def test_gradients_equal_segment_anythings(size):
-    sam, theirs = pair(size)
+    ours, theirs = pair(size)
     frames = torch.randn(2, 3, size.img_size, size.img_size)
     found = []
-    for encoder in (sam.image_encoder.double(), theirs.double()):
+    for encoder in (ours.double(), theirs.double()):
         parameters = dict(encoder.requires_grad_(True).named_parameters())
         embedding = encoder(frames.double())
         probe = torch.arange(embedding.numel()).view_as(embedding).sin()
         gradients = torch.autograd.grad((embedding * probe).sum(), list(parameters.values()))
         found.append(dict(zip(parameters, gradients, strict=True)))
-    ours, expected = found
+    mine, expected = found
     for name, gradient in expected.items():
-        difference = (ours[name] - gradient).abs().max()
+        difference = (mine[name] - gradient).abs().max()
         assert difference <= 1e-10 * gradient.abs().max(), name
 
 
 @pytest.mark.parametrize("size", [SAM_SIZES["mini"], WINDOWED], ids=["mini", "windowed"])
 def test_bf16_drifts_no_further_than_segment_anythings(size):
-    sam, theirs = pair(size)
+    ours, theirs = pair(size)
     frames = torch.randn(2, 3, size.img_size, size.img_size)
     exact = theirs(frames)
     with torch.autocast("cpu", torch.bfloat16):
-        ours, original = sam.image_encoder(frames), theirs(frames)
-    drift, known = ((x.float() - exact).square().mean().sqrt() for x in (ours, original))
+        found, original = ours(frames), theirs(frames)
+    drift, known = ((x.float() - exact).square().mean().sqrt() for x in (found, original))
     assert 0 < drift < 1.2 * known
 
 
 def test_adapter_stands_between_the_mlp_and_its_residual_add():
-    sam, theirs = pair(WINDOWED)
+    ours, theirs = pair(WINDOWED)
     x = torch.randn(2, 24, 24, 32)
-    ours, original = sam.image_encoder.blocks[2], theirs.blocks[2]
+    block, original = ours.blocks[2], theirs.blocks[2]
     original.mlp.register_forward_hook(lambda module, args, y: y.tanh())
-    torch.testing.assert_close(ours(x, torch.tanh), original(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(block(x, torch.tanh), original(x), atol=1e-5, rtol=1e-5)
 
 
 def test_biased_attention_is_attention_with_the_sum_of_its_biases():
@@ -110,12 +87,12 @@ def test_linear_is_linear(rows, bias, strided):
 
 def test_adapted_blocks_pass_the_gradient_of_their_input():
     """In training the blocks are frozen, but what reaches them depends on an adapter below."""
-    sam, theirs = pair(WINDOWED)
+    ours, theirs = pair(WINDOWED)
     x = torch.randn(1, 24, 24, 32)
     found = []
-    for blocks in (sam.image_encoder.blocks, theirs.blocks):
+    for blocks in (ours.blocks, theirs.blocks):
         y = x.clone().requires_grad_()
         out = blocks[1](blocks[0](y))
         found.append(torch.autograd.grad(out.square().mean(), y)[0])
     torch.testing.assert_close(*found, atol=1e-6, rtol=1e-3)
-    assert isinstance(sam.image_encoder.blocks[0], Block)
+    assert isinstance(ours.blocks[0], Block)
