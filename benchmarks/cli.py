@@ -135,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("launch", command.launch, "run the cells in parallel, on this machine or a cluster")
     command.add_arguments(sub)
     add("report", report, "tables and figures from the records that exist, '–' for the rest")
+    sub = add("speed", speed, "each fast path against its reference, into results/speed.md")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
+    sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
     add("stale", stale, "which committed tables are older than the code and parameters behind them")
     sub = add(
         "score",
@@ -310,6 +313,12 @@ def stale(args: argparse.Namespace) -> None:
     for row in rows:
         print(f"results/ is older than the code or params.yaml: {row}")
     print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
+
+
+def speed(args: argparse.Namespace) -> int:
+    from benchmarks.speed import run
+
+    return 0 if run(args.names, RESULTS, args.whole) else 1
 
 
 def score(args: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ class Line:
     bound: float | None  # greatest difference allowed; None: any, it is printed
     remark: str = ""
     seconds: tuple[float, float] | None = None  # medians of ours and of the reference
+    points: tuple[tuple[float, float], ...] = ()  # of a growth: how much of it, CPU seconds
 
     @classmethod
     def not_run(cls, what: str, against: str, wanted: float | None, why: str) -> "Line":

@@ -1,0 +1,52 @@
+"""The figure of results/speed.md: ratios on a log axis with what was wanted, and cost growth."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmarks.report.figures import GREY, PALETTE, STYLE
+from benchmarks.speed.compare import Line
+
+
+@mpl.rc_context(STYLE)
+def draw(lines: Sequence[Line]) -> Figure:
+    """Left: each ratio with its spread and its mark. Right: CPU seconds against the share of a
+    profile's clips or methods, where that was measured."""
+    ratios = [line for line in lines if not math.isnan(line.ratio)]
+    grown = [line for line in lines if line.points]
+    made = Figure(figsize=(7.2, 1.6 + 0.22 * max(len(ratios), 6)), layout="constrained")
+    left, right = made.subplots(1, 2, width_ratios=[3, 2])
+    _ratios(left, ratios)
+    for line, colour in zip(grown, PALETTE, strict=False):
+        x, y = zip(*line.points, strict=True)
+        right.plot(x, y, "o-", ms=3, color=colour, label=line.what.removeprefix("cost growth, "))
+    right.set(xlabel="clips or methods, × smoke's", ylabel="CPU seconds", xlim=0, ylim=0)
+    if grown:
+        right.legend()
+    else:
+        right.set_visible(False)
+    return made
+
+
+def _ratios(axes: Axes, lines: Sequence[Line]) -> None:
+    for y, line in enumerate(lines):
+        colour = PALETTE[1] if line.reached else PALETTE[0]
+        axes.plot(line.spread, [y, y], color=colour)
+        axes.plot(line.ratio, y, "o", ms=4, color=colour)
+        if line.wanted is not None:
+            axes.plot(line.wanted, y, "|", ms=9, mew=1.4, color="black")
+    axes.axvline(1, color=GREY, lw=0.8, ls="--")
+    axes.set(xscale="log", xlabel="reference's time over ours", ylim=(len(lines) - 0.5, -0.5))
+    axes.set_yticks(range(len(lines)), [line.what.replace("`", "") for line in lines], fontsize=6)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="y", visible=False)
+    handles = [
+        Line2D([], [], color=PALETTE[1], marker="o", ms=4, label="reached, with its spread"),
+        Line2D([], [], color=PALETTE[0], marker="o", ms=4, label="not reached"),
+        Line2D([], [], color="black", marker="|", ms=9, ls="", mew=1.4, label="wanted"),
+    ]
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=3)

@@ -1,0 +1,179 @@
+"""The pipeline as a whole, in a temporary copy of the tree: a repro with nothing to do, two workers
+against one, and how the cost grows with clips and methods.
+"""
+
+import math
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from benchmarks.profiles import apply_profile
+from benchmarks.speed.compare import Line
+from benchmarks.workbench import ROOT
+
+SECONDS = 5.0  # of a repro with nothing to do
+FACTORS = (1, 2, 4)
+ONE_WORKER = "the same with one worker"
+
+
+def lines(whole: bool = False) -> Iterator[Line]:
+    """`whole`: the default profile too, which takes hours."""
+    with TemporaryDirectory() as folder:
+        tree = Tree(Path(folder) / "tree")
+        tree.profile("smoke")
+        yield from _workers(
+            tree, "smoke profile", None, "most of it start-up: no ratio is wanted of it"
+        )
+        times = [tree.seconds("dvc", "repro") for _ in range(3)]
+        yield Line(
+            "`dvc repro` with nothing to do, smoke profile",
+            f"{SECONDS:g} s",
+            1.0,
+            SECONDS / median(times),
+            (SECONDS / max(times), SECONDS / min(times)),
+            None,
+            None,
+            "as many stages as the default's",
+            (median(times), SECONDS),
+        )
+        yield from _growth(tree)
+        if whole:
+            tree.profile("miniature")
+            yield from _workers(tree, "default profile", 1.6, "")
+        else:
+            yield Line.not_run("default profile, 2 workers", ONE_WORKER, 1.6, "only with `--whole`")
+
+
+class Tree:
+    """A copy of the tree as it stands, committed or not, without what it has made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self.run("git", "init", "--quiet")
+
+    def run(self, *command: str) -> None:
+        """RuntimeError with the command's last words if it fails."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed: {(done.stdout + done.stderr)[-500:]}")
+
+    def profile(self, name: str) -> None:
+        shutil.copy(ROOT / "params.yaml", self.folder)
+        apply_profile(self.folder / "params.yaml", self.folder / "profiles" / f"{name}.yaml")
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        YAML().dump(dict(values), changes := self.folder / "work/changes.yaml")
+        apply_profile(self.folder / "params.yaml", changes)
+
+    def forget(self, *names: str) -> None:
+        """Remove what was made: folders of the profile's work, or all of it."""
+        for path in (self.folder / "work").glob("*/"):
+            for part in [path / name for name in names] or [path]:
+                shutil.rmtree(part, ignore_errors=True)
+        (self.folder / "work").mkdir(exist_ok=True)
+
+    def seconds(self, *command: str) -> float:
+        start = time.perf_counter()
+        self.run(*command)
+        return time.perf_counter() - start
+
+    def cpu_seconds(self, *command: str) -> float:
+        """Of the command, run as this module's, and of its workers."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.run(sys.executable, "-m", "benchmarks", *command, "--workers", "1")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _workers(tree: Tree, name: str, wanted: float | None, remark: str) -> Iterator[Line]:
+    """Leaves the tree as the run with two workers left it, so that nothing is to be done."""
+    times, tables = [], []
+    for workers in (1, 2):
+        tree.forget()
+        tree.change({"workers": workers})
+        times.append(tree.seconds("dvc", "repro"))
+        tables.append((tree.folder / "results/tables.md").read_bytes())
+    ratio = times[0] / times[1]
+    yield Line(
+        f"{name}, 2 workers",
+        ONE_WORKER,
+        wanted,
+        ratio,
+        (ratio, ratio),
+        0.0 if tables[0] == tables[1] else math.inf,
+        0.0,
+        "; ".join(filter(None, [remark, "one run each, the same tables"])),
+        (times[1], times[0]),
+    )
+
+
+def _growth(tree: Tree) -> Iterator[Line]:
+    clips = YAML(typ="safe").load(tree.folder / "params.yaml")["world"]["clips"]
+    stages = {"data": ("data",), "features": ("features",)}
+    stages["Table 1's `gavs`"] = ("run", "table1", "gavs")
+    costs: dict[str, list[float]] = {name: [] for name in stages}
+    for factor in FACTORS:
+        tree.forget()
+        scaled = {k: {s: n * factor for s, n in v.items()} for k, v in clips.items()}
+        tree.change({"world": {"clips": scaled}})
+        for name, command in stages.items():
+            costs[name].append(tree.cpu_seconds(*command))
+    for name, cost in costs.items():
+        yield growth(f"clips × {FACTORS[-1]}: {name}", cost)
+
+    methods = []
+    for factor in FACTORS:  # equal but for a rate, so that each costs as much
+        tree.forget("models", "runs", "records")
+        copies = {
+            f"copy{i}": {"base": "gavs", "note": "", "set": {"training.lr": 1e-3 + 1e-6 * i}}
+            for i in range(factor)
+        }
+        rows = dict.fromkeys(("published", "controlled", "operators"), [])
+        tree.change({"variants": copies, "tables": {"table1": rows | {"gavs": list(copies)}}})
+        methods.append(tree.cpu_seconds("run", "table1"))
+    yield growth(f"methods × {FACTORS[-1]}: Table 1", methods)
+
+
+def growth(what: str, costs: list[float]) -> Line:
+    """How far CPU seconds at FACTORS are from a straight line, whose start is the start-up: the
+    greatest distance as a share of what has grown there."""
+    slope, start = np.polyfit(FACTORS, costs, 1)
+    x = np.array(FACTORS)
+    apart = np.abs(start + slope * x - costs) / (slope * x)
+    return Line(
+        f"cost growth, {what}",
+        "a straight line",
+        None,
+        math.nan,
+        (math.nan, math.nan),
+        float(apart.max()),
+        0.1,
+        f"{start:.1f} s of start-up and {slope:.2f} s for each part",
+        points=tuple(zip(map(float, FACTORS), costs, strict=True)),
+    )
