@@ -19,8 +19,8 @@ from benchmarks.workbench import Workbench
 from gavs.sam import SAM_SIZES
 
 ROOT = Path(__file__).parents[2]
-# What reads AVSBench's pixels, SAM's embedding, its tokens; what hears spectrograms. A row more that
-# trains its backbone takes 17 s of a core: test_parameter_counts.py makes all others at full width.
+# What reads AVSBench's pixels, SAM's embedding, its tokens; what hears spectrograms. One more row
+# with a backbone takes 17 s of a core: test_parameter_counts.py makes all rows at full width.
 ROWS = {
     "table1": {
         "benchmarks": ["v1m"],
