@@ -107,16 +107,18 @@ def write_avsbench_object(
             masks = data / "gt_masks" / place / name / name
             for path in (frames, masks):
                 path.parent.mkdir(parents=True)
-            for k in range(1, 6):
+            for k in range(1, SECONDS[label] + 1):
                 _noise(*size, number, k).save(f"{frames}_{k}.png")
                 if short == "ms3" or row.split != "train" or k == 1:
                     modes = ("1", "L", "P", "RGB") if odd and short == "ms3" else ("1",)
                     mask = _binary_mask(_lit(*size, row.a_obj), modes[k % len(modes)])
                     mask.save(f"{masks}_{k}.png")
             if "audio_wav" in audio:
-                _write_sound(data / "audio_wav" / place / f"{name}.wav", 5, number)
+                _write_sound(data / "audio_wav" / place / f"{name}.wav", SECONDS[label], number)
             if "audio_log_mel" in audio:
-                _write_log_mel(data / "audio_log_mel" / place / f"{name}.pkl", 5, number)
+                _write_log_mel(
+                    data / "audio_log_mel" / place / f"{name}.pkl", SECONDS[label], number
+                )
         header = ["name", "start", "category", "split"] if short == "s4" else ["video_id", "split"]
         pd.DataFrame(listed, columns=header).to_csv(
             folder / part / f"{short}_meta_data.csv", index=False

@@ -20,7 +20,12 @@ def read_index(data: DataParams, workers: int) -> pd.DataFrame:
     """
 
     def vggsound() -> pd.DataFrame:
-        tests = read_annotations(data.vggss / "vggss.json")[0].file
+        try:
+            tests = read_annotations(data.vggss / "vggss.json")[0].file
+        except SplitError as error:
+            root = data.vggsound.root
+            lost = [] if root.is_dir() else [f"{root}: no such folder"]
+            raise DataError([*error.problems, *lost]) from error
         return read_vggsound(data.vggsound, tests, workers, progress=True)
 
     readers = [
@@ -34,10 +39,10 @@ def read_index(data: DataParams, workers: int) -> pd.DataFrame:
     for reader in readers:
         try:
             parts.append(reader())
-        except (DataError, SplitError) as error:
+        except DataError as error:
             errors.append(error)
     if errors:
         problems = dict.fromkeys(p for error in errors for p in error.problems)
-        advice = [e.leave_out for e in errors if isinstance(e, DataError) and e.leave_out]
+        advice = [error.leave_out for error in errors if error.leave_out]
         raise DataError(problems, "\n  ".join(advice))
     return pd.concat(parts, ignore_index=True)

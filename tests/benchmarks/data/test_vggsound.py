@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from benchmarks.data.files import sha256
 from benchmarks.data.index import DataError, load_index, write_index
+from benchmarks.data.read import read_index
 from benchmarks.data.vggsound import VGGSoundParams, read_vggsound
+from benchmarks.params import DataParams
 
 VIDEOS = {"-_A": 3, "B": 1, "C": 1, "D": 2, "E": 1, "F": 1}  # clips of each
 FILES = [f"{name:a<11}_{10 * k:06d}" for name, count in VIDEOS.items() for k in range(count)]
@@ -217,3 +219,18 @@ def test_parameters_that_are_refused(root, params):
 def test_the_root_may_not_hold_a_placeholder(root):
     with pytest.raises(DataError, match="a brace in the path"):
         read(root / "{}")
+
+
+def test_what_is_missing_of_every_data_set_is_in_one_list(tmp_path):
+    """VGG-Sound can't be read without vggss.json; its folder is looked for all the same."""
+    data = DataParams(
+        root=tmp_path / "avs",
+        vggss=tmp_path / "vggss",
+        vggsound=VGGSoundParams(root=tmp_path / "vggsound", list="train"),
+    )
+    with pytest.raises(DataError) as caught:
+        read_index(data, 1)
+    lost = [problem.split(":")[0] for problem in caught.value.problems]
+    assert lost == [
+        f"{tmp_path}/{name}" for name in ("avs/metadata.csv", "vggss/vggss.json", "vggsound")
+    ]
