@@ -88,6 +88,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        if error.errno:
+            error.filename = error.filename or str(path)  # a failed write names no file
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,17 @@ def test_writers_on_other_machines_with_the_same_process_number_write_other_part
         monkeypatch.setattr("platform.node", host.__str__)
         write_atomic(tmp_path / "f", b"")
     assert len(parts) == 2
+
+
+def test_a_disk_that_takes_no_more_is_told_with_the_file(tmp_path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{tmp_path}/f'"):
+            write_atomic(tmp_path / "f", b"x" * 200)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
 
 
 def test_frames_are_counted_from_0_or_from_1() -> None:
