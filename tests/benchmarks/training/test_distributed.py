@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,8 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
     scales up to the learning rate whatever its size.
     """
     monkeypatch.setattr("baselines._localiser.augment", lambda image: image)
-    batch = _double(make_batch(method, clips=8, frames=2 if method.temporal else 1))
+    batch = make_batch(method, clips=8, frames=2 if method.temporal else 1)
+    batch = _double(replace(batch, asked=batch.supervised))
     start = copy.deepcopy(method.state_dict())
 
     def work():
