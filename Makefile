@@ -10,7 +10,7 @@ test: $(VENV)/installed
 	ruff check .
 	ruff format --check .
 	python -m benchmarks stale
-	pytest -n 2 --dist loadfile -rs
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -rs
 
 # As root on Debian or Ubuntu: a Slurm of this one machine, installed where it is missing.
 test-slurm: $(VENV)/installed

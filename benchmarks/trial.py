@@ -4,6 +4,7 @@ import resource
 import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -81,9 +82,10 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
 
 def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     device = pick_device(params.device)
-    if device.type == "cpu":
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
-        resource.setrlimit(resource.RLIMIT_DATA, (int(own + free), resource.RLIM_INFINITY))
+    own = Path("/proc/self/statm")
+    if device.type == "cpu" and own.exists():
+        mapped = int(own.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
+        resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
     method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
     training, used = row.training, peak_memory_mb(device)
     batch = training.batch_clips if row.cls.temporal else training.batch_frames

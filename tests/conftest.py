@@ -14,7 +14,13 @@ from gavs.method import Batch, Method
 from gavs.sam import SamSize, build_sam
 
 MINI = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini", "resnet18": "resnet_mini"}
+LONG = ("test_graph.py", "slurm/test_launch.py", "test_rehearse.py", "test_cells.py")  # minutes
 TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: one that came last would run alone, with the other workers idle."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONG))
 
 
 class TinyEncoders:

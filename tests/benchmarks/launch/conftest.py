@@ -1,5 +1,6 @@
 """A ledger, and jobs of it that are shell lines."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from benchmarks.launch.plan import Job
 from benchmarks.launch.resources import ClusterParams
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A shell that starts the tests with `&` leaves SIGINT ignored, here and in what they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
