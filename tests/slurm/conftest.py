@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -44,7 +45,7 @@ PartitionName=urgent Nodes=ALL MaxTime=2:00:00 PriorityTier=2 PreemptMode=OFF
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Path]:
+def cluster() -> Iterator[Path]:
     """A running cluster; its folder. Jobs in its partition `urgent` preempt those in `main`."""
     if os.geteuid() != 0:
         pytest.skip("Slurm's daemons need root")
@@ -52,9 +53,16 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
         if "TEST_SLURM" not in os.environ:
             pytest.skip(f"no {', '.join(missing)} here: `make test-slurm` installs them")
         _install()
-    folder = tmp_path_factory.mktemp("slurm")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # munge refuses a socket below a folder that others can't read
+    with TemporaryDirectory(prefix="slurm-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # munge refuses a socket where others can't enter, as in pytest's folders
+        with _daemons(folder):
+            yield folder
+        assert _left(folder) == []
+
+
+@contextmanager
+def _daemons(folder: Path) -> Iterator[None]:
     for name in ("munge", "state", "spool"):
         (folder / name).mkdir(mode=0o700)
     (folder / "munge").chmod(0o711)
@@ -79,8 +87,7 @@ def cluster(tmp_path_factory) -> Iterator[Path]:
         stack.enter_context(_daemon(folder, ["slurmd", "-D"]))
         _await(lambda: "idle" in _output("sinfo", "--noheader", "--format=%t"), folder)
         stack.callback(_end_jobs, folder)
-        yield folder
-    assert _left(folder) == []
+        yield
 
 
 def _end_jobs(folder: Path) -> None:
