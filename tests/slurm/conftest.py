@@ -55,7 +55,7 @@ def cluster() -> Iterator[Path]:
         _install()
     with TemporaryDirectory(prefix="slurm-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # munge refuses a socket where others can't enter, as in pytest's folders
+        folder.chmod(0o755)  # munge refuses a socket below closed folders, as pytest makes them
         with _daemons(folder):
             yield folder
         assert _left(folder) == []
