@@ -1,7 +1,7 @@
 """Changing params.yaml and its profiles in place, their comments kept."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -51,4 +51,18 @@ def _overwrite(document: Any, values: Mapping[str, Any], where: str) -> list[str
                 old[:] = value  # in place, so that the list keeps its style and its comments
             else:
                 document[key] = value
+    return changes
+
+
+def lower(block: MutableMapping[str, Any], most: Mapping[str, int]) -> list[str]:
+    """A change for `edit_yaml`: no whole number above `most` of its key, at any depth; of dotted
+    keys the last part counts."""
+    changes = []
+    for key, value in block.items():
+        limit = most.get(str(key).rsplit(".")[-1])
+        if isinstance(value, MutableMapping):
+            changes += lower(value, most)
+        elif limit is not None and isinstance(value, int) and value > limit:
+            block[key] = limit
+            changes.append(f"{key}: {value} -> {limit}")
     return changes

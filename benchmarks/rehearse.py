@@ -9,8 +9,9 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from benchmarks.data.layouts import (
     write_vggss,
 )
 from benchmarks.params import TABLES, load
-from benchmarks.profiles import apply_profile, edit_yaml
+from benchmarks.profiles import apply_profile, edit_yaml, lower
 from benchmarks.validation import merge
 from benchmarks.weights import Finding as WeightsFinding
 from benchmarks.weights import find_weights
@@ -125,7 +126,7 @@ def make(
     path, chosen = folder / "params.yaml", folder / "changes.yaml"
     shutil.copy(params, path)
     apply_profile(path, PROFILE)
-    edit_yaml(path, _cut)
+    edit_yaml(path, partial(lower, most=CUT))
     weights = {name: {"weights": f"weights/{name}.pth"} for name, e in load(path).encoders if e}
     YAML().dump(merge(CHANGES | {"encoders": weights}, changes), chosen)
     apply_profile(path, chosen)
@@ -141,19 +142,6 @@ def _untrained(encoder: WeightsFinding) -> nn.Module:
     if encoder.encoder == "vggish":
         return build_vggish(encoder.size)
     return build_backbone(encoder.size).net
-
-
-def _cut(block: MutableMapping[str, Any]) -> list[str]:
-    """Lower what CUT names, at any depth; dotted keys of variants too."""
-    changes = []
-    for key, value in block.items():
-        most = CUT.get(str(key).rsplit(".")[-1])
-        if isinstance(value, MutableMapping):
-            changes += _cut(value)
-        elif most is not None and isinstance(value, int) and value > most:
-            block[key] = most
-            changes.append(f"{key}: {value} -> {most}")
-    return changes
 
 
 def run(folder: Path, stages: Sequence[Sequence[str]], workers: int) -> bool:

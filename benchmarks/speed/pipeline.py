@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -18,17 +19,18 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks.profiles import apply_profile
+from benchmarks.profiles import apply_profile, edit_yaml, lower
 from benchmarks.speed.compare import Line
 from benchmarks.workbench import ROOT
 
 SECONDS = 5.0  # of a repro with nothing to do
 FACTORS = (1, 2, 4)
+SHORT = {"epochs": 1, "steps": 40, "freeze_epochs": 0, "stage_one_epochs": 0, "validate_from": 0}
 ONE_WORKER = "the same with one worker"
 
 
 def lines(whole: bool = False) -> Iterator[Line]:
-    """`whole`: the default profile too, which takes hours."""
+    """`whole`: the default profile as it is too, which takes hours."""
     with TemporaryDirectory() as folder:
         tree = Tree(Path(folder) / "tree")
         tree.profile("smoke")
@@ -48,6 +50,11 @@ def lines(whole: bool = False) -> Iterator[Line]:
             (median(times), SECONDS),
         )
         yield from _growth(tree)
+        tree.profile("miniature")
+        tree.shorten()
+        yield from _workers(
+            tree, "default profile with one seed and one epoch", 1.6, "more start-up and scoring"
+        )
         if whole:
             tree.profile("miniature")
             yield from _workers(tree, "default profile", 1.6, "")
@@ -90,6 +97,11 @@ class Tree:
     def change(self, values: Mapping[str, Any]) -> None:
         YAML().dump(dict(values), changes := self.folder / "work/changes.yaml")
         apply_profile(self.folder / "params.yaml", changes)
+
+    def shorten(self) -> None:
+        """Every row and setting, but one seed, one draw and single epochs."""
+        edit_yaml(self.folder / "params.yaml", partial(lower, most=SHORT))
+        self.change({"seeds": [0], "protocol": {"draws": [0], "fraction_draws": [0]}})
 
     def forget(self, *names: str) -> None:
         """Remove what was made: folders of the profile's work, or all of it."""

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.params import ParamsError, load
-from benchmarks.profiles import apply_profile
+from benchmarks.profiles import apply_profile, lower
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,6 +142,17 @@ def test_a_profile_keeps_comments_and_can_be_undone(tmp_path):
 def test_unknown_profile_names_the_known(tmp_path):
     with pytest.raises(ParamsError, match="no profile 'tiny'; known: miniature, paper, smoke"):
         apply_profile(ROOT / "params.yaml", ROOT / "profiles/tiny.yaml")
+
+
+def test_lower_meets_every_depth_and_dotted_keys():
+    block = {
+        "epochs": 5,
+        "methods": {"a": {"training": {"epochs": 1, "steps": None, "lr": 3.0}}},
+        "variants": {"b": {"set": {"training.epochs": 7, "epochs.other": 9}}},
+    }
+    changes = lower(block, {"epochs": 2, "steps": 1, "lr": 0})
+    assert changes == ["epochs: 5 -> 2", "training.epochs: 7 -> 2"]
+    assert block["variants"]["b"]["set"] == {"training.epochs": 2, "epochs.other": 9}
 
 
 def test_every_value_of_the_paper_profile_has_its_source():
