@@ -1,4 +1,4 @@
-"""Which orderings of methods survive another frozen encoder, or another kind of scene.
+"""Which orderings of methods survive another frozen encoder, its other precision, or other scenes.
 
 Each alternative is a parameter file of its own (`work/<profile>_<name>/params.yaml`) that goes
 through the same data, features and cells as the default. Models and runs lie with the default's and
@@ -31,9 +31,15 @@ from benchmarks.workbench import Workbench
 
 SIGNIFICANCE = 0.05  # as in the tables: a Holm-adjusted p at or above it decides nothing
 DEFAULT = "default"
-BENCHMARKS = {DEFAULT: ("v1s", "v2"), "aux0": ("v1s", "v2"), "balanced": ("v1s",)}
+BENCHMARKS = {
+    DEFAULT: ("v1s", "v2"),
+    "bf16": ("v1s", "v2"),
+    "aux0": ("v1s", "v2"),
+    "balanced": ("v1s",),
+}
 TITLES = {
     DEFAULT: "params.yaml as it is",
+    "bf16": "features of SAM computed in bfloat16",
     "aux0": "SAM pretrained without its semantic auxiliary head; other methods as they are",
     "balanced": "V1S with the scenes of V1M and V2: 2 to 4 objects, nothing hints at the source",
 }
@@ -107,7 +113,13 @@ def prepare(params: Params, name: str) -> Params:
         write_atomic(work / "index.csv", (params.work / "index.csv").read_bytes())
         for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
             made = [
-                header(store, covered(b.index, "avs"), b.encoders, params.features.rows_per_shard)
+                header(
+                    store,
+                    covered(b.index, "avs"),
+                    b.encoders,
+                    b.params.features.rows_per_shard,
+                    b.params.features.precision,
+                )
                 for b in (before, bench)
             ]
             if made[0] == made[1]:
@@ -125,6 +137,8 @@ def prepare(params: Params, name: str) -> Params:
         chosen.features.rows_per_shard,
         chosen.features.batch_size,
         chosen.workers,
+        chosen.device,
+        chosen.features.precision,
     )
     return chosen
 
@@ -144,7 +158,9 @@ def write_params(params: Params, name: str) -> Params:
         table |= {key: [] for key in ("rows", "in_set", "groups", "operators") if key in table}
     table = values["tables"]["table1"]
     table |= {"benchmarks": BENCHMARKS[name], "gavs": _unreleased(table["gavs"])}
-    if name == "aux0":
+    if name == "bf16":
+        values["features"]["precision"] = "bf16"
+    elif name == "aux0":
         values["encoders"]["sam"]["weights"] = str(AUX0)
     else:
         values["data"] |= {"root": f"work/{values['profile']}/avsbench", "splits": None}

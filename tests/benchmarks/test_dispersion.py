@@ -96,7 +96,7 @@ def test_an_alternative_without_scores_of_a_benchmark_has_no_column():
     assert "aux0" not in text and "| row | default |" in text
 
 
-@pytest.mark.parametrize("name", ["aux0", "balanced"])
+@pytest.mark.parametrize("name", ["bf16", "aux0", "balanced"])
 def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, monkeypatch):
     params = load(ROOT / "params.yaml")
     monkeypatch.chdir(tmp_path)
@@ -105,7 +105,8 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
     assert chosen.profile == f"miniature_{name}"
     changed = {key for key, value in params if getattr(chosen, key) != value}
     common = {"profile", "data", "features", "tables"}
-    assert changed == common | {"aux0": {"encoders"}, "balanced": {"world"}}[name]
+    assert changed == common | {"aux0": {"encoders"}, "balanced": {"world"}}.get(name, set())
+    assert chosen.features.precision == ("bf16" if name == "bf16" else params.features.precision)
     assert chosen.encoders.vggish == params.encoders.vggish
     assert compared(chosen) == compared(params)
     assert "gavs_released" in params.tables.table1.gavs
@@ -123,9 +124,10 @@ def _fingerprint(params, row):
     return fingerprint(Workbench(params).model_identity(model))
 
 
-def test_what_another_sam_leaves_as_it_is_is_not_trained_again(project):
+@pytest.mark.parametrize("name", ["bf16", "aux0"])
+def test_what_another_sam_leaves_as_it_is_is_not_trained_again(project, name):
     params = load()
-    chosen = prepare(params, "aux0")
+    chosen = prepare(params, name)
     index = (project / params.work / "index.csv").read_bytes()
     assert (project / chosen.work / "index.csv").read_bytes() == index
     assert _fingerprint(chosen, "avsbench") == _fingerprint(params, "avsbench")
@@ -137,7 +139,7 @@ def test_what_another_sam_leaves_as_it_is_is_not_trained_again(project):
     ]
     assert manifests[0]["avs/pixels64"] == manifests[1]["avs/pixels64"]
     assert manifests[0]["avs/sam_rgb"] != manifests[1]["avs/sam_rgb"]
-    prepare(params, "aux0")  # again: nothing to do
+    prepare(params, name)  # again: nothing to do
 
 
 def test_another_world_is_built_beside_the_first(project):
@@ -154,7 +156,7 @@ def test_failed_cells_leave_the_tables_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(dispersion, "run_cells", lambda params, cells, workers: ["x: diverged"])
     monkeypatch.setattr(dispersion, "prepare", lambda params, name: params)
     failures = disperse(params, tmp_path)
-    assert failures == ["default: x: diverged", "aux0: x: diverged", "balanced: x: diverged"]
+    assert failures == [f"{n}: x: diverged" for n in ("default", "bf16", "aux0", "balanced")]
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ParamsError, match="world is null"):
         disperse(params.model_copy(update={"world": None}), tmp_path)
