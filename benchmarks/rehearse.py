@@ -66,6 +66,7 @@ CHANGES = {
         "unseen": "unseen.csv",
         "vggss_labels": "vggss_labels.csv",
         "vggss_heard": None,
+        "seen_test_folds": 2,  # of ten: with one, V3 would test a single seen video
         "shots": [4],
         "draws": [0],
         "fractions": [0.9],
