@@ -170,9 +170,12 @@ def _sets(bench: Workbench) -> list[Finding]:
         for cell in cells_of(params, table, stage)
         for test in evaluations_of(params, cell)
     }
-    for name in dict.fromkeys([*names, *sorted(clips for clips, _ in tests)]):
+    tested = {clips for clips, _ in tests}
+    for name in dict.fromkeys([*names, *sorted(tested)]):
         try:
             videos = bench.clip_sets[name].video.nunique()
+            if name in tested and videos < 2:
+                problems.append(f"{name}: clips of {videos} video; an interval resamples 2 or more")
             if name in contrast and videos < MIN_VIDEOS:
                 few = f"{name}: clips of {videos} videos, but {contrast[name]}'s alignment"
                 problems.append(f"{few} contrasts {MIN_VIDEOS}")

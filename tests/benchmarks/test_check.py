@@ -101,18 +101,21 @@ def test_splits_that_cannot_be_drawn_are_all_named(project, edit, quick, capsys)
     assert err.count("error: ") >= 2
 
 
-def test_too_few_videos_for_contrast(project, edit, quick, capsys):
-    """Three V1S training clips are left: gavs contrasts four."""
+def test_too_few_videos_for_contrast_and_for_intervals(project, edit, quick, capsys):
+    """Three V1S training clips are left: gavs contrasts four. One video is left to test."""
     index = Workbench(load()).index
     mine = index[index.benchmark.isin(["v1s", "v1m", "v2"])]
     train = mine[(mine.benchmark == "v1s") & (mine.split == "train")]
     kept = mine.drop(train.drop_duplicates("video").index[3:]).drop(
         train[train.duplicated("video")].index
     )
+    tested = mine[(mine.benchmark == "v1s") & (mine.split == "test")]
+    kept = kept.drop(tested[tested.video != tested.video.iloc[0]].index)
     kept[["uid", "split"]].to_csv("few.csv", index=False)
     edit("splits: null", "splits: few.csv")
     assert cli.main(["check"]) == 1
     err = capsys.readouterr().err
+    assert "v1s/test: clips of 1 video; an interval resamples 2 or more" in err
     assert re.search(r"v1s/train: clips of 3 videos, but gavs\w*'s alignment contrasts 4", err)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import cli, rehearse
+from benchmarks.check import _sets
 from benchmarks.data import avsbench, layouts
 from benchmarks.features.extract import covered
 from benchmarks.params import load
@@ -90,3 +92,12 @@ def test_every_stage_runs_at_full_width(folder, capsys, monkeypatch):
     trained = {record["variant"]: record["counts"]["trainable_parameters"] for record in records}
     assert trained["audio_sam"] == (128 + 1) * 512 + (512 + 1) * 256  # as released
     assert all(record["counts"].get("updates", 1) == 1 for record in records)
+
+
+def test_its_own_clips_suffice_for_every_table(tmp_path, monkeypatch):
+    """At full size too, as CI's twelve frames can't tell: shots, folds, contrasts, intervals."""
+    monkeypatch.setattr(rehearse, "find_weights", lambda params: [])
+    make(ROOT / "params.yaml", tmp_path / "rehearsal")
+    monkeypatch.chdir(tmp_path / "rehearsal")
+    assert cli.main(["data", "--workers", "1"]) == 0
+    assert _sets(Workbench(load())) == []
