@@ -1,4 +1,4 @@
-"""Every other system of the paper: one file a method, imported here so that it is registered."""
+"""Every other system: one file a method, imported here so that it is registered."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -208,7 +208,7 @@ def _counts(bench: Workbench) -> list[Finding]:
 
 
 def _headers(bench: Workbench) -> dict[str, Header]:
-    options = bench.params.features
+    params, options = bench.params, bench.params.features
     return {
         f"{cover}/{name}": header(
             name,
@@ -217,7 +217,7 @@ def _headers(bench: Workbench) -> dict[str, Header]:
             options.rows_per_shard,
             options.precision,
         )
-        for cover, names in options.stores.items()
+        for cover, names in params.stores.items()
         for name in names
     }
 

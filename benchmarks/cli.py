@@ -124,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         "stage",
         metavar="STAGE",
         nargs="?",
-        help="a row of Table 1, a group of ablations, or zero_shot, few_shot, in_set; default: all",
+        help="a row of Table 1, a group of ablations, or zero_shot, few_shot, in_set, fractions, "
+        "negatives; default: all",
     )
     sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
     sub.add_argument("--row", help="only this one")
@@ -151,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
     sub = add("export", export, "a trained GAVS as one file for `python -m gavs predict`")
     sub.add_argument("row", help="gavs or a variant; trained first if nobody has")
-    sub.add_argument("benchmark", help="v1s, v1m, v2 or v3; vggss and vggss_sub: the V2 model")
+    sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
     sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE")
     sub = add("tune", tune, "try three learning rates a method on val, write the chosen (minutes)")
@@ -161,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
     sub = add("pretrain", pretrain, "train the miniature's encoders into work/pretrained (minutes)")
     sub.add_argument(
-        "names", nargs="*", metavar="NAME", help="sam, vggish, pvt, resnet; default: all"
+        "names", nargs="*", metavar="NAME", help="sam, sam_aux0, vggish, pvt, resnet; default: all"
     )
     sub = add("weights", weights, "which weight files are there and right, where to get the rest")
     sub.add_argument(
@@ -228,7 +229,7 @@ def features(args: argparse.Namespace) -> None:
     workers = args.workers or params.workers
     bench = Workbench(params)
     extract(
-        params.features.stores,
+        params.stores,
         bench.index,
         params.work / "features",
         bench.encoders,

@@ -76,7 +76,7 @@ def disperse(params: Params, results: Path) -> list[str]:
 
 
 def compared(params: Params) -> list[str]:
-    """Rows of Table 1 that are compared: all that train, but for the released code's."""
+    """Rows of Table 1 that train, but for SAM-Fusion's operators and the released code's."""
     table = params.tables.table1
     return [*table.published, *table.controlled, *_unreleased(table.gavs)]
 

@@ -26,7 +26,7 @@ def encoding(
     """What is left to encode, a line for each pass over the frames."""
     params = bench.params
     folder, options, lines = params.work / "features", params.features, []
-    for cover, names in options.stores.items():
+    for cover, names in params.stores.items():
         for group in passes(names):
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
             listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}

@@ -234,6 +234,12 @@ class Params(Config):
     def work(self) -> Path:
         return Path("work") / self.profile
 
+    @property
+    def stores(self) -> dict[str, list[str]]:
+        """`features.stores`, but for those of clips that the data don't have."""
+        there = {"avs": True, "vgg": self.data.vggsound is not None}
+        return {cover: names for cover, names in self.features.stores.items() if there[cover]}
+
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
         """(seed, draw) of every few-shot and fraction cell: draw i with seed i, or the cross."""
         seeds = self.seeds

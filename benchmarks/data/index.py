@@ -6,8 +6,8 @@ uid, video, benchmark, split, classes ("a_b"), frames, height, width,
 second (of the clip, at which its first frame lies),
 frame_path, mask_path (of `files.frame_file`), audio_path (WAV, or log-mels: .pkl), boxes (JSON, in
 place of a mask),
-supervision (first_frame: only frame 0 may be learned from; all; boxes), digest (sha256 of all its
-files),
+supervision (first_frame: only frame 0 may be learned from; all; boxes; none: no labels),
+digest (sha256 of all its files),
 and whatever analysis columns the data set brings (`scenes.csv` of the miniature world).
 """
 

@@ -125,7 +125,7 @@ class Progress:
 
     def _encoded(self) -> bool:
         try:
-            for cover, names in self.params.features.stores.items():
+            for cover, names in self.params.stores.items():
                 for name in names:
                     self.bench.store(name, cover)
         except (StoreError, DataError):

@@ -107,7 +107,7 @@ def _executor(params: ClusterParams, array: Array, ledger: Ledger):
 
         executor = submitit.SlurmExecutor(ledger.folder / "scripts")
     except ModuleNotFoundError:
-        raise LaunchError("submitit isn't installed: pip install -e '.[cluster]'") from None
+        raise LaunchError("submitit isn't installed: pip install -e .") from None
     except RuntimeError as error:
         raise LaunchError(f"no Slurm here ({error}); go to a login node, or --on local") from None
     executor.folder.mkdir(parents=True, exist_ok=True)

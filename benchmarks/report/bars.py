@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from benchmarks.report.figures import GREY, PALETTE, STYLE
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, row_of
 from benchmarks.report.plan import Plan
 
 KINDS = {  # how sound comes in -> its title and colour
@@ -50,7 +50,7 @@ def figure1(
     ]
     _label(own, shown, f"mean IoU (%), VGG-SS, {plan.profile}")
     for y, (name, (value, in_set)) in enumerate(paper.items()):
-        kind = "in-set" if in_set else plan.paradigms.get(_row(name), "fusion")
+        kind = "in-set" if in_set else plan.paradigms.get(row_of(name), "fusion")
         published.barh(y, value, 0.7, color=KINDS[kind][1], hatch="//" if in_set else None, ec="w")
     _label(published, list(paper), "cIoU (%) as the paper prints it, real data")
     patches = [
@@ -59,10 +59,6 @@ def figure1(
     ]
     figure.legend(handles=[*patches, *lines], loc="outside lower center", ncols=3)
     return figure
-
-
-def _row(name: str) -> str:
-    return name.lower().replace("-", "_")
 
 
 def _label(axes: Axes, names: Sequence[str], xlabel: str) -> None:

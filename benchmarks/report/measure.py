@@ -6,6 +6,7 @@ to the base row and between rows that the paper orders, share one correction (Ho
 
 import csv
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,13 +117,17 @@ def decided(difference: Difference) -> bool:
     return difference.p < SIGNIFICANCE
 
 
+def row_of(name: str) -> str:
+    """The row that a paper's method is here: SAM-Fusion is `sam_fusion`, MarginNCE `margin_nce`."""
+    return re.sub(r"-|(?<=[a-z])(?=NCE$)", "_", name).lower()
+
+
 def read_paper(experiment: str) -> Paper:
-    """`paper.csv` of an experiment; a row is the method as params.yaml would spell it, so that the
-    paper's SAM-Fusion stands beside `sam_fusion`."""
+    """`paper.csv` of an experiment, its methods as params.yaml spells them."""
     with (EXPERIMENTS / experiment / "paper.csv").open(newline="", encoding="utf-8") as file:
         return {
             (
-                line["method"].lower().replace("-", "_"),
+                row_of(line["method"]),
                 *(line[name] for name in ("benchmark", "setting", "metric")),
             ): float(line["value"])
             for line in csv.DictReader(file)

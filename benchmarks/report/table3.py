@@ -95,6 +95,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             plan, table, zero_shot, f"{WHERE} shift", "In-domain − shifted, V2 − VGG-SS"
         ),
         _beaten_in_words(table, rows, trivial),
+        text.notes(plan, in_set),
         text.missing(table),
     ]
     csv = exports.as_csv(

@@ -154,6 +154,7 @@ def test_without_vggss_its_tables_are_empty(project, capsys):
     assert cli.main(["run", "table4"]) == 0
     assert (project / "work/smoke/records/table4/few_shot").is_dir()
     assert "nothing is asked of table4" in capsys.readouterr().err
+    assert cli.main(["data"]) == cli.main(["features"]) == 0
 
 
 @pytest.mark.parametrize("supervision", ["box_projection", "sam_mask"])

@@ -33,7 +33,7 @@ from .sounds import RATE, TRANSPOSE, mix, synth
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10, "vggss": 10, "vggsound": 10}
 # Chance that a video has another clip, as 5,158 clips of 5,017 videos and 144,000 of 124,340.
 FURTHER = {"vggss": 0.03, "vggsound": 0.14}
-# Known to the encoders, in VGG-SS only: a class of each texture, no two of a shape, no look-alike.
+# Known to the encoders, not in AVSBench: a class of each texture, no two of a shape, no look-alike.
 FOREIGN = ("square-dots", "triangle-plain", "plus-checker", "ring-stripes")
 HOME = tuple(name for name in CLASSES if name not in FOREIGN)
 # Never sound in VGG-Sound's part: two of each texture, one or two of each shape, two foreign ones;

@@ -16,7 +16,7 @@ BENCHMARKS = (*AVSBENCH, "vggss", "vggsound")  # their order is in every seed
 
 
 class WorldConfig(Config):
-    """Contents of a world; clips, sizes and shares as in docs/miniature.md."""
+    """Contents of a world; sizes and shares as in docs/miniature.md."""
 
     version: Literal["2"] = "2"
     seed: NonNegativeInt = 0

@@ -13,6 +13,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from benchmarks.params import method_names
 from benchmarks.report.formats import Grid, latex, markdown, signed
 from benchmarks.report.measure import read_paper
 from tests.benchmarks.report.conftest import line_of, plan_with, section
@@ -238,6 +239,8 @@ def test_the_papers_tables():
         "figure3_data_fraction": 4 * 4 * 2,
     }
     assert {name: len(read_paper(name)) for name in sizes} == sizes
+    rows = {row for name in [*sizes, "table1_avs_benchmarks"] for row, *_ in read_paper(name)}
+    assert rows <= set(method_names()), "a row of the paper that would stand beside none of ours"
 
 
 def test_the_papers_avs_rows_of_vggss_are_mean_iou():
