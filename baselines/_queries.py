@@ -105,12 +105,14 @@ def matching_costs(
     """Cost (N, Q, K) of giving a class of the frame to a query.
 
     Class logits (N, Q, K + 1), mask logits (N, Q, h, w), masks (N, h, w): minus the probability of
-    the class, plus BCE and Dice of the query's mask with the frame's, weighted as in the loss.
+    the class, plus BCE and Dice of the query's mask with the frame's, weighted as in the loss. In
+    full precision: queries differ by little.
     """
-    x, g = mask_logits.flatten(2), masks.flatten(1)  # (N, Q, S), (N, S)
-    bce = F.softplus(x).mean(-1) - torch.einsum("nqs,ns->nq", x, g) / g.shape[-1]
+    x, g = mask_logits.float().flatten(2), masks.float().flatten(1)  # (N, Q, S), (N, S)
     p = x.sigmoid()
-    overlap = torch.einsum("nqs,ns->nq", p, g)
+    with torch.autocast(x.device.type, enabled=False):
+        inner, overlap = (torch.einsum("nqs,ns->nq", a, g) for a in (x, p))
+    bce = F.softplus(x).mean(-1) - inner / g.shape[-1]
     overlap = 1 - (2 * overlap + 1) / (p.sum(-1) + g.sum(-1)[:, None] + 1)
     of_mask = config.mask_weight * bce + config.dice_weight * overlap  # (N, Q)
     return of_mask[..., None] - config.class_weight * class_logits.softmax(-1)[..., :-1]

@@ -83,7 +83,8 @@ def check(params: Params) -> bool:
             findings += _stores(params, headers)
             lines += encoding(bench, headers, places)
         if not missing:
-            processes = len(places) if places[0].type == "cuda" else params.workers
+            # `run` takes one GPU, which its workers share.
+            processes = 1 if places[0].type == "cuda" else params.workers
             lines += Tables(bench, trials, processes).lines()
     findings += _resources(params, places, trials, lines, free)
     print(_methods_text(trials))
@@ -269,9 +270,9 @@ def _resources(
         findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
     most = max((trial.gib for trial in trials.values() if not trial.problem), default=0.0)
     most *= params.workers * GIB
-    if places[0].type == "cpu" and not memory and most > free:
+    if not memory and most > free:
         many = f"workers: {params.workers} processes may take {most / GIB:.1f} GiB together"
-        remedy = f"{free / GIB:.1f} are free: set fewer workers in params.yaml"
+        remedy = f"{free / GIB:.1f} are free {where}: set fewer workers in params.yaml"
         findings.append(Finding("warning", [many], remedy))
     place = next(p for p in (params.work, *params.work.absolute().parents) if p.is_dir())
     wanted, disk = sum(line["disk GiB"] for line in lines), shutil.disk_usage(place).free / GIB

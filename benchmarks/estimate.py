@@ -51,7 +51,7 @@ def encoding(
                     if rows
                     else "done",
                     "hours": rows * seconds / processes / 3600 if rows else 0.0,
-                    "disk GiB": bytes_to_write(keyed, listed) / GIB,
+                    "disk GiB": bytes_to_write(folder, keyed, listed) / GIB,
                     "GiB a process": memory,
                 }
             )

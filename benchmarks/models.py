@@ -3,18 +3,17 @@
 A model (`work/<profile>/models`) is trained once, whatever the number of cells that score it.
 """
 
-import fcntl
 import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.data.files import write_json
+from benchmarks.data.files import locked, write_json
 from benchmarks.params import Row, TrainingParams
 from benchmarks.protocol import Model, supervision_of, training_of
 from benchmarks.scoring.metrics import miou
@@ -31,15 +30,8 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def lock(folder: Path, name: str) -> Iterator[None]:
-    """One process a run, or one group of ranks. The kernel frees the lock of a killed process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        if distributed.first():
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("%s: waiting for the process that is running it", name)
-                fcntl.flock(file, fcntl.LOCK_EX)
+    """One process a run, or one group of ranks."""
+    with locked(folder / "lock", name) if distributed.first() else nullcontext():
         distributed.wait()
         yield
         distributed.wait()  # the first rank's files are there
@@ -137,7 +129,12 @@ def _stretched(training: TrainingParams, steps: int, times: float) -> TrainingPa
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA where it is."""
+    """`auto` takes CUDA where it is. A GPU that is named by number becomes the process's own: seeds
+    and the record's name of the machine go by it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    device = torch.device(name)
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as in `gavs predict`
+    return device

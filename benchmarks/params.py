@@ -210,7 +210,7 @@ class Row(Config):
 
 class Params(Config):
     profile: str
-    device: str
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     workers: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
     data: DataParams

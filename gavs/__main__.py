@@ -98,6 +98,8 @@ def predict(args: argparse.Namespace) -> None:
     device = args.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: no GPU that torch can use; cpu and auto will do")
     predictor = Predictor(args.checkpoint, args.sam, args.vggish, device)
     origin = ", ".join(f"{key} {value}" for key, value in predictor.header.origin.items())
     print(f"{args.checkpoint}: {origin or 'no word on its training'}")

@@ -73,6 +73,8 @@ def read_sound(path: Path, start: float | None = None) -> np.ndarray:
         late = round((begins - start) * rate)
         samples = np.pad(samples[:, max(0, -late) :], ((0, 0), (max(0, late), 0)))
     mono = samples.mean(0)
+    if not len(mono):
+        raise MediaError(f"{path}: its sound ends before its first picture")
     # Not by PyAV: its mono is 3 dB louder than the average. As torchvggish and the benchmark do.
     return mono if rate == SAMPLE_RATE else resampy.resample(mono, rate, SAMPLE_RATE)
 

@@ -33,7 +33,7 @@ class Encoders(Protocol):
         ...
 
     def backbone(self, name: str) -> nn.Module:
-        """The pretrained backbone `pvt` or `resnet`: (N, 3, H, W) -> 4 maps; `.channels`."""
+        """`pvt`, `resnet`, `resnet18` or `swin`, pretrained: (N, 3, H, W) -> maps; `.channels`."""
         ...
 
 
@@ -111,7 +111,7 @@ class Method(nn.Module):
 
     @classmethod
     def encoders(cls, config: Config) -> list[str]:
-        """Pretrained encoders that the method holds itself: `sam`, `pvt`, `resnet`."""
+        """Pretrained encoders that the method holds itself: `sam` or backbones."""
         return ["sam"]
 
     def forward(self, batch: Batch) -> Prediction:

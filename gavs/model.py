@@ -1,7 +1,7 @@
 """GAVS: prompting segmentation with sound (Wang et al., AAAI 2024, arXiv 2309.07929).
 
-The released code (GeWu-Lab/Generalizable-Audio-Visual-Segmentation) differs from the paper in every
-switch below; `gavs_released` is this method with that code's values.
+The released code (GeWu-Lab/Generalizable-Audio-Visual-Segmentation) differs from the paper in most
+of the switches below; `gavs_released` is this method with that code's values.
 """
 
 import copy

@@ -132,8 +132,12 @@ def predict_video(
     how many of them are empty.
 
     Raises:
-        MediaError: it can't be read, has no sound, or less than a second of it.
+        MediaError: it can't be read, has no sound, or less than a second of it; or it lies in `out`
+            by the name of its overlaid copy.
     """
+    target = out / f"{video.stem}.mp4"
+    if target.exists() and target.samefile(video):
+        raise MediaError(f"{video}: its overlaid copy would replace it; choose another folder")
     sound = read_video_sound(video)
     _check_length(video, sound, 0)
     frames = (
@@ -149,7 +153,7 @@ def predict_video(
         return overlay(frame, np.asarray(Image.open(path)) > 0)
 
     width, height = Image.open(masks[0]).size
-    overlay_video(video, out / f"{video.stem}.mp4", (height, width), paint)
+    overlay_video(video, target, (height, width), paint)
     return len(masks), len(empty)
 
 

@@ -52,9 +52,9 @@ def read_avsbench(
     if "{" in str(root):
         raise DataError([f"{root}: a brace in the path would be taken for the frame's place"])
     metadata = read_clips(root)
+    unknown = set(exclude) - set(metadata.uid)
     if splits is not None:
         metadata = apply_splits(metadata, splits)
-    unknown = set(exclude) - set(metadata.uid)
     if unknown:
         raise DataError(f"data.exclude: no clip {uid} in metadata.csv" for uid in sorted(unknown))
     metadata = metadata[metadata.label.isin(labels) & ~metadata.uid.isin(list(exclude))]

@@ -1,9 +1,13 @@
 """Reading and writing single files: frames, masks, audio; atomic text and JSON; checksums."""
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from PIL import Image
 
 from benchmarks.data.log_mel import read_log_mel
 
+log = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000  # VGGish's
 AUDIO_TOLERANCE = 0.2  # seconds; VGGish's 0.96 s framing still finds its last window
 
@@ -75,6 +80,19 @@ def audio_problem(path: Path, seconds: float) -> str | None:
     if abs(length - seconds) > AUDIO_TOLERANCE:
         return f"{path}: {length:.2f} s long, expected {seconds} s"
     return None
+
+
+@contextmanager
+def locked(path: Path, name: str) -> Iterator[None]:
+    """One process at a time. The kernel frees the lock of a killed one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: waiting for the process that is running it", name)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -106,12 +106,20 @@ def _refuse_missing(params: VGGSoundParams, files: list[str], excluded: set[str]
     if missing:
         name = f"{params.list}_missing"
         path = params.root / f"{name}.txt"
-        write_atomic(path, "".join(f"{file}\n" for file in sorted({*excluded, *missing})))
+        problem = (
+            f"{params.root}: {len(missing)} of {len(files)} clips of {params.list}.txt have no "
+            f"frame or no sound, {missing[0]} first; "
+        )
+        try:
+            write_atomic(path, "".join(f"{file}\n" for file in sorted({*excluded, *missing})))
+        except OSError as error:
+            raise DataError(
+                [f"{problem}the list of them, {path}, can't be written: {error}"]
+            ) from None
         raise DataError(
             [
-                f"{params.root}: {len(missing)} of {len(files)} clips of {params.list}.txt have no "
-                f"frame or no sound, {missing[0]} first; {path} lists them: to learn without "
-                f"them, set data.vggsound.exclude to {name}"
+                f"{problem}{path} lists them: to learn without them, set data.vggsound.exclude to "
+                f"{name}"
             ]
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.data.files import sha256, write_json
+from benchmarks.data.files import locked, sha256, write_json
 from benchmarks.features import spectrogram
 from benchmarks.features.encode import NAME
 from benchmarks.features.encoders import ProfileEncoders
@@ -146,45 +146,46 @@ def extract(
         for cover, part in parts.items()
         for name in sorted(stores[cover])
     }
-    listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
-    _refuse_full_disk(folder, headers, listed)
-    jobs = [
-        Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
-        for cover in parts
-        for group in passes(stores[cover])
-        for shard in range(headers[f"{cover}/{group[0]}"].shards)
-    ][rank.number :: rank.size]
-    finished = _still_whole(folder, jobs, listed, workers)
-    todo = [
-        replace(job, stores=left)
-        for job in jobs
-        if (left := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
-    ]
-    gigabytes = sum(h.rows * h.row_bytes for h in headers.values()) / 2**30
-    log.info(
-        "%d stores, %.2f GiB in all; %d of %d shards to fill%s",
-        *(len(headers), gigabytes, sum(len(j.stores) for j in todo)),
-        sum(len(j.stores) for j in jobs),
-        f" by rank {rank.number} of {rank.size}" if rank.size > 1 else "",
-    )
-    start = time.monotonic()
-    own = rank.number if rank.size > 1 else None
-    if rank.size > 1:  # else rank 0 might wait for one that has nothing left to do
-        for key, h in headers.items():
-            write_manifest(folder / key, h, finished[key], own)
-    readers = 1 if places[0].type == "cpu" else workers
-    plan = Plan(folder, parts, encoders, batch_size, precision, readers)
-    for job, entries in fill(todo, plan, places, workers):
-        for key, entry in entries.items():
-            finished[key][job.shard] = entry
-            write_manifest(folder / key, headers[key], finished[key], own)
-    log.info("features ready after %.0f s", time.monotonic() - start)
-    if rank.number:
-        return
-    if rank.size > 1:
-        _gather(folder, headers)
-    checksums = {k: FeatureStore(folder / k, h).checksum for k, h in headers.items()}
-    write_json(folder / "manifest.json", checksums)
+    with locked(folder.with_name(f"{folder.name}.lock-{rank.number}"), "features"):
+        listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
+        _refuse_full_disk(folder, headers, listed)
+        jobs = [
+            Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
+            for cover in parts
+            for group in passes(stores[cover])
+            for shard in range(headers[f"{cover}/{group[0]}"].shards)
+        ][rank.number :: rank.size]
+        finished = _still_whole(folder, jobs, listed, workers)
+        todo = [
+            replace(job, stores=left)
+            for job in jobs
+            if (left := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
+        ]
+        gigabytes = sum(h.rows * h.row_bytes for h in headers.values()) / 2**30
+        log.info(
+            "%d stores, %.2f GiB in all; %d of %d shards to fill%s",
+            *(len(headers), gigabytes, sum(len(j.stores) for j in todo)),
+            sum(len(j.stores) for j in jobs),
+            f" by rank {rank.number} of {rank.size}" if rank.size > 1 else "",
+        )
+        start = time.monotonic()
+        own = rank.number if rank.size > 1 else None
+        if rank.size > 1:  # else rank 0 might wait for one that has nothing left to do
+            for key, h in headers.items():
+                write_manifest(folder / key, h, finished[key], own)
+        readers = 1 if places[0].type == "cpu" else workers
+        plan = Plan(folder, parts, encoders, batch_size, precision, readers)
+        for job, entries in fill(todo, plan, places, workers):
+            for key, entry in entries.items():
+                finished[key][job.shard] = entry
+                write_manifest(folder / key, headers[key], finished[key], own)
+        log.info("features ready after %.0f s", time.monotonic() - start)
+        if rank.number:
+            return
+        if rank.size > 1:
+            _gather(folder, headers)
+        checksums = {k: FeatureStore(folder / k, h).checksum for k, h in headers.items()}
+        write_json(folder / "manifest.json", checksums)
 
 
 def passes(names: Sequence[str]) -> list[list[str]]:
@@ -197,7 +198,7 @@ def passes(names: Sequence[str]) -> list[list[str]]:
 
 
 def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mapping) -> None:
-    wanted = bytes_to_write(headers, listed)
+    wanted = bytes_to_write(folder, headers, listed)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if wanted > free:
@@ -208,14 +209,17 @@ def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mappi
         )
 
 
-def bytes_to_write(headers: Mapping[str, Header], listed: Mapping[str, Mapping]) -> int:
-    """Of the shards that no manifest lists."""
-    return sum(
-        h.row_bytes * len(h.shard_rows(shard))
-        for key, h in headers.items()
-        for shard in range(h.shards)
-        if shard not in listed[key]
-    )
+def bytes_to_write(
+    folder: Path, headers: Mapping[str, Header], listed: Mapping[str, Mapping]
+) -> int:
+    """Of the shards that no manifest lists, less the files that they replace."""
+    wanted = 0
+    for key, h in headers.items():
+        for shard in set(range(h.shards)) - set(listed[key]):
+            old = shard_path(folder / key, shard)
+            replaced = old.stat().st_size if old.is_file() else 0
+            wanted += max(0, h.row_bytes * len(h.shard_rows(shard)) - replaced)
+    return wanted
 
 
 def _still_whole(

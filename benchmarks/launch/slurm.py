@@ -45,7 +45,7 @@ def queue() -> dict[tuple[str, int], Queued]:
         LaunchError: squeue isn't here or doesn't answer.
     """
     lines = _ask("squeue", "--me", "--array", "--noheader", "--format=%j|%K|%F|%T|%r")
-    rows = [line.split("|") for line in lines.splitlines()]
+    rows = [line.rsplit("|", 4) for line in lines.splitlines()]  # a name may hold a bar
     return {
         (name, int(index)): Queued(array_id, state, reason)
         for name, index, array_id, state, reason in rows
@@ -143,14 +143,16 @@ def _executor(params: ClusterParams, array: Array, ledger: Ledger):
 def _over_limit(stage: Stage, resources: Resources) -> list[str]:
     """Slurm accepts a job over its partition's time limit, and never starts it."""
     asked = ["--partition", resources.partition] if resources.partition else []
-    for line in _ask("sinfo", "--noheader", "--format=%P|%l", *asked).splitlines():
-        name, limit = line.split("|")
-        if (resources.partition or name.endswith("*")) and _hours(limit) < resources.hours:
-            return [
-                f"cluster.stages.{stage}.hours: {resources.hours:g}, but partition "
-                f"{name.rstrip('*')} stops at {_hours(limit):g}"
-            ]
-    return []
+    lines = _ask("sinfo", "--noheader", "--format=%P|%l", *asked).splitlines()
+    limits = {
+        name.rstrip("*"): _hours(limit)
+        for name, limit in (line.split("|") for line in lines)
+        if resources.partition or name.endswith("*")
+    }
+    if not limits or max(limits.values()) >= resources.hours:  # of several, one will do
+        return []
+    stops = ", ".join(f"{name} stops at {hours:g}" for name, hours in limits.items())
+    return [f"cluster.stages.{stage}.hours: {resources.hours:g}, but partition {stops}"]
 
 
 def _hours(limit: str) -> float:

@@ -38,17 +38,23 @@ def active(ledger: Ledger) -> dict[str, Active]:
     """The jobs that some launch still has in hand, by name.
 
     Raises:
-        LaunchError: some were submitted to Slurm, which isn't here.
+        LaunchError: Slurm, which isn't here, may still have some.
     """
     arrays = ledger.arrays()
-    queue = slurm.queue() if any(array["on"] == "slurm" for array in arrays.values()) else {}
+    ended = ("done", "failed")
+    asked = any(
+        array["on"] == "slurm"
+        and any(ledger.outcome(job["name"]).get("state") not in ended for job in array["jobs"])
+        for array in arrays.values()
+    )
+    queue = slurm.queue() if asked else {}  # what has ended can be read without Slurm
     holder = ledger.holder()
     found = {}
     for name, array in arrays.items():
         for index, job in enumerate(array["jobs"]):
             if array["on"] == "local":
                 state = ledger.outcome(job["name"]).get("state", "queued")
-                if holder and holder.token == array["token"] and state not in ("done", "failed"):
+                if holder and holder.token == array["token"] and state not in ended:
                     state = "running" if state == "running" else "queued"
                     found[job["name"]] = Active("local", state, job["recipe"])
             elif place := queue.get((name, index)):

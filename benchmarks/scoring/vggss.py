@@ -33,8 +33,7 @@ STEPS = 20  # AUC: thresholds 0, 1/20, ..., 1
 # Pixels in the order in which equal ones are lit: steps of 0.618 of the image, which spread any
 # number of them evenly over it (31011 has no factor in common with 224 * 224, so each comes once).
 TIES = (torch.arange(PIXELS) * 31011 % PIXELS).argsort()
-TOUCHING = np.zeros((3, 3, 3), bool)  # pixels of one image that share a side or a corner
-TOUCHING[1] = True
+TOUCHING = np.ones((3, 3), bool)  # pixels that share a side or a corner
 
 
 @dataclass(frozen=True)
@@ -168,8 +167,9 @@ def box_hull(masks: np.ndarray) -> np.ndarray:
     """
     flat = masks.reshape(-1, *masks.shape[-2:])
     hull = np.zeros_like(flat)
-    for box in ndimage.find_objects(ndimage.label(flat, TOUCHING)[0]):
-        hull[box] = True
+    for mask, filled in zip(flat, hull, strict=True):
+        for box in ndimage.find_objects(ndimage.label(mask, TOUCHING)[0]):
+            filled[box] = True
     return hull.reshape(masks.shape)
 
 

@@ -35,8 +35,8 @@ greatest; what a line says of another machine or a busy one is little.
 
 
 def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
-    """Measure the named modules, or all, and write `speed.md` and `speed.png`; False if a line
-    that was measured isn't reached.
+    """Measure all and write `speed.md` and `speed.png` after each module, or print what the named
+    ones have measured; False if a line that was measured isn't reached.
 
     Not in `results/figures`, which belongs to the report: DVC would make that again.
 
@@ -55,8 +55,12 @@ def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
             for line in lines(whole) if name == "pipeline" else lines():
                 found.append(line)
                 bar.update()
-    write_atomic(results / "speed.md", "\n".join([INTRODUCTION, table(found), "", machine()]))
-    write_atomic(results / "speed.png", png(draw(found)))
+            if not names:
+                text = "\n".join([INTRODUCTION, table(found), "", machine()])
+                write_atomic(results / "speed.md", text)
+                write_atomic(results / "speed.png", png(draw(found)))
+    if names:
+        print(table(found))
     return all(line.reached is not False for line in found)
 
 

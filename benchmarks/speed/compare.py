@@ -28,6 +28,7 @@ class Line:
     remark: str = ""
     seconds: tuple[float, float] | None = None  # medians of ours and of the reference
     points: tuple[tuple[float, float], ...] = ()  # of a growth: how much of it, CPU seconds
+    fast: bool | None = None  # where more, or something else, is asked than the least ratio
 
     @classmethod
     def not_run(cls, what: str, against: str, wanted: float | None, why: str) -> "Line":
@@ -39,7 +40,9 @@ class Line:
         """Fast enough and equal enough; None: nothing was measured, so nothing is said."""
         if math.isnan(self.ratio) and self.difference is None:
             return None
-        fast = self.wanted is None or self.ratio >= self.wanted
+        fast = self.fast
+        if fast is None:
+            fast = self.wanted is None or self.ratio >= self.wanted
         return fast and (self.bound is None or self.difference <= self.bound)
 
 

@@ -24,6 +24,7 @@ from benchmarks.speed.compare import Line
 from benchmarks.workbench import ROOT
 
 SECONDS = 5.0  # of a repro with nothing to do
+MINUTES = 30.0  # of the default profile
 FACTORS = (1, 2, 4)
 SHORT = {"epochs": 1, "steps": 40, "freeze_epochs": 0, "stage_one_epochs": 0, "validate_from": 0}
 ONE_WORKER = "the same with one worker"
@@ -57,7 +58,7 @@ def lines(whole: bool = False) -> Iterator[Line]:
         )
         if whole:
             tree.profile("miniature")
-            yield from _workers(tree, "default profile", 1.6, "")
+            yield from _workers(tree, "default profile", 1.6, "", MINUTES)
         else:
             yield Line.not_run("default profile, 2 workers", ONE_WORKER, 1.6, "only with `--whole`")
 
@@ -123,8 +124,14 @@ class Tree:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _workers(tree: Tree, name: str, wanted: float | None, remark: str) -> Iterator[Line]:
-    """Leaves the tree as the run with two workers left it, so that nothing is to be done."""
+def _workers(
+    tree: Tree, name: str, wanted: float | None, remark: str, minutes: float = math.inf
+) -> Iterator[Line]:
+    """Leaves the tree as the run with two workers left it, so that nothing is to be done.
+
+    Args:
+        minutes: that two workers may take at most.
+    """
     times, tables = [], []
     for workers in (1, 2):
         tree.forget()
@@ -142,6 +149,7 @@ def _workers(tree: Tree, name: str, wanted: float | None, remark: str) -> Iterat
         0.0,
         "; ".join(filter(None, [remark, "one run each, the same tables"])),
         (times[1], times[0]),
+        fast=(wanted is None or ratio >= wanted) and times[1] <= 60 * minutes,
     )
 
 
@@ -173,18 +181,17 @@ def _growth(tree: Tree) -> Iterator[Line]:
 
 
 def growth(what: str, costs: list[float]) -> Line:
-    """How far CPU seconds at FACTORS are from a straight line, whose start is the start-up: the
-    greatest distance as a share of what has grown there."""
+    """How far CPU seconds at FACTORS are from a straight line, whatever its start: a part's cost
+    from the second to the third against that from the first to the second."""
     slope, start = np.polyfit(FACTORS, costs, 1)
-    x = np.array(FACTORS)
-    apart = np.abs(start + slope * x - costs) / (slope * x)
+    first, second = np.diff(costs) / np.diff(FACTORS)
     return Line(
         f"cost growth, {what}",
         "a straight line",
         None,
         math.nan,
         (math.nan, math.nan),
-        float(apart.max()),
+        float(abs(second / first - 1)),
         0.1,
         f"{start:.1f} s of start-up and {slope:.2f} s for each part",
         points=tuple(zip(map(float, FACTORS), costs, strict=True)),

@@ -22,6 +22,7 @@ from gavs.sam import input_size, postprocess, valid_cells
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+KEPT_SIZE = 256  # of targets: all of V2's take 3 GiB there, and 46 at 1024
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,11 @@ class ClipSet:
         frames = np.array([len(frames) for _, frames in self.samples])
         return [np.flatnonzero(frames == n) for n in np.unique(frames)]
 
-    def batch(self, numbers: np.ndarray) -> Batch:
-        """The samples with these numbers, all of as many frames, as one batch."""
+    def batch(self, numbers: np.ndarray, targets: bool = True) -> Batch:
+        """The samples with these numbers, all of as many frames, as one batch.
+
+        Without `targets` its masks are 0: a prediction doesn't see them.
+        """
         chosen = [self.samples[n] for n in numbers]
         clips = np.array([clip for clip, _ in chosen])
         frames = np.array([f for _, f in chosen])  # (B, T)
@@ -131,15 +135,15 @@ class ClipSet:
         asked = supervised
         if not self.labelled_only:
             asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.method.temporal)
-        targets = [
+        cells = [
             self._cells(clip, frame, read)
-            for (clip, seconds), reads in zip(chosen, asked, strict=True)
+            for (clip, seconds), reads in zip(chosen, asked & targets, strict=True)
             for frame, read in zip(seconds, reads, strict=True)
         ]
         return Batch(
             audio=self._audio(clips, frames),
             features=features,
-            masks=torch.stack(targets).unflatten(0, rows.shape).float() / 255,
+            masks=torch.stack(cells).unflatten(0, rows.shape).float() / 255,
             valid=torch.stack([self._valid(clip) for clip in clips]),
             supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
@@ -269,8 +273,14 @@ def native_mask(truth: Truth) -> np.ndarray:
     return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
 
 
-@lru_cache(maxsize=100_000)
 def _target(truth: Truth, geometry: str, size: int) -> Tensor:
+    if size > KEPT_SIZE:
+        return _on_grid(native_mask(truth), geometry, size)
+    return _kept_target(truth, geometry, size)
+
+
+@lru_cache(maxsize=100_000)
+def _kept_target(truth: Truth, geometry: str, size: int) -> Tensor:
     return _on_grid(_read(truth), geometry, size)
 
 

@@ -90,7 +90,7 @@ def _native(
 ) -> Iterator[tuple[pd.DataFrame, Tensor, Tensor | None]]:
     """A batch's frames of one size, their logits at it (n, H, W), and the method's own confidence
     (n,) if it has one, until every frame has come."""
-    prediction = method(clips.batch(numbers).to(device))
+    prediction = method(clips.batch(numbers, targets=False).to(device))
     logits = prediction.logits.float().flatten(0, 1)  # (B*T, G, G)
     confidence = prediction.aux.get("confidence")  # (B, T)
     table = clips.frame_table(numbers)
@@ -120,7 +120,8 @@ def predict(method: Method, clips: ClipSet, samples: np.ndarray, device: torch.d
     method.to(device).eval()
     maps = {}
     for number in samples:
-        logits = method(clips.batch(np.array([number])).to(device)).logits.float()[0]  # (T, G, G)
+        batch = clips.batch(np.array([number]), targets=False).to(device)
+        logits = method(batch).logits.float()[0]  # (T, G, G)
         table = clips.frame_table(np.array([number]))
         row = table[table.frame == table.frames // 2].iloc[0]
         logit = logits[table.index[table.frame == row.frame]]

@@ -36,6 +36,25 @@ def test_workers_leave_with_a_killed_parent():
     assert not _alive(worker)
 
 
+CUDA = """
+import benchmarks, torch
+torch.cuda._device_count_nvml = lambda: 1  # a driver that answers
+torch._C._cuda_getDeviceCount = lambda: started.append(1) or 1  # what begins CUDA
+started = []
+import benchmarks.cells, benchmarks.features.extract, benchmarks.check
+print(len(started))
+"""
+
+
+def test_nothing_that_is_imported_begins_cuda():
+    """A forked worker of a process where it has begun can't use it; mmengine asks on import."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTORCH_NVML_BASED_CUDA_CHECK"}
+    done = subprocess.run(
+        [sys.executable, "-c", CUDA], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["0"], done.stderr
+
+
 def _faults_of_a_step() -> int:
     """Pages that the kernel hands out while 40 MB of tensors are made for the tenth time."""
     for _ in range(10):

@@ -177,6 +177,23 @@ def test_a_video_gives_masks_and_an_overlaid_video_with_its_sound(tmp_path, chec
     assert np.corrcoef(heard[:n], sound[:n])[0, 1] > 0.98  # and in step
 
 
+def test_a_video_is_never_replaced_by_its_overlaid_copy(tmp_path, checkpoint, capsys):
+    video = make_video(tmp_path / "v.mp4", [i / RATE for i in range(30)], noise(1.2, 44_100, 2))
+    before = video.read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path)
+    arguments = ("--checkpoint", checkpoint, "--video", video, "--out", tmp_path / "link")
+    assert run(*arguments) == 1
+    assert "v.mp4: its overlaid copy would replace it" in capsys.readouterr().err
+    assert video.read_bytes() == before and not (tmp_path / "masks").exists()
+
+
+def test_a_gpu_that_is_not_there_is_told(tmp_path, clip, checkpoint, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arguments = ("--image", clip / "frames/0.jpg", "--audio", clip / "audio.wav")
+    assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path, "--device", "cuda") == 1
+    assert "--device cuda: no GPU" in capsys.readouterr().err
+
+
 def _deep(path):
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
 

@@ -8,6 +8,7 @@ import soundfile
 from PIL import Image
 from pydantic import ValidationError
 
+from benchmarks.data import vggsound
 from benchmarks.data.files import sha256
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
@@ -154,6 +155,17 @@ def test_missing_clips_stop_the_run_until_they_are_confirmed(root, caplog):
         read(root, exclude="all_missing")
     assert (root / "all_missing.txt").read_text().split() == sorted([*missing, LISTED[1]])
     assert len(read(root, exclude="all_missing")) == 4
+
+
+def test_a_folder_that_cannot_be_written_hides_nothing(root, monkeypatch):
+    (root / "frames" / f"{LISTED[0]}.jpg").unlink()
+
+    def refuse(path, content):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(vggsound, "write_atomic", refuse)
+    with pytest.raises(DataError, match="1 of 9 clips of all.txt.*Read-only file system"):
+        read(root)
 
 
 def test_a_missing_folder_is_one_problem(root):

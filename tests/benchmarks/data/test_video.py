@@ -147,6 +147,7 @@ def _half(path):
         ("a.mp4", {"seconds": 4}, None, "4.00 s of pictures, expected 5 s"),
         ("a.mp4", {"seconds": 9}, None, "9.00 s of pictures, expected 5 s; cut it to its clip"),
         ("a.mkv", {"sound_seconds": 3, **LOSSLESS}, None, "3.00 s of sound, expected 5 s"),
+        ("a.mkv", {"late": 3, "sound_seconds": 2, **LOSSLESS}, None, "sound ends before its first"),
         ("a.mp4", {}, _half, "can't be decoded"),
         ("a.mkv", {}, _half, "[1-3].[0-9][0-9] s of pictures, expected 5 s"),
         ("a.mp4", {}, lambda p: p.write_bytes(b"<html>"), "can't be decoded"),
@@ -156,7 +157,9 @@ def _half(path):
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(tmp_path, name, options, damage, reason):
-    write_video(tmp_path / name, **options)
+    late = options.pop("late", 0)  # seconds of sound before the first picture
+    times = {"times": np.arange(125) / 25 + late} if late else {}
+    write_video(tmp_path / name, **times, **options)
     if damage:
         damage(tmp_path / name)
     with pytest.raises(MediaError, match=f"{name}: .*{reason}"):

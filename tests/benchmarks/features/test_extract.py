@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,13 +17,13 @@ from PIL import Image
 from segment_anything import SamPredictor
 
 from benchmarks import cli
-from benchmarks.data.files import read_audio, read_frame
+from benchmarks.data.files import locked, read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
 from benchmarks.features.extract import covered, header
 from benchmarks.features.store import StoreError, shard_path
 from benchmarks.params import load
-from benchmarks.workbench import Workbench
+from benchmarks.workbench import ROOT, Workbench
 from gavs.sam import continue_from_tokens
 
 
@@ -180,6 +182,25 @@ def test_a_full_disk_is_told_before_anything_is_written(bench, monkeypatch, caps
     error = capsys.readouterr().err
     assert "0.1 GiB to write, 0.0 GiB free" in error and "features.stores" in error
     assert not [p for p in folder.rglob("*") if p.is_file()]
+
+
+def test_room_for_what_replaces_older_files_is_not_asked_twice(bench, monkeypatch):
+    folder = bench.params.work / "features"
+    for path in folder.rglob("manifest.json"):  # as made from other clips: nothing of it is known
+        path.unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 10**6))
+    assert cli.main(["features"]) == 0
+
+
+def test_a_second_process_waits_for_the_first(bench):
+    folder = bench.params.work / "features"
+    command = [sys.executable, "-m", "benchmarks", "features"]  # a fork would hold the lock too
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with locked(folder.with_name("features.lock-0"), "features"):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        said = process.stderr.readline()
+    assert said == "features: waiting for the process that is running it\n"
+    assert process.wait(60) == 0
 
 
 def test_an_error_in_a_worker_ends_the_rest(bench, capsys, edit):

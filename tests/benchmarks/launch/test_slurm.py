@@ -86,6 +86,13 @@ def test_hours_over_the_partitions_limit(ledger, cluster, programs):
         slurm.check(cluster(hours=25), ["features", "train"], ledger)
 
 
+def test_of_several_partitions_one_must_do(ledger, cluster, programs):
+    programs(sinfo="printf 'short|1:00:00\\nlong|2-00:00:00\\n'")
+    slurm.check(cluster(hours=25, partition="short,long"), ["train"], ledger)
+    with pytest.raises(LaunchError, match="49, but partition short stops at 1, long stops at 48"):
+        slurm.check(cluster(hours=49, partition="short,long"), ["train"], ledger)
+
+
 def test_a_refused_submission(ledger, cluster, programs):
     programs(sbatch="echo 'sbatch: error: Invalid account' >&2; exit 1")
     with pytest.raises(LaunchError, match=r"cluster\.stages\.train: sbatch says: Invalid account"):
@@ -102,7 +109,7 @@ def test_time_limits(limit, hours):
 
 def test_the_queue(programs):
     programs(
-        squeue="printf 'a|3|7|RUNNING|None\\na|4|7|PENDING|Priority\\nshell|N/A|9|RUNNING|x\\n'"
+        squeue="printf 'a|3|7|RUNNING|None\\na|4|7|PENDING|Priority\\nmy|job|N/A|9|RUNNING|x\\n'"
     )
     assert slurm.queue() == {
         ("a", 3): Queued("7", "RUNNING", "None"),

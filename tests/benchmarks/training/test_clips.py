@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
+from benchmarks.training import clips as module
 from benchmarks.training.clips import ClipSet, Features, to_native
 from gavs.method import Config, Method
 
@@ -87,7 +88,9 @@ def test_sam_geometry_pads_the_short_side(clips):
     assert batch.masks[0, 0].tolist() == [[1, 0, 0, 0], [0] * 4, [0] * 4, [0] * 4]
 
 
-def test_cells_hold_the_share_of_mask_pixels(clips):
+@pytest.mark.parametrize("kept", [4, 3])
+def test_cells_hold_the_share_of_mask_pixels(clips, monkeypatch, kept):
+    monkeypatch.setattr(module, "KEPT_SIZE", kept)  # with 3 they are made anew each time
     batch = clips(_Squash).batch(np.array([0, 1]))
     # wide, frame 1: columns 0-2 of 8 lit; cells are 2 wide and 1 high.
     assert batch.masks[0, 1].tolist() == [
@@ -104,6 +107,12 @@ def test_a_temporal_method_sees_every_frame_but_learns_from_the_labelled(clips):
     assert batch.supervised.tolist() == [[True, False], [True, True]]
     assert batch.masks[0, 1].sum() == 0  # the unlabelled frame's mask isn't read
     assert torch.equal(batch.asked, batch.supervised)
+
+
+def test_a_prediction_reads_no_masks(clips):
+    blind, full = (clips(_Squash).batch(np.array([0, 1]), targets=t) for t in (False, True))
+    assert blind.masks.shape == full.masks.shape and not blind.masks.any()
+    assert torch.equal(blind.asked, full.asked) and torch.equal(blind.audio, full.audio)
 
 
 def test_silent_and_shuffled_audio(clips):
