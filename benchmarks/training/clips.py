@@ -102,7 +102,7 @@ class ClipSet:
         plan = []
         for group in self._groups():
             group = rng.permutation(group)
-            if self.index.video.nunique() < 2 * MIN_VIDEOS:
+            if self.index.video.nunique() <= 2 * MIN_VIDEOS:
                 video = pd.Series(self.videos[[self.samples[n][0] for n in group]])
                 turn = video.groupby(video).cumcount()
                 group = group[np.argsort(turn, kind="stable")]

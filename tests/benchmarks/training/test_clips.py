@@ -190,6 +190,17 @@ def test_few_videos_meet_in_every_batch(clips):
             assert {index.video[few.samples[n][0]] for n in batch} == {"a", "b", "c", "d"}
 
 
+def test_eight_videos_give_batches_of_four_without_a_repeat(clips):
+    """The rehearsal's shots: 8 clips of 5 frames."""
+    sets = clips(_Square)
+    index = pd.concat([sets.index.iloc[:1]] * 8, ignore_index=True)
+    index = index.assign(video=list("abcdefgh"), frames=5, supervision="all")
+    few = ClipSet(index, sets.features, sets.method, sets.classes)
+    for seed in range(20):
+        for batch in few.epoch(np.random.default_rng(seed), 4):
+            assert len({few.samples[n][0] for n in batch}) == 4
+
+
 @pytest.mark.parametrize("size", [(4, 8), (8, 4), (5, 7)])
 def test_a_mask_survives_the_way_to_the_grid_and_back(clips, size):
     """A half-plane in the frame, encoded as SAM sees it, comes back where it was."""
