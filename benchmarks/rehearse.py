@@ -51,7 +51,7 @@ CUT = {  # what any block of params.yaml may ask for at most
     "steps": 1,
     "freeze_epochs": 0,
     "validate_from": 0,
-    "batch_frames": 4,  # a frame takes 3 GiB where the image encoder is adapted
+    "batch_frames": 4,  # a frame takes 4 GiB where the image encoder is adapted
     "batch_clips": 2,
 }
 CHANGES = {
@@ -83,8 +83,8 @@ log = logging.getLogger(__name__)
 def rehearse(params: Path, folder: Path, workers: int) -> bool:
     """Make the folder unless it is there, and run every stage in it; whether all went well.
 
-    The same command continues where it stopped. What it needs: 20 GB of disk, 5 GiB of memory for
-    each worker and once 12 GiB.
+    The same command continues where it stopped. What it needs: 20 GB of disk and up to 22 GiB of
+    memory for each worker (docs/real-data.md has its times).
     """
     start = time.monotonic()
     if not (folder / "params.yaml").is_file():
