@@ -130,7 +130,7 @@ def prepare(params: Params, name: str) -> Params:
         index = read_index(chosen.data, chosen.workers)
         write_atomic(work / "index.csv", write_index(index))
     extract(
-        chosen.features.stores,
+        chosen.stores,
         bench.index,
         work / "features",
         bench.encoders,

@@ -106,20 +106,15 @@ def _refuse_missing(params: VGGSoundParams, files: list[str], excluded: set[str]
     if missing:
         name = f"{params.list}_missing"
         path = params.root / f"{name}.txt"
-        problem = (
-            f"{params.root}: {len(missing)} of {len(files)} clips of {params.list}.txt have no "
-            f"frame or no sound, {missing[0]} first; "
-        )
         try:
             write_atomic(path, "".join(f"{file}\n" for file in sorted({*excluded, *missing})))
+            remedy = f"lists them: to learn without them, set data.vggsound.exclude to {name}"
         except OSError as error:
-            raise DataError(
-                [f"{problem}the list of them, {path}, can't be written: {error}"]
-            ) from None
+            remedy = f"should list them, but {error.strerror}"
         raise DataError(
             [
-                f"{problem}{path} lists them: to learn without them, set data.vggsound.exclude to "
-                f"{name}"
+                f"{params.root}: {len(missing)} of {len(files)} clips of {params.list}.txt have no "
+                f"frame or no sound, {missing[0]} first; {path} {remedy}"
             ]
         )
 

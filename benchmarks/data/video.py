@@ -192,8 +192,10 @@ def _extract(job: _Job) -> str | None:
     """Extract one clip; what is wrong with it, if it was refused. In a worker process."""
     try:
         frames, sound = sample_video(job.video, job.seconds, middle=len(job.frames) == 1)
-    except (MediaError, ValueError) as error:
-        return f"{error}" if isinstance(error, MediaError) else f"{job.video}: {error}"
+    except MediaError as error:
+        return str(error)
+    except ValueError as error:  # a decoder's own, which names no file
+        return f"{job.video}: {error}"
     for path, frame in zip(job.frames, frames, strict=True):
         if not path.is_file():  # the released ones stay
             write_atomic(path, _jpeg(frame) if path.suffix == ".jpg" else _object_png(frame))

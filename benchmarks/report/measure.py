@@ -6,7 +6,6 @@ to the base row and between rows that the paper orders, share one correction (Ho
 
 import csv
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.params import method_names
 from benchmarks.report.formats import PERCENT, Unit
 from benchmarks.report.ledger import Ledger, Part
 from benchmarks.report.records import Key
@@ -119,7 +119,8 @@ def decided(difference: Difference) -> bool:
 
 def row_of(name: str) -> str:
     """The row that a paper's method is here: SAM-Fusion is `sam_fusion`, MarginNCE `margin_nce`."""
-    return re.sub(r"-|(?<=[a-z])(?=NCE$)", "_", name).lower()
+    rows = {row.replace("_", ""): row for row in method_names()}
+    return rows[name.replace("-", "").lower()]
 
 
 def read_paper(experiment: str) -> Paper:
