@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def compare(
         nothing = (math.nan, math.nan)
         said = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
         return Line(what, against, wanted, math.nan, nothing, difference, bound, said)
-    times = [(_seconds(ours, clock), _seconds(reference, clock)) for _ in range(repeats)]
+    times = [(seconds_of(ours, clock), seconds_of(reference, clock)) for _ in range(repeats)]
     ratios = [theirs / mine for mine, theirs in times]
     mine, theirs = (median(column) for column in zip(*times, strict=True))
     spread = (min(ratios), max(ratios))
@@ -103,7 +104,7 @@ def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
     return math.inf if math.isnan(difference) else difference
 
 
-def _seconds(call: Callable[[], Output], clock: Callable[[], float]) -> float:
+def seconds_of(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
     """Of one call: the mean of as many as fill LONG_ENOUGH."""
     calls, start = 0, clock()
     while True:

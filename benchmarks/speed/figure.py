@@ -14,8 +14,8 @@ from benchmarks.speed.compare import Line
 
 @mpl.rc_context(STYLE)
 def draw(lines: Sequence[Line]) -> Figure:
-    """Left: each ratio with its spread and its mark. Right: CPU seconds against the share of a
-    profile's clips or methods, where that was measured."""
+    """Left: each ratio with its spread and its mark. Right: CPU seconds of more clips or
+    methods, where that was measured."""
     ratios = [line for line in lines if not math.isnan(line.ratio)]
     grown = [line for line in lines if line.points]
     made = Figure(figsize=(7.2, 1.6 + 0.22 * max(len(ratios), 6)), layout="constrained")
@@ -23,10 +23,11 @@ def draw(lines: Sequence[Line]) -> Figure:
     _ratios(left, ratios)
     for line, colour in zip(grown, PALETTE, strict=False):
         x, y = zip(*line.points, strict=True)
-        right.plot(x, y, "o-", ms=3, color=colour, label=line.what.removeprefix("cost growth, "))
-    right.set(xlabel="clips or methods, × smoke's", ylabel="CPU seconds", xlim=0, ylim=0)
+        label = _plain(line.what.removeprefix("cost growth, "))
+        right.plot(x, y, "o-", ms=3, color=colour, label=label)
+    right.set(xlabel="times as many clips or methods", ylabel="CPU seconds", xlim=0, ylim=0)
     if grown:
-        right.legend()
+        right.legend(fontsize=6)
     else:
         right.set_visible(False)
     return made
@@ -41,7 +42,7 @@ def _ratios(axes: Axes, lines: Sequence[Line]) -> None:
             axes.plot(line.wanted, y, "|", ms=9, mew=1.4, color="black")
     axes.axvline(1, color=GREY, lw=0.8, ls="--")
     axes.set(xscale="log", xlabel="reference's time over ours", ylim=(len(lines) - 0.5, -0.5))
-    axes.set_yticks(range(len(lines)), [line.what.replace("`", "") for line in lines], fontsize=6)
+    axes.set_yticks(range(len(lines)), [_plain(line.what) for line in lines], fontsize=6)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", visible=False)
     handles = [
@@ -50,3 +51,7 @@ def _ratios(axes: Axes, lines: Sequence[Line]) -> None:
         Line2D([], [], color="black", marker="|", ms=9, ls="", mew=1.4, label="wanted"),
     ]
     axes.figure.legend(handles=handles, loc="outside lower center", ncols=3)
+
+
+def _plain(what: str) -> str:
+    return what.replace("`", "")
