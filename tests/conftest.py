@@ -45,6 +45,12 @@ class TinyEncoders:
             return build_backbone(MINI[name])
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same draws whichever tests came before in this process."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def encoders() -> TinyEncoders:
     return TinyEncoders()

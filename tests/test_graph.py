@@ -16,7 +16,8 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            ["git", "-c", "safe.directory=*", "ls-files",
+             "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT, check=True, capture_output=True, text=True,
         ).stdout  # fmt: skip
         for name in filter(None, listed.split("\0")):  # the tree as it stands, committed or not

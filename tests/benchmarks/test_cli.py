@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +38,13 @@ def test_list_names_every_method_first_with_its_reference(capsys):
         (["run", "table1", "gavs", "v1m", "--seed", "7"], "no cell of table1 has this row"),
     ],
 )
-def test_a_wrong_call_is_one_line_and_an_exit_code(arguments, message):
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def test_a_wrong_call_is_one_line_and_an_exit_code(arguments, message, tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)  # not in a tree that may hold work
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert "Traceback" not in done.stderr

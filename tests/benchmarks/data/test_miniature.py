@@ -119,6 +119,7 @@ def test_killed_build_goes_on_to_the_same_bytes(world, tmp_path):
     process = multiprocessing.get_context("fork").Process(target=build, args=(root, SMALL))
     process.start()
     while len(kept := [*root.glob("v*/*/audio.wav")]) < 5:
+        assert process.is_alive()
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.join()

@@ -164,6 +164,7 @@ def test_killed_build_goes_on_to_the_same_bytes(world, tmp_path):
     process = fork.Process(target=build_vggss, args=(root, None, SMALL))
     process.start()
     while len(kept := [*root.glob("audio/*.wav")]) < 3:
+        assert process.is_alive()
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.join()

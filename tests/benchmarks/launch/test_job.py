@@ -29,17 +29,21 @@ def start(ledger, add):
 
 def _in_time(condition) -> bool:
     """Whether it comes to be within a while."""
-    for _ in range(200):
+    for _ in range(600):
         if condition():
             return True
         time.sleep(0.1)
     return False
 
 
+def _written(path: Path) -> bool:
+    return path.exists() and path.read_text() != ""
+
+
 def _gone(pid: int) -> bool:
     try:  # an orphan that nobody has reaped yet is a zombie, not alive
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
@@ -76,7 +80,7 @@ def test_a_job_whose_need_failed_doesnt_start(start, ledger, tmp_path):
 
 def test_a_cancelled_job_takes_its_child_along_and_hasnt_failed(start, ledger, tmp_path):
     process = start(f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
-    assert _in_time((tmp_path / "pid").exists)
+    assert _in_time(lambda: _written(tmp_path / "pid"))
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
     assert ledger.outcome("job")["state"] == "stopped"
@@ -88,7 +92,7 @@ def test_a_job_whose_launch_was_killed_leaves(start, ledger, add, tmp_path):
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, sys.executable, str(ledger.folder)], cwd=ROOT
     )
-    assert _in_time((tmp_path / "pid").exists)
+    assert _in_time(lambda: _written(tmp_path / "pid"))
     parent.kill()
     parent.wait()
     assert _in_time(lambda: _gone(int((tmp_path / "pid").read_text())))

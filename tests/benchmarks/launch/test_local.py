@@ -90,6 +90,7 @@ def test_an_interrupted_launch_leaves_no_process(ledger, cluster, add, tmp_path)
     )
     process.start()
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert process.is_alive()
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGINT)
     process.join()

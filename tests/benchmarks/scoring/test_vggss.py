@@ -173,6 +173,7 @@ def counted(draw):
     return BoxScores(names, names, names, rules, target, intersection, lit, confidence)
 
 
+@settings(deadline=None)
 @given(counted())
 def test_auc_is_scikit_learns_and_close_to_the_mean_iou(scores):
     thresholds = np.arange(21) / 20

@@ -45,7 +45,8 @@ def on_ranks(count: int, work, folder: Path) -> list:
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(600)  # one that waits for another that has died does so for days
+        process.kill()
     assert [process.exitcode for process in processes] == [0] * count
     return [torch.load(folder / f"rank{rank}.pt", weights_only=False) for rank in range(count)]
 
