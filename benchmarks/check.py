@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -257,19 +258,23 @@ def _resources(
                 memory.append(
                     f"{trial.row}: {what} takes {gib:.1f} GiB, {free / GIB:.1f} are free {where}"
                 )
+    encoded = [line for line in lines if line["stage"].startswith("features")]
     memory += [
         f"{line['stage']}: {line['GiB a process']:.1f} GiB, {free / GIB:.1f} are free {where}"
-        for line in lines
-        if line["stage"].startswith("features") and line["GiB a process"] * GIB > free
+        for line in encoded
+        if line["GiB a process"] * GIB > free
     ]
+    memory += [f"{line['stage']}: {line['work']}" for line in encoded if np.isnan(line["hours"])]
     findings = []
     if failed:
         findings.append(Finding("error", failed, "look at the row's block in params.yaml"))
     if memory:
         smaller = "set a smaller batch in training, scoring or features"
         findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
-    most = max((trial.gib for trial in trials.values() if not trial.problem), default=0.0)
-    most *= params.workers * GIB
+    sizes = [trial.gib for trial in trials.values() if not trial.problem]
+    if places[0].type == "cpu":  # on GPUs a process encodes alone
+        sizes += [line["GiB a process"] for line in encoded]
+    most = np.nanmax([0.0, *sizes]) * params.workers * GIB
     if not memory and most > free:
         many = f"workers: {params.workers} processes may take {most / GIB:.1f} GiB together"
         remedy = f"{free / GIB:.1f} are free {where}: set fewer workers in params.yaml"

@@ -13,8 +13,9 @@ from benchmarks.params import TABLES, Params, Row
 from benchmarks.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.training.clips import ClipSet
 from benchmarks.training.loop import updates
-from benchmarks.trial import Kind, Trial, kind_of
+from benchmarks.trial import Kind, Trial, kind_of, outline
 from benchmarks.workbench import Workbench
+from gavs.method import Method
 
 GIB = 2**30
 Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB a process
@@ -23,7 +24,8 @@ Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB a process
 def encoding(
     bench: Workbench, headers: Mapping[str, Header], places: Sequence[torch.device]
 ) -> list[Line]:
-    """What is left to encode, a line for each pass over the frames."""
+    """What is left to encode, a line for each pass over the frames; hours are NaN where the trial
+    failed, and its work says why."""
     params = bench.params
     folder, options, lines = params.work / "features", params.features, []
     for cover, names in params.stores.items():
@@ -36,21 +38,23 @@ def encoding(
             gpu = job.by_sam and places[0].type == "cuda"
             device = places[0] if gpu else torch.device("cpu")
             processes = len(places) if gpu else params.workers
-            seconds, memory = math.inf, math.nan
+            seconds, memory, work = 0.0, math.nan, "done"
             if rows:
                 part = {cover: covered(bench.index, cover)}
                 readers = params.workers if gpu else 1
                 plan = Plan(
                     folder, part, bench.encoders, options.batch_size, options.precision, readers
                 )
-                seconds, memory = pace(job, plan, device)
+                try:
+                    seconds, memory = pace(job, plan, device)
+                    work = f"{rows} rows, {1 / seconds:.3g}/s with each of {processes}"
+                except (RuntimeError, MemoryError) as error:  # of memory, most likely
+                    seconds, work = math.nan, f"failed: {error}".splitlines()[0]
             lines.append(
                 {
                     "stage": f"features {job.kind}",
-                    "work": f"{rows} rows, {1 / seconds:.3g}/s with each of {processes}"
-                    if rows
-                    else "done",
-                    "hours": rows * seconds / processes / 3600 if rows else 0.0,
+                    "work": work,
+                    "hours": rows * seconds / processes / 3600,
                     "disk GiB": bytes_to_write(folder, keyed, listed) / GIB,
                     "GiB a process": memory,
                 }
@@ -75,10 +79,11 @@ def models_of(params: Params) -> dict[str, list[Model]]:
 def kinds_of(params: Params) -> dict[Kind, Row]:
     """One row for each kind of training."""
     rows = {}
-    for model in dict.fromkeys(m for models in models_of(params).values() for m in models):
-        row = params.row(model.row, model.benchmark)
+    models = [model for models in models_of(params).values() for model in models]
+    for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
+        row = params.row(name, benchmark)
         if not row.cls.oracle:
-            rows.setdefault(kind_of(row, model.benchmark), row)
+            rows.setdefault(kind_of(outline(params, row), row, benchmark), row)
     return rows
 
 
@@ -88,6 +93,7 @@ class Tables:
     def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
         self.bench, self.params, self.trials = bench, bench.params, trials
         self.processes = processes
+        self._methods: dict[tuple[str, str], Method] = {}
         self._clips: dict[tuple[bool, str, str], ClipSet] = {}
 
     def lines(self) -> list[Line]:
@@ -110,23 +116,31 @@ class Tables:
             )
         return lines
 
+    def _method(self, model: Model) -> Method:
+        key = model.row, model.benchmark
+        if key not in self._methods:
+            self._methods[key] = outline(self.params, self.params.row(*key))
+        return self._methods[key]
+
     def _kind(self, model: Model) -> Kind:
-        return kind_of(self.params.row(model.row, model.benchmark), model.benchmark)
+        row = self.params.row(model.row, model.benchmark)
+        return kind_of(self._method(model), row, model.benchmark)
 
     def _training(self, model: Model) -> tuple[float, float]:
         """Seconds and bytes of a training, with its validations."""
         trial = self.trials.get(self._kind(model))
         if trial is None:  # of the oracle
             return 0.0, 0.0
-        row, training = training_of(self.params, model)
+        method, (_, training) = self._method(model), training_of(self.params, model)
         whole = model.full and self.params.protocol.fraction_budget == "steps"
-        steps = updates(self._set(row, model.full if whole else model.train, "labelled"), training)
+        learned = self._set(method, model.full if whole else model.train, "labelled")
+        steps = updates(learned, training)
         seconds = steps * trial.step_seconds
         if training.selection != "last":
             epochs = range(training.validate_from, training.epochs)
             due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
             validations = max(1, due) if training.steps is None else 1
-            seconds += validations * self._frames(row, model.val) * trial.score_seconds
+            seconds += validations * self._frames(method, model.val) * trial.score_seconds
         return seconds, trial.trained_bytes
 
     def _scoring(self, cell: Cell) -> tuple[float, float]:
@@ -135,15 +149,15 @@ class Tables:
         trial = self.trials.get(self._kind(model))
         if trial is None:
             return 0.0, 0.0
-        row = self.params.row(model.row, model.benchmark)
-        frames = sum(self._frames(row, test.clips) for test in evaluations_of(self.params, cell))
+        method, tests = self._method(model), evaluations_of(self.params, cell)
+        frames = sum(self._frames(method, test.clips) for test in tests)
         return frames * trial.score_seconds, 2 * frames * trial.score_bytes
 
-    def _frames(self, row: Row, name: str) -> int:
-        return sum(len(frames) for _, frames in self._set(row, name, "scored").samples)
+    def _frames(self, method: Method, name: str) -> int:
+        return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
 
-    def _set(self, row: Row, name: str, frames: str) -> ClipSet:
-        key = row.cls.temporal, name, frames
+    def _set(self, method: Method, name: str, frames: str) -> ClipSet:
+        key = method.temporal, name, frames
         if key not in self._clips:
-            self._clips[key] = self.bench.clips(row.cls, name, frames=frames)
+            self._clips[key] = self.bench.clips(method, name, frames=frames)
         return self._clips[key]

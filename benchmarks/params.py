@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from benchmarks.data.miniature import WorldConfig
 from benchmarks.data.vggsound import VGGSoundParams
@@ -366,7 +367,10 @@ def load(path: Path | str = "params.yaml") -> Params:
     path = Path(path)
     if not path.is_file():
         raise ParamsError(f"{path}: no such file; run from the project's root")
-    raw = YAML(typ="safe").load(path.read_text())
+    try:
+        raw = YAML(typ="safe").load(path.read_text())
+    except YAMLError as error:
+        raise ParamsError(f"{path}: {error}") from None
     try:
         method_names()
         params = validate(Params, raw, "")
@@ -386,7 +390,7 @@ def load(path: Path | str = "params.yaml") -> Params:
         for row in params.rows_in_use():
             cover = row.cls.cover()
             for store in row.stores:
-                if store not in params.features.stores[cover]:
+                if store not in params.features.stores.get(cover, []):
                     wanted = f"add it to features.stores.{cover}"
                     raise ParamsError(f"{row.name} reads '{store}': {wanted}")
     except ParamsError as error:

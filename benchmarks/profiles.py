@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from benchmarks.data.files import write_atomic
 from benchmarks.params import load
@@ -19,7 +20,10 @@ def edit_yaml(path: Path, change: Callable[[Any], list[str]]) -> list[str]:
     yaml.representer.add_representer(
         type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    document = yaml.load(path.read_text())
+    try:
+        document = yaml.load(path.read_text())
+    except YAMLError as error:
+        raise ParamsError(f"{path}: {error}") from None
     changes = change(document)
     if changes:
         buffer = io.StringIO()

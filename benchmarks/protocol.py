@@ -229,7 +229,10 @@ class ClipSets:
         strings, classes = avs_v3.read_unseen(protocol.unseen)
         if protocol.official:
             folder, shots = protocol.official, protocol.shots
-            found, repairs = avs_v3.official(folder, self.metadata, strings, classes, shots)
+            excluded = self.params.data.exclude
+            found, repairs = avs_v3.official(
+                folder, self.metadata, strings, classes, shots, excluded
+            )
             for repair in repairs:
                 log.info("%s", repair)
         else:

@@ -59,9 +59,18 @@ class _Untrained(ProfileEncoders):
         return build_backbone(getattr(self.params, name).size)
 
 
-def kind_of(row: Row, benchmark: str) -> Kind:
+def outline(params: Params, row: Row) -> Method:
+    """The row's method without numbers, made in no time: what it says of itself.
+
+    Not every fact is its class's: SAM-Fusion takes whole clips with one of its operators.
+    """
+    with torch.device("meta"):
+        return row.cls(row.method_config(), _Untrained(params.encoders, params.audio))
+
+
+def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
     """Rows of one kind cost alike: a method on as many frames of the same stores."""
-    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.cls.temporal else 1
+    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if method.temporal else 1
     encoders = tuple(row.cls.encoders(row.method_config()))
     return row.method, encoders, tuple(row.stores), seconds
 
@@ -75,7 +84,7 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
             problem = "was killed, most likely for its memory"
         except (RuntimeError, MemoryError, ValueError) as error:
             problem = f"{error}\n".splitlines()[0]
-            if "primitive" in problem:  # oneDNN's word for it
+            if isinstance(error, MemoryError) or "primitive" in problem:  # oneDNN's word for it
                 problem = "out of memory"
     return Trial(row.name, 0, 0, *[np.nan] * 4, 0, 0, problem)
 
@@ -88,7 +97,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
         resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
     method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
     training, used = row.training, peak_memory_mb(device)
-    batch = training.batch_clips if row.cls.temporal else training.batch_frames
+    batch = training.batch_clips if method.temporal else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
     if scored < LONG:  # the first took more: memory and kernels were made for it
         scored, size = _score(params, method, row, seconds, device)

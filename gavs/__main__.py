@@ -63,7 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
     source = sub.add_mutually_exclusive_group(required=True)
     source.add_argument("--video", type=Path, metavar="FILE")
-    source.add_argument("--image", type=Path, nargs="+", metavar="FILE")
+    source.add_argument(
+        "--image",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="frames of consecutive seconds, by the numbers that end their names",
+    )
     sub.add_argument("--audio", type=Path, metavar="FILE", help="the sound of the images")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
     sub.add_argument("--sam", type=Path, metavar="FILE", help="default: as the checkpoint says")
@@ -100,6 +106,10 @@ def predict(args: argparse.Namespace) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {device}: no GPU that torch can use; cpu and auto will do")
+    try:
+        torch.empty(0, device=device)
+    except RuntimeError as error:  # no such kind, or no such number of it
+        raise ValueError(f"--device {device}: {f'{error}'.splitlines()[0]}") from None
     predictor = Predictor(args.checkpoint, args.sam, args.vggish, device)
     origin = ", ".join(f"{key} {value}" for key, value in predictor.header.origin.items())
     print(f"{args.checkpoint}: {origin or 'no word on its training'}")

@@ -1,6 +1,7 @@
 """A trained GAVS on pictures and sound of one's own: masks, overlays, an overlaid video."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def predict_images(
 ) -> int:
     """Masks and overlays of images that are frames of consecutive seconds of a sound.
 
-    Image i lies in second `second` + i. Returns how many masks are empty.
+    Image i lies in second `second` + i. They go by the numbers that end their names, if all have
+    one (a shell lists 10.jpg before 2.jpg). Returns how many masks are empty.
 
     Raises:
         MediaError: a file can't be read, the sound ends too early, or two images share a name.
@@ -113,6 +115,11 @@ def predict_images(
     repeated = {path.stem for path in images if [p.stem for p in images].count(path.stem) > 1}
     if repeated:
         raise MediaError(f"{len(images)} images, but more than one is called {min(repeated)}")
+    numbers = [re.search(r"\d+$", path.stem) for path in images]
+    if all(numbers):
+        images = [
+            path for _, path in sorted(zip((int(n[0]) for n in numbers), images, strict=True))
+        ]
     sound = read_sound(audio)
     _check_length(audio, sound, second + len(images) - 1)
     frames = ((path.stem, second + i, read_image(path)) for i, path in enumerate(images))

@@ -108,7 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV label,group; default: the 110 heard and 110 unheard labels of EZ-VSL's lists",
     )
     sub.add_argument(
-        "--clips", type=_positive, metavar="N", help="so many a list, e.g. 144000; default: all"
+        "--clips",
+        type=_positive,
+        metavar="N",
+        help="so many a list, e.g. 144000; heard.txt stays whole if it has fewer; default: all",
     )
     sub = add("audit", make_audit, metadata, unseen, labels, shots)
     sub.add_argument("--annotations", type=Path, help="vggss.json")
@@ -210,7 +213,9 @@ def make_vggsound(args: argparse.Namespace) -> None:
         "heard": vggsound.heard_list(clips, tests, vggsound.read_heard(args.heard)["heard"]),
     }
     for name, files in lists.items():
-        chosen = vggsound.draw(files, args.clips) if args.clips else files
+        # The published numbers are of all labels; half of them have fewer clips.
+        count = min(args.clips, len(files)) if args.clips and name == "heard" else args.clips
+        chosen = vggsound.draw(files, count) if count else files
         vggsound.write_list(chosen, args.out / f"{name}.txt")
         print(f"{args.out / name}.txt: {len(chosen)} of {len(files)} clips")
 

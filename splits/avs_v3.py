@@ -175,6 +175,7 @@ def official(
     unseen_strings: Collection[str] | None,
     unseen_classes: Collection[str],
     shots: Sequence[int] = (1, 3, 5),
+    excluded: Collection[str] = (),
 ) -> tuple[AvsV3, list[str]]:
     """The released CSVs as the one draw `official`, and one line a repair.
 
@@ -183,6 +184,7 @@ def official(
 
     Args:
         folder: with meta_v3_{seen_train,seen_val,unseen}.csv and v3_{k}_shot/{train,test}.csv.
+        excluded: uids that `metadata` lacks on purpose: they are left out here too.
 
     Raises:
         SplitError: a uid unknown or twice, another membership than metadata's, shots not nested or
@@ -195,6 +197,9 @@ def official(
 
     def load(name: str) -> pd.DataFrame:
         table = read_table(Path(folder) / name, ["uid"])
+        left_out = table.uid.isin(list(excluded))
+        repairs.extend(f"{name}: {uid} is excluded" for uid in table.uid[left_out])
+        table = table[~left_out].reset_index(drop=True)
         lost = table.uid[~table.uid.isin(known.index)]
         problems.extend(f"{name}: unknown uid {uid}" for uid in lost)
         problems.extend(f"{name}: uid {uid} twice" for uid in table.uid[table.uid.duplicated()])

@@ -31,19 +31,27 @@ def frame_file(pattern: str, frame: int) -> Path:
 
 
 def read_frame(path: Path) -> np.ndarray:
-    """RGB frame, (H, W, 3) uint8."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """RGB frame, (H, W, 3) uint8.
+
+    Raises:
+        OSError: naming the file, which is missing or can't be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError
+        raise OSError(f"{path}: can't be decoded ({error})") from error
 
 
 def read_labels(path: Path) -> np.ndarray:
     """Colour of each mask pixel as one number, (H, W) int32; 0 is background.
 
     Palette, grey and RGB masks give the same zeros; the darkest colour of the VOC palette still has
-    grey value 7, so `> 0` is the binary mask of the released GAVS code.
+    grey value 7, so `> 0` is the binary mask of the released GAVS code. Raises as `read_frame`.
     """
-    with Image.open(path) as image:
-        rgb = np.asarray(image.convert("RGB")).astype(np.int32)
+    rgb = read_frame(path).astype(np.int32)
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
 
 

@@ -33,15 +33,19 @@ class DataError(ValueError):
 
     Args:
         leave_out: what to write into params.yaml to go on without the broken clips.
+        uids: of the broken clips.
     """
 
-    def __init__(self, problems: Iterable[str], leave_out: str = "") -> None:
-        self.problems, self.leave_out = list(problems), leave_out
+    def __init__(
+        self, problems: Iterable[str], leave_out: str = "", uids: Sequence[str] = ()
+    ) -> None:
+        self.problems, self.leave_out, self.uids = list(problems), leave_out, uids
         super().__init__(
             f"{len(self.problems)} problem(s) in the data:\n  "
             + "\n  ".join(self.problems)
-            + "\nRepair the files, or name their uids in params.yaml, under data.exclude or "
-            "data.vggss_exclude." + (f" These are:\n  {leave_out}" if leave_out else "")
+            + "\nRepair the files, or leave their clips out by params.yaml: data.exclude, "
+            "data.vggss_exclude or the list that data.vggsound.exclude names."
+            + (f" These are:\n  {leave_out}" if leave_out else "")
         )
 
 
@@ -73,7 +77,7 @@ def open_clips(
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]
         lines = (p if n == 1 else f"{p}, needed by {n} clips" for p, n in problems.items())
         few = 2 * len(uids) <= len(clips)  # else it's the path that is wrong
-        raise DataError(lines, f"{exclude_key}: {json.dumps(uids)}" if few else "")
+        raise DataError(lines, f"{exclude_key}: {json.dumps(uids)}" if few else "", uids)
     return pd.DataFrame(facts, columns=["height", "width", "digest"])
 
 

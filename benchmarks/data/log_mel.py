@@ -35,7 +35,7 @@ def read_log_mel(path: Path) -> np.ndarray:
         raise ValueError(f"can't be read as a pickled array: {error}") from error
     found = getattr(found, "array", found)
     if hasattr(found, "detach"):
-        found = found.detach().numpy()
+        found = found.detach().float().numpy()
     if not isinstance(found, np.ndarray):
         raise ValueError(f"holds a {type(found).__name__}, expected an array (T, 1, 96, 64)")
     if found.ndim not in (3, 4) or found.shape[1:] not in ((1, BINS, BANDS), (BINS, BANDS)):
@@ -67,6 +67,10 @@ def _load_storage(content: bytes) -> Any:
 def _rebuild_tensor(storage: Any, offset: int, size: tuple, stride: tuple, *_: Any) -> Any:
     from torch import _utils
 
+    held = storage._untyped_storage.nbytes() // storage.dtype.itemsize
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if offset < 0 or min((*size, *stride), default=0) < 0 or last >= held:
+        raise pickle.UnpicklingError(f"a tensor of {tuple(size)} in {held} numbers")
     return _utils._rebuild_tensor(storage, offset, size, stride)
 
 

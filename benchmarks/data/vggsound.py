@@ -74,8 +74,12 @@ def read_vggsound(
         ClipFiles(file, [frame], [], sound, SECONDS)
         for file, frame, sound in zip(kept, frames, audio, strict=True)
     ]
-    key = "lines of the list that data.vggsound.exclude names"
-    facts = open_clips(clips, key, "checking VGG-Sound", workers, progress)
+    try:
+        facts = open_clips(clips, "", "checking VGG-Sound", workers, progress)
+    except DataError as error:
+        few = error.leave_out  # else it's the path that is wrong
+        advice = _list_missing(params, {*excluded, *error.uids}) if few else ""
+        raise DataError(error.problems, advice) from error
     return pd.DataFrame(
         {
             "uid": kept,
@@ -104,19 +108,24 @@ def _refuse_missing(params: VGGSoundParams, files: list[str], excluded: set[str]
     there = set.intersection(*({p.stem for p in f.glob(f"*{kind}")} for f, kind in folders))
     missing = [file for file in files if file not in there]
     if missing:
-        name = f"{params.list}_missing"
-        path = params.root / f"{name}.txt"
-        try:
-            write_atomic(path, "".join(f"{file}\n" for file in sorted({*excluded, *missing})))
-            remedy = f"lists them: to learn without them, set data.vggsound.exclude to {name}"
-        except OSError as error:
-            remedy = f"should list them, but {error.strerror}"
         raise DataError(
             [
                 f"{params.root}: {len(missing)} of {len(files)} clips of {params.list}.txt have no "
-                f"frame or no sound, {missing[0]} first; {path} {remedy}"
+                f"frame or no sound, {missing[0]} first; "
+                f"{_list_missing(params, {*excluded, *missing})}"
             ]
         )
+
+
+def _list_missing(params: VGGSoundParams, files: set[str]) -> str:
+    """Write them, thousands perhaps, into a list that can be excluded; what to do with it."""
+    name = f"{params.list}_missing"
+    path = params.root / f"{name}.txt"
+    try:
+        write_atomic(path, "".join(f"{file}\n" for file in sorted(files)))
+    except OSError as error:
+        return f"{path} should list them, but {error.strerror}"
+    return f"{path} lists them: to learn without them, set data.vggsound.exclude to {name}"
 
 
 def _held_out(files: list[str], params: VGGSoundParams) -> set[str]:

@@ -170,9 +170,8 @@ def extract(
         )
         start = time.monotonic()
         own = rank.number if rank.size > 1 else None
-        if rank.size > 1:  # else rank 0 might wait for one that has nothing left to do
-            for key, h in headers.items():
-                write_manifest(folder / key, h, finished[key], own)
+        for key, h in headers.items():  # even of one that has nothing left to do: it is waited for
+            write_manifest(folder / key, h, finished[key], own)
         readers = 1 if places[0].type == "cpu" else workers
         plan = Plan(folder, parts, encoders, batch_size, precision, readers)
         for job, entries in fill(todo, plan, places, workers):

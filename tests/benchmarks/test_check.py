@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from benchmarks import check as checks
-from benchmarks import cli
+from benchmarks import cli, estimate
 from benchmarks import trial as trials
 from benchmarks.data.files import read_frame
 from benchmarks.estimate import Tables, kinds_of, models_of
@@ -74,6 +74,28 @@ def test_everything_that_is_wrong_is_told_at_once(project, edit, quick, capsys, 
     assert (
         "`python -m benchmarks weights` says where" in err and "builds the miniature world" in err
     )
+
+
+def test_frames_that_memory_cannot_encode_hide_nothing_else(project, quick, capsys, monkeypatch):
+    shutil.rmtree(project / "work/smoke/features/avs/sam_rgb")
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+    def pace(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 12 GiB")
+
+    monkeypatch.setattr(estimate, "pace", pace)
+    assert cli.main(["check"]) == 1
+    err = capsys.readouterr().err
+    assert "this machine has 1 cores" in err
+    assert re.search("features avs/sam_rgb.*: failed: CUDA out of memory", err)
+
+
+def test_all_encoding_processes_must_fit(project, quick, capsys, monkeypatch):
+    shutil.rmtree(project / "work/smoke/features/avs/sam_rgb")
+    monkeypatch.setattr(estimate, "pace", lambda *_: (0.1, 3.0))
+    monkeypatch.setattr(checks, "free_memory", lambda device: 5 * 2**30)
+    assert cli.main(["check"]) == 0
+    assert "workers: 2 processes may take 6.0 GiB together" in capsys.readouterr().err
 
 
 def test_changed_files_and_damaged_features(project, quick, capsys):
@@ -144,10 +166,10 @@ def test_a_trial_is_of_the_rows_own_batch(project, monkeypatch):
     for (method, _, _, seconds), row in kinds_of(params).items():
         trial = try_row(params, row, seconds, 64 * 2**30)
         assert trial.problem == ""
-        own = row.training.batch_clips if row.cls.temporal else row.training.batch_frames
+        built = Workbench(params).build(row, 0)
+        own = row.training.batch_clips if built.temporal else row.training.batch_frames
         assert trial.samples == trial.batch == own
         assert trial.step_seconds > 0 and 0 < trial.step_gib < 8
-        built = Workbench(params).build(row, 0)
         trained = sum(p.nbytes for p in built.parameters() if p.requires_grad)
         assert trial.trained_bytes >= trained > 0
         assert 512 < trial.score_bytes < 2**14, method

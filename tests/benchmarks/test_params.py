@@ -44,6 +44,13 @@ def edited(tmp_path):
         ("avs: [vggish, sam_rgb,", "avs: [vggish,", "reads 'sam_rgb': add it"),
         ("noise_dim: 128", "noise_dim: 0", "greater than 0"),
         (
+            "    vgg: [vggish,",
+            "    # vgg: [vggish,",
+            "reads 'pixels96': add it to features.stores.vgg",
+        ),
+        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2", "params.yaml: while parsing a flow sequence"),
+        ("workers: 2", "workers: 2\nworkers: 3", "params.yaml: while constructing a mapping"),
+        (
             "thresholds: [0.5, 0.4]",
             "thresholds: [0.5]",
             "scoring.thresholds: Value error, [0.4] mis",

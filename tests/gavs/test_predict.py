@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,22 @@ def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, check
         np.testing.assert_allclose(over[lit], tinted, atol=0.5)
 
 
+def test_images_go_by_their_numbers(tmp_path, clip, checkpoint):
+    """As a shell hands twelve of them over, 10 and 11 before 2."""
+    samples, rate = soundfile.read(clip / "audio.wav")
+    soundfile.write(tmp_path / "long.wav", np.concatenate([samples, samples]), rate)
+    for k in range(12):
+        shutil.copy(clip / f"frames/{k % 10}.jpg", tmp_path / f"{k}.jpg")
+    shared = ("--checkpoint", checkpoint, "--audio", tmp_path / "long.wav", "--threshold", 0.45)
+    listed = sorted(map(str, tmp_path.glob("*.jpg")))
+    assert listed[2].endswith("10.jpg")
+    assert run(*shared, "--image", *listed, "--out", tmp_path / "a") == 0
+    predictor, sound = Predictor(checkpoint), read_sound(tmp_path / "long.wav")
+    for k in (2, 10):
+        lit = predictor(read_image(tmp_path / f"{k}.jpg"), sound, k) > 0.45
+        assert (read_image(tmp_path / f"a/masks/{k}.png")[..., 0] > 0).tolist() == lit.tolist()
+
+
 def test_second_says_where_in_the_sound_an_image_lies(tmp_path, clip, checkpoint):
     shared = ("--checkpoint", checkpoint, "--audio", clip / "audio.wav", "--threshold", 0.45)
     image = clip / "frames/6.jpg"
@@ -192,6 +209,8 @@ def test_a_gpu_that_is_not_there_is_told(tmp_path, clip, checkpoint, capsys, mon
     arguments = ("--image", clip / "frames/0.jpg", "--audio", clip / "audio.wav")
     assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path, "--device", "cuda") == 1
     assert "--device cuda: no GPU" in capsys.readouterr().err
+    assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path, "--device", "foo") == 1
+    assert "error: --device foo: " in capsys.readouterr().err
 
 
 def _deep(path):

@@ -150,7 +150,7 @@ class Release:
             "v3_2_shot/test": owls[2:],
         }
 
-    def read(self, metadata=None):
+    def read(self, metadata=None, excluded=()):
         for name, rows in self.files.items():
             if "shot" in name:
                 rows = rows.assign(s_min="", s_sec="", a_obj="", split="v3_1_shot_train")
@@ -158,7 +158,7 @@ class Release:
             path.parent.mkdir(exist_ok=True)
             rows.to_csv(path, index=False)
         metadata = self.hand if metadata is None else metadata
-        return avs_v3.official(self.folder, metadata, None, UNSEEN, shots=(1, 2))
+        return avs_v3.official(self.folder, metadata, None, UNSEEN, (1, 2), excluded)
 
 
 def test_official_lists_are_repaired_and_every_repair_is_named(hand, tmp_path):
@@ -175,6 +175,19 @@ def test_official_lists_are_repaired_and_every_repair_is_named(hand, tmp_path):
     assert any("v3_2_shot/test.csv: split column (v3_1_shot_train)" in line for line in repairs)
     assert any("1 of 2 clips share no video with seen_train" in line for line in repairs)
     assert not any("meta_v3_unseen.csv: a_obj" in line for line in repairs)
+
+
+def test_clips_that_are_left_out_leave_the_release_too(hand, tmp_path):
+    hand = hand.assign(vid=hand.vid.where(hand.vid != "cat0".ljust(11, "-"), hand.vid[5]))
+    release = Release(hand, tmp_path)
+    gone = [
+        release.files["meta_v3_seen_train"].uid.iloc[0],
+        release.files["v3_2_shot/test"].uid.iloc[0],
+    ]
+    v3, repairs = release.read(hand[~hand.uid.isin(gone)], gone)
+    assert len(v3.seen_train) == 17 and len(v3.unseen) == 12 and len(v3.pool) == 7
+    named = [line for line in repairs if line.endswith(" is excluded")]
+    assert f"meta_v3_seen_train.csv: {gone[0]} is excluded" in named and len(named) == 4
 
 
 @pytest.mark.parametrize(

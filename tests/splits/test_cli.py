@@ -89,8 +89,10 @@ def test_vggsound_writes_lists_that_nothing_tests(files, capsys):
     fewer = {name: text.split() for name, text in contents(files / "out").items()}
     for name, found in fewer.items():
         assert len(found) == 5 and set(found) < set(lists[name])
-    assert main([*map(str, ["vggsound", *options, "--clips", 11])]) == 1
-    assert "11 clips wanted, 10 there" in capsys.readouterr().err
+    assert main([*map(str, ["vggsound", *options, "--clips", 11])]) == 0
+    assert "heard.txt: 10 of 10 clips" in capsys.readouterr().out
+    assert main([*map(str, ["vggsound", *options, "--clips", 51])]) == 1
+    assert "51 clips wanted, 50 there" in capsys.readouterr().err
 
 
 def test_audit_counts_and_strict_drops(files, capsys):

@@ -4,8 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
-from benchmarks.data.files import audio_problem, frame_file, read_audio, write_atomic
+from benchmarks.data.files import (
+    audio_problem,
+    frame_file,
+    read_audio,
+    read_frame,
+    read_labels,
+    write_atomic,
+)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
@@ -41,6 +49,15 @@ def test_a_disk_that_takes_no_more_is_told_with_the_file(tmp_path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_frame_that_cannot_be_decoded_is_named(tmp_path) -> None:
+    path = tmp_path / "3.jpg"
+    Image.fromarray(np.full((64, 64, 3), 7, np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    for read in (read_frame, read_labels):
+        with pytest.raises(OSError, match="3.jpg: can't be decoded"):
+            read(path)
 
 
 def test_frames_are_counted_from_0_or_from_1() -> None:

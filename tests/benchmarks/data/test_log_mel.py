@@ -24,6 +24,18 @@ def leave_mark() -> None:
     raise AssertionError("the pickle's code ran")
 
 
+class _Larger:
+    """A tensor that claims more than its storage of ten numbers has."""
+
+    def __init__(self, shape: tuple) -> None:
+        self.shape = shape
+
+    def __reduce__(self) -> tuple:
+        storage = torch.arange(10.0)._typed_storage()
+        steps = torch.empty(self.shape).stride()
+        return torch._utils._rebuild_tensor_v2, (storage, 0, self.shape, steps, False, {})
+
+
 def _saved(content) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -53,6 +65,13 @@ def test_tensors_and_arrays_of_numbers_are_read(tmp_path, content, protocol):
     np.testing.assert_array_equal(found, WINDOWS[:, 0])
 
 
+def test_tensors_that_numpy_has_no_type_for_are_read(tmp_path):
+    rounded = torch.tensor(WINDOWS).bfloat16()
+    (tmp_path / "clip.pkl").write_bytes(pickle.dumps(rounded))
+    found = read_log_mel(tmp_path / "clip.pkl")
+    np.testing.assert_array_equal(found, rounded.float().numpy()[:, 0])
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -67,6 +86,7 @@ def test_tensors_and_arrays_of_numbers_are_read(tmp_path, content, protocol):
         ({"log_mel": WINDOWS}, "holds a dict"),
         (WINDOWS[:, :, :95], r"shape \(5, 1, 95, 64\), expected \(T, 1, 96, 64\)"),
         (np.where(WINDOWS > 2, np.inf, WINDOWS), "NaN or infinity"),
+        (_Larger((5, 1, 96, 64)), r"tensor of \(5, 1, 96, 64\) in 10 numbers"),
     ],
 )
 def test_anything_else_is_refused_by_name(tmp_path, content, reason):

@@ -200,9 +200,9 @@ def test_a_broken_file_is_named_with_its_reason(root, kind, damage, reason):
     damage(path)
     with pytest.raises(DataError, match=f"1 problem.*\n.*{path.name}: .*{reason}") as caught:
         read(root)
-    assert "data.vggsound.exclude" in str(caught.value) and LISTED[4] in str(caught.value)
-    (root / "broken.txt").write_text(f"{LISTED[4]}\n")
-    assert len(read(root, exclude="broken")) == 8
+    assert "set data.vggsound.exclude to all_missing" in str(caught.value)
+    assert (root / "all_missing.txt").read_text() == f"{LISTED[4]}\n"
+    assert len(read(root, exclude="all_missing")) == 8
 
 
 @pytest.mark.parametrize("line", ["../../elsewhere_000000", LISTED[2], "aaaaaaaaaaa,7,dog,train"])

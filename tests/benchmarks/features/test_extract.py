@@ -166,6 +166,22 @@ def test_two_ranks_make_what_one_process_makes(bench):
     assert _contents(folder) == whole
 
 
+def test_one_process_goes_on_from_what_ranks_have_listed(bench):
+    """Ranks that were killed when all of a store was listed, before the first one gathered it."""
+    folder = bench.params.work / "features"
+    whole = _contents(folder)
+    for path in folder.glob("*/*/manifest.json"):
+        listed = json.loads(path.read_text())
+        for rank in (0, 1):
+            own = {k: v for k, v in listed["shards"].items() if int(k) % 2 == rank}
+            path.with_name(f"manifest-{rank}.json").write_text(json.dumps(listed | {"shards": own}))
+        path.unlink()
+    shards = {p: p.stat().st_mtime_ns for p in folder.rglob("shard-*.npy")}
+    assert cli.main(["features"]) == 0
+    assert _contents(folder) == whole
+    assert {p: p.stat().st_mtime_ns for p in shards} == shards
+
+
 def test_waiting_ends_with_the_last_shard_or_with_patience(monkeypatch):
     states = iter([["a", "b"], ["b"], []])
     extract._await(lambda: next(states), seconds=0)
