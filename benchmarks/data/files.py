@@ -61,16 +61,21 @@ def read_audio(path: Path) -> np.ndarray:
     Raises:
         ValueError: a sample is NaN or infinite.
     """
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).any(1).argmax())
-        raise ValueError(f"sample {bad} is NaN or infinite")
-    mono = samples.mean(1)
+    mono, rate = _read_mono(path)
     if rate == SAMPLE_RATE:
         return mono
     import resampy  # slow to import: it brings numba
 
     return resampy.resample(mono, rate, SAMPLE_RATE)
+
+
+def _read_mono(path: Path) -> tuple[np.ndarray, int]:
+    """Waveform (n,) at the file's own rate, and that rate; errors as `read_audio`."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).any(1).argmax())
+        raise ValueError(f"sample {bad} is NaN or infinite")
+    return samples.mean(1), rate
 
 
 def audio_problem(path: Path, seconds: float) -> str | None:
@@ -82,7 +87,8 @@ def audio_problem(path: Path, seconds: float) -> str | None:
         if path.suffix == ".pkl":
             length = float(len(read_log_mel(path)))
         else:
-            length = len(read_audio(path)) / SAMPLE_RATE
+            mono, rate = _read_mono(path)  # resampling takes a quarter of a second a clip
+            length = len(mono) / rate
     except (OSError, RuntimeError, ValueError) as error:  # soundfile's error is a RuntimeError
         return f"{path}: {error if path.exists() else 'missing'}"
     if abs(length - seconds) > AUDIO_TOLERANCE:

@@ -29,7 +29,7 @@ def test_list_names_every_method_first_with_its_reference(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--params", "nowhere.yaml", "data"], "nowhere.yaml: no such file"),
+        (["--params", "none.yaml", "data"], "none.yaml: no such file"),
         (["profile", "tiny"], "no profile 'tiny'; known: miniature, paper, smoke"),
         (["pretrain", "sma"], "no encoder ['sma']; known: sam, vggish"),
         (["weights", "adopt"], "no weights; first run: python -m benchmarks pretrain"),
@@ -38,16 +38,24 @@ def test_list_names_every_method_first_with_its_reference(capsys):
         (["run", "table1", "gavs", "v1m", "--seed", "7"], "no cell of table1 has this row"),
     ],
 )
-def test_a_wrong_call_is_one_line_and_an_exit_code(arguments, message, tmp_path):
+def test_a_wrong_call_is_one_line_and_an_exit_code(
+    arguments, message, tmp_path, monkeypatch, capsys
+):
     shutil.copy(ROOT / "params.yaml", tmp_path)  # not in a tree that may hold work
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
+
+
+def test_a_process_prints_the_line_too_and_exits_with_the_code(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
+        [sys.executable, "-m", "benchmarks", "--params", "none.yaml", "data"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ") and message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: none.yaml: no such file; run from the project's root\n"
 
 
 def test_score_reads_masks_from_anywhere(tmp_path, capsys):

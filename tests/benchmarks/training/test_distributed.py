@@ -88,7 +88,7 @@ def test_srun_over_machines_is_refused_before_ranks_wait_for_each_other(monkeypa
 
 
 class Clips:
-    """Eight clips, in batches of six: shares of three, or of two."""
+    """Eight clips, in batches of six: shares of three."""
 
     def __init__(self, method: Method, batch: Batch) -> None:
         self.method, self.whole = method, batch
@@ -154,7 +154,7 @@ def training(method):
 
 
 def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monkeypatch):
-    """Six steps of AdamW, every parameter and buffer within 1e-6.
+    """Six steps of AdamW, every parameter and buffer within 1e-6 on both of two ranks.
 
     In double precision: a bias in front of a batch norm has no gradient but rounding, which Adam
     scales up to the learning rate whatever its size.
@@ -171,11 +171,10 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
         return method.state_dict(), history
 
     one, history = work()
-    for count in (2, 3):
-        for state, theirs in on_ranks(count, work, tmp_path):
-            worst = max((state[k] - one[k]).abs().max() for k in one)
-            assert worst < 1e-6, worst
-            assert theirs[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=1e-6)
+    for state, theirs in on_ranks(2, work, tmp_path):
+        worst = max((state[k] - one[k]).abs().max() for k in one)
+        assert worst < 1e-6, worst
+        assert theirs[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=1e-6)
     moved = max((one[k] - start[k]).abs().max() for k in one)
     assert moved > 1e-3
 
