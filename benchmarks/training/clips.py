@@ -95,19 +95,22 @@ class ClipSet:
     def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
         """Batches of an epoch in random order, each of one number of frames.
 
-        Incomplete batches are left out, other samples each epoch. Where videos are few, batches
-        take them in turn as long as each has a sample left: contrast needs `MIN_VIDEOS` in a batch,
-        and of batches drawn at random, now and then one would have fewer.
+        Incomplete batches are left out, other samples each epoch. Where videos are few, each is
+        dealt out over the batches: contrast needs `MIN_VIDEOS` in a batch, and of batches drawn at
+        random, now and then one would have fewer.
         """
         plan = []
         for group in self._groups():
             group = rng.permutation(group)
-            if self.index.video.nunique() <= 2 * MIN_VIDEOS:
-                video = pd.Series(self.videos[[self.samples[n][0] for n in group]])
-                turn = video.groupby(video).cumcount()
-                group = group[np.argsort(turn, kind="stable")]
             n = min(size, len(group))
-            plan += [group[i : i + n] for i in range(0, len(group) - n + 1, n)]
+            count = len(group) // n  # batches
+            if self.index.video.nunique() <= 2 * MIN_VIDEOS:
+                video = pd.Series(self.videos[[self.samples[i][0] for i in group]])
+                turn = video.groupby(video).cumcount()
+                kept = np.argsort(turn, kind="stable")[: n * count]  # large videos lose the rest
+                kept = kept[np.argsort(video[kept], kind="stable")]
+                group = group[kept].reshape(n, count).T.ravel()
+            plan += [group[b * n : (b + 1) * n] for b in range(count)]
         return [plan[i] for i in rng.permutation(len(plan))]
 
     def _groups(self) -> list[np.ndarray]:

@@ -175,19 +175,23 @@ def test_an_epoch_has_batches_of_one_length(clips):
     assert sorted(seen) == list(range(10))
 
 
-def test_few_videos_meet_in_every_batch(clips):
-    """Videos of 20, 20, 10 and 10 frames: random batches of 16 would miss one now and then."""
+@pytest.mark.parametrize(("clips_of_a", "size"), [(2, 16), (3, 12), (3, 5), (5, 13)])
+def test_few_videos_meet_in_every_batch(clips, clips_of_a, size):
+    """Videos of 10 frames and one of up to 50, which would have late batches for itself."""
     sets = clips(_Square)
-    lengths = [10, 10, 10, 10, 10, 10]
-    index = pd.concat([sets.index.iloc[:1]] * 6, ignore_index=True)
-    index = index.assign(video=["a", "a", "b", "b", "c", "d"], frames=lengths, supervision="all")
+    video = ["a"] * clips_of_a + ["b", "c", "d"]
+    index = pd.concat([sets.index.iloc[:1]] * len(video), ignore_index=True)
+    index = index.assign(video=video, frames=10, supervision="all")
     few = ClipSet(index, sets.features, sets.method, sets.classes)
     for seed in range(20):
-        plan = few.epoch(np.random.default_rng(seed), 16)
-        assert [len(batch) for batch in plan] == [16] * 3
-        assert len({n for batch in plan for n in batch}) == 48
-        for batch in plan:
-            assert {index.video[few.samples[n][0]] for n in batch} == {"a", "b", "c", "d"}
+        plan = few.epoch(np.random.default_rng(seed), size)
+        assert [len(batch) for batch in plan] == [size] * (10 * len(video) // size)
+        assert len({n for batch in plan for n in batch}) == size * len(plan)
+        shown = [{index.video[few.samples[n][0]] for n in batch} for batch in plan]
+        if len(plan) <= 10:  # as many as the small videos have frames
+            assert shown == [{"a", "b", "c", "d"}] * len(plan)
+        else:
+            assert sum(map(len, shown)) == 3 * 10 + len(plan)
 
 
 def test_eight_videos_give_batches_of_four_without_a_repeat(clips):
