@@ -189,17 +189,17 @@ def list_all(args: argparse.Namespace) -> None:
 
 
 def profile(args: argparse.Namespace) -> None:
-    from benchmarks.profiles import apply_profile
+    from benchmarks.params.profile import apply_profile
 
     for change in apply_profile(args.params, Path("profiles") / f"{args.name}.yaml"):
         print(change)
 
 
 def data(args: argparse.Namespace) -> None:
-    from benchmarks.data.files import write_atomic
+    from benchmarks.common.files import write_atomic
     from benchmarks.data.index import write_index
-    from benchmarks.data.miniature import build, build_vggsound, build_vggss
     from benchmarks.data.read import read_index
+    from benchmarks.miniature import build, build_vggsound, build_vggss
     from benchmarks.params import load
 
     params = load(args.params)
@@ -226,8 +226,8 @@ def extract_video(args: argparse.Namespace) -> None:
 
 def features(args: argparse.Namespace) -> None:
     from benchmarks.features.extract import extract
+    from benchmarks.grid.workbench import Workbench
     from benchmarks.params import load
-    from benchmarks.workbench import Workbench
 
     params = load(args.params)
     workers = args.workers or params.workers
@@ -246,22 +246,22 @@ def features(args: argparse.Namespace) -> None:
 
 
 def check(args: argparse.Namespace) -> int:
-    from benchmarks.check import check
     from benchmarks.params import load
+    from benchmarks.preflight.check import check
 
     return 0 if check(load(args.params)) else 1
 
 
 def rehearse(args: argparse.Namespace) -> int:
-    from benchmarks.rehearse import rehearse
+    from benchmarks.preflight.rehearse import rehearse
 
     return 0 if rehearse(args.params, args.folder, args.workers) else 1
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmarks.cells import prune, run_cells
+    from benchmarks.grid.cells import prune, run_cells
+    from benchmarks.grid.protocol import cells_of
     from benchmarks.params import load
-    from benchmarks.protocol import cells_of
     from benchmarks.training.distributed import ranks
 
     params = load(args.params)
@@ -288,13 +288,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> None:
-    from benchmarks.data.files import write_atomic, write_json
+    from benchmarks.common.files import write_atomic, write_json
     from benchmarks.data.index import load_index
-    from benchmarks.data.miniature.sheet import contact_sheet
+    from benchmarks.grid.workbench import Workbench
+    from benchmarks.miniature.sheet import contact_sheet
     from benchmarks.params import load
     from benchmarks.report import plan_of, provenance, write_qualitative, write_report
     from benchmarks.report.splits import splits_page
-    from benchmarks.workbench import Workbench
 
     params = load(args.params)
     plan, records = plan_of(params), params.work / "records"
@@ -339,9 +339,9 @@ def score(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    from benchmarks.export import export
+    from benchmarks.grid.export import export
+    from benchmarks.grid.workbench import Workbench
     from benchmarks.params import load
-    from benchmarks.workbench import Workbench
 
     export(Workbench(load(args.params)), args.row, args.benchmark, args.seed, args.out)
     print(args.out)
@@ -349,7 +349,7 @@ def export(args: argparse.Namespace) -> None:
 
 def tune(args: argparse.Namespace) -> int:
     from benchmarks.params import load
-    from benchmarks.tune import tune
+    from benchmarks.studies.tune import tune
 
     params = load(args.params)
     profile = Path("profiles") / f"{params.profile}.yaml"
@@ -357,8 +357,8 @@ def tune(args: argparse.Namespace) -> int:
 
 
 def dispersion(args: argparse.Namespace) -> int:
-    from benchmarks.dispersion import disperse
     from benchmarks.params import load
+    from benchmarks.studies.dispersion import disperse
 
     return _failed(disperse(load(args.params), RESULTS))
 
@@ -376,7 +376,7 @@ def vggss_baselines(args: argparse.Namespace) -> None:
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    from benchmarks import pretrain as encoders
+    from benchmarks.miniature import pretrain as encoders
 
     unknown = set(args.names) - set(encoders.CONFIGS)
     if unknown:
@@ -386,12 +386,12 @@ def pretrain(args: argparse.Namespace) -> None:
 
 def weights(args: argparse.Namespace) -> int:
     if args.action == "adopt":
-        from benchmarks import pretrain as encoders
+        from benchmarks.miniature import pretrain as encoders
 
         encoders.adopt(PRETRAINED, Path("weights/miniature"), RESULTS)
         return 0
     from benchmarks.params import load
-    from benchmarks.weights import find_weights, weights_text
+    from benchmarks.preflight.weights import find_weights, weights_text
 
     findings = find_weights(load(args.params))
     print(weights_text(findings))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from splits import audit, avs_v3, fractions, vggsound, vggss_sub
-from splits._shared import (
+from splits.tables import (
     LABELS,
     SplitError,
     read_metadata,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from splits._shared import LABELS, videos, without_videos
 from splits.avs_v3 import AvsV3
+from splits.tables import LABELS, videos, without_videos
 from splits.vggss_sub import VggssSub
 
 SECONDS = {"v1s": 5, "v2": 10}  # V1M's rows don't say when a clip starts

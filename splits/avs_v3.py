@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from splits._shared import (
+from splits.tables import (
     COLUMNS,
     check_metadata,
     check_sizes,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from splits._shared import SplitError, raise_if, rank, read_table
 from splits.audit import Finding, compare
+from splits.tables import SplitError, raise_if, rank, read_table
 from splits.vggss_boxes import FILE
 
 _NAMED = 20  # wrong lines an error shows: whoever names another file has 200,000 of them

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from splits._shared import SplitError
+from splits.tables import SplitError
 
 SIZE = 224  # pixels; the ground truth of every published figure is rasterised at this size
 FILE = re.compile(r"[\w-]{11}_\d{6}", re.ASCII)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from splits._shared import (
+from splits.tables import (
     check_sizes,
     draw_shots,
     left_to_test,

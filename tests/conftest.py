@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from baselines._backbones import build_backbone
+from gavs.backbones import build_backbone
 from gavs.method import Batch, Method
 from gavs.sam import SamSize, build_sam
 

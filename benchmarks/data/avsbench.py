@@ -22,7 +22,7 @@ from PIL import Image
 
 from benchmarks.data.files import frame_file
 from benchmarks.data.index import ClipFiles, DataError, open_clips
-from splits._shared import SplitError, read_metadata, read_table
+from splits.tables import SplitError, read_metadata, read_table
 
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10}
 SPLITS = ("train", "val", "test")

@@ -22,8 +22,9 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.data.files import audio_problem, sha256
-from benchmarks.workers import worker_pool
+from benchmarks.common.files import sha256
+from benchmarks.common.workers import worker_pool
+from benchmarks.data.files import audio_problem
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from functools import partial
 import pandas as pd
 
 from benchmarks.data.avsbench import read_avsbench
+from benchmarks.data.config import DataParams
 from benchmarks.data.index import DataError
 from benchmarks.data.vggsound import read_vggsound
 from benchmarks.data.vggss import read_vggss
-from benchmarks.params import DataParams
 from splits.vggss_boxes import SplitError, read_annotations
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from benchmarks.data.files import write_atomic
+from benchmarks.common.files import write_atomic
 from benchmarks.data.index import ClipFiles, DataError, open_clips
 from benchmarks.data.vggss import FRAME_SECOND, SECONDS, clip_paths
 from gavs.method import Config
-from splits._shared import SplitError, rank
+from splits.tables import SplitError, rank
 from splits.vggsound import overlap, read_list, without_tests
 
 log = logging.getLogger(__name__)

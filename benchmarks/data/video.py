@@ -20,14 +20,15 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from benchmarks.common.files import write_atomic
+from benchmarks.common.workers import worker_pool
 from benchmarks.data.avsbench import SECONDS, layout_of, locate, read_clips
-from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file, write_atomic
+from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import FRAME_SECOND, clip_paths
 from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
-from benchmarks.workers import worker_pool
 from gavs.media import INSTANT, MediaError, read_sound, upright
-from splits._shared import SplitError
+from splits.tables import SplitError
 from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 

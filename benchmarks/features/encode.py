@@ -28,9 +28,9 @@ from torch import Tensor
 
 from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.log_mel import read_log_mel
+from benchmarks.features.config import EncoderParams
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.store import Header, StoreError
-from benchmarks.params import EncoderParams
 from gavs.sam import build_sam, continue_from_tokens, preprocess, tokens
 
 NAME = re.compile(

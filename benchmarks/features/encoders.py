@@ -9,10 +9,11 @@ import torch
 from segment_anything.modeling import Sam
 from torch import nn
 
-from baselines._backbones import build_backbone
-from benchmarks.data.files import SAMPLE_RATE, sha256
+from benchmarks.common.files import sha256
+from benchmarks.data.files import SAMPLE_RATE
+from benchmarks.features.config import AudioParams, EncodersParams
 from benchmarks.features.spectrogram import spectrogram
-from benchmarks.params import AudioParams, EncodersParams
+from gavs.backbones import build_backbone
 from gavs.sam import build_sam
 from gavs.vggish import VGGish, build_vggish, log_mel
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.data.files import locked, sha256, write_json
+from benchmarks.common.files import locked, sha256, write_json
+from benchmarks.common.ranks import devices, this_rank
+from benchmarks.common.workers import worker_pool
 from benchmarks.features import spectrogram
 from benchmarks.features.encode import NAME
 from benchmarks.features.encoders import ProfileEncoders
@@ -29,8 +31,6 @@ from benchmarks.features.store import (
     shard_problem,
     write_manifest,
 )
-from benchmarks.ranks import devices, this_rank
-from benchmarks.workers import worker_pool
 from gavs.sam import SAM_SIZES
 
 log = logging.getLogger(__name__)

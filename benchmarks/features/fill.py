@@ -16,11 +16,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.encode import encode
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.store import Header, ShardWriter
-from benchmarks.training.loop import peak_memory_mb
-from benchmarks.workers import worker_pool
 
 Entries = dict[str, dict[str, Any]]  # what a manifest says of a shard, by store
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data.files import sha256, write_json
+from benchmarks.common.files import sha256, write_json
 
 REBUILD = "rebuild it with `python -m benchmarks features`"
 VERSION = 1

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.data.files import sha256, write_atomic, write_json
+from benchmarks.common.files import sha256, write_atomic, write_json
 
 
 class LaunchError(ValueError):

@@ -13,7 +13,7 @@ import torch
 from benchmarks.launch.job import AGAIN
 from benchmarks.launch.ledger import LaunchError, Ledger
 from benchmarks.launch.plan import Job
-from benchmarks.launch.resources import ClusterParams
+from benchmarks.params.cluster import ClusterParams
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from benchmarks.data.files import sha256
+from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
-from benchmarks.launch.resources import SPLIT, Stage
+from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.grid.workbench import Workbench, fingerprint, recipe_checksum
 from benchmarks.params import Params
-from benchmarks.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
-from benchmarks.workbench import Workbench, fingerprint, recipe_checksum
+from benchmarks.params.cluster import SPLIT, Stage
 
 
 @dataclass(frozen=True)

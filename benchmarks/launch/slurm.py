@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.launch.ledger import LaunchError, Ledger
-from benchmarks.launch.resources import ClusterParams, Resources, Stage
+from benchmarks.params.cluster import ClusterParams, Resources, Stage
 
 WARNING_SECONDS = 120  # before the time is over: to ask for another go
 

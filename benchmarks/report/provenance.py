@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.grid.workbench import recipe_checksum
 from benchmarks.params import TABLES, Params
-from benchmarks.protocol import Cell, cells_of
-from benchmarks.workbench import recipe_checksum
 
 
 def provenance(params: Params) -> dict[str, Any]:

@@ -8,16 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.data.files import (
-    SAMPLE_RATE,
-    frame_file,
-    read_audio,
-    read_frame,
-    read_labels,
-    write_atomic,
-)
+from benchmarks.common.files import write_atomic
+from benchmarks.data.files import SAMPLE_RATE, frame_file, read_audio, read_frame, read_labels
 from benchmarks.data.log_mel import read_log_mel
-from benchmarks.protocol import Cell
+from benchmarks.grid.protocol import Cell
 from benchmarks.report import text
 from benchmarks.report.figures import png
 from benchmarks.report.overlays import Panel, overlay_figure

@@ -1,7 +1,8 @@
 """results/splits.md: the sets that the tables learn from and test on, and what they share."""
 
-from benchmarks.params import DataParams, Params
-from benchmarks.protocol import ClipSets
+from benchmarks.data.config import DataParams
+from benchmarks.grid.protocol import ClipSets
+from benchmarks.params import Params
 from splits import vggsound
 from splits.vggss_boxes import read_annotations
 

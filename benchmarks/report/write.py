@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.data.files import write_atomic
+from benchmarks.common.files import write_atomic
 from benchmarks.report import (
     ablations,
     exports,

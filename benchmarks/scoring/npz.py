@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data.files import write_atomic
+from benchmarks.common.files import write_atomic
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.vggss import BoxScores
 

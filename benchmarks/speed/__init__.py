@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from benchmarks.cells import git_revision, versions
-from benchmarks.data.files import write_atomic
+from benchmarks.common.files import write_atomic
+from benchmarks.common.workers import keep_freed_memory
+from benchmarks.grid.cells import git_revision, versions
 from benchmarks.report.figures import png
 from benchmarks.report.formats import NONE, Grid, markdown, number
 from benchmarks.speed.compare import Line
 from benchmarks.speed.figure import draw
-from benchmarks.workers import keep_freed_memory
 
 MODULES = ("scoring", "tpavi", "encoder", "audio", "steps", "store", "pipeline")
 INTRODUCTION = """\

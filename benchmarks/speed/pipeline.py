@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks.profiles import apply_profile, edit_yaml, lower
+from benchmarks.grid.workbench import ROOT
+from benchmarks.params.profile import apply_profile, edit_yaml, lower
 from benchmarks.speed.compare import Line
-from benchmarks.workbench import ROOT
 
 SECONDS = 5.0  # of a repro with nothing to do
 MINUTES = 30.0  # of the default profile

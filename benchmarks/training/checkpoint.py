@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.data.files import write_atomic
+from benchmarks.common.files import write_atomic
 
 
 class CheckpointError(ValueError):

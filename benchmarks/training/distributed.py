@@ -24,7 +24,7 @@ from mmengine import dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmarks.ranks import this_rank
+from benchmarks.common.ranks import this_rank
 from gavs.method import Batch, Method, Prediction
 
 Item = TypeVar("Item")

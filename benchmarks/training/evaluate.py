@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.params import ScoringParams
+from benchmarks.scoring.config import ScoringParams
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.vggss import BoxScores, Rule, score_boxes
 from benchmarks.training import distributed

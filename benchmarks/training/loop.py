@@ -18,10 +18,10 @@ import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
-from benchmarks.params import TrainingParams
 from benchmarks.scoring.selection import select
 from benchmarks.training import checkpoint, distributed
 from benchmarks.training.clips import ClipSet
+from benchmarks.training.config import TrainingParams
 from gavs.losses import box_projection
 from gavs.method import Method
 
@@ -209,15 +209,6 @@ def _log(folder: Path, name: str, entry: dict[str, Any], epochs: int, seconds: f
     log.info("%s  %.0f s", line, seconds)
     with (folder / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory of this process so far: the GPU's on CUDA, else the resident set's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def count_parameters(method: Method) -> tuple[int, int]:

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from baselines._backbones import build_backbone
-from baselines._swin import swin_base
+from gavs.backbones import build_backbone
+from gavs.swin import swin_base
 
 FULL = {
     "pvt": partial(build_backbone, "pvt_v2_b5"),

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from baselines._backbones import build_backbone
 from baselines._tpavi import MultiDilationConv, ResidualUnit, TPAVIHead
 from baselines.avsbench import AVSBench, AVSBenchConfig
+from gavs.backbones import build_backbone
 
 
 def count(module: torch.nn.Module) -> int:

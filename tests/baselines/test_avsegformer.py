@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-from baselines._backbones import build_backbone
 from baselines._segformer_head import (
     ChannelMixer,
     QueryLayer,
@@ -12,6 +11,7 @@ from baselines._segformer_head import (
     segformer_loss,
 )
 from baselines.avsegformer import AVSegFormer, AVSegFormerConfig
+from gavs.backbones import build_backbone
 from gavs.method import Prediction
 
 SMALL = dict(dim=16, heads=2, layers=2, hidden=32, queries=5)

@@ -12,7 +12,6 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch.nn import functional as F
 
 import baselines  # noqa: F401  registers every method
-from baselines._backbones import MultiScaleResNet
 from baselines._localiser import (
     STEEPNESS,
     ImageTrunk,
@@ -22,6 +21,7 @@ from baselines._localiser import (
     top_quarter,
 )
 from benchmarks.training.checkpoint import load_trained_state, trained_names, trained_state
+from gavs.backbones import MultiScaleResNet
 from gavs.method import METHODS
 
 AUDIO = {"audio_blocks": (1, 1, 1, 1), "audio_channels": (8, 8, 16, 16)}

@@ -3,7 +3,6 @@ import math
 import torch
 from torch import nn
 
-from baselines._backbones import build_backbone
 from baselines._mask2former import (
     Mask2FormerConfig,
     MaskedDecoder,
@@ -11,6 +10,7 @@ from baselines._mask2former import (
     PixelDecoder,
     outside,
 )
+from gavs.backbones import build_backbone
 
 SMALL = dict(dim=8, heads=2, encoder_layers=1, encoder_hidden=16, rounds=1, hidden=16, queries=3)
 

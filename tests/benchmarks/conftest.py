@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cli
-from benchmarks.profiles import apply_profile
+from benchmarks.params.profile import apply_profile
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.data.files import sha256
+from benchmarks.common.files import sha256
+from benchmarks.features.config import EncoderParams
 from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.params import EncoderParams
 from benchmarks.training.checkpoint import trained_names, trained_state
 from gavs import GAVS, GavsConfig
 from gavs.__main__ import main

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.data.files import sha256
+from benchmarks.common.files import sha256
 from benchmarks.training.checkpoint import trained_names, trained_state
 from gavs.sam import build_sam
 from tests.gavs.files import WEIGHTS, encoder_file, make_method, run, write_checkpoint

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.data.miniature import WorldConfig, build
+from benchmarks.miniature import WorldConfig, build
 from tests.gavs.files import run
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from splits import avs_v3
-from splits._shared import SplitError, read_metadata
+from splits.tables import SplitError, read_metadata
 
 UNSEEN = ["fox", "owl"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splits import vggsound
-from splits._shared import SplitError, read_table
+from splits.tables import SplitError, read_table
 
 HERE = Path(vggsound.__file__).parent
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splits._shared import SplitError
+from splits.tables import SplitError
 from splits.vggss_boxes import rasterise, read_annotations
 
 FILE = "abcdefghijk_000012"

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from benchmarks.data.avsbench import read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
-from benchmarks.data.layouts import write_avsbench_object, write_avsbench_semantic
+from benchmarks.preflight.layouts import write_avsbench_object, write_avsbench_semantic
 
 V1S, V1M, V2 = "a0000000002_6000_11000", "-0000011000", "b0000022003_65000_75000"
 FOLDER = f"v2/{V2}"

@@ -6,14 +6,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from benchmarks.data.files import (
-    audio_problem,
-    frame_file,
-    read_audio,
-    read_frame,
-    read_labels,
-    write_atomic,
-)
+from benchmarks.common.files import write_atomic
+from benchmarks.data.files import audio_problem, frame_file, read_audio, read_frame, read_labels
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:

@@ -8,12 +8,12 @@ import soundfile
 from PIL import Image
 from pydantic import ValidationError
 
+from benchmarks.common.files import sha256
 from benchmarks.data import vggsound
-from benchmarks.data.files import sha256
+from benchmarks.data.config import DataParams
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.data.vggsound import VGGSoundParams, read_vggsound
-from benchmarks.params import DataParams
 
 VIDEOS = {"-_A": 3, "B": 1, "C": 1, "D": 2, "E": 1, "F": 1}  # clips of each
 FILES = [f"{name:a<11}_{10 * k:06d}" for name, count in VIDEOS.items() for k in range(count)]

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from benchmarks.data.files import sha256
+from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.vggss import read_vggss
 

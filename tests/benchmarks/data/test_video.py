@@ -10,13 +10,13 @@ from PIL import Image
 from benchmarks.data.avsbench import read_avsbench
 from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.index import DataError
-from benchmarks.data.layouts import (
+from benchmarks.data.vggss import read_vggss
+from benchmarks.data.video import extract_videos, sample_video
+from benchmarks.preflight.layouts import (
     write_avsbench_object,
     write_avsbench_semantic,
     write_vggss,
 )
-from benchmarks.data.vggss import read_vggss
-from benchmarks.data.video import extract_videos, sample_video
 from gavs.media import MediaError
 from tests.benchmarks.data.videos import number_of, set_matrix, write_video
 

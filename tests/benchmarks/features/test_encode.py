@@ -13,12 +13,13 @@ from torchvggish import vggish_input
 from torchvision import transforms
 
 from benchmarks.data.files import read_frame
-from benchmarks.data.layouts import write_avsbench_object
+from benchmarks.features.config import AudioParams
 from benchmarks.features.encode import encode, frame_paths
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.extract import header
 from benchmarks.features.store import StoreError
-from benchmarks.params import AudioParams, load
+from benchmarks.params import load
+from benchmarks.preflight.layouts import write_avsbench_object
 from benchmarks.training.clips import Features
 from gavs.sam import SamSize, build_sam, preprocess
 

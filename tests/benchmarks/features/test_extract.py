@@ -17,13 +17,14 @@ from PIL import Image
 from segment_anything import SamPredictor
 
 from benchmarks import cli
-from benchmarks.data.files import locked, read_audio, read_frame
+from benchmarks.common.files import locked
+from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
 from benchmarks.features.extract import covered, header
 from benchmarks.features.store import StoreError, shard_path
+from benchmarks.grid.workbench import ROOT, Workbench
 from benchmarks.params import load
-from benchmarks.workbench import ROOT, Workbench
 from gavs.sam import continue_from_tokens
 
 

@@ -5,8 +5,8 @@ import torch
 
 from benchmarks.features import encode as encoding
 from benchmarks.features.extract import header
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
-from benchmarks.workbench import Workbench
 from gavs.method import Batch
 from gavs.model import GAVS, GavsConfig
 from gavs.sam import build_sam

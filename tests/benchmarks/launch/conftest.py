@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.launch.ledger import Ledger
 from benchmarks.launch.plan import Job
-from benchmarks.launch.resources import ClusterParams
+from benchmarks.params.cluster import ClusterParams
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import _parser
+from benchmarks.grid.protocol import cells_of, model_of
 from benchmarks.launch.command import _is_asked, _planned, _refuse_other_recipes
 from benchmarks.launch.ledger import LaunchError
 from benchmarks.launch.plan import Job, plan, recipe
-from benchmarks.launch.resources import SPLIT, Part
 from benchmarks.launch.status import Active
 from benchmarks.params import TABLES, Params, load
-from benchmarks.profiles import apply_profile
-from benchmarks.protocol import cells_of, model_of
+from benchmarks.params.cluster import SPLIT, Part
+from benchmarks.params.profile import apply_profile
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.params import TABLES, load
-from benchmarks.protocol import cells_of, evaluations_of
 from benchmarks.report import plan_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.plan import RECREATED

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from benchmarks.protocol import Cell
+from benchmarks.grid.protocol import Cell
 from benchmarks.report.qualitative import panels, write_qualitative
 from tests.benchmarks.report.conftest import plan_with
 

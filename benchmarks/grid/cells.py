@@ -1,0 +1,215 @@
+"""Cells: one training's scores in one place of a table. Idempotent by fingerprint.
+
+A run (`work/<profile>/runs`) is found again by the checksum of all that it depends on, so a cell
+costs nothing the second time, whoever asks.
+"""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common.files import write_atomic, write_json
+from benchmarks.common.workers import peak_memory_mb, worker_pool
+from benchmarks.features.extract import frames_checksum
+from benchmarks.grid.models import lock, pick_device, trained
+from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
+from benchmarks.grid.workbench import ROOT, SCHEMA, Workbench, fingerprint, recipe_checksum
+from benchmarks.params import Params
+from benchmarks.scoring.counts import FrameScores
+from benchmarks.scoring.metrics import miou
+from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.vggss import BoxScores, box_terms
+from benchmarks.training import distributed
+from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
+from benchmarks.training.loop import Diverged, count_parameters
+
+log = logging.getLogger(__name__)
+
+
+def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> None:
+    """Remove records that the parameters no longer ask for; their runs stay, and cost nothing.
+
+    `cells` are all that are asked of the stage, or of every stage of the table for None.
+    """
+    folder = params.work / "records" / table
+    wanted = {folder / cell.stage / cell.file_stem for cell in cells}
+    for path in (folder / stage if stage else folder).rglob("*"):
+        stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
+        if path.is_file() and not stem.startswith(".") and path.with_name(stem) not in wanted:
+            path.unlink(missing_ok=True)  # another run may be quicker
+
+
+def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
+    """Run cells side by side, the longest first; the reasons of those that failed.
+
+    Each worker is one process with one torch thread, so `workers` never changes a result.
+    """
+    bench = Workbench(params)
+    for model in {model_of(cell) for cell in cells}:  # errors before work, and before forking
+        bench.stores(params.row(model.row, model.benchmark))
+    for cell in cells:
+        for test in evaluations_of(params, cell):
+            bench.clip_sets[test.clips]
+    cells = sorted(cells, key=lambda cell: -_cost(bench, cell))
+    failures = []
+    for done, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
+        try:
+            log.info("[%d/%d] %s: %s", done, len(cells), cell, result())
+        except BrokenProcessPool:
+            raise BrokenProcessPool(
+                "a worker process was killed, as when memory runs out; the same command "
+                "continues where it stopped"
+            ) from None
+        except Exception as error:  # a failing cell must not stop the others
+            if distributed.several() and not isinstance(error, Diverged):
+                raise  # the other ranks don't know of it, and would wait for this one
+            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
+            failures.append(f"{cell}: {error}")
+    return failures
+
+
+def _results(
+    bench: Workbench, cells: list[Cell], workers: int
+) -> Iterator[tuple[Cell, Callable[[], str]]]:
+    """Cells as they end, each with a call that gives its line or raises what stopped it; over
+    several ranks one after the other."""
+    if distributed.several():
+        yield from ((cell, partial(run_cell, bench, cell)) for cell in cells)
+        return
+    global _shared
+    _shared = bench  # inherited by the forked workers: a pickled store would be read whole
+    with worker_pool(min(workers, len(cells))) as pool:
+        futures = {pool.submit(_run_shared, cell): cell for cell in cells}
+        for future in as_completed(futures):
+            yield futures[future], future.result
+
+
+_shared: Workbench | None = None
+
+
+def _run_shared(cell: Cell) -> str:
+    return run_cell(_shared, cell)
+
+
+def _cost(bench: Workbench, cell: Cell) -> float:
+    """Roughly, frames that pass through the method."""
+    model = model_of(cell)
+    row, training = training_of(bench.params, model)
+    learned = bench.clip_sets[model.full or model.train].frames.sum()
+    tested = sum(
+        bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
+    )
+    return learned * training.epochs * (4 if row.cls.temporal else 2) + tested
+
+
+def run_cell(bench: Workbench, cell: Cell) -> str:
+    """Train and score a cell unless a finished run has its fingerprint; a line on how it went."""
+    params = bench.params
+    identity = bench.identity(cell)
+    own = fingerprint(identity)
+    folder = params.work / "runs" / own[:16]
+    with lock(folder, str(cell)):
+        known = (folder / "record.json").is_file()
+        if not known:
+            _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
+        if not distributed.first():
+            return "written by the first rank"
+        record = json.loads((folder / "record.json").read_text())
+    record |= {
+        "variant": cell.row,
+        "profile": params.profile,
+        "recipe": recipe_checksum(params, cell),
+        "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
+        "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
+    }
+    target = params.work / "records" / cell.table / cell.stage / cell.file_stem
+    for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
+        write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
+    write_json(target.with_name(f"{target.name}.json"), record)
+    spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
+    return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
+
+
+def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
+    started, clock = time.time(), time.monotonic()
+    params, device = bench.params, pick_device(bench.params.device)
+    method, model = trained(bench, model_of(cell), str(cell))
+    scores: dict[str, FrameScores | BoxScores] = {}
+    tests = evaluations_of(params, cell)
+    for test in tests:
+        clips = bench.clips(method, test.clips, test.audio)
+        method.guided = test.guided
+        if test.rules:
+            found = evaluate_boxes(method, clips, device, params.scoring, test.rules)
+        else:
+            found = evaluate(method, clips, device, params.scoring)
+        scores[test.name] = found
+    method.guided = False
+    if not distributed.first():
+        return
+    trainable, total = count_parameters(method)
+    shown = bench.clips(method, tests[0].clips, tests[0].audio, "all")
+    record = identity | {
+        **{key: model[key] for key in ("method", "parameters", "code", "history", "selection")},
+        "counts": model["counts"]
+        | {
+            "test_clips": len(shown.index),
+            "test_videos": shown.index.video.nunique(),
+            "trainable_parameters": trainable,
+            "total_parameters": total,
+        },
+        "evaluations": sorted(scores),
+        "headline": _headline(tests[0], scores[tests[0].name]),
+        "run": {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.monotonic() - clock, 2),
+            "training_seconds": model["seconds"],
+            "peak_memory_mb": round(peak_memory_mb(device)),
+            "processes": distributed.size(),
+            "host": platform.node(),
+            "machine": platform.machine(),
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "versions": versions(),
+            "git": git_revision(),
+        },
+    }
+    save_scores(folder / "scores.npz", scores)
+    samples = overlay_samples(shown, params.report.overlay_clips)
+    write_atomic(folder / "overlays.npz", predict(method, shown, samples, device))
+    write_json(folder / "record.json", record)
+
+
+def _headline(test: Evaluation, scores: FrameScores | BoxScores) -> dict[str, Any]:
+    """One figure for the log; tables reduce the scores themselves."""
+    if isinstance(scores, BoxScores):
+        value = box_terms(scores, "mean_iou", "fixed", "mask").value
+        return {"name": f"{test.name} mean IoU", "value": value}
+    return {"name": f"{test.name} mIoU", "value": miou(scores)}
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    names = ("torch", "segment-anything", "mmengine", "timm", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+@lru_cache
+def git_revision() -> str:
+    """Commit of the code, with "+" when the working tree differs from it."""
+    git = ["git", "-C", os.fspath(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

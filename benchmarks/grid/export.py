@@ -1,0 +1,46 @@
+"""A trained row as one file, for `python -m gavs predict` and `GAVS.from_checkpoint`."""
+
+from pathlib import Path
+
+from benchmarks.common.files import sha256, write_atomic
+from benchmarks.features.config import EncoderParams
+from benchmarks.grid.models import trained
+from benchmarks.grid.protocol import Cell, model_of, training_of
+from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.params.errors import ParamsError
+from benchmarks.training.checkpoint import trained_names, trained_state
+from gavs.checkpoint import EncoderFile, Header, checkpoint_bytes
+
+
+def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> None:
+    """Write the checkpoint of a row, as trained for a benchmark; trained first if need be.
+
+    Raises:
+        ParamsError: the row is no GAVS or variant of it.
+    """
+    params = bench.params
+    model = model_of(Cell("table1", row, row, benchmark, "train", seed))
+    resolved, _ = training_of(params, model)
+    if resolved.method != "gavs":
+        raise ParamsError(f"{row} is {resolved.method}; only GAVS and its variants are exported")
+    method, _ = trained(bench, model, f"{row} {model.train} seed {seed}")
+    header = Header(
+        method=resolved.method,
+        config=resolved.config,
+        sam=_file(params.encoders.sam),
+        vggish=_file(params.encoders.vggish),
+        hop_seconds=params.audio.hop_seconds,
+        origin={
+            "row": row,
+            "trained on": model.train,
+            "seed": seed,
+            "profile": params.profile,
+            "model": fingerprint(bench.model_identity(model))[:16],
+        },
+    )
+    write_atomic(out, checkpoint_bytes(header, trained_state(method, trained_names(method))))
+
+
+def _file(encoder: EncoderParams) -> EncoderFile:
+    path = encoder.weights
+    return EncoderFile(size=encoder.size, path=path.as_posix(), sha256=sha256(path))

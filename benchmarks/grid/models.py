@@ -1,0 +1,141 @@
+"""Trained models, each found again by the checksum of all that it depends on.
+
+A model (`work/<profile>/models`) is trained once, whatever the number of cells that score it.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common.files import locked, write_json
+from benchmarks.grid.protocol import Model, supervision_of, training_of
+from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.params import Row
+from benchmarks.scoring.metrics import miou
+from benchmarks.scoring.selection import select
+from benchmarks.training import checkpoint, distributed
+from benchmarks.training.config import TrainingParams
+from benchmarks.training.evaluate import evaluate, held_out_loss
+from benchmarks.training.loop import train, updates
+from benchmarks.training.pseudo import sam_masks
+from gavs.method import Method
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def lock(folder: Path, name: str) -> Iterator[None]:
+    """One process a run, or one group of ranks."""
+    with locked(folder / "lock", name) if distributed.first() else nullcontext():
+        distributed.wait()
+        yield
+        distributed.wait()  # the first rank's files are there
+
+
+def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str, Any]]:
+    """A model and its history, counts and seconds; trained here if no process has done it before.
+
+    Returns:
+        The method with the weights that the selection rule names, and what `model.json` holds.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Every empty tensor would be filled with NaN before it is written: 4 % of a training.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    identity = bench.model_identity(model)
+    folder = bench.params.work / "models" / fingerprint(identity)[:16]
+    row, training = training_of(bench.params, model)
+    with lock(folder, name):
+        method = bench.build(row, model.seed)
+        names = checkpoint.trained_names(method)
+        path = folder / "model.pt"
+        if not (folder / "model.json").is_file():
+            if model.parent and not (folder / "last.pt").is_file():
+                start, _ = trained(bench, model.parent, f"{name}: its 0-shot model")
+                method.load_state_dict(start.state_dict())
+            facts = _train(bench, model, method, row, training, folder, name)
+            distributed.wait()  # every rank has read what goes now
+            if distributed.first():
+                checkpoint.save(path, checkpoint.trained_state(method, names))
+                write_json(folder / "model.json", identity | facts)
+                for rest in ("last.pt", "best.pt"):
+                    (folder / rest).unlink(missing_ok=True)
+        else:
+            checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
+        for key, parameter in method.named_parameters():  # as built, whatever phase came last
+            parameter.requires_grad_(key in names)
+    return method, json.loads((folder / "model.json").read_text())
+
+
+def _train(
+    bench: Workbench,
+    model: Model,
+    method: Method,
+    row: Row,
+    training: TrainingParams,
+    folder: Path,
+    name: str,
+) -> dict[str, Any]:
+    started = time.monotonic()
+    params, device = bench.params, pick_device(bench.params.device)
+    if row.cls.oracle:
+        return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
+    audio = "silence" if model.silent else "own"
+    clips = bench.clips(method, model.train, audio, "labelled")
+    if model.full and params.protocol.fraction_budget == "steps":
+        whole = bench.clips(method, model.full, audio, "labelled")
+        training = _stretched(training, updates(whole, training), len(whole) / len(clips))
+    validate = None
+    if training.selection != "last":
+        val = bench.clips(method, model.val, audio)
+
+        def validate() -> float:
+            if row.cls.supervised:
+                return miou(evaluate(method, val, device, params.scoring))
+            return -held_out_loss(method, val, device, training.batch_frames)
+
+    supervision = supervision_of(params, model)
+    if supervision == "sam_mask":
+        clips.pseudo = sam_masks(clips, bench.encoders.sam())
+    history = train(
+        method, clips, training, model.seed, device, folder, validate, name, supervision
+    )
+    return {
+        "counts": {
+            "train_clips": len(clips.index),
+            "train_videos": clips.index.video.nunique(),
+            "train_frames": len({(c, f) for c, frames in clips.samples for f in frames}),
+            "updates": updates(clips, training),
+        },
+        "history": history,
+        "selection": select(training.selection, history) if history else None,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+def _stretched(training: TrainingParams, steps: int, times: float) -> TrainingParams:
+    """As many optimiser steps on fewer clips, validated as often."""
+    return training.model_copy(
+        update={
+            "steps": steps,
+            "validate_from": round(training.validate_from * times),
+            "validate_every": max(1, round(times)),
+        }
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes CUDA where it is. A GPU that is named by number becomes the process's own: seeds
+    and the record's name of the machine go by it."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as in `gavs predict`
+    return device

@@ -1,0 +1,173 @@
+"""Weight files of the miniature: their cards, checksums, adoption and the report on them."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from benchmarks.common.files import write_atomic
+from benchmarks.miniature.pretrain.common import PretrainConfig
+from gavs.method import Config
+
+CHECKSUMS = "checksums.json"
+
+
+class Card(Config):
+    """What is known of one weight file: `checksums.json` holds one for each."""
+
+    sha256: str
+    bytes: int
+    parameters: int
+    config: PretrainConfig
+    figures: dict[str, float]
+    cpu_seconds: float
+    made_by: str
+
+
+def describe(
+    path: Path, config: PretrainConfig, figures: Mapping[str, float], cpu_seconds: float
+) -> Card:
+    """Makes the card of a weight file and writes it beside the file."""
+    state = load_file(path)
+    card = Card(
+        sha256=_sha256(path),
+        bytes=path.stat().st_size,
+        parameters=sum(v.numel() for v in state.values() if v.is_floating_point()),
+        config=config,
+        figures={key: round(value, 4) for key, value in figures.items()},
+        cpu_seconds=round(cpu_seconds),
+        made_by=f"python -m benchmarks pretrain {path.stem}; torch {torch.__version__}, "
+        f"{platform.machine()}",
+    )
+    _write_json(path.with_suffix(".json"), card.model_dump())
+    return card
+
+
+def read_cards(folder: Path) -> dict[str, Card]:
+    """The cards in a folder's `checksums.json`, by encoder."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing; restore it from git (git checkout -- {path})")
+    return {name: Card(**card) for name, card in json.loads(path.read_text()).items()}
+
+
+def verify(folder: Path) -> dict[str, Card]:
+    """Checks every weight file that `checksums.json` lists; returns the cards.
+
+    Raises:
+        FileNotFoundError: if a file is absent.
+        ValueError: if a file's content is not what its card says.
+    """
+    cards = read_cards(folder)
+    for name, card in cards.items():
+        _check(folder / f"{name}.safetensors", card)
+    return cards
+
+
+def adopt(from_dir: Path, to_dir: Path, results_dir: Path) -> dict[str, Card]:
+    """Copies what `run` left in `from_dir` over the weights in `to_dir` and renews the report.
+
+    Nothing is copied unless every file matches its card. Encoders that `from_dir` lacks stay as
+    they are. Records made with the old weights no longer match the new checksums.
+
+    Raises:
+        FileNotFoundError: if `from_dir` holds no weights.
+        ValueError: if a file's content is not what its card says.
+    """
+    new = {p.stem: Card(**json.loads(p.read_text())) for p in sorted(from_dir.glob("*.json"))}
+    if not new:
+        raise FileNotFoundError(f"{from_dir}: no weights; first run: python -m benchmarks pretrain")
+    for name, card in new.items():
+        _check(from_dir / f"{name}.safetensors", card)
+    cards = read_cards(to_dir) if (to_dir / CHECKSUMS).is_file() else {}
+    for name in new:
+        write_atomic(
+            to_dir / f"{name}.safetensors", (from_dir / f"{name}.safetensors").read_bytes()
+        )
+    cards |= new
+    _write_json(to_dir / CHECKSUMS, {name: cards[name].model_dump() for name in sorted(cards)})
+    write_report(verify(to_dir), results_dir)
+    return cards
+
+
+def write_report(cards: Mapping[str, Card], results_dir: Path) -> None:
+    """Writes `pretraining.json` and `pretraining.md`: what the weights reach."""
+    entries = {name: card.model_dump(exclude={"sha256"}) for name, card in cards.items()}
+    _write_json(results_dir / "pretraining.json", entries)
+    write_atomic(results_dir / "pretraining.md", markdown(cards))
+
+
+def markdown(cards: Mapping[str, Card]) -> str:
+    """The report on a set of weights; figures are shares of 1, on data never trained on."""
+    total = sum(card.bytes for card in cards.values()) / 1e6
+    lines = [
+        "# Pretrained encoders of the miniature world",
+        "",
+        "Made by `python -m benchmarks pretrain`, adopted by `python -m benchmarks weights adopt`.",
+        f"{len(cards)} files, {total:.2f} MB in half precision. Figures are of the files as they",
+        "are, on scenes and sounds of the pretraining style that were never trained on. The",
+        "encoders have seen all 24 classes, never a sound together with a picture.",
+        "",
+        "| encoder | parameters | MB | seen in training | CPU-s |",
+        "|---|---|---|---|---|",
+    ]
+    for name, card in cards.items():
+        seen = f"{card.config.steps * card.config.batch:,} from {card.config.pool:,}"
+        size = f"{card.parameters:,} | {card.bytes / 1e6:.2f}"
+        lines.append(f"| {name} | {size} | {seen} | {card.cpu_seconds:.0f} |")
+    for title, names, columns in _TABLES:
+        lines += ["", f"## {title}", "", f"| encoder | {' | '.join(columns.values())} |"]
+        lines.append("|---" * (len(columns) + 1) + "|")
+        for name in names:
+            if name in cards:
+                figures = [f"{cards[name].figures[key]:.3f}" for key in columns]
+                lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
+_TABLES = (
+    (
+        "SAM: IoU at full resolution, objects unless said",
+        ("sam", "sam_aux0"),
+        {
+            "click_iou": "one random click",
+            "click_share85": "share of clicks above .85",
+            "box_iou": "box",
+            "mask_iou": "coarse mask",
+            "mask_prompt_iou": "the coarse mask itself",
+            "furniture_click_iou": "one click on furniture",
+        },
+    ),
+    (
+        "VGGish: class tags of sounds",
+        ("vggish",),
+        {
+            "map": "mean average precision",
+            "single_top1": "top-1, one source",
+            "mixture_recall": "recall of both of two in the top two",
+        },
+    ),
+    ("Backbones: class tags of scenes", ("pvt", "resnet"), {"map": "mean average precision"}),
+)
+
+
+def _check(path: Path, card: Card) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing though its card is there; restore or rebuild it")
+    if (found := _sha256(path)) != card.sha256:
+        raise ValueError(
+            f"{path}: sha256 {found[:12]}, its card says {card.sha256[:12]}; restore the file "
+            f"from git or make it again with: python -m benchmarks pretrain {path.stem}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    write_atomic(path, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,64 @@
+"""VGG-Sound's part of the miniature world: clips that localisers learn from without labels.
+
+frames/{file}.jpg and audio/{file}.wav as in VGG-SS's folder, and lists of ids, one a line:
+
+train.txt: clips drawn by VGG-SS's law, none of its test's videos; UNHEARD's classes never sound.
+published.txt: as many, among them VGG-SS test clips, as in a list that several systems learned from
+(vggss_144k.txt of stoneMo/EZ-VSL); their frames and sounds are here too.
+
+vggsound.csv is hche11/VGGSound's table, without a header: video, first second, label, split.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.common.files import write_atomic
+
+from . import vggss
+from .clips import Clip, Job, draw_clip, jobs
+from .config import WorldConfig
+from .folder import claim, make_all
+from .scenes import CLASSES
+
+
+def build_vggsound(root: Path, config: WorldConfig, workers: int = 1) -> None:
+    """Write VGG-Sound's part of a world into `root`; the same bytes whatever `workers`.
+
+    A killed build goes on and another world is replaced, as `build_vggss` does.
+
+    Raises:
+        FileExistsError: `root` holds files but no world.
+        ValueError: the configuration has no clips for it.
+    """
+    code = [Path(module).name for module in (__file__, vggss.__file__)]
+    claim(root, config, ("v2", "vggss", "vggsound"), code, ["train.txt", "frames", "audio"])
+    for name in ("frames", "audio"):
+        (root / name).mkdir(exist_ok=True)
+    train, tests = jobs(config, ["vggsound"]), jobs(config, ["vggss"])
+    leaked = tests[: int(config.published * len(tests))] if train else []
+    made = make_all(_make_clip, root, config, [*train, *leaked], workers, "VGG-Sound")
+    rows, scenes = (list(part) for part in zip(*made, strict=True))
+    rows += [_row(draw_clip(config, job)) for job in tests[len(leaked) :]]
+    files = [scene["uid"] for scene in scenes]
+    clean, published = files[: len(train)], files[len(train) :]
+    published += clean[: max(len(train) - len(leaked), 0)]
+    for name, table, header in (("scenes", scenes, True), ("vggsound", rows, False)):
+        text = pd.DataFrame(table).to_csv(index=False, header=header, lineterminator="\n")
+        write_atomic(root / f"{name}.csv", text)
+    # The default list last, since whoever finds it takes the world for complete.
+    for name, ids in (("published", published), ("train", clean)):
+        write_atomic(root / f"{name}.txt", "".join(f"{file}\n" for file in sorted(ids)))
+
+
+def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[tuple, dict]:
+    """Write a clip's files unless they are there; its rows of vggsound.csv and scenes.csv."""
+    root, parts, config, job = task
+    clip = draw_clip(config, job)
+    vggss.write_clip(root, parts, clip)
+    return _row(clip), {"uid": clip.file, **clip.facts}
+
+
+def _row(clip: Clip) -> tuple[str, int, str, str]:
+    label = vggss.label_of(CLASSES[clip.heard[0].label])
+    return clip.vid, clip.start, label, clip.job.split

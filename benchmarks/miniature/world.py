@@ -1,0 +1,78 @@
+"""AVSBench's part of the miniature world on disk, laid out as AVSBench-semantic.
+
+The layout is that of OpenNLPLab/AVSBench, `avss`: metadata.csv, label2idx.json and
+{v1s,v1m,v2}/{uid}/ with frames/{k}.jpg, labels_rgb/{k}.png and audio.wav. Besides, world.json says
+what made the folder and scenes.csv has analysis columns.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from benchmarks.common.files import write_atomic
+
+from .clips import HOME, Clip, Job, draw_clip, jobs
+from .config import AVSBENCH, WorldConfig
+from .folder import claim, make_all, write_frame, write_sound
+
+
+def build(root: Path, config: WorldConfig, workers: int = 1) -> None:
+    """Write AVSBench's part of a world into `root`; the same bytes whatever `workers`.
+
+    Clips appear whole or not at all and those that are there are kept, so a killed build goes on
+    where it stopped. A world of another configuration, or made by other code, is replaced.
+
+    Raises:
+        FileExistsError: `root` holds files but no world.
+    """
+    claim(root, config, AVSBENCH, [Path(__file__).name], ["metadata.csv", *AVSBENCH])
+    rows = make_all(_make_clip, root, config, jobs(config, AVSBENCH), workers, "the world")
+    metadata, scenes = (pd.DataFrame(list(part)) for part in zip(*rows, strict=True))
+    label2idx = {name: index for index, name in enumerate(("background", *HOME))}
+    write_atomic(root / "label2idx.json", json.dumps(label2idx, indent=1) + "\n")
+    write_atomic(root / "scenes.csv", scenes.to_csv(index=False, lineterminator="\n"))
+    # Last, since whoever finds it takes the world for complete; the release ends without a newline.
+    table = metadata.to_csv(index=False, lineterminator="\n").rstrip("\n")
+    write_atomic(root / "metadata.csv", table)
+
+
+def voc_palette(count: int) -> np.ndarray:
+    """(count, 3) uint8 colours of PASCAL VOC: each 3 bits of the index are a bit of R, G and B."""
+    index = np.arange(count)[:, None] >> np.arange(3)  # the bits of each channel, 3 apart
+    return sum(((index >> 3 * k) & 1) << (7 - k) for k in range(8)).astype(np.uint8)
+
+
+def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:
+    """Write a clip unless it is there; its rows of metadata.csv and scenes.csv."""
+    root, parts, config, job = task
+    clip = draw_clip(config, job)
+    folder = root / job.benchmark / clip.uid
+    if not folder.exists():
+        part = parts / clip.uid
+        _write_clip(part, clip)
+        folder.parent.mkdir(exist_ok=True)
+        part.rename(folder)
+    metadata = {
+        "vid": clip.vid,
+        "uid": clip.uid,
+        "s_min": clip.start // 60,
+        "s_sec": clip.start % 60,
+        "a_obj": clip.classes,
+        "split": job.split,
+        "label": job.benchmark,
+    }
+    return metadata, {"uid": clip.uid, **clip.facts}
+
+
+def _write_clip(folder: Path, clip: Clip) -> None:
+    folder.mkdir()
+    (folder / "frames").mkdir()
+    (folder / "labels_rgb").mkdir()
+    palette = voc_palette(len(HOME) + 1)
+    for second, (frame, mask) in enumerate(clip.frames()):
+        write_frame(folder / "frames" / f"{second}.jpg", frame.image)
+        Image.fromarray(palette[mask]).save(folder / "labels_rgb" / f"{second}.png")
+    write_sound(folder / "audio.wav", clip.waveform())

@@ -1,0 +1,313 @@
+"""`python -m benchmarks check`: what could go wrong, before hours of work, in one list."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.common.ranks import Rank, devices
+from benchmarks.common.workers import worker_pool
+from benchmarks.data.index import DataError, load_index, write_index
+from benchmarks.data.read import read_index
+from benchmarks.features.extract import covered, header
+from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
+from benchmarks.grid.protocol import cells_of, evaluations_of
+from benchmarks.grid.workbench import Workbench
+from benchmarks.params import TABLES, Params
+from benchmarks.preflight.cost import Line, Tables, encoding, kinds_of, models_of
+from benchmarks.preflight.trial import Kind, Trial, try_row
+from benchmarks.preflight.weights import Finding as WeightsFinding
+from benchmarks.preflight.weights import find_weights
+from benchmarks.training.audio import audio_from
+from gavs.losses import MIN_VIDEOS
+from splits.tables import SplitError
+
+GIB = 2**30
+PUBLISHED = {  # clips: AVSBench's metadata.csv, vggss.json and the released AVS-V3 lists
+    "v1s/train": 3452,
+    "v1s/val": 740,
+    "v1s/test": 740,
+    "v1m/train": 296,
+    "v1m/val": 64,
+    "v1m/test": 64,
+    "v2/train": 4750,
+    "v2/val": 500,
+    "v2/test": 750,
+    "v3/unseen": 758,
+    "vggss/all": 5158,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Problems of one kind and what to do about them; a warning stops nothing."""
+
+    kind: Literal["error", "warning"]
+    problems: Sequence[str]
+    remedy: str
+
+    def __str__(self) -> str:
+        lines = [f"{self.kind}: {problem}" for problem in self.problems]
+        return "\n".join([*lines, f"    -> {self.remedy}"])
+
+
+def check(params: Params) -> bool:
+    """Print what each stage costs and all that is wrong; True: no error.
+
+    Opens every clip, reads every finished feature, tries every encoder and method; writes nothing.
+    """
+    bench = Workbench(params)
+    lines: list[Line] = []
+    findings, places = _places(params)
+    weights = [f for f in find_weights(params) if not f.usable]
+    findings += _weights(weights)
+    index, broken = _clips(params)
+    findings += broken
+    free = free_memory(places[0])
+    trials = {k: try_row(params, row, k[-1], free) for k, row in kinds_of(params).items()}
+    if index is not None:
+        bench.index = index.assign(first_row=index.frames.cumsum() - index.frames)
+        missing = _sets(bench)
+        findings += [*_changed(params, index), *missing, *_counts(bench)]
+        if not weights:
+            headers = _headers(bench)
+            findings += _stores(params, headers)
+            lines += encoding(bench, headers, places)
+        if not missing:
+            # `run` takes one GPU, which its workers share.
+            processes = 1 if places[0].type == "cuda" else params.workers
+            lines += Tables(bench, trials, processes).lines()
+    findings += _resources(params, places, trials, lines, free)
+    print(_methods_text(trials))
+    print(_stages_text(lines))
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    errors = sum(len(f.problems) for f in findings if f.kind == "error")
+    print(f"{errors} errors" if errors else "nothing stands in the way")
+    return not errors
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that are free: the GPU's, or this machine's. CUDA is asked in another process."""
+    if device.type == "cuda":
+        with worker_pool(1) as pool:
+            return pool.submit(torch.cuda.mem_get_info, device).result()[0]
+    facts = Path("/proc/meminfo")
+    if facts.is_file():
+        found = re.search(r"MemAvailable: +(\d+) kB", facts.read_text())
+        return 1024 * int(found[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
+    """Where frames are encoded, if there is such a place."""
+    findings, cores = [], os.cpu_count() or 1
+    if params.workers > cores:
+        many = f"workers: {params.workers} processes, but this machine has {cores} cores"
+        findings.append(Finding("warning", [many], f"set workers in params.yaml to {cores}"))
+    try:
+        return findings, devices(params.device, Rank())
+    except StoreError as error:
+        findings.append(Finding("error", [str(error)], "set device in params.yaml"))
+        return findings, [torch.device("cpu")]
+
+
+def _weights(wrong: Sequence[WeightsFinding]) -> list[Finding]:
+    if not wrong:
+        return []
+    lines = [f"{f.path}: {f.encoder} ({f.size}): {f.state}: {f.detail}" for f in wrong]
+    remedy = "`python -m benchmarks weights` says where to get them and where they go"
+    return [Finding("error", lines, remedy)]
+
+
+def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
+    try:
+        found = read_index(params.data, params.workers)
+    except DataError as error:
+        remedy = str(error).split("\n  ".join(error.problems))[-1].strip()
+        if params.world is not None:
+            remedy = "`python -m benchmarks data` builds the miniature world"
+        return None, [Finding("error", error.problems, remedy)]
+    with TemporaryDirectory() as folder:  # as every later stage sees it
+        path = Path(folder, "index.csv")
+        path.write_bytes(write_index(found))
+        return load_index(path), []
+
+
+def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
+    path = params.work / "index.csv"
+    if not path.is_file() or write_index(load_index(path)) == write_index(index):
+        return []
+    changed = (
+        f"{path}: the files under {params.data.root} or {params.data.vggss} have changed since"
+    )
+    remedy = "index them anew: `python -m benchmarks data`, then `features`"
+    return [Finding("error", [changed], remedy)]
+
+
+def _sets(bench: Workbench) -> list[Finding]:
+    """Sets of clips that the tables ask for and the protocol can't draw from these."""
+    params, problems = bench.params, []
+    contrast: dict[str, str] = {}
+    names: list[str] = []
+    for model in dict.fromkeys(m for models in models_of(params).values() for m in models):
+        names += [name for name in (model.train, model.val, model.full) if name]
+        config = params.row(model.row, model.benchmark).config
+        if config.get("alignment", {}).get("loss", "none") != "none":
+            contrast.setdefault(model.train, model.row)
+    tests = {
+        (test.clips, test.audio)
+        for table in TABLES
+        for stage in params.table_rows(table)
+        for cell in cells_of(params, table, stage)
+        for test in evaluations_of(params, cell)
+    }
+    tested = {clips for clips, _ in tests}
+    for name in dict.fromkeys([*names, *sorted(tested)]):
+        try:
+            videos = bench.clip_sets[name].video.nunique()
+            if name in tested and videos < 2:
+                problems.append(f"{name}: clips of {videos} video; an interval resamples 2 or more")
+            if name in contrast and videos < MIN_VIDEOS:
+                few = f"{name}: clips of {videos} videos, but {contrast[name]}'s alignment"
+                problems.append(f"{few} contrasts {MIN_VIDEOS}")
+            for audio in sorted(audio for clips, audio in tests if clips == name):
+                audio_from(audio, bench.clip_sets[name])
+        except (DataError, SplitError) as error:
+            problems += error.problems
+        except (OSError, KeyError, ValueError) as error:
+            problems.append(f"{name}: {error}")
+    if not problems:
+        return []
+    remedy = "get more of the clips, change protocol in params.yaml, or take the table's rows out"
+    return [Finding("error", list(dict.fromkeys(problems)), remedy)]
+
+
+def _counts(bench: Workbench) -> list[Finding]:
+    """Clips by split against the published ones; of the real data only."""
+    if bench.params.profile != "paper":
+        return []
+    problems = []
+    for name, published in PUBLISHED.items():
+        try:
+            found = len(bench.clip_sets[name])
+        except (DataError, SplitError):
+            found = 0
+        if found != published:
+            problems.append(f"{name}: {found} clips, published {published}")
+    remedy = "other clips are another experiment: say so beside the tables, or complete the data"
+    return [Finding("warning", problems, remedy)] if problems else []
+
+
+def _headers(bench: Workbench) -> dict[str, Header]:
+    params, options = bench.params, bench.params.features
+    return {
+        f"{cover}/{name}": header(
+            name,
+            covered(bench.index, cover),
+            bench.encoders,
+            options.rows_per_shard,
+            options.precision,
+        )
+        for cover, names in params.stores.items()
+        for name in names
+    }
+
+
+def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
+    """What is damaged of the features that are finished."""
+    folder = params.work / "features"
+    listed = [
+        (shard_path(folder / key, shard), entry)
+        for key, h in headers.items()
+        for shard, entry in listed_shards(folder / key, h).items()
+    ]
+    with worker_pool(params.workers) as pool:
+        found = pool.map(partial(shard_problem, content=True), *zip(*listed, strict=True))
+        problems = [problem for problem in found if problem] if listed else []
+    remedy = "`python -m benchmarks features` encodes these again"
+    return [Finding("error", problems, remedy)] if problems else []
+
+
+def _resources(
+    params: Params,
+    places: Sequence[torch.device],
+    trials: Mapping[Kind, Trial],
+    lines: Sequence[Line],
+    free: float,
+) -> list[Finding]:
+    """More memory or disk than there is."""
+    where = "on the GPU" if places[0].type == "cuda" else "here"
+    memory, failed = [], []
+    for trial in trials.values():
+        if trial.problem:
+            lost = re.search("memory|killed", trial.problem)
+            (memory if lost else failed).append(f"{trial.row}: {trial.problem}")
+        for what, gib in (("a training step", trial.step_gib), ("scoring", trial.score_gib)):
+            if gib * GIB > free:
+                memory.append(
+                    f"{trial.row}: {what} takes {gib:.1f} GiB, {free / GIB:.1f} are free {where}"
+                )
+    encoded = [line for line in lines if line["stage"].startswith("features")]
+    memory += [
+        f"{line['stage']}: {line['GiB a process']:.1f} GiB, {free / GIB:.1f} are free {where}"
+        for line in encoded
+        if line["GiB a process"] * GIB > free
+    ]
+    memory += [f"{line['stage']}: {line['work']}" for line in encoded if np.isnan(line["hours"])]
+    findings = []
+    if failed:
+        findings.append(Finding("error", failed, "look at the row's block in params.yaml"))
+    if memory:
+        smaller = "set a smaller batch in training, scoring or features"
+        findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
+    sizes = [trial.gib for trial in trials.values() if not trial.problem]
+    if places[0].type == "cpu":  # on GPUs a process encodes alone
+        sizes += [line["GiB a process"] for line in encoded]
+    most = np.nanmax([0.0, *sizes]) * params.workers * GIB
+    if not memory and most > free:
+        many = f"workers: {params.workers} processes may take {most / GIB:.1f} GiB together"
+        remedy = f"{free / GIB:.1f} are free {where}: set fewer workers in params.yaml"
+        findings.append(Finding("warning", [many], remedy))
+    place = next(p for p in (params.work, *params.work.absolute().parents) if p.is_dir())
+    wanted, disk = sum(line["disk GiB"] for line in lines), shutil.disk_usage(place).free / GIB
+    if wanted > disk:
+        full = f"{params.work}: {wanted:.1f} GiB to be written, {disk:.1f} are free"
+        remedy = "move `work` to a larger disk and leave a link, or ask for fewer rows and stores"
+        findings.append(Finding("error", [full], remedy))
+    return findings
+
+
+def _methods_text(trials: Mapping[Kind, Trial]) -> str:
+    table = [
+        {
+            "as row": trial.row,
+            "reads": ", ".join(stores),
+            "batch": f"{trial.batch} x {seconds} s",
+            "tried": trial.samples,
+            "s a step": trial.step_seconds,
+            "GiB": trial.step_gib,
+            "s a scored frame": trial.score_seconds,
+            "GiB to score": trial.score_gib,
+        }
+        for (_, _, stores, seconds), trial in trials.items()
+    ]
+    return pd.DataFrame(table).to_string(index=False, float_format="%.2f", na_rep="-")
+
+
+def _stages_text(lines: Sequence[Line]) -> str:
+    if not lines:
+        return "no costs of the stages: the clips or the weights aren't there"
+    total = {"stage": "all", "work": ""}
+    total |= {name: sum(line[name] for line in lines) for name in ("hours", "disk GiB")}
+    return pd.DataFrame([*lines, total]).to_string(index=False, float_format="%.2f", na_rep="-")

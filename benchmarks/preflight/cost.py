@@ -1,0 +1,163 @@
+"""What the stages cost in hours, disk and memory, from short trials on this machine."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from benchmarks.features.extract import bytes_to_write, covered, passes
+from benchmarks.features.fill import Job, Plan, pace
+from benchmarks.features.store import Header, listed_shards
+from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.grid.workbench import Workbench
+from benchmarks.params import TABLES, Params, Row
+from benchmarks.preflight.trial import Kind, Trial, kind_of, outline
+from benchmarks.training.clips import ClipSet
+from benchmarks.training.loop import updates
+from gavs.method import Method
+
+GIB = 2**30
+Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB a process
+
+
+def encoding(
+    bench: Workbench, headers: Mapping[str, Header], places: Sequence[torch.device]
+) -> list[Line]:
+    """What is left to encode, a line for each pass over the frames; hours are NaN where the trial
+    failed, and its work says why."""
+    params = bench.params
+    folder, options, lines = params.work / "features", params.features, []
+    for cover, names in params.stores.items():
+        for group in passes(names):
+            keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
+            listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
+            job = Job(cover, tuple(keyed.values()), 0)
+            shards = set(range(job.stores[0].shards)) - set.intersection(*map(set, listed.values()))
+            rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
+            gpu = job.by_sam and places[0].type == "cuda"
+            device = places[0] if gpu else torch.device("cpu")
+            processes = len(places) if gpu else params.workers
+            seconds, memory, work = 0.0, math.nan, "done"
+            if rows:
+                part = {cover: covered(bench.index, cover)}
+                readers = params.workers if gpu else 1
+                plan = Plan(
+                    folder, part, bench.encoders, options.batch_size, options.precision, readers
+                )
+                try:
+                    seconds, memory = pace(job, plan, device)
+                    work = f"{rows} rows, {1 / seconds:.3g}/s with each of {processes}"
+                except (RuntimeError, MemoryError) as error:  # of memory, most likely
+                    seconds, work = math.nan, f"failed: {error}".splitlines()[0]
+            lines.append(
+                {
+                    "stage": f"features {job.kind}",
+                    "work": work,
+                    "hours": rows * seconds / processes / 3600,
+                    "disk GiB": bytes_to_write(folder, keyed, listed) / GIB,
+                    "GiB a process": memory,
+                }
+            )
+    return lines
+
+
+def models_of(params: Params) -> dict[str, list[Model]]:
+    """By table, every training that its cells ask for, parents first."""
+    return {
+        table: [
+            model
+            for stage in params.table_rows(table)
+            for cell in cells_of(params, table, stage)
+            for model in (model_of(cell).parent, model_of(cell))
+            if model
+        ]
+        for table in TABLES
+    }
+
+
+def kinds_of(params: Params) -> dict[Kind, Row]:
+    """One row for each kind of training."""
+    rows = {}
+    models = [model for models in models_of(params).values() for model in models]
+    for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
+        row = params.row(name, benchmark)
+        if not row.cls.oracle:
+            rows.setdefault(kind_of(outline(params, row), row, benchmark), row)
+    return rows
+
+
+class Tables:
+    """What the tables cost from nothing; a training counts where it comes first."""
+
+    def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
+        self.bench, self.params, self.trials = bench, bench.params, trials
+        self.processes = processes
+        self._methods: dict[tuple[str, str], Method] = {}
+        self._clips: dict[tuple[bool, str, str], ClipSet] = {}
+
+    def lines(self) -> list[Line]:
+        lines, before = [], set()
+        for table, models in models_of(self.params).items():
+            new = [model for model in dict.fromkeys(models) if model not in before]
+            before.update(new)
+            stages = self.params.table_rows(table)
+            cells = [cell for stage in stages for cell in cells_of(self.params, table, stage)]
+            costs = [*map(self._training, new), *map(self._scoring, cells)]
+            tried = [self.trials[k] for k in map(self._kind, models) if k in self.trials]
+            lines.append(
+                {
+                    "stage": f"run {table}",
+                    "work": f"{len(cells)} cells, {len(new)} trainings",
+                    "hours": sum(seconds for seconds, _ in costs) / self.processes / 3600,
+                    "disk GiB": sum(size for _, size in costs) / GIB,
+                    "GiB a process": max((trial.gib for trial in tried), default=math.nan),
+                }
+            )
+        return lines
+
+    def _method(self, model: Model) -> Method:
+        key = model.row, model.benchmark
+        if key not in self._methods:
+            self._methods[key] = outline(self.params, self.params.row(*key))
+        return self._methods[key]
+
+    def _kind(self, model: Model) -> Kind:
+        row = self.params.row(model.row, model.benchmark)
+        return kind_of(self._method(model), row, model.benchmark)
+
+    def _training(self, model: Model) -> tuple[float, float]:
+        """Seconds and bytes of a training, with its validations."""
+        trial = self.trials.get(self._kind(model))
+        if trial is None:  # of the oracle
+            return 0.0, 0.0
+        method, (_, training) = self._method(model), training_of(self.params, model)
+        whole = model.full and self.params.protocol.fraction_budget == "steps"
+        learned = self._set(method, model.full if whole else model.train, "labelled")
+        steps = updates(learned, training)
+        seconds = steps * trial.step_seconds
+        if training.selection != "last":
+            epochs = range(training.validate_from, training.epochs)
+            due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
+            validations = max(1, due) if training.steps is None else 1
+            seconds += validations * self._frames(method, model.val) * trial.score_seconds
+        return seconds, trial.trained_bytes
+
+    def _scoring(self, cell: Cell) -> tuple[float, float]:
+        """Seconds and bytes of a cell's evaluations, kept in its run and in its record."""
+        model = model_of(cell)
+        trial = self.trials.get(self._kind(model))
+        if trial is None:
+            return 0.0, 0.0
+        method, tests = self._method(model), evaluations_of(self.params, cell)
+        frames = sum(self._frames(method, test.clips) for test in tests)
+        return frames * trial.score_seconds, 2 * frames * trial.score_bytes
+
+    def _frames(self, method: Method, name: str) -> int:
+        return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
+
+    def _set(self, method: Method, name: str, frames: str) -> ClipSet:
+        key = method.temporal, name, frames
+        if key not in self._clips:
+            self._clips[key] = self.bench.clips(method, name, frames=frames)
+        return self._clips[key]

@@ -1,0 +1,164 @@
+"""`python -m benchmarks rehearse`: every stage of the paper profile on a few clips of noise.
+
+Nothing of it is a result. The folders are laid out as the real data sets, the encoders have their
+published sizes and random weights, the methods their full width; few clips, single steps, one seed.
+What it tells: that the machine copes, and how long a stage takes before the first real hour.
+"""
+
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import chdir
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+from torch import nn
+
+from benchmarks import cli
+from benchmarks.params import TABLES, load
+from benchmarks.params.errors import merge
+from benchmarks.params.profile import apply_profile, edit_yaml, lower
+from benchmarks.preflight.layouts import (
+    write_avsbench_object,
+    write_avsbench_semantic,
+    write_vggsound,
+    write_vggss,
+)
+from benchmarks.preflight.weights import Finding as WeightsFinding
+from benchmarks.preflight.weights import find_weights
+from gavs.backbones import build_backbone
+from gavs.sam import build_sam
+from gavs.vggish import build_vggish
+
+PROFILE = Path(__file__).parents[2] / "profiles/paper.yaml"
+# Clips of each label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
+CLIPS = {
+    "v1s": {"train": 4, "val": 2, "test": 2},
+    "v1m": {"train": 6, "val": 2, "test": 2},
+    "v2": {"train": 4, "val": 2, "test": 2},
+}
+SIZE = (1280, 720)  # pixels of a frame
+UNSEEN, SEEN = ("dog", "cat"), ("horse", "guitar", "man", "baby")  # V1M's classes, the others'
+NOVEL, MAPPED = "wind chime", "dog barking"  # VGG-SS's labels: 15 clips make a novel one
+IMAGES = [NOVEL] * 15 + [MAPPED] * 6
+CUT = {  # what any block of params.yaml may ask for at most
+    "epochs": 1,
+    "steps": 1,
+    "freeze_epochs": 0,
+    "validate_from": 0,
+    "batch_frames": 4,  # a frame takes 4 GiB where the image encoder is adapted
+    "batch_clips": 2,
+}
+CHANGES = {
+    "profile": "rehearsal",
+    "seeds": [0],
+    "data": {
+        "root": "avsbench",
+        "vggss": "vggss",
+        "vggsound": {"root": "vggsound", "list": "train", "val_clips": 2},
+    },
+    "protocol": {
+        "unseen": "unseen.csv",
+        "vggss_labels": "vggss_labels.csv",
+        "vggss_heard": None,
+        "seen_test_folds": 3,  # of ten: two of eight seen videos are tested, one validates
+        "shots": [4],
+        "draws": [0],
+        "fractions": [0.9],
+        "fraction_draws": [0],
+    },
+    "features": {"batch_size": 1},
+    "training": {"steps": 1},
+    "scoring": {"frames_per_clip": 1, "floor_seeds": []},
+    "report": {"bootstrap_draws": 100},
+}
+log = logging.getLogger(__name__)
+
+
+def rehearse(params: Path, folder: Path, workers: int) -> bool:
+    """Make the folder unless it is there, and run every stage in it; whether all went well.
+
+    The same command continues where it stopped. What it needs: 20 GB of disk and up to 22 GiB of
+    memory for each worker (docs/real-data.md has its times).
+    """
+    start = time.monotonic()
+    if not (folder / "params.yaml").is_file():
+        part = folder.with_name(f"{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        make(params, part)
+        part.rename(folder)
+    log.info("data sets and weights: %.0f s", time.monotonic() - start)
+    stages = [("data",), ("features",), *(("run", table) for table in TABLES), ("report",)]
+    return run(folder, stages, workers)
+
+
+def make(
+    params: Path,
+    folder: Path,
+    clips: Mapping[str, Mapping[str, int]] = CLIPS,
+    images: Sequence[str] = IMAGES,
+    changes: Mapping[str, Any] = {},
+) -> None:
+    """A project folder: data sets, weights, and params.yaml with the paper profile cut short.
+
+    Args:
+        clips: by label and split; V1S and V1M in AVSBench-object's layout, V2 in the semantic one.
+        images: labels of VGG-SS's clips.
+        changes: to params.yaml, after all others.
+    """
+    root = folder / "avsbench"
+    root.mkdir(parents=True)
+    for label, counts in clips.items():
+        chosen = {"labels": [label], "clips_per_split": counts, "several": False}
+        if label == "v2":
+            write_avsbench_semantic(root, size=SIZE, classes=SEEN, **chosen)
+        else:  # V1M's oddities would leave its shots too few
+            classes = UNSEEN if label == "v1m" else SEEN
+            write_avsbench_object(root, classes=classes, odd=label == "v1s", **chosen)
+    files = write_vggss(folder / "vggss", len(images), SIZE, images, odd=False)
+    write_vggsound(folder / "vggsound", "train", 6, SIZE, files[:1])
+    (folder / "unseen.csv").write_text("\n".join(["class", *UNSEEN]) + "\n")
+    (folder / "vggss_labels.csv").write_text(f"label,class\n{NOVEL},\n{MAPPED},{UNSEEN[0]}\n")
+    path, chosen = folder / "params.yaml", folder / "changes.yaml"
+    shutil.copy(params, path)
+    apply_profile(path, PROFILE)
+    edit_yaml(path, partial(lower, most=CUT))
+    weights = {name: {"weights": f"weights/{name}.pth"} for name, e in load(path).encoders if e}
+    YAML().dump(merge(CHANGES | {"encoders": weights}, changes), chosen)
+    apply_profile(path, chosen)
+    (folder / "weights").mkdir()
+    for finding in find_weights(load(path)):
+        torch.save(_untrained(finding).state_dict(), folder / finding.path)
+
+
+def _untrained(encoder: WeightsFinding) -> nn.Module:
+    """Random weights by the published names and of the published shapes."""
+    if encoder.encoder == "sam":
+        return build_sam(encoder.size)
+    if encoder.encoder == "vggish":
+        return build_vggish(encoder.size)
+    return build_backbone(encoder.size).net
+
+
+def run(folder: Path, stages: Sequence[Sequence[str]], workers: int) -> bool:
+    """Run stages one after the other, also after one has failed; print how long each took."""
+    lines, well = [], True
+    with chdir(folder):
+        for stage in stages:
+            start = time.monotonic()
+            options = [] if stage[0] == "report" else ["--workers", str(workers)]
+            failed = cli.main([*stage, *options])
+            seconds = time.monotonic() - start
+            memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+            outcome = "FAILED" if failed else "done"
+            lines.append(f"{' '.join(stage):<20} {outcome:<7} {seconds:7.0f} s {memory:6.1f} GiB")
+            log.info(lines[-1])
+            well &= not failed
+    print("stage, its time, and the most memory that any worker process has taken until then:")
+    print("\n".join(lines))
+    return well

@@ -1,0 +1,182 @@
+"""What a training step and a scored frame cost with a method: a short trial on this machine."""
+
+import resource
+import time
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from segment_anything.modeling import Sam
+from torch import nn
+
+from benchmarks.common.workers import peak_memory_mb, worker_pool
+from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.extract import layout
+from benchmarks.grid.models import pick_device
+from benchmarks.params import Params, Row
+from benchmarks.scoring.counts import score_frames
+from benchmarks.training.clips import to_native
+from gavs.backbones import build_backbone
+from gavs.losses import MIN_VIDEOS
+from gavs.method import Batch, Method
+from gavs.sam import SAM_SIZES, build_sam
+
+Kind = tuple[str, tuple[str, ...], tuple[str, ...], int]  # method, encoders, stores, seconds
+LONG = 5.0  # seconds: what takes longer isn't tried on more, but scaled up
+NATIVE = (720, 1280)  # pixels of the frame that is scored
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a row's method costs: of a step at the whole batch, and of a frame that is scored."""
+
+    row: str
+    samples: int  # of the batch that was tried; the rest is in proportion
+    batch: int
+    step_seconds: float
+    step_gib: float
+    score_seconds: float
+    score_gib: float  # of as many frames at once as are scored
+    trained_bytes: int
+    score_bytes: float
+    problem: str = ""  # why there are no figures
+
+    @property
+    def gib(self) -> float:
+        return max(self.step_gib, self.score_gib)
+
+
+class _Untrained(ProfileEncoders):
+    """Encoders of random weights: there may be no files yet, and it takes as long."""
+
+    def sam(self) -> Sam:
+        return build_sam(self.params.sam.size)
+
+    def backbone(self, name: str) -> nn.Module:
+        return build_backbone(getattr(self.params, name).size)
+
+
+def outline(params: Params, row: Row) -> Method:
+    """The row's method without numbers, made in no time: what it says of itself.
+
+    Not every fact is its class's: SAM-Fusion takes whole clips with one of its operators.
+    """
+    with torch.device("meta"):
+        return row.cls(row.method_config(), _Untrained(params.encoders, params.audio))
+
+
+def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
+    """Rows of one kind cost alike: a method on as many frames of the same stores."""
+    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if method.temporal else 1
+    encoders = tuple(row.cls.encoders(row.method_config()))
+    return row.method, encoders, tuple(row.stores), seconds
+
+
+def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
+    """A row with clips of so many seconds, in a process that may take `free` bytes of memory."""
+    with worker_pool(1) as pool:
+        try:
+            return pool.submit(_try, params, row, seconds, free).result()
+        except BrokenProcessPool:
+            problem = "was killed, most likely for its memory"
+        except (RuntimeError, MemoryError, ValueError) as error:
+            problem = f"{error}\n".splitlines()[0]
+            if isinstance(error, MemoryError) or "primitive" in problem:  # oneDNN's word for it
+                problem = "out of memory"
+    return Trial(row.name, 0, 0, *[np.nan] * 4, 0, 0, problem)
+
+
+def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
+    device = pick_device(params.device)
+    own = Path("/proc/self/statm")
+    if device.type == "cpu" and own.exists():
+        mapped = int(own.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
+        resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
+    method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
+    training, used = row.training, peak_memory_mb(device)
+    batch = training.batch_clips if method.temporal else training.batch_frames
+    scored, size = _score(params, method, row, seconds, device)
+    if scored < LONG:  # the first took more: memory and kernels were made for it
+        scored, size = _score(params, method, row, seconds, device)
+    frames = max(1, params.scoring.batch_frames // seconds)  # samples at once
+    score_memory = used + (peak_memory_mb(device) - used) * frames
+    method.train()
+    optimizer = torch.optim.AdamW(method.parameter_groups(), lr=0.0)
+    autocast = torch.autocast(
+        device.type, torch.bfloat16, enabled=training.amp and device.type == "cuda"
+    )
+
+    def step(samples: int) -> float:
+        given = _random_batch(params, method, row, samples, seconds).to(device)
+        start = time.monotonic()
+        with autocast:
+            loss = sum(method.loss(method(given), given).values())
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.item()  # waits for the GPU
+        return time.monotonic() - start
+
+    samples = 1
+    try:
+        took = step(1)
+    except ValueError:  # contrast, or statistics, of a single clip
+        samples = min(MIN_VIDEOS, batch)
+        took = step(samples)
+    if took < LONG:
+        took = step(samples)
+    share = batch / samples
+    if took * share < LONG and (peak_memory_mb(device) - used) * share < free / 2**20:
+        samples, share = batch, 1.0
+        step(batch)
+        took = step(batch)
+    memory = used + (peak_memory_mb(device) - used) * share
+    trained = sum(p.nbytes for p in method.parameters() if p.requires_grad)
+    trained += sum(buffer.nbytes for buffer in method.buffers())
+    return Trial(
+        *(row.name, samples, batch, took * share, memory / 2**10),
+        *(scored, score_memory / 2**10, trained, size),
+    )
+
+
+@torch.inference_mode()
+def _score(
+    params: Params, method: Method, row: Row, seconds: int, device: torch.device
+) -> tuple[float, float]:
+    """Seconds and bytes of one scored frame."""
+    method.eval()
+    given = _random_batch(params, method, row, 1, seconds).to(device)
+    start = time.monotonic()
+    logits = method(given).logits.float().flatten(0, 1)
+    native = to_native(logits, *NATIVE, method, SAM_SIZES[params.encoders.sam.size].img_size)
+    scores = score_frames(
+        native.sigmoid(),
+        torch.ones_like(native, dtype=torch.bool),
+        **{name: ["a"] * seconds for name in ("uid", "video", "classes")},
+        frame=list(range(seconds)),
+        thresholds=tuple(params.scoring.thresholds),
+        squash=params.scoring.squash_size,
+    )
+    size = sum(array.nbytes for array in scores.arrays().values())
+    return (time.monotonic() - start) / seconds, size / seconds
+
+
+def _random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
+    """A batch of the shapes that the row reads."""
+    encoders, size = _Untrained(params.encoders, params.audio), method.target_size
+    inputs = row.cls.inputs(method.config)
+
+    def rows(store: str) -> torch.Tensor:
+        return torch.randn(samples, seconds, *layout(store, encoders)[0])
+
+    return Batch(
+        audio=rows(row.cls.hears(method.config)),
+        features={short: rows(store) for short, store in inputs.items()},
+        masks=(torch.rand(samples, seconds, size, size) > 0.5).float(),
+        valid=torch.ones(samples, size, size),
+        supervised=torch.ones(samples, seconds, dtype=torch.bool),
+        video=torch.arange(samples),
+        classes=torch.ones(samples, 1, dtype=torch.bool),
+    )

@@ -1,0 +1,108 @@
+"""Multi-scale backbones of timm's classes: PVT-v2 (Wang et al. 2022), ResNet (He et al. 2016).
+
+Swin is in `_swin.py`; all are built here, from the public files that `_key_maps.py` knows.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from timm.models.pvt_v2 import PyramidVisionTransformerV2
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from gavs import key_maps as _key_maps
+from gavs.swin import Swin, swin_base
+from gavs.weights import load_weights, read_weights
+
+_PVT_MINI = partial(
+    PyramidVisionTransformerV2,
+    depths=(2, 2, 2, 2),
+    embed_dims=(24, 48, 80, 112),
+    num_heads=(1, 2, 4, 4),
+    mlp_ratios=(4, 4, 3, 3),
+)
+_PVT_B5 = partial(  # as AVSBench: drop path rising to 0.1
+    PyramidVisionTransformerV2,
+    depths=(3, 6, 40, 3),
+    embed_dims=(64, 128, 320, 512),
+    num_heads=(1, 2, 5, 8),
+    mlp_ratios=(4, 4, 4, 4),
+    drop_path_rate=0.1,
+)
+_RESNET_MINI = partial(
+    ResNet, BasicBlock, (1, 1, 1, 1), channels=(24, 48, 96, 160), stem_type="deep", stem_width=12
+)
+_RESNET_18 = partial(ResNet, BasicBlock, (2, 2, 2, 2))
+_RESNET_50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
+
+
+class PVT(nn.Module):
+    """PVT-v2 without its classifier; `channels` at strides 4, 8, 16, 32."""
+
+    key_maps = _key_maps.PVT
+
+    def __init__(self, make: Callable[..., PyramidVisionTransformerV2]) -> None:
+        super().__init__()
+        self.net = make(num_classes=0)
+        self.channels: list[int] = [info["num_chs"] for info in self.net.feature_info]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.net.patch_embed(x)
+        maps = []
+        for stage in self.net.stages:
+            x = stage(x)
+            maps.append(x)  # (N, channels[i], H / 4 / 2^i, W / 4 / 2^i)
+        return maps
+
+
+class MultiScaleResNet(nn.Module):
+    """ResNet without its classifier; `channels` at strides 4, 8, 16, 32."""
+
+    key_maps = _key_maps.RESNET
+
+    def __init__(self, make: Callable[..., ResNet]) -> None:
+        super().__init__()
+        self.net = make(num_classes=0)
+        self.channels: list[int] = [info["num_chs"] for info in self.net.feature_info[1:]]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        net = self.net
+        x = x.contiguous(memory_format=torch.channels_last)  # a quarter less time on a CPU
+        x = net.maxpool(net.act1(net.bn1(net.conv1(x))))
+        maps = []
+        for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
+            x = stage(x)
+            maps.append(x)  # (N, channels[i], H / 4 / 2^i, W / 4 / 2^i)
+        return maps
+
+
+Backbone = PVT | MultiScaleResNet | Swin
+BACKBONES: dict[str, Callable[[], Backbone]] = {
+    "pvt_v2_mini": partial(PVT, _PVT_MINI),
+    "pvt_v2_b5": partial(PVT, _PVT_B5),
+    "resnet_mini": partial(MultiScaleResNet, _RESNET_MINI),
+    "resnet18": partial(MultiScaleResNet, _RESNET_18),
+    "resnet50": partial(MultiScaleResNet, _RESNET_50),
+    "swin_base": swin_base,
+}
+
+
+def build_backbone(arch: str, weights: Path | None = None) -> Backbone:
+    """A trainable backbone: (N, 3, H, W), ImageNet-normalised RGB -> maps at strides 4, 8, 16, 32.
+
+    Args:
+        arch: a key of `BACKBONES`.
+        weights: a state dict by one of the names of `_key_maps.py`; a classifier is left out.
+
+    Raises:
+        KeyError: unknown `arch`.
+        FileNotFoundError, WeightsError: if the file is absent or holds other weights.
+    """
+    if arch not in BACKBONES:
+        raise KeyError(f"unknown backbone {arch!r}, expected one of {', '.join(BACKBONES)}")
+    backbone = BACKBONES[arch]()
+    if weights is not None:
+        load_weights(backbone.net, read_weights(weights), weights, backbone.key_maps)
+    return backbone

@@ -1,0 +1,178 @@
+"""Cells on a real small world: idempotent, exact after a kill, safe when asked for twice."""
+
+import json
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from benchmarks import cli
+from benchmarks.data.index import load_index
+from benchmarks.grid import workbench
+from benchmarks.grid.cells import prune, run_cell, run_cells
+from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.grid.workbench import Workbench
+from benchmarks.params import load
+from benchmarks.training.audio import audio_from
+from gavs import GAVS
+
+CELL = Cell("table1", "gavs", "gavs", "v1m", "train", 0)
+fork = multiprocessing.get_context("fork")
+
+
+def _records(project):
+    """Every record without its run block, and the scores' bytes."""
+    found = {}
+    for path in sorted((project / "work/smoke/records").rglob("*")):
+        if path.suffix == ".json":
+            found[path.name] = {k: v for k, v in json.loads(path.read_text()).items() if k != "run"}
+        elif path.is_file():
+            found[path.name] = path.read_bytes()
+    return found
+
+
+def _trainings(project):
+    return len(list((project / "work/smoke/models").glob("*/model.json")))
+
+
+@pytest.mark.parametrize("step", [2, 7])
+def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, edit, monkeypatch, step):
+    edit("checkpoint_seconds: 600", "checkpoint_seconds: 0.001")
+    params = load()
+    bench = Workbench(params)
+    run_cell(bench, CELL)
+    whole = _records(project)
+    for path in (project / "work/smoke").glob("[mr]*s/*"):  # models/, runs/ and records/
+        path.rename(project / path.name)
+
+    def kill(self, calls=[0]):  # noqa: B006
+        calls[0] += 1
+        if calls[0] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GAVS, "after_step", kill)
+        child = fork.Process(target=run_cell, args=(bench, CELL))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+    assert _records(project) == {}
+    run_cell(bench, CELL)
+    assert _records(project) == whole
+
+
+def test_two_at_once_train_once_and_workers_change_nothing(project):
+    params = load()
+    together = [CELL, Cell("table1", "gavs", "gavs", "v1m", "train", 1)]
+    assert run_cells(params, together, workers=2) == []
+    two = _records(project)
+    for path in (project / "work/smoke").glob("[mr]*s/*"):
+        path.rename(project / path.name)
+    racing = [fork.Process(target=run_cells, args=(params, together, 1)) for _ in range(2)]
+    for process in racing:
+        process.start()
+    for process in racing:
+        process.join()
+    assert [process.exitcode for process in racing] == [0, 0]
+    assert _records(project) == two
+    assert _trainings(project) == 2
+
+
+def test_going_back_to_an_old_value_costs_nothing(project, edit):
+    assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
+    before = _records(project)
+    edit("noise_dim: 128", "noise_dim: 16")
+    assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
+    assert _records(project) != before
+    assert _trainings(project) == 4  # the floor, too
+    edit("noise_dim: 16", "noise_dim: 128")
+    assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
+    assert _records(project) == before
+    assert _trainings(project) == 4
+
+
+def test_what_a_fingerprint_depends_on(project, edit, monkeypatch):
+    def fingerprint():
+        return json.dumps(Workbench(load()).identity(CELL), sort_keys=True)
+
+    first = fingerprint()
+    edit("workers: 2", "workers: 1")
+    edit("overlay_clips: 4", "overlay_clips: 3")
+    edit("hidden: 128 # 512 at full width, as GAVS", "hidden: 64")  # Audio-SAM's
+    assert fingerprint() == first
+    edit("margin: 0.3", "margin: 0.2")
+    second = fingerprint()
+    assert second != first
+    monkeypatch.setattr(workbench, "code_checksum", lambda cls: "edited")
+    assert fingerprint() != second
+
+
+def test_a_failing_cell_fails_alone(project, edit, capsys):
+    edit("lr: 1.0e-3\n  audio_sam:", "lr: 1.0e+30\n  audio_sam:")  # GAVS's; the loss becomes NaN
+    edit("clip_grad: 1.0", "clip_grad: null")
+    edit("schedule: one_cycle", "schedule: constant")
+    failures = run_cells(
+        load(), [CELL, Cell("table1", "oracle_click", "oracle_click", "v1m", "train", 0)], workers=1
+    )
+    assert len(failures) == 1 and "table1 gavs v1m train seed 0: " in failures[0]
+    assert "loss is" in failures[0]
+    assert [name for name in _records(project) if name.endswith(".json")] == [
+        "v1m-train-seed0.json"
+    ]
+    assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 1
+    assert "loss is" in capsys.readouterr().err
+
+
+def test_cells_and_pruning(project, edit):
+    params = load()
+    cells = cells_of(params, "table1", "gavs")
+    assert len(cells) == 3 * (2 + 1)  # benchmarks x (seeds + floor)
+    assert {c.setting for c in cells if c.seed == 1} == {"train"}
+    assert len(cells_of(params, "table1", "oracle_click")) == 3
+    assert {c.row for c in cells_of(params, "ablations", "alignment")} == set(
+        params.ablations["alignment"]
+    )
+    with pytest.raises(KeyError, match="tables.table1 has no 'audio_sam'"):
+        cells_of(params, "table1", "audio_sam")
+    folder = project / "work/smoke/records/table1/gavs"
+    folder.mkdir(parents=True)
+    for stem in ("v1m-train-seed0", "v1m-train-seed7"):
+        (folder / f"{stem}.json").touch()
+        (folder / f"{stem}.overlays.npz").touch()
+    prune(params, "table1", "gavs", cells)
+    assert {p.name for p in folder.iterdir()} == {
+        "v1m-train-seed0.json",
+        "v1m-train-seed0.overlays.npz",
+    }
+
+
+def test_missing_features_are_an_error_that_says_what_to_do(project, capsys):
+    (project / "work/smoke/features/avs/sam_rgb/shard-00000.npy").unlink()
+    assert cli.main(["run", "table1", "gavs"]) == 1
+    error = capsys.readouterr().err
+    assert "sam_rgb/shard-00000.npy: shard missing" in error
+    assert "python -m benchmarks features" in error
+
+
+def test_too_few_videos_for_alignment(project, edit, capsys):
+    edit("batch_frames: 16", "batch_frames: 1")
+    assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 1
+    assert "video" in capsys.readouterr().err
+
+
+def test_borrowed_audio(project):
+    index = load_index(project / "work/smoke/index.csv")
+    index = index[index.benchmark == "v2"].reset_index(drop=True)
+    classes = [set(names.split("_")) for names in index.classes]
+    shown = [set(names.split("_")) for names in index.shown]
+    for i, j in enumerate(audio_from("shuffled", index)):
+        assert not classes[i] & classes[j]
+    for i, j in enumerate(audio_from("off_screen", index)):
+        assert not (classes[i] | shown[i]) & classes[j]
+    assert (index.video != index.video[audio_from("other_clip", index)].to_numpy()).all()
+    same = index.iloc[:2].assign(uid=["a", "b"], classes=["dog", "dog_cat"])
+    with pytest.raises(ValueError, match="a: no other clip to take audio from"):
+        audio_from("shuffled", same)
+    with pytest.raises(ValueError, match="no audio is called 'loud'"):
+        audio_from("loud", index)

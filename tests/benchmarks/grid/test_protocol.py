@@ -1,0 +1,172 @@
+"""Which models cells share, where they start and what they are tested on."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from benchmarks import cli
+from benchmarks.grid import models
+from benchmarks.grid.cells import run_cell
+from benchmarks.grid.models import trained
+from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
+from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.params import load
+
+FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
+SUB = Cell("table4", "few_shot", "gavs", "vggss_sub", "1-shot", 0, 0, "v2")
+
+
+@pytest.fixture
+def bench(project):
+    return Workbench(load())
+
+
+def of(bench, table, stage, **wanted):
+    found = cells_of(bench.params, table, stage)
+    return [c for c in found if all(getattr(c, k) == v for k, v in wanted.items())]
+
+
+def test_one_v2_model_serves_every_table(bench, monkeypatch):
+    """Table 1, 3 and 4 (0-shot and the start of the few-shot ones) and the robustness columns."""
+    sharing = [FULL]
+    for table, stage in [("table3", "zero_shot"), ("table4", "zero_shot")]:
+        sharing += of(bench, table, stage, row="gavs", seed=0)
+    sharing += of(bench, "robustness", "negatives", row="gavs")
+    assert len(sharing) == 4
+    assert {model_of(c) for c in sharing} == {model_of(FULL)} == {model_of(SUB).parent}
+    trainings = []
+    original = models._train
+    monkeypatch.setattr(models, "_train", lambda *a: trainings.append(a[1]) or original(*a))
+    for cell in [*sharing, SUB]:
+        run_cell(bench, cell)
+    assert trainings == [model_of(FULL), model_of(SUB)]
+    records = bench.params.work / "records"
+    assert len(list(records.rglob("*.json"))) == 5
+    negatives = json.loads(
+        (records / "robustness/negatives/gavs-v2-negatives-seed0.json").read_text()
+    )
+    assert negatives["evaluations"] == ["noise", "off_screen", "other_clip", "silence"]
+
+
+def test_few_shots_start_from_the_0_shot_model(bench, monkeypatch):
+    started = {}
+
+    def no_training(bench, model, method, *rest):
+        started[model.shots] = {k: v.clone() for k, v in method.state_dict().items()}
+        with torch.no_grad():
+            for p in method.parameters():
+                p.add_(1.0)  # what training leaves behind
+        return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
+
+    monkeypatch.setattr(models, "_train", no_training)
+    method, _ = trained(bench, model_of(SUB), "test")
+    trainable = [n for n, p in method.named_parameters() if p.requires_grad]
+    assert trainable
+    for name in trainable:
+        assert torch.equal(started[True][name], started[False][name] + 1)
+        assert torch.equal(method.state_dict()[name], started[True][name] + 1)
+
+
+def test_shots_change_few_shot_cells_only(bench, edit):
+    def prints(params):
+        fresh = Workbench(params)
+        tables = [("table1", "gavs"), ("table2", "zero_shot"), ("table2", "few_shot")]
+        return {
+            str(c): fingerprint(fresh.model_identity(model_of(c)))
+            for t in tables
+            for c in cells_of(params, *t)
+            if c.row == "gavs"
+        }
+
+    before = prints(load())
+    edit("few_shot: # from", "few_shot: # changed, from")
+    edit(
+        "training: {epochs: 1, selection: last} # released",
+        "training: {epochs: 2, selection: last} #",
+    )
+    after = prints(load())
+    changed = {c for c in before if before[c] != after[c]}
+    assert changed == {c for c in before if "1-shot" in c} != set()
+
+
+def test_fractions_get_the_full_sets_steps(bench, edit):
+    (cell,) = of(bench, "figure3", "fractions", row="gavs", seed=0)
+    run_cell(bench, cell)
+    run_cell(bench, FULL)
+    read = lambda c: json.loads(  # noqa: E731
+        (bench.params.work / "records" / c.table / c.stage / f"{c.file_stem}.json").read_text()
+    )["counts"]
+    part, full = read(cell), read(FULL)
+    assert part["updates"] == full["updates"]
+    assert part["train_clips"] == full["train_clips"] / 2
+    assert cell.file_stem == "gavs-v2-fraction-0.5-draw0-seed0"
+
+
+def test_draws_go_with_seeds_or_cross(bench, edit):
+    found = of(bench, "table2", "few_shot", row="gavs")
+    assert [(c.setting, c.seed, c.draw) for c in found] == [("1-shot", 0, 0), ("1-shot", 1, 1)]
+    edit("cross: false", "cross: true")
+    found = cells_of(load(), "table2", "few_shot")
+    assert {(c.seed, c.draw) for c in found} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_few_shot_tests_are_common_to_all_k_and_never_learned(bench):
+    (cell,) = of(bench, "table2", "few_shot", row="gavs", seed=0)
+    unseen, seen = (bench.clip_sets[t.clips] for t in evaluations_of(bench.params, cell))
+    shots = bench.clip_sets[model_of(cell).train]
+    start = bench.clip_sets[model_of(cell).parent.train]
+    for learned in (shots, start):
+        assert not set(learned.uid) & (set(unseen.uid) | set(seen.uid))
+    zero = of(bench, "table2", "zero_shot", row="gavs", seed=0)[0]
+    assert set(bench.clip_sets.subsets(zero)["test-0"]) == set(unseen.uid)
+    assert {t.clips for t in evaluations_of(bench.params, zero)} == {"v3/unseen", "v3/seen_test"}
+
+
+def test_cached_0_shot_records_follow_the_shots(bench, edit):
+    """Their scores stay, but not which clips the few-shot cells are compared on."""
+    (cell,) = of(bench, "table2", "zero_shot", row="gavs", seed=0)
+    path = bench.params.work / "records/table2/zero_shot" / f"{cell.file_stem}.json"
+    run_cell(bench, cell)
+    before = json.loads(path.read_text())
+    edit("draws: [0, 1]", "draws: [2]")
+    run_cell(Workbench(load()), cell)
+    after = json.loads(path.read_text())
+    assert after["fingerprint"] == before["fingerprint"]
+    assert set(before["subsets"]) == {"pool", "test-0", "test-1"}
+    assert set(after["subsets"]) == {"pool", "test-2"}
+
+
+def test_boxes_of_vggss_alone_have_other_supervision(project, edit):
+    edit("supervision: box_fill", "supervision: sam_mask")
+    params = load()
+    (cell,) = of(Workbench(params), "table2", "few_shot", row="gavs", seed=0)
+    assert supervision_of(params, model_of(cell)) == "masks"
+    assert supervision_of(params, model_of(SUB)) == "sam_mask"
+
+
+def test_without_vggss_its_tables_are_empty(project, capsys):
+    yaml = YAML()
+    values = yaml.load(Path("params.yaml"))
+    values["data"] |= {"vggss": None, "vggsound": None}
+    yaml.dump(values, Path("params.yaml"))
+    assert cli.main(["run", "table4"]) == 0
+    assert (project / "work/smoke/records/table4/few_shot").is_dir()
+    assert "nothing is asked of table4" in capsys.readouterr().err
+    assert cli.main(["data"]) == cli.main(["features"]) == 0
+
+
+@pytest.mark.parametrize("supervision", ["box_projection", "sam_mask"])
+def test_other_supervision_of_boxes_is_another_model(project, edit, supervision):
+    plain = Workbench(load())
+    edit("supervision: box_fill", f"supervision: {supervision}")
+    bench = Workbench(load())
+    first, second = (b.model_identity(model_of(SUB)) for b in (plain, bench))
+    assert fingerprint(first) != fingerprint(second)
+    run_cell(bench, SUB)
+    folder = bench.params.work / "models" / fingerprint(second)[:16]
+    history = json.loads((folder / "model.json").read_text())["history"]
+    terms = set(history[0]["terms"])
+    assert (terms == {"projection"}) == (supervision == "box_projection")
