@@ -6,6 +6,7 @@ computes the same on any device.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,7 @@ def flatten_maps(maps: Sequence[Tensor], level: Tensor) -> tuple[Tensor, Tensor,
         their map's vector added, and their places as shares of the map (S, 2).
     """
     x = torch.cat([m.flatten(2) for m in maps], dim=-1).transpose(1, 2)
-    shapes = [m.shape[-2:] for m in maps]
+    shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
     position = torch.cat(
         [
             sine_position(*shape, x.shape[-1]).to(x) + vector
@@ -95,7 +96,7 @@ class DeformableAttention(nn.Module):
         weights = self.weights(query).view(N, L, H, self.levels * P)
         weights = weights.permute(0, 2, 3, 1).flatten(0, 1).softmax(1)  # (N H, levels P, L)
         value = self.value(memory).view(N, -1, H, D // H).permute(0, 2, 3, 1).flatten(0, 1)
-        y = 0
+        y: Any = 0
         for (h, w), image, offset, weight in zip(
             shapes,
             value.split([h * w for h, w in shapes], dim=-1),  # (N H, D / H, h w)
@@ -135,6 +136,8 @@ class DeformableEncoderLayer(nn.Module):
 class DeformableEncoder(nn.Module):
     """Self-attention among all pixels of several maps, as in Deformable DETR's encoder."""
 
+    layers: Any  # nn.ModuleList of DeformableEncoderLayer
+
     def __init__(
         self,
         dim: int,
@@ -160,7 +163,7 @@ class DeformableEncoder(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps (N, D, h_i, w_i) -> maps of the same shapes."""
-        shapes = [m.shape[-2:] for m in maps]
+        shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
         x, position, reference = flatten_maps(maps, self.level)
         for layer in self.layers:
             x = layer(x, position, reference, shapes)

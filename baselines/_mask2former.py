@@ -122,7 +122,7 @@ class MaskedDecoder(nn.Module):
 
     def forward(self, queries: Tensor, features: Tensor, maps: Sequence[Tensor]) -> Found:
         """Queries (N, Q, D), mask features (N, D, h, w), three maps (N, D, h_i, w_i)."""
-        shapes = [m.shape[-2:] for m in maps]
+        shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
         memory = [
             m.flatten(2).transpose(1, 2) + level for m, level in zip(maps, self.level, strict=True)
         ]

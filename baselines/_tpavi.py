@@ -5,6 +5,7 @@ SAM-Fusion's operator of that name.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,8 @@ class TPAVI(nn.Module):
 class MultiDilationConv(nn.Module):
     """Sum of four 3x3 convolutions at dilations 3, 6, 12 and 18, AVSBench's neck."""
 
+    convs: Any  # nn.ModuleList of nn.Conv2d
+
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(
@@ -97,7 +100,7 @@ def only_asked(x: Tensor, asked: Tensor | None) -> Tensor:
     return x.flatten(0, 1) if asked is None or asked.all() else x[asked]
 
 
-def among_all(logits: Tensor, shape: tuple[int, int], asked: Tensor | None) -> Tensor:
+def among_all(logits: Tensor, shape: Sequence[int], asked: Tensor | None) -> Tensor:
     """Logits of the M frames (M, G, G) -> (B, T, G, G), 0 in those that aren't asked for."""
     if asked is None or asked.all():
         return logits.unflatten(0, shape)
@@ -111,6 +114,8 @@ class TPAVIHead(nn.Module):
     Left out of the published weights, since nothing reads them: the first residual unit of the top
     decoder level (1.18 M at 256 channels).
     """
+
+    fusion: Any  # nn.ModuleList of TPAVI
 
     def __init__(
         self, in_channels: Sequence[int], channels: int, size: int, audio_dim: int = 128
@@ -165,7 +170,9 @@ class TPAVIHead(nn.Module):
         """
         stages = []
         for f, fuse in zip(fused, self.fusion, strict=True):
-            mask = F.adaptive_avg_pool2d(logits, f.shape[-2:]).sigmoid()  # (B, T, h, w)
+            mask = F.adaptive_avg_pool2d(
+                logits, (f.shape[-2], f.shape[-1])
+            ).sigmoid()  # (B, T, h, w)
             seen = (F.relu(f) * mask[:, :, None]).mean(dim=(3, 4))  # (B, T, C)
             heard = fuse.audio(audio).log_softmax(-1)  # (B, T, C)
             stages.append((heard.exp() * (heard - seen.log_softmax(-1))).sum(-1))

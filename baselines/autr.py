@@ -90,7 +90,7 @@ class AudioVisualEncoder(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], audio: Tensor) -> tuple[Tensor, Tensor, Shapes]:
         """Maps (N, D, h_i, w_i) and audio (N, 1, D) -> pixels (N, S, D), audio, the shapes."""
-        shapes = [m.shape[-2:] for m in maps]
+        shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
         x, position, reference = flatten_maps(maps, self.level)
         for layer in self.layers:
             x, audio = layer(x, audio, position, reference, shapes)

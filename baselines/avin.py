@@ -44,7 +44,7 @@ class Avin(Localiser):
         )
 
     @classmethod
-    def hears(cls, config: AvinConfig) -> str:
+    def hears(cls, config: LocaliserConfig) -> str:
         return "vggish"
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:

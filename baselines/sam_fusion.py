@@ -61,7 +61,7 @@ class SamFusion(Method):
         self.sam = encoders.sam()
         channels = self.sam.prompt_encoder.embed_dim
         if config.operator == "tpavi":
-            self.fusion = TPAVI(channels, encoders.audio_dim)
+            self.fusion: nn.Module = TPAVI(channels, encoders.audio_dim)
         else:
             self.fusion = Fusion(config.operator, channels, encoders.audio_dim, config.hidden)
         self.cola = ColA(config.cola, self.sam.mask_decoder) if config.cola.enabled else None

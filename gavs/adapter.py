@@ -83,12 +83,13 @@ def encoder_adapters(config: EncoderAdaptersConfig, dim: int, depth: int) -> nn.
     Raises:
         ValueError: if the encoder has no block `from_block`.
     """
-    if config.from_block >= depth:
+    first = config.from_block
+    assert first is not None  # null: the caller builds none
+    if first >= depth:
         raise ValueError(
-            f"encoder_adapters.from_block is {config.from_block}, but the image encoder has blocks "
+            f"encoder_adapters.from_block is {first}, but the image encoder has blocks "
             f"0 to {depth - 1}: use {depth // 2} for its last half, or null for no adapters"
         )
     return nn.ModuleList(
-        Adapter(dim, config.width, "relu", config.zero_init)
-        for _ in range(config.from_block, depth)
+        Adapter(dim, config.width, "relu", config.zero_init) for _ in range(first, depth)
     )

@@ -1,18 +1,19 @@
 """Multi-scale backbones of timm's classes: PVT-v2 (Wang et al. 2022), ResNet (He et al. 2016).
 
-Swin is in `_swin.py`; all are built here, from the public files that `_key_maps.py` knows.
+Swin is in `swin.py`; all are built here, from the public files that `key_maps.py` knows.
 """
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.models.pvt_v2 import PyramidVisionTransformerV2
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
-from gavs import key_maps as _key_maps
+from gavs import key_maps
 from gavs.swin import Swin, swin_base
 from gavs.weights import load_weights, read_weights
 
@@ -31,17 +32,20 @@ _PVT_B5 = partial(  # as AVSBench: drop path rising to 0.1
     mlp_ratios=(4, 4, 4, 4),
     drop_path_rate=0.1,
 )
+_basic: Any = BasicBlock  # timm's annotations ask for instances
+_bottleneck: Any = Bottleneck
 _RESNET_MINI = partial(
-    ResNet, BasicBlock, (1, 1, 1, 1), channels=(24, 48, 96, 160), stem_type="deep", stem_width=12
+    ResNet, _basic, (1, 1, 1, 1), channels=(24, 48, 96, 160), stem_type="deep", stem_width=12
 )
-_RESNET_18 = partial(ResNet, BasicBlock, (2, 2, 2, 2))
-_RESNET_50 = partial(ResNet, Bottleneck, (3, 4, 6, 3))
+_RESNET_18 = partial(ResNet, _basic, (2, 2, 2, 2))
+_RESNET_50 = partial(ResNet, _bottleneck, (3, 4, 6, 3))
 
 
 class PVT(nn.Module):
     """PVT-v2 without its classifier; `channels` at strides 4, 8, 16, 32."""
 
-    key_maps = _key_maps.PVT
+    key_maps = key_maps.PVT
+    net: Any
 
     def __init__(self, make: Callable[..., PyramidVisionTransformerV2]) -> None:
         super().__init__()
@@ -60,7 +64,8 @@ class PVT(nn.Module):
 class MultiScaleResNet(nn.Module):
     """ResNet without its classifier; `channels` at strides 4, 8, 16, 32."""
 
-    key_maps = _key_maps.RESNET
+    key_maps = key_maps.RESNET
+    net: Any
 
     def __init__(self, make: Callable[..., ResNet]) -> None:
         super().__init__()
@@ -94,7 +99,7 @@ def build_backbone(arch: str, weights: Path | None = None) -> Backbone:
 
     Args:
         arch: a key of `BACKBONES`.
-        weights: a state dict by one of the names of `_key_maps.py`; a classifier is left out.
+        weights: a state dict by one of the names of `key_maps.py`; a classifier is left out.
 
     Raises:
         KeyError: unknown `arch`.

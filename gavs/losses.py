@@ -1,6 +1,6 @@
 """The losses of GAVS: binary cross-entropy of the mask, and audio-visual alignment of the cue."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +83,7 @@ def box_projection(logits: Tensor, batch: Batch) -> Tensor:
     frames (the projection term of BoxInst, Tian et al., CVPR 2021). Logits (B, T, G, G) -> scalar.
     """
     p = logits.sigmoid() * batch.valid[:, None]  # (B, T, G, G)
-    dice = 0.0
+    dice: Any = 0.0
     for axis in (-1, -2):
         mine, boxes = p.amax(axis), batch.masks.amax(axis)  # (B, T, G)
         both = (mine * boxes).sum(-1)

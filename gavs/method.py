@@ -32,7 +32,7 @@ class Encoders(Protocol):
         """A frozen SAM in eval mode."""
         ...
 
-    def backbone(self, name: str) -> nn.Module:
+    def backbone(self, name: str) -> Any:
         """`pvt`, `resnet`, `resnet18` or `swin`, pretrained: (N, 3, H, W) -> maps; `.channels`."""
         ...
 
@@ -74,7 +74,8 @@ class Method(nn.Module):
     the method's title with its reference. Parameters with `requires_grad` are what the loop trains.
     """
 
-    Config: ClassVar[type[Config]]
+    Config: ClassVar[type[Any]]  # the class of its parameter block, a `Config`
+    config: Any  # one of it
     geometry: ClassVar[Literal["sam", "squash"]] = "sam"
     temporal: ClassVar[bool] = False  # True: needs every frame of the clip, also unlabelled ones
     oracle: ClassVar[bool] = False  # True: shown the truth, nothing to learn: a ceiling
@@ -89,17 +90,17 @@ class Method(nn.Module):
     layered: ClassVar[frozenset[str]] = frozenset()
     target_size: int
 
-    def __init__(self, config: Config, encoders: Encoders) -> None:
+    def __init__(self, config: Any, encoders: Encoders) -> None:
         super().__init__()
         self.config = config
 
     @classmethod
-    def inputs(cls, config: Config) -> Mapping[str, str]:
+    def inputs(cls, config: Any) -> Mapping[str, str]:
         """Feature stores by short name, e.g. `{"sam": "sam_rgb"}`."""
         raise NotImplementedError
 
     @classmethod
-    def hears(cls, config: Config) -> str:
+    def hears(cls, config: Any) -> str:
         """Store of `Batch.audio`: `vggish` (128,) before VGGish's last ReLU, `logmel` (96, 64), its
         input, or `spectrogram` (1, 257, T)."""
         return "vggish"
@@ -110,7 +111,7 @@ class Method(nn.Module):
         return "avs" if cls.supervised else "vgg"
 
     @classmethod
-    def encoders(cls, config: Config) -> list[str]:
+    def encoders(cls, config: Any) -> list[str]:
         """Pretrained encoders that the method holds itself: `sam` or backbones."""
         return ["sam"]
 

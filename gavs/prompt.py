@@ -2,7 +2,7 @@
 the prompt token of SAM's decoder.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,9 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 def pool_valid(embedding: Tensor, valid: Tensor) -> Tensor:
     """Mean of (B, T, C, h, w) over the frame's area -> (B, T, C); `valid` (B, G, G), any grid G."""
-    weight = F.adaptive_avg_pool2d(valid.to(embedding.dtype), embedding.shape[-2:])  # (B, h, w)
+    weight = F.adaptive_avg_pool2d(
+        valid.to(embedding.dtype), (embedding.shape[-2], embedding.shape[-1])
+    )  # (B, h, w)
     weight = weight / weight.sum((-2, -1), keepdim=True)
     return torch.einsum("btchw,bhw->btc", embedding, weight)
 
@@ -42,6 +44,8 @@ class SemanticAudioPrompt(nn.Module):
     `sam_tokens` (5, C) are the tokens that six slots overwrite. The projection's bias starts at
     them (ours), so that training starts near SAM.
     """
+
+    project: Any  # nn.Sequential
 
     def __init__(self, config: PromptConfig, audio_dim: int, sam_tokens: Tensor) -> None:
         super().__init__()

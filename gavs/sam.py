@@ -5,7 +5,7 @@ set, so a training step is one pass and no image embedding is repeated.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -176,7 +176,7 @@ def continue_from_tokens(
     sam: Sam,
     tokens: Tensor,
     cut: int,
-    adapters: Sequence[nn.Module] | None = None,
+    adapters: Iterable[nn.Module] | None = None,
     recompute: bool = False,
 ) -> Tensor:
     """Tokens (N, h, w, D) after the first `cut` blocks -> image embedding (N, C, h, w).
@@ -273,6 +273,7 @@ def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int,
 
 def _quadruple(deconvolution: nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """A 2x2 deconvolution of stride 2: (..., C) -> its cells (..., 4, C'), row by row."""
+    assert deconvolution.bias is not None
     weight = deconvolution.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
     return F.linear(x, weight, deconvolution.bias.repeat(4)).unflatten(-1, (4, -1))
 

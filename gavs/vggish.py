@@ -30,12 +30,13 @@ def _hann_and_mel(device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(window).to(device), torch.from_numpy(mel).float().to(device)
 
 
-def log_mel(waveform: Tensor, hop_seconds: Literal[0.96, 1.0], n_windows: int) -> Tensor:
+def log_mel(waveform: Tensor, hop_seconds: float, n_windows: int) -> Tensor:
     """VGGish's log-mel examples.
 
     Args:
         waveform: (..., n) mono samples in [-1, 1], 16 kHz; what follows the last window is unused.
-        hop_seconds: start-to-start distance of the 0.96 s windows; 0.96 is torchvggish's framing.
+        hop_seconds: 0.96 or 1.0, start-to-start distance of the 0.96 s windows; 0.96 is
+            torchvggish's framing.
         n_windows: how many windows to cut.
 
     Returns:

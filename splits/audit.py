@@ -75,9 +75,9 @@ def audit(
 
     by_label = {label: metadata[metadata.label == label] for label in LABELS}
     for name, rows in [*by_label.items(), ("AVSBench", metadata)]:
-        part = {s: rows[rows["split"] == s] for s in ("train", "val", "test")}
+        of = {s: rows[rows["split"] == s] for s in ("train", "val", "test")}
         for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-            check(f"{name} {first}", part[first], f"{name} {second}", part[second])
+            check(f"{name} {first}", of[first], f"{name} {second}", of[second])
     for name, s in (v3 or {}).items():
         for part in ("seen_val", "seen_test", "unseen"):
             check(f"{name} seen_train", s.seen_train, f"{name} {part}", getattr(s, part))

@@ -9,6 +9,7 @@ has faults (splits/README.md): `split` draws its own lists, `official` imports t
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -151,8 +152,8 @@ def _folds(seen: pd.DataFrame, seed: int, test_folds: int) -> pd.Series:
 
 def _assemble(
     parts: dict[str, pd.DataFrame],
-    shots: dict[int | str, dict[int, pd.DataFrame]],
-    test: dict[int | str, pd.DataFrame],
+    shots: Mapping[Any, Mapping[int, pd.DataFrame]],  # by draw, as `AvsV3`'s
+    test: Mapping[Any, pd.DataFrame],
     folds: pd.DataFrame | None = None,
 ) -> AvsV3:
     """AvsV3 with what each row is for in `split`: metadata's own says AVSBench's stock split."""
@@ -193,7 +194,8 @@ def official(
     check_sizes(shots, ())
     seen, unseen = membership(metadata, unseen_strings, unseen_classes)
     known = metadata.set_index("uid", drop=False)
-    repairs, problems = [], []
+    repairs: list[str] = []
+    problems: list[str] = []
 
     def load(name: str) -> pd.DataFrame:
         table = read_table(Path(folder) / name, ["uid"])

@@ -30,7 +30,8 @@ def read_list(path: Path) -> list[str]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:  # not UTF-8 is a ValueError
         raise SplitError([f"{path}: {error}"]) from error
-    files, problems = {}, []
+    files: dict[str, int] = {}
+    problems: list[str] = []
     for number, line in enumerate(map(str.strip, lines), start=1):
         entry = _ENTRY.fullmatch(line)
         if entry is None and line:
