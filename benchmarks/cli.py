@@ -233,11 +233,10 @@ def features(args: argparse.Namespace) -> None:
     workers = args.workers or params.workers
     bench = Workbench(params)
     extract(
-        params.stores,
+        bench.fingerprints.stores(),
         bench.index,
         params.work / "features",
         bench.encoders,
-        params.features.rows_per_shard,
         params.features.batch_size,
         workers,
         params.device,

@@ -130,6 +130,11 @@ class Row(Config):
         return self.cls.Config(**self.config)
 
     @property
+    def temporal(self) -> bool:
+        """Whether it takes whole clips, in batches of `batch_clips`."""
+        return self.cls.temporal(self.method_config())
+
+    @property
     def stores(self) -> list[str]:
         """The feature stores that it reads."""
         config = self.method_config()

@@ -13,9 +13,7 @@ from zipfile import BadZipFile
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.scoring.npz import Scores, load_scores
-
-SCHEMA = 3
+from benchmarks.scoring.npz import SCHEMA, Scores, load_scores
 
 
 class RecordError(ValueError):
