@@ -11,7 +11,6 @@ from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.vggss import BoxScores
 
 Scores = FrameScores | BoxScores
-SCHEMA = 3  # of record.json, which lies beside the scores
 
 
 def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
