@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
     sub.add_argument("name", help="smoke, miniature or paper")
+    add("values", values, "note down what `data` and `features` depend on, for DVC")
     sub = add("data", data, "build the miniature world if the profile has one; check and index")
     sub.add_argument("--workers", type=int, help="default: params.yaml's")
     sub = add(
@@ -193,6 +194,15 @@ def profile(args: argparse.Namespace) -> None:
 
     for change in apply_profile(args.params, Path("profiles") / f"{args.name}.yaml"):
         print(change)
+
+
+def values(args: argparse.Namespace) -> None:
+    from benchmarks.common.files import write_json
+    from benchmarks.params import STAGE_BLOCKS, load
+
+    params = load(args.params)
+    for stage in STAGE_BLOCKS:
+        write_json(params.work / "values" / f"{stage}.json", params.values(stage))
 
 
 def data(args: argparse.Namespace) -> None:

@@ -54,8 +54,7 @@ class Sources:
         packages = {name[:end] for name in names for end, c in enumerate(name) if c == "."}
         digest = hashlib.sha256()
         for name in sorted({*names, *packages}):
-            tree = _tree(self._texts[name], whole=name in names)
-            digest.update(f"{name} {len(tree)}\n{tree}".encode())
+            digest.update(f"{name} {_essence(self._texts[name], name in names)}\n".encode())
         return digest.hexdigest()
 
     def _imports(self, name: str) -> list[str]:
@@ -90,13 +89,13 @@ def _imported(text: str) -> list[tuple[str, int, str]]:
 
 
 @cache
-def _tree(text: str, whole: bool) -> str:
-    """A module's syntax tree, the same whatever the version of Python; unless `whole`, without
-    imports and `__all__`."""
+def _essence(text: str, whole: bool) -> str:
+    """Checksum of a module's syntax tree, the same in every version of Python; unless `whole`,
+    without imports and `__all__`."""
     module = ast.parse(text)
     if not whole:
         module.body = [node for node in module.body if not _hands_on(node)]
-    return repr(_plain(_Essence().visit(module)))
+    return hashlib.sha256(repr(_plain(_Essence().visit(module))).encode()).hexdigest()
 
 
 def _hands_on(node: ast.stmt) -> bool:

@@ -107,6 +107,10 @@ class ReportParams(Config):
     overlay_clips: int = Field(ge=0)
 
 
+STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; the other stages: on all
+    "data": {"data", "world"},
+    "features": {"data", "encoders", "audio", "features"},
+}
 TABLES = tuple(TablesParams.model_fields)
 STAGES = {  # beside Table 1's rows and the ablations' groups
     "table2": ("zero_shot", "few_shot"),
@@ -192,6 +196,10 @@ class Params(Config):
         """`features.stores`, but for those of clips that the data don't have."""
         there = {"avs": True, "vgg": self.data.vggsound is not None}
         return {cover: names for cover, names in self.features.stores.items() if there[cover]}
+
+    def values(self, stage: str) -> dict[str, Any]:
+        """The parameters of a stage of `STAGE_BLOCKS`, defaults included."""
+        return self.model_dump(mode="json", include=STAGE_BLOCKS[stage])
 
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
         """(seed, draw) of every few-shot and fraction cell: draw i with seed i, or the cross."""
