@@ -20,13 +20,16 @@ class AVSBenchConfig(BackboneConfig):  # published: backbone_lr_scale 1
 @METHODS.register_module(name="avsbench")
 class AVSBench(BackboneMethod):
     Config = AVSBenchConfig
-    temporal = True
 
     def __init__(self, config: AVSBenchConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.head = TPAVIHead(
             self.backbone.channels, config.channels, config.image_size, encoders.audio_dim
         )
+
+    @classmethod
+    def temporal(cls, config: AVSBenchConfig) -> bool:
+        return True
 
     def forward(self, batch: Batch) -> Prediction:
         return self.head(self.maps(batch), batch.audio, batch.asked, self.config.avm_weight > 0)

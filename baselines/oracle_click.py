@@ -37,6 +37,10 @@ class OracleClick(Method):
     def inputs(cls, config: OracleClickConfig) -> Mapping[str, str]:
         return {"sam": "sam_rgb"}
 
+    @staticmethod
+    def sources(labels: np.ndarray, img_size: int) -> list[tuple[float, float]]:
+        return source_points(labels, img_size)
+
     def forward(self, batch: Batch) -> Prediction:
         embeddings = batch.features["sam"].flatten(0, 1)  # (B * T, C, h, w)
         sources = batch.features["sources"]

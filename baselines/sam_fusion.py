@@ -65,16 +65,19 @@ class SamFusion(Method):
         else:
             self.fusion = Fusion(config.operator, channels, encoders.audio_dim, config.hidden)
         self.cola = ColA(config.cola, self.sam.mask_decoder) if config.cola.enabled else None
-        self.temporal = config.operator == "tpavi"
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
 
     @classmethod
     def inputs(cls, config: SamFusionConfig) -> Mapping[str, str]:
         return {"sam": "sam_rgb"}
 
+    @classmethod
+    def temporal(cls, config: SamFusionConfig) -> bool:
+        return config.operator == "tpavi"
+
     def forward(self, batch: Batch) -> Prediction:
         fused = self.fusion(batch.features["sam"], batch.audio)  # (B, T, C, h, w)
-        asked = batch.asked if self.temporal else None
+        asked = batch.asked if self.temporal(self.config) else None
         logits, _ = decode(self.sam, only_asked(fused, asked), adapters=self.cola)
         return Prediction(among_all(logits[:, 0], batch.audio.shape[:2], asked))
 

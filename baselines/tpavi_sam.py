@@ -21,7 +21,6 @@ class TPAVISAMConfig(Config):
 @METHODS.register_module(name="tpavi_sam")
 class TPAVISAM(Method):
     Config = TPAVISAMConfig
-    temporal = True
 
     def __init__(self, config: TPAVISAMConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
@@ -35,6 +34,10 @@ class TPAVISAM(Method):
     @classmethod
     def inputs(cls, config: TPAVISAMConfig) -> Mapping[str, str]:
         return {"sam": "sam_rgb"}
+
+    @classmethod
+    def temporal(cls, config: TPAVISAMConfig) -> bool:
+        return True
 
     def forward(self, batch: Batch) -> Prediction:
         maps = self.pyramid(batch.features["sam"].flatten(0, 1))

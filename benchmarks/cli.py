@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 RESULTS = Path("results")
-PROVENANCE = RESULTS / "provenance.json"
+PROVENANCE = "provenance.json"  # in a profile's results
 PRETRAINED = Path("work/pretrained")
 REHEARSAL = Path("work/rehearsal")
 
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
     sub.add_argument("name", help="smoke, miniature or paper")
+    add("values", values, "note down what `data` and `features` depend on, for DVC")
     sub = add("data", data, "build the miniature world if the profile has one; check and index")
     sub.add_argument("--workers", type=int, help="default: params.yaml's")
     sub = add(
@@ -195,6 +196,15 @@ def profile(args: argparse.Namespace) -> None:
         print(change)
 
 
+def values(args: argparse.Namespace) -> None:
+    from benchmarks.common.files import write_json
+    from benchmarks.params import STAGE_BLOCKS, load
+
+    params = load(args.params)
+    for stage in STAGE_BLOCKS:
+        write_json(params.work / "values" / f"{stage}.json", params.values(stage))
+
+
 def data(args: argparse.Namespace) -> None:
     from benchmarks.common.files import write_atomic
     from benchmarks.data.index import write_index
@@ -233,11 +243,10 @@ def features(args: argparse.Namespace) -> None:
     workers = args.workers or params.workers
     bench = Workbench(params)
     extract(
-        params.stores,
+        bench.fingerprints.stores(),
         bench.index,
         params.work / "features",
         bench.encoders,
-        params.features.rows_per_shard,
         params.features.batch_size,
         workers,
         params.device,
@@ -297,27 +306,30 @@ def report(args: argparse.Namespace) -> None:
     from benchmarks.report.splits import splits_page
 
     params = load(args.params)
-    plan, records = plan_of(params), params.work / "records"
-    write_report(records, RESULTS, plan)
-    write_qualitative(records, RESULTS, plan, load_index(params.work / "index.csv"))
+    plan, records, results = plan_of(params), params.work / "records", params.results
+    write_report(records, results, plan)
+    write_qualitative(records, results, plan, load_index(params.work / "index.csv"))
     if params.world is not None:
-        contact_sheet(params.data.root, RESULTS / "figures" / "miniature.png", params.data.vggss)
-    write_atomic(RESULTS / "splits.md", splits_page(params, Workbench(params).clip_sets))
-    write_json(PROVENANCE, provenance(params))
-    print(RESULTS / "tables.md")
+        contact_sheet(params.data.root, results / "figures" / "miniature.png", params.data.vggss)
+    write_atomic(results / "splits.md", splits_page(params, Workbench(params).clip_sets))
+    write_json(results / PROVENANCE, provenance(params))
+    print(results / "tables.md")
 
 
-def stale(args: argparse.Namespace) -> None:
+def stale(args: argparse.Namespace) -> int:
     from benchmarks.params import load
     from benchmarks.report import stale_rows
 
-    if not PROVENANCE.exists():
-        print(f"{PROVENANCE}: no tables yet; make them with `dvc repro`")
-        return
-    rows = stale_rows(load(args.params), PROVENANCE)
+    params = load(args.params)
+    path = params.results / PROVENANCE
+    if not path.exists():
+        print(f"{path}: no tables yet; make them with `dvc repro`")
+        return 1
+    rows = stale_rows(params, path)
     for row in rows:
-        print(f"results/ is older than the code or params.yaml: {row}")
+        print(f"{params.results}/ is older than the code or params.yaml: {row}")
     print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
+    return 1 if rows else 0
 
 
 def speed(args: argparse.Namespace) -> int:

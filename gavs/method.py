@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import torch
 from mmengine.registry import Registry
 from pydantic import BaseModel, ConfigDict
@@ -77,7 +78,6 @@ class Method(nn.Module):
     Config: ClassVar[type[Any]]  # the class of its parameter block, a `Config`
     config: Any  # one of it
     geometry: ClassVar[Literal["sam", "squash"]] = "sam"
-    temporal: ClassVar[bool] = False  # True: needs every frame of the clip, also unlabelled ones
     oracle: ClassVar[bool] = False  # True: shown the truth, nothing to learn: a ceiling
     # How sound comes in: as a prompt of SAM's decoder, or fused into features that are decoded.
     paradigm: ClassVar[Literal["prompt", "fusion"]] = "fusion"
@@ -106,6 +106,11 @@ class Method(nn.Module):
         return "vggish"
 
     @classmethod
+    def temporal(cls, config: Config) -> bool:
+        """Whether it needs every frame of a clip, also the unlabelled ones."""
+        return False
+
+    @classmethod
     def cover(cls) -> str:
         """Which clips its stores cover: `avs`, those that are segmented, or `vgg`."""
         return "avs" if cls.supervised else "vgg"
@@ -114,6 +119,16 @@ class Method(nn.Module):
     def encoders(cls, config: Any) -> list[str]:
         """Pretrained encoders that the method holds itself: `sam` or backbones."""
         return ["sam"]
+
+    @staticmethod
+    def sources(labels: np.ndarray, img_size: int) -> list[tuple[float, float]]:
+        """Of an oracle: the points that it is told in a frame, `features["sources"]`.
+
+        Args:
+            labels: (H, W) the class that sounds at each pixel, 0 for none.
+            img_size: side of SAM's square, in whose pixels (x, y) are.
+        """
+        raise NotImplementedError
 
     def forward(self, batch: Batch) -> Prediction:
         raise NotImplementedError

@@ -169,7 +169,7 @@ def test_a_clip_is_predicted_alike_alone_and_in_a_batch(build, make_batch):
     method = build().eval()
     batch = make_batch(method, clips=3, frames=2)
     logits = method(batch).logits
-    frames = [slice(None)] if method.temporal else [slice(0, 1), slice(1, 2)]
+    frames = [slice(None)] if method.temporal(method.config) else [slice(0, 1), slice(1, 2)]
     for clip in range(3):
         for t in frames:
             alone = make_batch(method, clips=3, frames=2)
@@ -199,7 +199,7 @@ def test_unlabelled_frames_have_no_say(build, make_batch):
 def test_only_the_frames_that_are_asked_for_matter(build, make_batch):
     """Loss, gradients and the asked frames' logits, if the others' masks may be skipped."""
     method = build().train()
-    if not method.temporal:
+    if not method.temporal(method.config):
         return
     batch, found = make_batch(method), []
     for asked in (None, batch.supervised):

@@ -1,7 +1,6 @@
 """Filling the feature stores: every frozen encoder over every frame, once.
 
-`encode.py` says what a store's name stands for. Not every store covers every data set: `COVERS`
-names the two ranges of the clip index.
+`encode.py` says what a store's name stands for, `layout.py` which clips a store covers.
 """
 
 import logging
@@ -15,13 +14,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.common.files import locked, sha256, write_json
+from benchmarks.common.files import locked, write_json
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import worker_pool
-from benchmarks.features import spectrogram
-from benchmarks.features.encode import NAME
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.fill import Job, Plan, fill
+from benchmarks.features.layout import NAME, covered
 from benchmarks.features.store import (
     FeatureStore,
     Header,
@@ -31,95 +29,16 @@ from benchmarks.features.store import (
     shard_problem,
     write_manifest,
 )
-from gavs.sam import SAM_SIZES
 
 log = logging.getLogger(__name__)
 PATIENCE = 2 * 3600  # seconds that the slowest shard may take; a rank that was killed never ends
-COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
-    "avs": ("v1s", "v1m", "v2", "vggss"),
-    "vgg": ("vggss", "vggsound"),
-}
-
-
-def covered(index: pd.DataFrame, cover: str) -> pd.DataFrame:
-    """The consecutive rows of the clip index that stores of this cover hold.
-
-    Raises:
-        StoreError: there are none.
-    """
-    part = index[index.benchmark.isin(COVERS[cover])]
-    if part.empty:
-        names = ", ".join(COVERS[cover])
-        raise StoreError(f"no clips of {names}: no store can cover '{cover}'")
-    return part
-
-
-def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
-    """Shape and dtype of a row of a store.
-
-    Raises:
-        StoreError: no store has such a name.
-    """
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise StoreError(f"no feature store is called '{name}'")
-    if name == "vggish":
-        # Small, and fp16 would round what tests compare with torchvggish.
-        return (encoders.audio_dim,), "float32"
-    if name == "logmel":
-        return (96, 64), "float16"
-    if name == "spectrogram":
-        columns = spectrogram.frames(encoders.audio.spectrogram_hop)
-        return (1, spectrogram.BINS, columns), "float16"
-    if match["pixels"]:
-        return (3, int(match["pixels"]), int(match["pixels"])), "uint8"
-    size = SAM_SIZES[encoders.params.sam.size]
-    if match["cut"]:
-        return (size.grid, size.grid, size.dim), "float16"
-    return (size.out, size.grid, size.grid), "float16"
-
-
-def header(
-    name: str,
-    index: pd.DataFrame,
-    encoders: ProfileEncoders,
-    rows_per_shard: int,
-    precision: str = "fp32",
-) -> Header:
-    """What a store of this name must have been made from.
-
-    Raises:
-        StoreError: no store has such a name.
-    """
-    shape, dtype = layout(name, encoders)
-    made_from: dict[str, Any] = {"frames": frames_checksum(index)}
-    if name in ("vggish", "logmel"):
-        made_from["hop_seconds"] = encoders.audio.hop_seconds
-    elif name == "spectrogram":
-        made_from["spectrogram_hop"] = encoders.audio.spectrogram_hop
-    elif name.startswith("pixels"):
-        made_from["resize"] = "PIL bilinear, squashed"
-    else:
-        made_from["resize"] = "longest side, PIL bilinear, zero padding"
-        made_from["precision"] = precision
-        made_from["weights"] = encoders.checksum("sam")
-    if name == "vggish":
-        made_from["weights"] = encoders.checksum("vggish")
-    return Header(name, int(index.frames.sum()), shape, dtype, rows_per_shard, made_from)
-
-
-def frames_checksum(index: pd.DataFrame) -> str:
-    """Of the frames' content and order: what the rows of every store stand for."""
-    columns = index[["uid", "second", "frames", "digest"]]
-    return sha256(columns.to_csv(index=False, lineterminator="\n").encode())
 
 
 def extract(
-    stores: Mapping[str, Sequence[str]],
+    headers: Mapping[str, Header],
     index: pd.DataFrame,
     folder: Path,
     encoders: ProfileEncoders,
-    rows_per_shard: int,
     batch_size: int,
     workers: int,
     device: str = "cpu",
@@ -131,7 +50,7 @@ def extract(
     srun starts side by side deal the shards out among themselves.
 
     Args:
-        stores: their names by what they cover.
+        headers: what each store must be made from, by "{cover}/{name}" (`Fingerprints.stores`).
         workers: processes; on GPUs one each for the frames, with as many threads that decode them.
         device: of the image encoder, as in params.yaml.
 
@@ -140,12 +59,11 @@ def extract(
     """
     rank = this_rank()
     places = devices(device, rank)
-    parts = {cover: covered(index, cover) for cover, names in stores.items() if names}
-    headers = {
-        f"{cover}/{name}": header(name, part, encoders, rows_per_shard, precision)
-        for cover, part in parts.items()
-        for name in sorted(stores[cover])
-    }
+    stores: dict[str, list[str]] = {}  # names by what they cover
+    for key in headers:
+        cover, name = key.split("/")
+        stores.setdefault(cover, []).append(name)
+    parts = {cover: covered(index, cover) for cover in stores}
     with locked(folder.with_name(f"{folder.name}.lock-{rank.number}"), "features"):
         listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
         _refuse_full_disk(folder, headers, listed)

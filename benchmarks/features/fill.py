@@ -139,14 +139,10 @@ def _fill(job: Job) -> Entries:
 
 
 def _encoded(job: Job, rows: range) -> Iterator[dict[str, np.ndarray]]:
-    clips = _plan.parts[job.cover]
-    ends = clips.frames.cumsum().to_numpy()
-    first, last = np.searchsorted(ends, [rows.start, rows.stop - 1], side="right")
-    before = int(ends[first] - clips.frames.iloc[first])
     return encode(
         job.stores,
-        clips.iloc[first : last + 1],
-        range(rows.start - before, rows.stop - before),
+        _plan.parts[job.cover],
+        rows,
         _plan.encoders,
         _plan.batch_size,
         _device(),

@@ -20,16 +20,19 @@ from typing import Any
 
 import torch
 
+from benchmarks.common.closure import ROOT
 from benchmarks.common.files import write_atomic, write_json
 from benchmarks.common.workers import peak_memory_mb, worker_pool
-from benchmarks.features.extract import frames_checksum
+from benchmarks.features.layout import frames_checksum
+from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.models import lock, pick_device, trained
 from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
-from benchmarks.grid.workbench import ROOT, SCHEMA, Workbench, fingerprint, recipe_checksum
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.records import SCHEMA, write_record
 from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
@@ -111,13 +114,13 @@ def _cost(bench: Workbench, cell: Cell) -> float:
     tested = sum(
         bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
     )
-    return learned * training.epochs * (4 if row.cls.temporal else 2) + tested
+    return learned * training.epochs * (4 if row.temporal else 2) + tested
 
 
 def run_cell(bench: Workbench, cell: Cell) -> str:
     """Train and score a cell unless a finished run has its fingerprint; a line on how it went."""
     params = bench.params
-    identity = bench.identity(cell)
+    identity = bench.fingerprints.record(cell)
     own = fingerprint(identity)
     folder = params.work / "runs" / own[:16]
     with lock(folder, str(cell)):
@@ -137,7 +140,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     target = params.work / "records" / cell.table / cell.stage / cell.file_stem
     for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
         write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
-    write_json(target.with_name(f"{target.name}.json"), record)
+    write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
     return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from benchmarks.common.files import sha256, write_atomic
 from benchmarks.features.config import EncoderParams
+from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, model_of, training_of
-from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params.errors import ParamsError
 from benchmarks.training.checkpoint import trained_names, trained_state
 from gavs.checkpoint import EncoderFile, Header, checkpoint_bytes
@@ -35,7 +36,7 @@ def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> 
             "trained on": model.train,
             "seed": seed,
             "profile": params.profile,
-            "model": fingerprint(bench.model_identity(model))[:16],
+            "model": fingerprint(bench.fingerprints.model(model))[:16],
         },
     )
     write_atomic(out, checkpoint_bytes(header, trained_state(method, trained_names(method))))

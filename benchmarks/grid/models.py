@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from benchmarks.common.files import locked, write_json
+from benchmarks.grid.budget import stretched
+from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.protocol import Model, supervision_of, training_of
-from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Row
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.selection import select
@@ -47,7 +49,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Every empty tensor would be filled with NaN before it is written: 4 % of a training.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    identity = bench.model_identity(model)
+    identity = bench.fingerprints.model(model)
     folder = bench.params.work / "models" / fingerprint(identity)[:16]
     row, training = training_of(bench.params, model)
     with lock(folder, name):
@@ -89,7 +91,7 @@ def _train(
     clips = bench.clips(method, model.train, audio, "labelled")
     if model.full and params.protocol.fraction_budget == "steps":
         whole = bench.clips(method, model.full, audio, "labelled")
-        training = _stretched(training, updates(whole, training), len(whole) / len(clips))
+        training = stretched(training, updates(whole, training), len(whole) / len(clips))
     validate = None
     if training.selection != "last":
         val = bench.clips(method, model.val, audio)
@@ -116,17 +118,6 @@ def _train(
         "selection": select(training.selection, history) if history else None,
         "seconds": round(time.monotonic() - started, 2),
     }
-
-
-def _stretched(training: TrainingParams, steps: int, times: float) -> TrainingParams:
-    """As many optimiser steps on fewer clips, validated as often."""
-    return training.model_copy(
-        update={
-            "steps": steps,
-            "validate_from": round(training.validate_from * times),
-            "validate_every": max(1, round(times)),
-        }
-    )
 
 
 def pick_device(name: str) -> torch.device:

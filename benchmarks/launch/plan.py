@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
+from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
-from benchmarks.grid.workbench import Workbench, fingerprint, recipe_checksum
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.params.cluster import SPLIT, Stage
 
@@ -138,7 +139,7 @@ class Progress:
         return self.encoded and all(self._known(cell) for cell in job.cells)
 
     def _known(self, cell: Cell) -> bool:
-        name = fingerprint(self.bench.identity(cell))[:16]
+        name = fingerprint(self.bench.fingerprints.record(cell))[:16]
         return (self.params.work / "runs" / name / "record.json").is_file()
 
     def work(self, job: Job) -> float:
@@ -158,9 +159,9 @@ class Progress:
             return 0
         if training.steps is None:
             return training.epochs * self._clip_frames(model.full or model.train)
-        frames = 5 if row.cls.temporal else 1
+        frames = 5 if row.temporal else 1
         return training.steps * (
-            frames * training.batch_clips if row.cls.temporal else training.batch_frames
+            frames * training.batch_clips if row.temporal else training.batch_frames
         )
 
     def _clip_frames(self, name: str) -> int:

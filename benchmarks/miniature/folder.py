@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.common.files import sha256, write_json
+from benchmarks.common.closure import project
+from benchmarks.common.files import write_json
 from benchmarks.common.workers import worker_pool
 
 from .config import Benchmark, WorldConfig
 from .sounds import RATE
 
-_CODE = ("backgrounds.py", "clips.py", "folder.py", "scenes.py", "sounds.py")
+BY_VALUE = ("benchmarks.common", "benchmarks.miniature.config")  # where the makers' closures end
 log = logging.getLogger(__name__)
 
 
@@ -27,24 +28,23 @@ def claim(
     root: Path,
     config: WorldConfig,
     needs: Sequence[Benchmark],
-    code: Sequence[str],
+    maker: str,
     owned: Sequence[str],
 ) -> None:
     """Leave in `root` nothing but clips of this very world, and say so in world.json.
 
     Args:
         needs: the benchmarks whose numbers of clips matter here.
-        code: the modules, beside those that all share, whose change makes another world.
+        maker: the module that writes this folder; an edit of its code makes another world.
         owned: what a build writes here, relative to `root`; first what marks it as complete.
 
     Raises:
         FileExistsError: `root` holds files but no world.
     """
-    here = Path(__file__).parent
     clips = {name: config.clips[name] for name in needs if name in config.clips}
     identity = {
         "config": config.model_copy(update={"clips": clips}).model_dump(mode="json"),
-        "code": sha256(*(here / name for name in (*_CODE, *code))),
+        "code": project().checksum((maker,), BY_VALUE),
     }
     stamp = root / "world.json"
     if stamp.exists():

@@ -31,8 +31,7 @@ def build_vggsound(root: Path, config: WorldConfig, workers: int = 1) -> None:
         FileExistsError: `root` holds files but no world.
         ValueError: the configuration has no clips for it.
     """
-    code = [Path(module).name for module in (__file__, vggss.__file__)]
-    claim(root, config, ("v2", "vggss", "vggsound"), code, ["train.txt", "frames", "audio"])
+    claim(root, config, ("v2", "vggss", "vggsound"), __name__, ["train.txt", "frames", "audio"])
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
     train, tests = jobs(config, ["vggsound"]), jobs(config, ["vggss"])

@@ -45,7 +45,7 @@ def build_vggss(root: Path, avs_root: Path | None, config: WorldConfig, workers:
     """
     if avs_root is not None and root.resolve() == avs_root.resolve():
         raise ValueError(f"{root}: AVSBench's part is there; VGG-SS needs another folder")
-    claim(root, config, ("v2", "vggss"), [Path(__file__).name], ["vggss.json", "frames", "audio"])
+    claim(root, config, ("v2", "vggss"), __name__, ["vggss.json", "frames", "audio"])
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
     rows = make_all(_make_clip, root, config, jobs(config, ["vggss"]), workers, "VGG-SS")

@@ -28,7 +28,7 @@ def build(root: Path, config: WorldConfig, workers: int = 1) -> None:
     Raises:
         FileExistsError: `root` holds files but no world.
     """
-    claim(root, config, AVSBENCH, [Path(__file__).name], ["metadata.csv", *AVSBENCH])
+    claim(root, config, AVSBENCH, __name__, ["metadata.csv", *AVSBENCH])
     rows = make_all(_make_clip, root, config, jobs(config, AVSBENCH), workers, "the world")
     metadata, scenes = (pd.DataFrame(list(part)) for part in zip(*rows, strict=True))
     label2idx = {name: index for index, name in enumerate(("background", *HOME))}

@@ -4,10 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from benchmarks.common.paths import Name, below
 from benchmarks.data.config import Benchmark, DataParams
 from benchmarks.features.config import AudioParams, EncodersParams, FeaturesParams
 from benchmarks.miniature.config import WorldConfig
@@ -26,6 +27,9 @@ BENCHMARKS = {
     "vggss_sub": "VGG-SS-Sub: the VGG-SS classes that AVSBench lacks, 0 to 5 shots",
     "vggsound": "VGG-Sound: clips without labels, for the localisers of Table 3",
 }
+
+
+DEFAULT_PROFILE = "miniature"  # its tables are results/ itself: what `dvc repro` regenerates
 
 
 class ProtocolParams(Config):
@@ -103,6 +107,10 @@ class ReportParams(Config):
     overlay_clips: int = Field(ge=0)
 
 
+STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; the other stages: on all
+    "data": {"data", "world"},
+    "features": {"data", "encoders", "audio", "features"},
+}
 TABLES = tuple(TablesParams.model_fields)
 STAGES = {  # beside Table 1's rows and the ablations' groups
     "table2": ("zero_shot", "few_shot"),
@@ -130,6 +138,11 @@ class Row(Config):
         return self.cls.Config(**self.config)
 
     @property
+    def temporal(self) -> bool:
+        """Whether it takes whole clips, in batches of `batch_clips`."""
+        return self.cls.temporal(self.method_config())
+
+    @property
     def stores(self) -> list[str]:
         """The feature stores that it reads."""
         config = self.method_config()
@@ -137,7 +150,8 @@ class Row(Config):
 
 
 class Params(Config):
-    profile: str
+    profile: Name  # also the folder below work/ that its index, stores, models and records are in
+    results: Path  # folder of its tables, figures and studies: no two profiles share one
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     workers: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
@@ -158,15 +172,34 @@ class Params(Config):
     report: ReportParams
     cluster: ClusterParams
 
+    @model_validator(mode="after")
+    def _results_of_its_own(self) -> "Params":
+        """No profile writes over the tables of another."""
+        expected = [f"results/{self.profile}", f"work/{self.profile}/results"]
+        if self.profile == DEFAULT_PROFILE:
+            expected = ["results", expected[1]]
+        elif self.profile in ("tables", "figures"):
+            raise ValueError(f"profile: '{self.profile}' is a folder of results/")
+        if str(self.results) not in expected:
+            raise ValueError(
+                f"results: {self.results}, but profile {self.profile} writes to "
+                f"{' or '.join(expected)}"
+            )
+        return self
+
     @property
     def work(self) -> Path:
-        return Path("work") / self.profile
+        return below(Path("work"), self.profile)
 
     @property
     def stores(self) -> dict[str, list[str]]:
         """`features.stores`, but for those of clips that the data don't have."""
         there = {"avs": True, "vgg": self.data.vggsound is not None}
         return {cover: names for cover, names in self.features.stores.items() if there[cover]}
+
+    def values(self, stage: str) -> dict[str, Any]:
+        """The parameters of a stage of `STAGE_BLOCKS`, defaults included."""
+        return self.model_dump(mode="json", include=STAGE_BLOCKS[stage])
 
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
         """(seed, draw) of every few-shot and fraction cell: draw i with seed i, or the cross."""

@@ -19,7 +19,6 @@ from benchmarks.common.ranks import Rank, devices
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
-from benchmarks.features.extract import covered, header
 from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.grid.workbench import Workbench
@@ -80,7 +79,7 @@ def check(params: Params) -> bool:
         missing = _sets(bench)
         findings += [*_changed(params, index), *missing, *_counts(bench)]
         if not weights:
-            headers = _headers(bench)
+            headers = bench.fingerprints.stores()
             findings += _stores(params, headers)
             lines += encoding(bench, headers, places)
         if not missing:
@@ -207,21 +206,6 @@ def _counts(bench: Workbench) -> list[Finding]:
             problems.append(f"{name}: {found} clips, published {published}")
     remedy = "other clips are another experiment: say so beside the tables, or complete the data"
     return [Finding("warning", problems, remedy)] if problems else []
-
-
-def _headers(bench: Workbench) -> dict[str, Header]:
-    params, options = bench.params, bench.params.features
-    return {
-        f"{cover}/{name}": header(
-            name,
-            covered(bench.index, cover),
-            bench.encoders,
-            options.rows_per_shard,
-            options.precision,
-        )
-        for cover, names in params.stores.items()
-        for name in names
-    }
 
 
 def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.features.extract import bytes_to_write, covered, passes
+from benchmarks.features.extract import bytes_to_write, passes
 from benchmarks.features.fill import Job, Plan, pace
+from benchmarks.features.layout import covered
 from benchmarks.features.store import Header, listed_shards
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
@@ -157,7 +158,7 @@ class Tables:
         return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
 
     def _set(self, method: Method, name: str, frames: str) -> ClipSet:
-        key = method.temporal, name, frames
+        key = method.temporal(method.config), name, frames
         if key not in self._clips:
             self._clips[key] = self.bench.clips(method, name, frames=frames)
         return self._clips[key]

@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.extract import layout
+from benchmarks.features.layout import layout
 from benchmarks.grid.models import pick_device
 from benchmarks.params import Params, Row
 from benchmarks.scoring.counts import score_frames
@@ -59,17 +59,14 @@ class _Untrained(ProfileEncoders):
 
 
 def outline(params: Params, row: Row) -> Method:
-    """The row's method without numbers, made in no time: what it says of itself.
-
-    Not every fact is its class's: SAM-Fusion takes whole clips with one of its operators.
-    """
+    """The row's method without numbers, made in no time: what it says of itself."""
     with torch.device("meta"):
         return row.cls(row.method_config(), _Untrained(params.encoders, params.audio))
 
 
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
     """Rows of one kind cost alike: a method on as many frames of the same stores."""
-    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if method.temporal else 1
+    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.temporal else 1
     encoders = tuple(row.cls.encoders(row.method_config()))
     return row.method, encoders, tuple(row.stores), seconds
 
@@ -96,7 +93,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
         resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
     method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
     training, used = row.training, peak_memory_mb(device)
-    batch = training.batch_clips if method.temporal else training.batch_frames
+    batch = training.batch_clips if row.temporal else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
     if scored < LONG:  # the first took more: memory and kernels were made for it
         scored, size = _score(params, method, row, seconds, device)

@@ -1,7 +1,7 @@
 """results/splits.md: the sets that the tables learn from and test on, and what they share."""
 
 from benchmarks.data.config import DataParams
-from benchmarks.grid.protocol import ClipSets
+from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.params import Params
 from splits import vggsound
 from splits.vggss_boxes import read_annotations

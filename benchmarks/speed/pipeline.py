@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from benchmarks.grid.workbench import ROOT
+from benchmarks.common.closure import ROOT
 from benchmarks.params.profile import apply_profile, edit_yaml, lower
 from benchmarks.speed.compare import Line
 

@@ -19,7 +19,7 @@ from scipy.stats import kendalltau
 from benchmarks.common.files import write_atomic
 from benchmarks.data.index import write_index
 from benchmarks.data.read import read_index
-from benchmarks.features.extract import covered, extract, header
+from benchmarks.features.extract import extract
 from benchmarks.grid.cells import run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
@@ -112,17 +112,7 @@ def prepare(params: Params, name: str) -> Params:
     if chosen.data.root == params.data.root:
         write_atomic(work / "index.csv", (params.work / "index.csv").read_bytes())
         for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
-            made = [
-                header(
-                    store,
-                    covered(b.index, "avs"),
-                    b.encoders,
-                    b.params.features.rows_per_shard,
-                    b.params.features.precision,
-                )
-                for b in (before, bench)
-            ]
-            if made[0] == made[1]:
+            if before.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
                 place = Path("features", "avs", store)
                 _link(work / place, params.work / place)
     else:
@@ -130,11 +120,10 @@ def prepare(params: Params, name: str) -> Params:
         index = read_index(chosen.data, chosen.workers)
         write_atomic(work / "index.csv", write_index(index))
     extract(
-        chosen.stores,
+        bench.fingerprints.stores(),
         bench.index,
         work / "features",
         bench.encoders,
-        chosen.features.rows_per_shard,
         chosen.features.batch_size,
         chosen.workers,
         chosen.device,
@@ -150,6 +139,7 @@ def write_params(params: Params, name: str) -> Params:
     """
     values = params.model_dump(mode="json")
     values["profile"] = f"{params.profile}_{name}"
+    values["results"] = f"work/{values['profile']}/results"
     values["data"] |= {"vggss": None, "vggsound": None}
     places = itertools.product(compared(params), BENCHMARKS[name])
     stores = {store for place in places for store in params.row(*place).stores}

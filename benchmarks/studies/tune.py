@@ -118,7 +118,7 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
         model = model_of(Cell("table1", row, row, benchmark, "train", seed))
         if training_of(params, model)[1].selection == "last":
             raise ParamsError(f"{row} on {benchmark}: training.selection is 'last': no validation")
-        _benches[rate].model_identity(model)  # errors before work, and before forking
+        _benches[rate].fingerprints.model(model)  # errors before work, and before forking
         jobs.append((rate, model))
     scores, seconds, failures = {}, {}, []
     with worker_pool(min(params.workers, len(jobs))) as pool:

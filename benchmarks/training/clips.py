@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.oracle_click import source_points
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
@@ -31,7 +30,7 @@ class Features:
 
     store: Callable[[str], FeatureStore]
     no_clip: Callable[[str, str], np.ndarray]  # silence or noise as rows of an audio store
-    image_size: int  # of SAM's input square, for the oracle's clicks
+    image_size: int  # of SAM's input square
 
     def read(self, name: str, rows: np.ndarray) -> Tensor:
         """(n, ...) float32; pixels normalised with ImageNet's statistics."""
@@ -67,6 +66,7 @@ class ClipSet:
     frames: int | None = None
 
     def __post_init__(self) -> None:
+        self.temporal = self.method.temporal(self.method.config)
         self.videos = pd.factorize(self.index.video)[0]
         self._clips = list(self.index.itertuples())  # a batch's own table costs as much as a step
         self._first_rows = self.index.first_row.to_numpy()
@@ -77,7 +77,7 @@ class ClipSet:
         self.samples: list[tuple[int, tuple[int, ...]]] = []
         for clip, row in enumerate(self._clips):
             first_only = self.labelled_only and row.supervision == "first_frame"
-            if self.method.temporal:
+            if self.temporal:
                 self.samples.append((clip, tuple(range(row.frames))))
             elif first_only:
                 self.samples.append((clip, (0,)))
@@ -137,7 +137,7 @@ class ClipSet:
         supervised = ~later & ~self._unlabelled[clips, None]
         asked = supervised
         if not self.labelled_only:
-            asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.method.temporal)
+            asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.temporal)
         cells = [
             self._cells(clip, frame, read)
             for (clip, seconds), reads in zip(chosen, asked & targets, strict=True)
@@ -151,7 +151,7 @@ class ClipSet:
             supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
             classes=torch.from_numpy(self._named[clips]),
-            asked=torch.from_numpy(asked) if self.method.temporal else None,
+            asked=torch.from_numpy(asked) if self.temporal else None,
         )
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -192,10 +192,10 @@ class ClipSet:
         return _valid(row.height, row.width, self.method.geometry, self.method.target_size)
 
     def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
-        """Clicks on every sounding source, (B, T, P, 3): x, y in SAM's square, 1 where present."""
+        """Points that an oracle is told, (B, T, P, 3): x, y in SAM's square, 1 where present."""
         found = [
             [
-                source_points(
+                self.method.sources(
                     read_labels(frame_file(self._clips[clip].mask_path, f)),
                     self.features.image_size,
                 )

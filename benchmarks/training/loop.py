@@ -62,7 +62,7 @@ def train(
         CheckpointError: `folder` holds a checkpoint of another architecture.
         ValueError: a batch has fewer samples than there are processes.
     """
-    size = params.batch_clips if method.temporal else params.batch_frames
+    size = params.batch_clips if clips.temporal else params.batch_frames
     per_epoch = len(clips.epoch(np.random.default_rng(0), size))
     total = updates(clips, params)
     epochs = math.ceil(total / per_epoch)
@@ -154,7 +154,7 @@ def updates(clips: ClipSet, params: TrainingParams) -> int:
     """Optimiser steps of a training."""
     if params.steps is not None:
         return params.steps
-    size = params.batch_clips if clips.method.temporal else params.batch_frames
+    size = params.batch_clips if clips.temporal else params.batch_frames
     return len(clips.epoch(np.random.default_rng(0), size)) * params.epochs
 
 

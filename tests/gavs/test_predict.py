@@ -16,6 +16,8 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.no_clip import NoClip
+from benchmarks.features.sound import hear
 from benchmarks.training.clips import ClipSet, Features, to_native
 from gavs import GAVS
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
@@ -88,9 +90,9 @@ def suite_probabilities(method: GAVS, clip: Path, encoders: ProfileEncoders) -> 
                 x = block(x)
         else:
             x = sam.image_encoder(squares)
-    heard = encoders.hear("vggish", read_audio(clip / "audio.wav"), 0, 10)
+    heard = hear(encoders, "vggish", read_audio(clip / "audio.wav"), 0, 10)
     arrays = {store: x.numpy(), "vggish": heard}
-    features = Features(arrays.__getitem__, encoders.no_clip, 96)
+    features = Features(arrays.__getitem__, NoClip(encoders), 96)
     clips = ClipSet(index, features, method, ["dog"])
     with torch.inference_mode():
         logits = method(clips.batch(np.arange(10))).logits.flatten(0, 1)

@@ -16,8 +16,8 @@ from benchmarks.data.files import read_frame
 from benchmarks.features.config import AudioParams
 from benchmarks.features.encode import encode, frame_paths
 from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.extract import header
 from benchmarks.features.store import StoreError
+from benchmarks.grid.fingerprint import header
 from benchmarks.params import load
 from benchmarks.preflight.layouts import write_avsbench_object
 from benchmarks.training.clips import Features

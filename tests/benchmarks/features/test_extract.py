@@ -17,13 +17,16 @@ from PIL import Image
 from segment_anything import SamPredictor
 
 from benchmarks import cli
+from benchmarks.common.closure import ROOT
 from benchmarks.common.files import locked
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
-from benchmarks.features.extract import covered, header
+from benchmarks.features.layout import covered
+from benchmarks.features.sound import hear
 from benchmarks.features.store import StoreError, shard_path
-from benchmarks.grid.workbench import ROOT, Workbench
+from benchmarks.grid.fingerprint import header
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 from gavs.sam import continue_from_tokens
 
@@ -64,12 +67,12 @@ def test_audio_rows_are_the_seconds_of_their_clip(bench):
     for position in avsbench[[0, -1]]:
         clip = index.iloc[position]
         waveform = read_audio(Path(clip.audio_path))
-        expected = bench.encoders.hear("vggish", waveform, 0, clip.frames)
+        expected = hear(bench.encoders, "vggish", waveform, 0, clip.frames)
         got = store[clip.first_row + np.arange(clip.frames)]
         np.testing.assert_allclose(got, expected, atol=1e-5)
         # Second k alone gives row k: no other second leaks in with a hop of one second.
         last = clip.frames - 1
-        alone = bench.encoders.hear("vggish", waveform[last * 16_000 :], 0, 1)
+        alone = hear(bench.encoders, "vggish", waveform[last * 16_000 :], 0, 1)
         np.testing.assert_allclose(got[last], alone[0], atol=1e-5)
 
 
@@ -78,7 +81,7 @@ def test_a_vggss_frame_hears_the_second_that_covers_it(bench):
     clip = index[index.benchmark == "vggss"].iloc[3]
     waveform = read_audio(Path(clip.audio_path))[5 * 16_000 : 6 * 16_000]
     got = bench.store("vggish")[np.array([clip.first_row])]
-    np.testing.assert_allclose(got, bench.encoders.hear("vggish", waveform, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(got, hear(bench.encoders, "vggish", waveform, 0, 1), atol=1e-5)
 
 
 def test_pixels_are_the_squashed_frame(bench):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.features import encode as encoding
-from benchmarks.features.extract import header
+from benchmarks.grid.fingerprint import header
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 from gavs.method import Batch

@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 from benchmarks import cli
 from benchmarks.grid import models
 from benchmarks.grid.cells import run_cell
+from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
-from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 
 FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
@@ -75,7 +76,7 @@ def test_shots_change_few_shot_cells_only(bench, edit):
         fresh = Workbench(params)
         tables = [("table1", "gavs"), ("table2", "zero_shot"), ("table2", "few_shot")]
         return {
-            str(c): fingerprint(fresh.model_identity(model_of(c)))
+            str(c): fingerprint(fresh.fingerprints.model(model_of(c)))
             for t in tables
             for c in cells_of(params, *t)
             if c.row == "gavs"
@@ -163,7 +164,7 @@ def test_other_supervision_of_boxes_is_another_model(project, edit, supervision)
     plain = Workbench(load())
     edit("supervision: box_fill", f"supervision: {supervision}")
     bench = Workbench(load())
-    first, second = (b.model_identity(model_of(SUB)) for b in (plain, bench))
+    first, second = (b.fingerprints.model(model_of(SUB)) for b in (plain, bench))
     assert fingerprint(first) != fingerprint(second)
     run_cell(bench, SUB)
     folder = bench.params.work / "models" / fingerprint(second)[:16]

@@ -168,7 +168,7 @@ def test_a_trial_is_of_the_rows_own_batch(project, monkeypatch):
         trial = try_row(params, row, seconds, 64 * 2**30)
         assert trial.problem == ""
         built = Workbench(params).build(row, 0)
-        own = row.training.batch_clips if built.temporal else row.training.batch_frames
+        own = row.training.batch_clips if row.temporal else row.training.batch_frames
         assert trial.samples == trial.batch == own
         assert trial.step_seconds > 0 and 0 < trial.step_gib < 8
         trained = sum(p.nbytes for p in built.parameters() if p.requires_grad)

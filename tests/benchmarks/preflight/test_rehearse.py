@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import cli
 from benchmarks.data import avsbench
-from benchmarks.features.extract import covered
+from benchmarks.features.layout import covered
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 from benchmarks.preflight import layouts, rehearse

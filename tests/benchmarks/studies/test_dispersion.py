@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks.data.index import load_index
+from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.protocol import Cell, model_of
-from benchmarks.grid.workbench import Workbench, fingerprint
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import ParamsError, load
 from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.statistics import sample
@@ -104,7 +105,7 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
     assert chosen == load(chosen.work / "params.yaml")
     assert chosen.profile == f"miniature_{name}"
     changed = {key for key, value in params if getattr(chosen, key) != value}
-    common = {"profile", "data", "features", "tables"}
+    common = {"profile", "results", "data", "features", "tables"}
     assert changed == common | {"aux0": {"encoders"}, "balanced": {"world"}}.get(name, set())
     assert chosen.features.precision == ("bf16" if name == "bf16" else params.features.precision)
     assert chosen.encoders.vggish == params.encoders.vggish
@@ -121,7 +122,7 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
 
 def _fingerprint(params, row):
     model = model_of(Cell("table1", row, row, "v1s", "train", 0))
-    return fingerprint(Workbench(params).model_identity(model))
+    return fingerprint(Workbench(params).fingerprints.model(model))
 
 
 def test_what_another_sam_leaves_as_it_is_is_not_trained_again(project):

@@ -29,7 +29,10 @@ class _Square(Method):
 
 class _Squash(_Square):
     geometry = "squash"
-    temporal = True
+
+    @classmethod
+    def temporal(cls, config):
+        return True
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
     scales up to the learning rate whatever its size.
     """
     monkeypatch.setattr("baselines._localiser.augment", lambda image: image)
-    batch = make_batch(method, clips=8, frames=2 if method.temporal else 1)
+    batch = make_batch(method, clips=8, frames=2 if method.temporal(method.config) else 1)
     batch = _double(replace(batch, asked=batch.supervised))
     start = copy.deepcopy(method.state_dict())
 

@@ -20,8 +20,6 @@ ROOT = Path(__file__).parents[3]
 class Line(nn.Module):
     """y = w x + b with dropout; the batch is a tensor of x, the loss (y - 2 x)^2."""
 
-    temporal = False
-
     def __init__(self, explode_at=None):
         super().__init__()
         self.layer = nn.Linear(1, 1)
@@ -53,6 +51,8 @@ class Line(nn.Module):
 
 
 class Numbers:
+    temporal = False
+
     def __init__(self, n=20):
         self.x = torch.linspace(-1, 1, n)[:, None]
         self.seen = []

@@ -1,0 +1,64 @@
+"""Which stores there can be: what each is called, which clips it covers, the shape of its rows."""
+
+import re
+
+import pandas as pd
+
+from benchmarks.common.files import sha256
+from benchmarks.features import spectrogram
+from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.store import StoreError
+from gavs.sam import SAM_SIZES
+
+NAME = re.compile(
+    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>\d+)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>\d+)"
+    r"|(?P<audio>vggish|logmel|spectrogram)"
+)
+COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
+    "avs": ("v1s", "v1m", "v2", "vggss"),
+    "vgg": ("vggss", "vggsound"),
+}
+
+
+def covered(index: pd.DataFrame, cover: str) -> pd.DataFrame:
+    """The consecutive rows of the clip index that stores of this cover hold.
+
+    Raises:
+        StoreError: there are none.
+    """
+    part = index[index.benchmark.isin(COVERS[cover])]
+    if part.empty:
+        names = ", ".join(COVERS[cover])
+        raise StoreError(f"no clips of {names}: no store can cover '{cover}'")
+    return part
+
+
+def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
+    """Shape and dtype of a row of a store.
+
+    Raises:
+        StoreError: no store has such a name.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise StoreError(f"no feature store is called '{name}'")
+    if name == "vggish":
+        # Small, and fp16 would round what tests compare with torchvggish.
+        return (encoders.audio_dim,), "float32"
+    if name == "logmel":
+        return (96, 64), "float16"
+    if name == "spectrogram":
+        columns = spectrogram.frames(encoders.audio.spectrogram_hop)
+        return (1, spectrogram.BINS, columns), "float16"
+    if match["pixels"]:
+        return (3, int(match["pixels"]), int(match["pixels"])), "uint8"
+    size = SAM_SIZES[encoders.params.sam.size]
+    if match["cut"]:
+        return (size.grid, size.grid, size.dim), "float16"
+    return (size.out, size.grid, size.grid), "float16"
+
+
+def frames_checksum(index: pd.DataFrame) -> str:
+    """Of the frames' content and order: what the rows of every store stand for."""
+    columns = index[["uid", "second", "frames", "digest"]]
+    return sha256(columns.to_csv(index=False, lineterminator="\n").encode())

@@ -1,0 +1,166 @@
+"""Clip sets by name, such as `v2/train` or `v3/5-shot-0` (draw 0): rows of the clip index."""
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+
+import pandas as pd
+
+from benchmarks.data.index import DataError
+from benchmarks.grid.protocol import Cell
+from benchmarks.params import Params
+from splits import audit, avs_v3, fractions, vggss_sub
+from splits.tables import read_metadata
+from splits.vggsound import read_heard
+from splits.vggss_boxes import read_annotations
+
+log = logging.getLogger(__name__)
+
+
+class ClipSets:
+    """Rows of the clip index by the name of a set; the protocol's splits are drawn when needed."""
+
+    def __init__(self, params: Params, index: pd.DataFrame) -> None:
+        self.params, self.index = params, index
+        self._found: dict[str, pd.DataFrame] = {}  # a table asks for each a hundred times
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Rows in the index's order, not to be changed.
+
+        Raises:
+            DataError: there are none, or the name stands for no set.
+        """
+        if name not in self._found:
+            self._found[name] = self._rows(name)
+        return self._found[name]
+
+    def _rows(self, name: str) -> pd.DataFrame:
+        benchmark, part = name.split("/")
+        if benchmark == "v3":
+            chosen = self.index.uid.isin(self._v3(part))
+        elif benchmark == "vggss":
+            chosen = self.index.benchmark == "vggss"
+        elif benchmark == "vggss_sub":
+            chosen = (self.index.benchmark == "vggss") & self.index.uid.isin(self._sub(part))
+        elif part.startswith("fraction-"):
+            chosen = self.index.uid.isin(self._fraction(benchmark, part))
+        else:
+            chosen = (self.index.benchmark == benchmark) & (self.index.split == part)
+        if not chosen.any():
+            raise DataError([f"no clips in {name}: the index has none, or the split is empty"])
+        return self.index[chosen].reset_index(drop=True)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """AVSBench's class tokens that the index holds, in the order of `Batch.classes`."""
+        names = self.index.classes[self.index.mask_path != ""]
+        return sorted({token for joined in set(names) for token in joined.split("_")})
+
+    @cached_property
+    def metadata(self) -> pd.DataFrame:
+        """metadata.csv of the indexed AVSBench clips with the index's splits."""
+        table, _ = read_metadata(self.params.data.root / "metadata.csv")
+        clips = self.index[self.index.mask_path != ""].set_index("uid")
+        table = table[table.uid.isin(clips.index)].reset_index(drop=True)
+        return table.assign(split=table.uid.map(clips.split))
+
+    @cached_property
+    def v3(self) -> avs_v3.AvsV3:
+        protocol = self.params.protocol
+        strings, classes = avs_v3.read_unseen(protocol.unseen)
+        if protocol.official:
+            folder, shots = protocol.official, protocol.shots
+            excluded = self.params.data.exclude
+            found, repairs = avs_v3.official(
+                folder, self.metadata, strings, classes, shots, excluded
+            )
+            for repair in repairs:
+                log.info("%s", repair)
+        else:
+            draws = self._draws("v3")
+            found = avs_v3.split(
+                self.metadata,
+                strings,
+                classes,
+                draws,
+                protocol.shots,
+                test_folds=protocol.seen_test_folds,
+            )
+        return avs_v3.strict(found) if protocol.strict else found
+
+    @cached_property
+    def annotations(self) -> pd.DataFrame:
+        """file, label, boxes, empty of the indexed VGG-SS clips."""
+        root = self.params.data.vggss
+        if root is None:
+            raise DataError(["data.vggss is null: VGG-SS needs vggss.json, frames and audio"])
+        annotations, _ = read_annotations(root / "vggss.json")
+        indexed = self.index.uid[self.index.benchmark == "vggss"]
+        return annotations[annotations.file.isin(indexed)].reset_index(drop=True)
+
+    @cached_property
+    def sub(self) -> vggss_sub.VggssSub:
+        annotations = self.annotations
+        labels = pd.read_csv(self.params.protocol.vggss_labels, dtype=str, keep_default_na=False)
+        v2 = set(self.metadata.vid[self.metadata.label == "v2"].str[:11])
+        draws, shots = self._draws("vggss_sub"), self.params.protocol.shots
+        return vggss_sub.split(annotations, labels, v2, draws, shots)
+
+    def _draws(self, benchmark: str) -> list[int | str]:
+        return sorted({draw for _, draw in self.params.draws(benchmark)})
+
+    def _v3(self, part: str) -> Sequence[str]:
+        if part in ("train", "val"):
+            return getattr(self.v3, f"seen_{part}").uid
+        if part in ("seen_test", "unseen", "pool"):
+            return getattr(self.v3, part).uid
+        kind, draw = part.rsplit("-", 1)
+        draw = draw if draw == avs_v3.OFFICIAL else int(draw)
+        if kind == "test":
+            return self.v3.test[draw].uid
+        return self.v3.shots[draw][int(kind.removesuffix("-shot"))].uid
+
+    def _sub(self, part: str) -> Sequence[str]:
+        clips = self.sub.clips
+        if part == "novel":
+            return clips.file[clips.group == "novel"]
+        if part == "seen":  # mapped classes, without any clip that a control trains on
+            most = max(self.params.protocol.shots)
+            used = pd.concat([by_shots[most].file for by_shots in self.sub.control.values()])
+            return clips.file[(clips.group == "mapped") & ~clips.file.isin(used)]
+        kind, draw = part.rsplit("-", 1)
+        if kind == "test":
+            return self.sub.test[int(draw)].file
+        drawn = self.sub.control if kind.endswith("-control") else self.sub.shots
+        return drawn[int(draw)][int(kind.split("-")[0])].file
+
+    def _fraction(self, benchmark: str, part: str) -> Sequence[str]:
+        _, share, draw = part.split("-")
+        rows = self.metadata[(self.metadata.label == benchmark) & (self.metadata.split == "train")]
+        drawn = fractions.split(rows, self.params.protocol.fractions, int(draw))
+        return drawn[float(share)].uid
+
+    def leaks(self) -> str:
+        """The leakage audit of every set that the tables use, as Markdown."""
+        if self.params.data.vggss is None:
+            return audit.markdown(audit.audit(self.metadata, {"AVS-V3": self.v3}))
+        found = audit.audit(self.metadata, {"AVS-V3": self.v3}, self.annotations, self.sub)
+        return audit.markdown(found)
+
+    def subsets(self, cell: Cell) -> dict[str, list[str]]:
+        """Parts of a cell's clips by name: those that few-shot cells are tested on, and whether
+        the localisers' training clips sound their class."""
+        if cell.benchmark == "vggss" and self.params.protocol.vggss_heard:
+            groups = read_heard(self.params.protocol.vggss_heard)
+            clips = self["vggss/all"]
+            return {
+                name: sorted(clips.uid[clips.classes.isin(labels)])
+                for name, labels in groups.items()
+            }
+        if cell.stage != "zero_shot" or cell.benchmark not in ("v3", "vggss_sub"):
+            return {}
+        draws = self._draws(cell.benchmark)
+        if cell.benchmark == "vggss_sub":
+            return {f"test-{d}": sorted(self.sub.test[d].file) for d in draws}
+        found = {f"test-{d}": sorted(self.v3.test[d].uid) for d in draws}
+        return {"pool": sorted(self.v3.pool.uid), **found}

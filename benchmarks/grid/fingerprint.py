@@ -1,0 +1,296 @@
+"""What a store, a model and a record depend on: one answer for all who ask.
+
+Each depends on code, as `common.closure` compares it, and on values: parameters, weights, data. A
+recipe is what can be said without data; `Fingerprints` adds the data.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.common import closure
+from benchmarks.common.files import sha256
+from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.layout import NAME, covered, frames_checksum, layout
+from benchmarks.features.store import FeatureStore, Header
+from benchmarks.grid.clip_sets import ClipSets
+from benchmarks.grid.protocol import (
+    Cell,
+    Evaluation,
+    Model,
+    evaluations_of,
+    model_of,
+    supervision_of,
+    training_of,
+)
+from benchmarks.params import Params, Row
+from benchmarks.training.audio import audio_from
+
+# Where the closures of models and records end.
+BY_VALUE = (  # what these give enters the identities below as values
+    "benchmarks.params",
+    "benchmarks.features.config",
+    "benchmarks.scoring.config",
+    "benchmarks.training.config",
+    "benchmarks.data.index",  # by the digests of the clips' files
+    "benchmarks.grid.protocol",
+    "benchmarks.grid.clip_sets",  # by the clips of each set
+    "benchmarks.training.audio",  # by the clips whose sound is borrowed
+    "benchmarks.grid.fingerprint",
+)
+NO_NUMBER = ("benchmarks.common",)  # locks, atomic files, worker processes
+WORLD = ("world", "vggss", "vggsound")  # of `miniature`; each writes one data set
+
+
+def fingerprint(identity: Any) -> str:
+    """Checksum of all that something depends on."""
+    return sha256(json.dumps(identity, sort_keys=True).encode())
+
+
+def store_code(name: str) -> str:
+    """Checksum of the code that fills a store of this name."""
+    kind = NAME.fullmatch(name)
+    sound, pixels = kind["audio"], kind["pixels"]
+    parts = {
+        "benchmarks.features.pixels": pixels,
+        "benchmarks.features.sam": not (sound or pixels),
+        "gavs.sam": not (sound or pixels),
+        "benchmarks.features.sound": sound,
+        "benchmarks.features.spectrogram": name == "spectrogram",
+        "gavs.vggish": name in ("vggish", "logmel"),
+        "gavs.backbones": False,
+        "benchmarks.features.config": False,  # by the header's values
+        "benchmarks.features.store": False,  # the files' format, by the header's version
+    }
+    return _checksum("benchmarks.features.encode", stops=(*NO_NUMBER, *_left_out(parts)))
+
+
+def model_code(params: Params, model: Model) -> str:
+    """Checksum of the code that trains a model: its method's, and what this training goes through.
+
+    A method's own imports count whatever they are.
+    """
+    row, training = training_of(params, model)
+    named = row.cls.encoders(row.method_config())
+    sizes = [getattr(params.encoders, name).size for name in named if name != "sam"]
+    validated = training.selection != "last"
+    parts = {
+        **_no_clip(row, model.silent),
+        "benchmarks.grid.budget": model.full,
+        "benchmarks.training.pseudo": supervision_of(params, model) == "sam_mask",
+        "benchmarks.training.evaluate": validated,
+        "benchmarks.scoring.metrics": validated,
+        "benchmarks.scoring.vggss": False,  # boxes never select
+        "gavs.backbones": sizes,
+        "gavs.swin": any(size.startswith("swin") for size in sizes),
+    }
+    trained = _checksum("benchmarks.grid.models", stops=(*BY_VALUE, *NO_NUMBER, *_left_out(parts)))
+    return sha256(trained.encode(), _checksum(row.cls.__module__).encode())
+
+
+def record_code(params: Params, cell: Cell) -> str:
+    """Checksum of the code that scores a trained model; the model's fingerprint has the rest."""
+    tests = evaluations_of(params, cell)
+    row, _ = training_of(params, model_of(cell))
+    parts = {
+        **_no_clip(row, any(test.audio in ("silence", "noise") for test in tests)),
+        "benchmarks.scoring.vggss": any(test.rules for test in tests),
+        "benchmarks.grid.models": False,
+        "benchmarks.training.loop": False,
+        "gavs.backbones": False,
+    }
+    return _checksum("benchmarks.grid.cells", stops=(*BY_VALUE, *NO_NUMBER, *_left_out(parts)))
+
+
+def data_code(world: bool) -> str:
+    """Checksum of the code that reads the data sets and draws the clip sets, and of the world's."""
+    roots = ["benchmarks.data.read", "benchmarks.grid.clip_sets", "benchmarks.training.audio"]
+    roots += [f"benchmarks.miniature.{name}" for name in WORLD if world]
+    stops = ("benchmarks.params", "benchmarks.grid.protocol", *NO_NUMBER)
+    return _checksum(*roots, stops=stops)
+
+
+def _no_clip(row: Row, heard: bool) -> dict[str, Any]:
+    """Modules that only silence and noise go through."""
+    spectrogram = row.cls.hears(row.method_config()) == "spectrogram"
+    return {
+        "benchmarks.features.no_clip": heard,
+        "benchmarks.features.spectrogram": heard and spectrogram,
+        "gavs.vggish": heard and not spectrogram,
+    }
+
+
+def _left_out(parts: Mapping[str, Any]) -> list[str]:
+    return [module for module, needed in parts.items() if not needed]
+
+
+def _checksum(*roots: str, stops: Sequence[str] = ()) -> str:
+    return closure.project().checksum(roots, tuple(stops))
+
+
+def recipe(params: Params, model: Model) -> dict[str, Any]:
+    """What makes a model apart from the data: its parameters and its code."""
+    row, training = training_of(params, model)
+    return {
+        "method": row.method,
+        "parameters": {
+            "method": row.config,
+            "training": training.model_dump(exclude={"checkpoint_seconds"}),
+        },
+        "code": model_code(params, model),
+        "seed": model.seed,
+        "silent": model.silent,
+        "budget": params.protocol.fraction_budget if model.full else None,
+        "scoring": scoring_values(params) if training.selection != "last" else None,
+        "supervision": supervision_of(params, model) if model.shots else None,
+    }
+
+
+def scoring_values(params: Params) -> dict[str, Any]:
+    """The parameters of `scoring` that change what a frame scores."""
+    return params.scoring.model_dump(include={"thresholds", "squash_size", "frames_per_clip"})
+
+
+def recipe_checksum(params: Params, cell: Cell) -> str:
+    """Of all parameters, weights and code behind a cell's numbers, those of its data included;
+    `stale` compares it with today's."""
+    tests, models = evaluations_of(params, cell), [model_of(cell)]
+    while models[-1].parent:
+        models.append(models[-1].parent)
+    names = [test.clips for test in tests]
+    names += [n for model in models for n in (model.train, model.val, model.full) if n]
+    drawn = any(n.startswith(("v3/", "vggss_sub/")) or "/fraction-" in n for n in names)
+    row, _ = training_of(params, models[0])
+    encoders = ProfileEncoders(params.encoders, params.audio)
+    used = ["sam", "vggish", *row.cls.encoders(row.method_config())]
+    files = {name: getattr(params.encoders, name).weights for name in used}
+    values = params.model_dump(mode="json", include={"data", "world", "audio"})
+    return fingerprint(
+        {
+            "models": [[recipe(params, model), repr(model)] for model in models],
+            "tests": repr(tests),
+            "code": [record_code(params, cell), data_code(params.world is not None)],
+            "stores": {name: store_code(name) for name in row.stores},
+            "weights": {
+                n: encoders.checksum(n) if f.is_file() else str(f) for n, f in files.items()
+            },
+            "scoring": scoring_values(params),
+            "protocol": params.protocol.model_dump(mode="json") if drawn else None,
+            "precision": params.features.precision,
+            **values,
+        }
+    )[:16]
+
+
+def header(
+    name: str,
+    index: pd.DataFrame,
+    encoders: ProfileEncoders,
+    rows_per_shard: int,
+    precision: str = "fp32",
+) -> Header:
+    """What a store of this name must have been made from.
+
+    Args:
+        index: rows of the clip index that it covers.
+
+    Raises:
+        StoreError: no store has such a name.
+    """
+    shape, dtype = layout(name, encoders)
+    made_from = {"frames": frames_checksum(index), "code": store_code(name)}
+    if name in ("vggish", "logmel"):
+        made_from["hop_seconds"] = encoders.audio.hop_seconds
+    if name == "spectrogram":
+        made_from["spectrogram_hop"] = encoders.audio.spectrogram_hop
+    if name == "vggish":
+        made_from["weights"] = encoders.checksum("vggish")
+    if name.startswith(("sam", "tokens")):
+        made_from |= {"precision": precision, "weights": encoders.checksum("sam")}
+    return Header(name, int(index.frames.sum()), shape, dtype, rows_per_shard, made_from)
+
+
+class Fingerprints:
+    """Identities of stores, models and records of one project, data included."""
+
+    def __init__(
+        self,
+        params: Params,
+        clip_sets: ClipSets,
+        encoders: ProfileEncoders,
+        stores: Callable[[Row], dict[str, FeatureStore]],
+    ) -> None:
+        self.params, self.clip_sets, self.encoders = params, clip_sets, encoders
+        self._stores = stores
+        self._checksums: dict[str, str] = {}
+
+    def store(self, name: str, cover: str) -> Header:
+        """What a store must have been made from.
+
+        Raises:
+            StoreError: no store has such a name, or no clip is of its cover.
+        """
+        asked, part = self.params.features, covered(self.clip_sets.index, cover)
+        return header(name, part, self.encoders, asked.rows_per_shard, asked.precision)
+
+    def stores(self) -> dict[str, Header]:
+        """Of every store that the parameters ask for, by "{cover}/{name}"."""
+        asked = self.params.stores
+        return {f"{c}/{name}": self.store(name, c) for c in asked for name in sorted(asked[c])}
+
+    def model(self, model: Model) -> dict[str, Any]:
+        """Everything that a trained model depends on."""
+        row, _ = training_of(self.params, model)
+        sets = {"train": model.train, "val": model.val, "full": model.full}
+        return {
+            **recipe(self.params, model),
+            "clips": {k: self._clips_checksum(v) for k, v in sets.items() if v},
+            "classes": self.clip_sets.classes,
+            "parent": fingerprint(self.model(model.parent)) if model.parent else None,
+            "stores": {name: store.checksum for name, store in self._stores(row).items()},
+            "weights": {
+                name: self.encoders.checksum(name)
+                for name in ("vggish", *row.cls.encoders(row.method_config()))
+            },
+        }
+
+    def record(self, cell: Cell) -> dict[str, Any]:
+        """Everything that a cell's numbers depend on."""
+        return {
+            "model": fingerprint(self.model(model_of(cell))),
+            "benchmark": cell.benchmark,
+            "setting": cell.setting,
+            "seed": cell.seed,
+            "draw": cell.draw,
+            "tests": [
+                [
+                    *(test.name, test.audio, test.rules, test.guided),
+                    self._clips_checksum(test.clips),
+                    self._borrowed(test),
+                ]
+                for test in evaluations_of(self.params, cell)
+            ],
+            "scoring": scoring_values(self.params),
+            "scoring_code": record_code(self.params, cell),
+        }
+
+    def _clips_checksum(self, name: str) -> str:
+        """Of a clip set's frames and of what is told of them."""
+        if name not in self._checksums:
+            index = self.clip_sets[name]
+            told = ["uid", "video", "classes", "supervision", "boxes"]
+            told += [column for column in ("heard", "shown") if column in index]
+            labels = index[told].to_csv(index=False, lineterminator="\n")
+            self._checksums[name] = sha256(frames_checksum(index).encode(), labels.encode())
+        return self._checksums[name]
+
+    def _borrowed(self, test: Evaluation) -> str | None:
+        """Checksum of which sound a test takes from elsewhere: of which clip, or where in noise."""
+        if test.audio in ("own", "silence"):
+            return None
+        index = self.clip_sets[test.clips]
+        heard = audio_from(test.audio, index)
+        rows = index.first_row.to_numpy() if isinstance(heard, str) else heard
+        return sha256(rows.tobytes())

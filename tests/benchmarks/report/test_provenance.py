@@ -1,0 +1,109 @@
+"""`stale`: committed tables against today's parameters and code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cli
+from benchmarks.common import closure
+from benchmarks.grid.fingerprint import recipe_checksum
+from benchmarks.params import load
+from benchmarks.report.provenance import first_cells, key
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory) -> Path:
+    """A project whose tables were made of its code and parameters as they stand."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("weights", "splits"):
+        (folder / name).symlink_to(ROOT / name)
+    text = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(text)
+    params = load(folder / "params.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        rows = {key(c): recipe_checksum(params, c) for c in first_cells(params)}
+    (folder / "results").mkdir()
+    content = json.dumps({"profile": params.profile, "recipes": rows})
+    (folder / "results/provenance.json").write_text(content)
+    return folder
+
+
+@pytest.fixture
+def stale(committed, monkeypatch, capsys):
+    """stale(): exit code and lines of the command."""
+    monkeypatch.chdir(committed)
+
+    def run() -> tuple[int, list[str]]:
+        code = cli.main(["stale"])
+        return code, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def edit(committed, monkeypatch):
+    """edit(file, old, new): replaced for the time of a test."""
+    texts = {}
+
+    def replace(name: str, old: str, new: str) -> None:
+        text = texts.setdefault(name, (committed / name).read_text())
+        assert old in text
+        (committed / name).write_text(text.replace(old, new, 1))
+
+    yield replace
+    for name, text in texts.items():
+        (committed / name).write_text(text)
+
+
+def test_tables_of_todays_code_are_not_stale(stale):
+    assert stale() == (0, ["0 committed rows are out of date"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row", "other"),
+    [
+        ("noise_dim: 128", "noise_dim: 8", "table1 gavs v1s", "table1 avsbench v1s"),
+        ("shots: [1, 3, 5]", "shots: [1, 3]", "table4 gavs vggss_sub 1-shot", "table1 gavs v1s"),
+        ("spectrogram_hop: 476", "spectrogram_hop: 475", "table1 avsbench v1s", None),
+        (
+            "in_set: [hardway, ez_vsl",
+            "in_set: [ez_vsl",
+            "table3 hardway vggss in-set",
+            "table1 gavs v1s",
+        ),
+    ],
+)
+def test_rows_that_a_parameter_moves_are(stale, edit, old, new, row, other):
+    edit("params.yaml", old, new)
+    code, lines = stale()
+    assert code == 1
+    rows = [line.split(": ")[1] for line in lines[:-1]]
+    assert row in rows and other not in rows
+    assert lines[-1] == f"{len(rows)} committed rows are out of date; run `dvc repro`"
+
+
+def test_rows_that_an_edit_of_the_code_moves_are(stale, monkeypatch):
+    sources = closure.Sources(ROOT)
+    sources._texts["baselines.avsbench"] += "\nflipped = 1\n"
+    monkeypatch.setattr(closure, "project", lambda: sources)
+    code, lines = stale()
+    assert code == 1
+    assert {line.split(": ")[1].split()[1] for line in lines[:-1]} == {
+        "avsbench",
+        "avsbench_resnet",
+    }
+
+
+def test_without_tables_or_with_another_profiles(stale, edit):
+    edit("results/provenance.json", '"profile": "miniature"', '"profile": "paper"')
+    code, lines = stale()
+    assert code == 1 and "all: made with profile paper, params.yaml has miniature" in lines[0]
+    edit("params.yaml", "results: results ", "results: work/miniature/results ")
+    code, lines = stale()
+    assert code == 1 and lines[0].startswith(
+        "work/miniature/results/provenance.json: no tables yet"
+    )
