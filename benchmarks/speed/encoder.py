@@ -82,7 +82,8 @@ def operations(encoder: nn.Module, frame: Tensor) -> int:
 
 def run(encoder: Callable[[Tensor], Tensor], frame: Tensor, precision: str) -> Tensor:
     """The embedding in the precision that `features.precision` names."""
-    with torch.autocast(frame.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    with torch.autocast(frame.device.type, dtype, enabled=precision != "fp32"):
         return encoder(frame)
 
 

@@ -8,8 +8,8 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from benchmarks.features.encode import DTYPES
 from benchmarks.miniature.scenes import random_scene
+from benchmarks.speed.encoder import run
 from benchmarks.speed.gpu.page import Figures, Section, Task
 from benchmarks.speed.gpu.scale import Scale
 from gavs.sam import build_sam, decode, preprocess
@@ -70,7 +70,7 @@ def _measure(
         sam = build_sam(size, weights).to(device)
     images, clicks = scenes(frames, sam.image_encoder.img_size)
     exact, drifted = (
-        torch.cat([_embedding(sam, image[None].to(device), p) for image in images])
+        torch.cat([run(sam.image_encoder, x[None].to(device), p).half().float() for x in images])
         for p in ("fp32", precision)
     )
     masks = [_mask(sam, x, clicks.to(device)) for x in (exact, drifted)]
@@ -98,12 +98,6 @@ def scenes(count: int, img_size: int) -> tuple[Tensor, Tensor]:
     scale = img_size / len(drawn[0].owner)
     images = preprocess([frame.image for frame in drawn], img_size)
     return images, torch.tensor(clicks * scale, dtype=torch.float32)
-
-
-def _embedding(sam: Sam, image: Tensor, precision: str) -> Tensor:
-    enabled = precision != "fp32"
-    with torch.autocast(image.device.type, DTYPES[precision], enabled=enabled):
-        return sam.image_encoder(image).half().float()
 
 
 def _mask(sam: Sam, embedding: Tensor, clicks: Tensor) -> Tensor:
