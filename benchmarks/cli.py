@@ -144,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("speed", speed, "each fast path against its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
     sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
+    sub.add_argument(
+        "--device",
+        choices=["cuda", "cpu"],
+        help="what a GPU gives, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
+    )
+    sub.add_argument("--minutes", type=float, default=8, help="of --device; default: %(default)s")
     add("stale", stale, "which committed tables are older than the code and parameters behind them")
     sub = add(
         "score",
@@ -333,6 +339,11 @@ def stale(args: argparse.Namespace) -> int:
 
 
 def speed(args: argparse.Namespace) -> int:
+    if args.device:
+        from benchmarks.speed import gpu
+
+        folder = RESULTS if args.device == "cuda" else Path("work/speed")
+        return 0 if gpu.run(args.params, folder, args.device, args.minutes, args.names) else 1
     from benchmarks.speed import run
 
     return 0 if run(args.names, RESULTS, args.whole) else 1

@@ -48,7 +48,7 @@ class Trial:
         return max(self.step_gib, self.score_gib)
 
 
-class _Untrained(ProfileEncoders):
+class UntrainedEncoders(ProfileEncoders):
     """Encoders of random weights: there may be no files yet, and it takes as long."""
 
     def sam(self) -> Sam:
@@ -61,7 +61,7 @@ class _Untrained(ProfileEncoders):
 def outline(params: Params, row: Row) -> Method:
     """The row's method without numbers, made in no time: what it says of itself."""
     with torch.device("meta"):
-        return row.cls(row.method_config(), _Untrained(params.encoders, params.audio))
+        return row.cls(row.method_config(), UntrainedEncoders(params.encoders, params.audio))
 
 
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
@@ -91,7 +91,8 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     if device.type == "cpu" and own.exists():
         mapped = int(own.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
         resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
-    method = row.cls(row.method_config(), _Untrained(params.encoders, params.audio)).to(device)
+    encoders = UntrainedEncoders(params.encoders, params.audio)
+    method = row.cls(row.method_config(), encoders).to(device)
     training, used = row.training, peak_memory_mb(device)
     batch = training.batch_clips if row.temporal else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
@@ -106,7 +107,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     )
 
     def step(samples: int) -> float:
-        given = _random_batch(params, method, row, samples, seconds).to(device)
+        given = random_batch(params, method, row, samples, seconds).to(device)
         start = time.monotonic()
         with autocast:
             loss = sum(method.loss(method(given), given).values())
@@ -144,7 +145,7 @@ def _score(
 ) -> tuple[float, float]:
     """Seconds and bytes of one scored frame."""
     method.eval()
-    given = _random_batch(params, method, row, 1, seconds).to(device)
+    given = random_batch(params, method, row, 1, seconds).to(device)
     start = time.monotonic()
     logits = method(given).logits.float().flatten(0, 1)
     native = to_native(logits, *NATIVE, method, SAM_SIZES[params.encoders.sam.size].img_size)
@@ -160,9 +161,9 @@ def _score(
     return (time.monotonic() - start) / seconds, size / seconds
 
 
-def _random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
+def random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
     """A batch of the shapes that the row reads."""
-    encoders, size = _Untrained(params.encoders, params.audio), method.target_size
+    encoders, size = UntrainedEncoders(params.encoders, params.audio), method.target_size
     inputs = row.cls.inputs(method.config)
 
     def rows(store: str) -> torch.Tensor:

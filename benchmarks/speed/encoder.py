@@ -15,8 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.compare import Line, compare
 from gavs.sam import SAM_SIZES, SamSize, build_sam
 
-# of the matrix product's rate: on a CPU in place of the ratio, on CUDA besides it
-CPU_SHARE, CUDA_SHARE = 0.6, 0.5
+SHARE = 0.6  # of the matrix product's rate, in place of the ratio
 WHAT = "SAM ViT-B's encoder on a frame at 1024"
 MATRICES = (4096, 768, 3072)  # the product whose rate is the measure: the first of an MLP
 
@@ -27,53 +26,28 @@ def lines() -> Iterator[Line]:
         ours, theirs = pair(size)
         frame = torch.randn(1, 3, size.img_size, size.img_size)
         flops = operations(theirs, frame)
-        for device in ("cpu", "cuda"):
-            yield from _on(device, ours, theirs, frame, flops)
-
-
-def _on(
-    device: str, ours: nn.Module, theirs: nn.Module, frame: Tensor, flops: int
-) -> Iterator[Line]:
-    cpu = device == "cpu"
-    # ours in, theirs in, least ratio, greatest relative difference
-    wanted = [
-        ("fp32", "fp32", 1.6 if cpu else None, 1e-4),
-        ("bf16", "fp32", 5.0 if cpu else 6.0, None),
-    ]
-    if not cpu:
-        wanted.append(("bf16", "bf16", 2.0, None))
-    available = cpu or torch.cuda.is_available()
-    if available:
-        ours, theirs, frame = (x.to(device) for x in (ours, theirs, frame))
-    for mine, other, ratio, bound in wanted:
-        what = f"{WHAT}, {device.upper()} {mine}"
-        against = f"segment_anything's own in {other}"
-        why = None if available else "no CUDA here"
-        if cpu and mine == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            why = "no bf16 on this CPU"
-        if why:
-            yield Line.not_run(what, against, ratio, why)
-            continue
-        line = compare(
-            what,
-            against,
-            partial(run, ours, frame, mine),
-            partial(run, theirs, frame, other),
-            wanted=ratio,
-            bound=bound,
-            relative=True,
-            repeats=3 if cpu else 20,
-        )
-        rate = matmul_rate(device, mine)
-        share = flops / line.seconds[0] / rate if line.seconds else 0.0
-        drift = "" if bound else "; the difference is bf16's drift; its mIoU: dispersion.md"
-        said = f"{share:.0%} of the {mine} matmul rate, {rate / 1e9:.0f} GF/s{drift}"
-        fast = None
-        if cpu and mine == "fp32":
-            fast = line.ratio >= ratio or share >= CPU_SHARE
-        elif not cpu and mine == "bf16":
-            fast = line.ratio >= ratio and share >= CUDA_SHARE
-        yield replace(line, remark="; ".join(filter(None, [line.remark, said])), fast=fast)
+        # our precision, least ratio, greatest relative difference
+        for precision, ratio, bound in (("fp32", 1.6, 1e-4), ("bf16", 5.0, None)):
+            what, against = f"{WHAT}, CPU {precision}", "segment_anything's own in fp32"
+            if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+                yield Line.not_run(what, against, ratio, "needs a CPU with bf16")
+                continue
+            line = compare(
+                what,
+                against,
+                partial(run, ours, frame, precision),
+                partial(run, theirs, frame, "fp32"),
+                wanted=ratio,
+                bound=bound,
+                relative=True,
+                repeats=3,
+            )
+            rate = matmul_rate("cpu", precision)
+            share = flops / line.seconds[0] / rate if line.seconds else 0.0
+            drift = "" if bound else "; the difference is bf16's drift; its mIoU: dispersion.md"
+            said = f"{share:.0%} of the {precision} matmul rate, {rate / 1e9:.0f} GF/s{drift}"
+            fast = line.ratio >= ratio or share >= SHARE if precision == "fp32" else None
+            yield replace(line, remark="; ".join(filter(None, [line.remark, said])), fast=fast)
 
 
 def pair(size: SamSize) -> tuple[nn.Module, nn.Module]:
@@ -108,7 +82,8 @@ def operations(encoder: nn.Module, frame: Tensor) -> int:
 
 def run(encoder: Callable[[Tensor], Tensor], frame: Tensor, precision: str) -> Tensor:
     """The embedding in the precision that `features.precision` names."""
-    with torch.autocast(frame.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    with torch.autocast(frame.device.type, dtype, enabled=precision != "fp32"):
         return encoder(frame)
 
 

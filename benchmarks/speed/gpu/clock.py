@@ -1,0 +1,47 @@
+"""Seconds and memory of work on a device."""
+
+import gc
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+WARM_UP = 2  # calls: memory is taken and kernels are chosen in the first, or later
+LEAST, LONG = 3, 2.0  # calls that are timed at least; seconds after which they are enough
+
+
+class Timing(NamedTuple):
+    seconds: float  # median of a call
+    gib: float | None  # most memory at a time, weights and all; None on a CPU
+
+
+def timed(call: Callable[[], Any], device: torch.device, most: int = 20) -> Timing:
+    """Calls it to warm up, then up to `most` times on the clock, each waited for."""
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    for _ in range(WARM_UP):
+        call()
+    times: list[float] = []
+    while len(times) < most and (len(times) < LEAST or sum(times) < LONG):
+        wait(device)
+        start = time.perf_counter()
+        call()
+        wait(device)
+        times.append(time.perf_counter() - start)
+    return Timing(median(times), torch.cuda.max_memory_allocated() / 2**30 if cuda else None)
+
+
+def wait(device: torch.device) -> None:
+    """Until the kernels have run: calls return before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def release() -> None:
+    """Give back what the last row has left, so that no row pays for another's memory."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,139 @@
+"""The page of `python -m benchmarks speed --device cuda`: its rows, kept as they are measured."""
+
+import json
+import logging
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.common.files import write_atomic, write_json
+from benchmarks.grid.cells import git_revision, versions
+from benchmarks.report.formats import NONE, Grid, markdown, number
+
+Figures = dict[str, float | str | None]  # by column; None: not to be had here
+log = logging.getLogger(__name__)
+
+
+class Section(NamedTuple):
+    """A table of the page; `columns` have their decimals, None for text."""
+
+    name: str
+    title: str
+    text: str
+    columns: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A row of a table."""
+
+    section: str
+    name: str
+    rank: int  # of importance: the least is measured first
+    seconds: float  # about as long as it takes: not begun with less time left
+    measure: Callable[[], Figures]
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}: {self.name}"
+
+
+class Page:
+    """`gpu.json`, the figures as measured, and `gpu.md`, the same for reading.
+
+    Rows of another machine or commit that the files hold are dropped, those of this one kept.
+    """
+
+    def __init__(self, folder: Path, machine: Mapping[str, str]) -> None:
+        self.json, self.markdown = folder / "gpu.json", folder / "gpu.md"
+        self.machine, self.rows = dict(machine), {}
+        if self.json.is_file():
+            old = json.loads(self.json.read_text())
+            if old["machine"] == self.machine:
+                self.rows = old["rows"]
+            else:
+                log.info("%s: of another machine or commit; all is measured again", self.json)
+
+    def measured(self, task: Task) -> bool:
+        return "figures" in self.rows.get(task.key, {})
+
+    def add(self, task: Task, *, figures: Figures | None = None, problem: str = "") -> None:
+        """Keep what was measured, or why nothing was."""
+        self.rows[task.key] = {"problem": problem} if figures is None else {"figures": figures}
+
+    def write(self, sections: list[Section], tasks: list[Task], introduction: str) -> None:
+        """Both files; rows in the order of `tasks`, whatever was measured first."""
+        write_json(self.json, {"machine": self.machine, "rows": self.rows})
+        parts = [introduction, self._machine()]
+        for section in sections:
+            rows = [self._row(section, task) for task in tasks if task.section == section.name]
+            header = ["", *section.columns, "remark"]
+            sides = ["l" if decimals is None else "r" for decimals in section.columns.values()]
+            grid = Grid(header, rows, "".join(["l", *sides, "l"]))
+            parts.append(f"## {section.title}\n{section.text}\n\n{markdown(grid)}\n")
+        write_atomic(self.markdown, "\n".join(parts))
+
+    def _row(self, section: Section, task: Task) -> list[str]:
+        row = self.rows.get(task.key, {"problem": "not measured yet"})
+        figures = row.get("figures", {})
+        cells = [_cell(figures.get(name), digits) for name, digits in section.columns.items()]
+        return [task.name, *cells, str(figures.get("remark") or row.get("problem", ""))]
+
+    def _machine(self) -> str:
+        return "".join(f"- {name}: {value}\n" for name, value in self.machine.items())
+
+
+def _cell(value: float | str | None, decimals: int | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or NONE
+    if decimals is None:  # a difference: its order of magnitude counts
+        return f"{value:.1e}"
+    return number(value, decimals=decimals)
+
+
+def machine_of(device: torch.device) -> dict[str, str]:
+    """What the figures depend on; no name of a machine, no path."""
+    cpu = platform.processor()
+    if (info := Path("/proc/cpuinfo")).is_file():
+        cpu = re.search(r"model name\s*: (.*)", info.read_text())[1].strip()
+    machine = {"GPU": "none: a rehearsal on the CPU at tiny sizes, its figures mean nothing"}
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        memory = f"{card.total_memory / 2**30:.0f} GiB"
+        machine = {
+            "GPU": f"{card.name}, {memory}, {card.multi_processor_count} multiprocessors",
+            "driver": _driver(),
+            "CUDA": f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}",
+        }
+    named = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return machine | {
+        "CPU": f"{cpu}, {os.cpu_count()} cores",
+        "versions": named,
+        "code": git_revision().rstrip("+"),
+    }
+
+
+def _driver() -> str:
+    """Its version, as nvidia-smi tells it; the kernel module's own word where that is absent."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    if shutil.which(command[0]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            return done.stdout.splitlines()[0].strip()
+    return "unknown"
+
+
+def problem_of(error: BaseException) -> str:
+    """An error in one line of a table."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "failed: out of memory"
+    lines: list[Any] = str(error).strip().splitlines() or [""]
+    return f"failed: {type(error).__name__}: {lines[0]}"[:200]

@@ -1,0 +1,199 @@
+"""Two ways to one result on the device: their outputs, then their times in turn."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from benchmarks.speed import tpavi
+from benchmarks.speed.compare import Line, compare
+from benchmarks.speed.encoder import pair
+from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.scale import Scale
+from benchmarks.speed.steps import EXACT, RELEASED, Step
+from gavs import image_encoder
+from gavs.sam import SAM_SIZES, build_sam
+
+PAIRS = 5
+TEXT = """\
+In fp32 with TF32 off, random weights; in turn on the same inputs. The difference is the greatest
+of all outputs over the greatest magnitude of that output; above the bound nothing is timed. The
+bound is ten times the CPU's where sums over a million pixels are taken in another order each
+time."""
+SECTION = Section(
+    "paths",
+    "Two ways to one result",
+    TEXT,
+    {
+        "against": None,
+        "ratio": 2,
+        "from": 2,
+        "to": 2,
+        "ms": 2,
+        "reference, ms": 2,
+        "difference": None,
+        "bound": None,
+    },
+)
+
+
+def tasks(scale: Scale, device: torch.device) -> list[Task]:
+    """Stored features, frames at once, TPAVI, the decoder on both devices, the encoder's MLP."""
+    n, name = scale.frames, scale.sam
+    chosen: list[tuple[str, Callable[..., Line], float]] = [
+        (f"GAVS step of {n} frames on stored features, {name}", stored_features, 15),
+        (f"GAVS step of {n} frames at once, the same loss, {name}", same_loss, 15),
+        (f"GAVS step of {n} frames at once, the default loss, {name}", default_loss, 15),
+        (f"TPAVI of {tpavi.FRAMES} frames of {scale.tpavi_side}² in low rank", low_rank, 10),
+        (f"GAVS's forward of {n} frames, {name}", other_device, 15),
+        (f"{name}'s encoder, each MLP whole", whole_mlp, 15),
+    ]
+    return [
+        Task(SECTION.name, label, 3, seconds, partial(_measure, measure, scale, device))
+        for label, measure, seconds in chosen
+    ]
+
+
+def _measure(measure: Callable[..., Line], scale: Scale, device: torch.device) -> Figures:
+    torch.manual_seed(0)
+    line = measure(scale, device)
+    least, most = line.spread
+    ours, reference = line.seconds or (None, None)
+    return {
+        "against": line.against,
+        "ratio": line.ratio if line.seconds else None,
+        "from": least if line.seconds else None,
+        "to": most if line.seconds else None,
+        "ms": ours and 1000 * ours,
+        "reference, ms": reference and 1000 * reference,
+        "difference": line.difference,
+        "bound": line.bound,
+        "remark": line.remark,
+    }
+
+
+def stored_features(scale: Scale, device: torch.device) -> Line:
+    """The decoder's step on features read from a store, against the encoder in the loop."""
+    with torch.device(device):
+        sam = build_sam(scale.sam)
+        sam.image_encoder, original = pair(SAM_SIZES[scale.sam])
+    step = Step(sam, scale.frames, EXACT, device)
+    rows = np.arange(scale.frames)
+    with TemporaryDirectory() as folder:
+        store = step.stored(Path(folder) / "store")
+        return compare(
+            "",
+            "segment_anything's encoder in the loop, a frame at a time, as released",
+            lambda: step.batched(store, rows)[:1],
+            lambda: step.released(original)[:1],
+            wanted=None,
+            bound=1e-3,
+            relative=True,
+            repeats=3,
+            remark="of the losses; features in fp16, read from the system's cache",
+        )
+
+
+def same_loss(scale: Scale, device: torch.device) -> Line:
+    step = _step(scale, EXACT, device)
+    return compare(
+        "",
+        RELEASED,
+        step.batched,
+        step.released,
+        wanted=None,
+        bound=1e-3,
+        relative=True,
+        repeats=PAIRS,
+        remark="of the loss and every gradient",
+    )
+
+
+def default_loss(scale: Scale, device: torch.device) -> Line:
+    default, exact = _step(scale, {}, device), _step(scale, EXACT, device)
+    return compare(
+        "",
+        RELEASED,
+        lambda: default.batched()[:1],
+        lambda: exact.released()[:1],
+        wanted=None,
+        bound=None,
+        repeats=PAIRS,
+        remark="losses on different grids: not the same number",
+    )
+
+
+def _step(scale: Scale, config: dict, device: torch.device) -> Step:
+    with torch.device(device):
+        sam = build_sam(scale.sam)
+    return Step(sam, scale.frames, config, device)
+
+
+@torch.inference_mode()
+def low_rank(scale: Scale, device: torch.device) -> Line:
+    block, *inputs = tpavi.example(scale.tpavi_side)
+    block, (x, audio) = block.to(device), (value.to(device) for value in inputs)
+    return compare(
+        "",
+        "the affinity of every pixel to every other, in blocks of rows",
+        lambda: block(x, audio),
+        lambda: tpavi.naive(block, x, audio),
+        wanted=None,
+        bound=1e-4,
+        relative=True,
+        repeats=PAIRS,
+    )
+
+
+@torch.inference_mode()
+def other_device(scale: Scale, device: torch.device) -> Line:
+    """The same weights and inputs here and on the CPU."""
+    here = _step(scale, {}, device)
+    there, batch = copy.deepcopy(here.method).cpu(), here.batch.to("cpu")
+    return compare(
+        "",
+        f"the same on {torch.get_num_threads()} CPU thread(s)",
+        lambda: here.method(here.batch).logits,
+        lambda: there(batch).logits,
+        wanted=None,
+        bound=1e-4,
+        relative=True,
+        repeats=2,
+        remark="of the mask logits",
+    )
+
+
+@torch.inference_mode()
+def whole_mlp(scale: Scale, device: torch.device) -> Line:
+    """Pieces of an MLP's rows fit a CPU's cache; whether a GPU loses by them."""
+    with torch.device(device):
+        encoder, _ = pair(SAM_SIZES[scale.sam])
+        side = encoder.img_size
+        images = torch.randn(scale.compiled, 3, side, side)
+
+    def whole() -> torch.Tensor:
+        rows, image_encoder.CHUNK_ROWS = image_encoder.CHUNK_ROWS, 1 << 30
+        try:
+            return in_pieces()
+        finally:
+            image_encoder.CHUNK_ROWS = rows
+
+    def in_pieces() -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            return encoder(images).float()
+
+    return compare(
+        "",
+        f"in pieces of {image_encoder.CHUNK_ROWS} rows, as it is",
+        whole,
+        in_pieces,
+        wanted=None,
+        bound=5e-2,
+        relative=True,
+        repeats=PAIRS,
+        remark=f"bf16, {scale.compiled} images at once",
+    )

@@ -1,0 +1,69 @@
+"""How large everything is: as published, or tiny, for a look on a CPU at whether it runs."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.params import Params, load
+from benchmarks.params.profile import apply_profile
+
+PAPER = Path(__file__).parents[3] / "profiles/paper.yaml"
+
+
+@dataclass(frozen=True)
+class Scale:
+    params: Params
+    sam: str  # of `SAM_SIZES`, in every section
+    larger: tuple[str, ...]  # whose extraction is measured besides
+    batches: tuple[int, ...]  # images at once, among which the fastest is searched
+    compiled: int  # images at once where the encoder is compiled: another number compiles again
+    backend: str  # of torch.compile
+    looks: int  # frames whose embeddings are compared
+    frames: int  # of a GAVS step
+    tpavi_side: int
+    rows: int  # of the store that the loader reads
+    batch: int | None  # most samples of a training step; None: the profile's batch
+    calls: int  # that are timed at most
+
+
+def published(params: Path) -> Scale:
+    """The paper profile's, whatever profile the file holds."""
+    with TemporaryDirectory() as folder:
+        copied = Path(folder) / "params.yaml"
+        shutil.copy(params, copied)
+        apply_profile(copied, PAPER)
+        paper = load(copied)
+    return Scale(
+        paper,
+        sam=paper.encoders.sam.size,
+        larger=("vit_h",),
+        batches=(1, 4, 8, 16, 32),
+        compiled=8,
+        backend="inductor",
+        looks=8,
+        frames=paper.training.batch_frames,
+        tpavi_side=56,
+        rows=1024,
+        batch=None,
+        calls=20,
+    )
+
+
+def tiny(params: Path) -> Scale:
+    """The sizes of the profile that the file holds, and less of everything."""
+    loaded = load(params)
+    return Scale(
+        loaded,
+        sam=loaded.encoders.sam.size,
+        larger=(),
+        batches=(1, 2),
+        compiled=2,
+        backend="eager",
+        looks=2,
+        frames=4,
+        tpavi_side=8,
+        rows=64,
+        batch=4,
+        calls=3,
+    )

@@ -1,0 +1,123 @@
+"""One training step of every method at the paper profile's sizes, on random inputs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from benchmarks.params import Row
+from benchmarks.preflight.trial import UntrainedEncoders, random_batch
+from benchmarks.speed.gpu.clock import release, timed
+from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.scale import Scale
+from benchmarks.training.loop import OPTIMIZERS, count_parameters
+
+SECONDS = 10  # of a clip of V2
+TEXT = """\
+Of the paper profile's configuration, batch and optimiser on V2 (clips of 10 frames for methods
+that see whole clips, else single frames; the localisers: frames of VGG-Sound), all phases thawed,
+deterministic algorithms as the trainer asks for; inputs are on the GPU already. Random weights
+and inputs of true shapes. The row's own precision first: `amp` is bf16 autocast."""
+SECTION = Section(
+    "training",
+    "One training step",
+    TEXT,
+    {
+        "samples": 0,
+        "frames": 0,
+        "ms": 1,
+        "frames/s": 0,
+        "GiB": 1,
+        "trained, million": 2,
+    },
+)
+
+
+def rows_of(scale: Scale) -> list[Row]:
+    """Every row of Table 1 and the localisers, less the oracle and what differs in a switch that
+    costs nothing."""
+    tables = scale.params.tables
+    named = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
+    rows = [scale.params.row(name, "v2") for name in named if name != "gavs_released_fixed"]
+    rows += [scale.params.row(name, "vggss") for name in tables.table3.in_set]
+    return [row for row in rows if not row.cls.oracle]
+
+
+def tasks(scale: Scale, device: torch.device) -> list[Task]:
+    """Two for each row: in its own precision, then in the other."""
+    return [
+        Task(
+            SECTION.name,
+            f"{row.name}, {'amp' if amp else 'fp32'}",
+            2 if amp == row.training.amp else 6,
+            10,
+            partial(_measure, scale, row, amp, device),
+        )
+        for row in rows_of(scale)
+        for amp in (row.training.amp, not row.training.amp)
+    ]
+
+
+def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures:
+    with torch.device(device):
+        encoders = UntrainedEncoders(scale.params.encoders, scale.params.audio)
+        method = row.cls(row.method_config(), encoders)
+    method.to(device).train()
+    method.start_epoch(row.training.epochs - 1)  # the last phase
+    whole = row.training.batch_clips if method.temporal else row.training.batch_frames
+    samples, seconds = min(whole, scale.batch or whole), SECONDS if method.temporal else 1
+    groups = method.parameter_groups()
+    for group in groups:
+        group.pop("lr_scale", None)
+    optimizer = OPTIMIZERS[row.training.optimizer](groups, lr=0.0)  # the same step every time
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            loss = sum(method.loss(method(batch), batch).values())
+        loss.backward()
+        if row.training.clip_grad:
+            torch.nn.utils.clip_grad_norm_(method.parameters(), row.training.clip_grad)
+        optimizer.step()
+        optimizer.zero_grad()
+        method.after_step()
+        loss.item()  # as the trainer, which watches it
+
+    remark = ""
+    with as_the_trainer():
+        while True:
+            with torch.device(device):
+                batch = random_batch(scale.params, method, row, samples, seconds).to(device)
+            try:
+                timing = timed(step, device, scale.calls)
+                break
+            except torch.OutOfMemoryError:
+                if samples == 1:
+                    raise
+            del batch
+            optimizer.zero_grad()
+            release()
+            samples, remark = samples // 2, f"{whole} samples don't fit"
+    return {
+        "samples": samples,
+        "frames": samples * seconds,
+        "ms": 1000 * timing.seconds,
+        "frames/s": samples * seconds / timing.seconds,
+        "GiB": timing.gib,
+        "trained, million": count_parameters(method)[0] / 1e6,
+        "remark": remark,
+    }
+
+
+@contextmanager
+def as_the_trainer() -> Iterator[None]:
+    """Deterministic algorithms where there are any, as `grid.models.trained` asks for."""
+    before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
