@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.common.files import write_atomic, write_json
+from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.grid.cells import git_revision, versions
-from benchmarks.report.formats import NONE, Grid, markdown, number
 
 Figures = dict[str, float | str | None]  # by column; None: not to be had here
 log = logging.getLogger(__name__)
