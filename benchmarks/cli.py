@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
     sub.add_argument("name", help="smoke, miniature or paper")
-    add("values", values, "note down what `data` and `features` depend on, for DVC")
+    add("values", values, "note down what the other stages depend on, for DVC")
     sub = add("data", data, "build the miniature world if the profile has one; check and index")
     sub.add_argument("--workers", type=int, help="default: params.yaml's")
     sub = add(
@@ -204,11 +204,12 @@ def profile(args: argparse.Namespace) -> None:
 
 def values(args: argparse.Namespace) -> None:
     from benchmarks.common.files import write_json
+    from benchmarks.grid.fingerprint import stage_values
     from benchmarks.params import STAGE_BLOCKS, load
 
     params = load(args.params)
     for stage in STAGE_BLOCKS:
-        write_json(params.work / "values" / f"{stage}.json", params.values(stage))
+        write_json(params.work / "values" / f"{stage}.json", stage_values(params, stage))
 
 
 def data(args: argparse.Namespace) -> None:

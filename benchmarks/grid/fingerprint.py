@@ -163,9 +163,7 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
     names += [n for model in models for n in (model.train, model.val, model.full) if n]
     drawn = any(n.startswith(("v3/", "vggss_sub/")) or "/fraction-" in n for n in names)
     row, _ = training_of(params, models[0])
-    encoders = ProfileEncoders(params.encoders, params.audio)
     used = ["sam", "vggish", *row.cls.encoders(row.method_config())]
-    files = {name: getattr(params.encoders, name).weights for name in used}
     values = params.model_dump(mode="json", include={"data", "world", "audio"})
     return fingerprint(
         {
@@ -173,15 +171,44 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
             "tests": repr(tests),
             "code": [record_code(params, cell), data_code(params.world is not None)],
             "stores": {name: store_code(name) for name in row.stores},
-            "weights": {
-                n: encoders.checksum(n) if f.is_file() else str(f) for n, f in files.items()
-            },
+            "weights": _weights(params, used),
             "scoring": scoring_values(params),
             "protocol": params.protocol.model_dump(mode="json") if drawn else None,
             "precision": params.features.precision,
             **values,
         }
     )[:16]
+
+
+def stage_values(params: Params, stage: str) -> dict[str, Any]:
+    """What a DVC stage (`data`, `features` or `run`) depends on beside the files that it reads.
+
+    As coarse as a stage: a superset of what its stores, models and records ask for.
+    """
+    names = {"features": ["sam", "vggish"], "run": list(type(params.encoders).model_fields)}
+    return {
+        "code": stage_code(params, stage),
+        "weights": _weights(params, names.get(stage, [])),
+        "values": params.values(stage),
+    }
+
+
+def stage_code(params: Params, stage: str) -> list[str]:
+    """Checksums of all code that a DVC stage goes through."""
+    if stage == "features":
+        return [store_code(n) for n in sorted({n for part in params.stores.values() for n in part})]
+    roots = ["benchmarks.data.read", *(f"benchmarks.miniature.{name}" for name in WORLD)]
+    if stage == "run":
+        roots += ["benchmarks.grid.cells", "benchmarks.features.encode"]
+        roots += sorted({row.cls.__module__ for row in params.rows_in_use()})
+    return [_checksum(*roots, stops=NO_NUMBER)]
+
+
+def _weights(params: Params, names: Sequence[str]) -> dict[str, str]:
+    """Checksums of weights, or the path of a file that isn't there."""
+    encoders = ProfileEncoders(params.encoders, params.audio)
+    paths = {name: getattr(params.encoders, name).weights for name in names}
+    return {n: encoders.checksum(n) if p.is_file() else str(p) for n, p in paths.items()}
 
 
 def header(

@@ -107,9 +107,10 @@ class ReportParams(Config):
     overlay_clips: int = Field(ge=0)
 
 
-STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; the other stages: on all
+STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; `run` and `report` on all of it
     "data": {"data", "world"},
     "features": {"data", "encoders", "audio", "features"},
+    "run": set(),
 }
 TABLES = tuple(TablesParams.model_fields)
 STAGES = {  # beside Table 1's rows and the ablations' groups

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from benchmarks.features import encode as encoding
+from benchmarks.features import sam as frames_through_sam
+from benchmarks.features.encode import encode
 from benchmarks.grid.fingerprint import header
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
@@ -70,7 +71,7 @@ def test_training_runs_the_adapted_blocks_and_no_other(from_block):
 def test_extraction_runs_a_block_once_for_all_stores_and_none_behind_the_last(project, monkeypatch):
     bench = Workbench(load())
     sam = bench.encoders.sam()
-    monkeypatch.setattr(encoding, "_sam", lambda *_: sam)
+    monkeypatch.setattr(frames_through_sam, "_sam", lambda *_: sam)
     calls = [0] * 4
     for number, block in enumerate(sam.image_encoder.blocks):
         block.register_forward_hook(
@@ -82,7 +83,7 @@ def test_extraction_runs_a_block_once_for_all_stores_and_none_behind_the_last(pr
         calls[:] = [0] * 4
         stores = [header(name, clips, bench.encoders, 16) for name in names]
         cpu = torch.device("cpu")
-        found = list(encoding.encode(stores, clips, range(8), bench.encoders, 4, cpu, "fp32", 1))
+        found = list(encode(stores, clips, range(8), bench.encoders, 4, cpu, "fp32", 1))
         assert [set(batch) for batch in found] == [set(names)] * 2
         return list(calls)
 
