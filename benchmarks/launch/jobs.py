@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
-from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
-from benchmarks.grid.workbench import Workbench, fingerprint, recipe_checksum
+from benchmarks.grid.cells import cost
+from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
+from benchmarks.grid.workbench import Workbench, fingerprint
 from benchmarks.params import Params
 from benchmarks.params.cluster import SPLIT, Stage
 
@@ -35,7 +36,7 @@ DATA = Job("data", "data", ("data",))
 FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
 
-def plan(params: Params, tables: list[str]) -> list[Job]:
+def jobs_of(params: Params, tables: list[str]) -> list[Job]:
     """Every job of these tables, finished or not, waves in order."""
     cells = [
         cell
@@ -106,11 +107,17 @@ def _arguments(
 
 
 def recipe(params: Params, job: Job) -> str:
-    """Checksum of the parameters and code behind a job, known before there are any data."""
-    blocks = {"data", "world", "protocol", "encoders", "audio"}
-    parts = [recipe_checksum(params, cell) for cell in job.cells]
-    values = params.model_dump(mode="json", include=blocks)
-    return sha256(json.dumps([parts, values], sort_keys=True).encode())[:16]
+    """Checksum of the parameters behind a job's numbers, known before there are any data."""
+    blocks = {"data", "world", "protocol", "encoders", "audio", "features", "few_shot", "scoring"}
+    rows = sorted({(cell.row, cell.home or cell.benchmark) for cell in job.cells})
+    parts = [
+        [params.row(*row).model_dump(mode="json", exclude=_NO_NUMBER) for row in rows],
+        params.model_dump(mode="json", include=blocks),
+    ]
+    return sha256(json.dumps(parts, sort_keys=True).encode())[:16]
+
+
+_NO_NUMBER = {"training": {"checkpoint_seconds"}}
 
 
 class Progress:
@@ -119,7 +126,6 @@ class Progress:
     def __init__(self, params: Params) -> None:
         self.params = params
         self.bench = Workbench(params)
-        self._frames: dict[str, int] = {}
         self.indexed = (params.work / "index.csv").is_file()
         self.encoded = self.indexed and self._encoded()
 
@@ -141,36 +147,13 @@ class Progress:
         name = fingerprint(self.bench.identity(cell))[:16]
         return (self.params.work / "runs" / name / "record.json").is_file()
 
-    def work(self, job: Job) -> float:
-        """Frames that pass through the methods, learned ones three times: forwards and back.
-
-        Zero before the clips are indexed: which they are isn't known.
-        """
-        if not self.indexed:
-            return 0.0
-        learned = sum(self._learned(model) for model in job.trains)
-        tested = [test for cell in job.cells for test in evaluations_of(self.params, cell)]
-        return 3 * learned + sum(self._clip_frames(test.clips) for test in tested)
-
-    def _learned(self, model: Model) -> float:
-        row, training = training_of(self.params, model)
-        if row.cls.oracle:
-            return 0
-        if training.steps is None:
-            return training.epochs * self._clip_frames(model.full or model.train)
-        frames = 5 if row.cls.temporal else 1
-        return training.steps * (
-            frames * training.batch_clips if row.cls.temporal else training.batch_frames
-        )
-
-    def _clip_frames(self, name: str) -> int:
-        if name not in self._frames:
-            self._frames[name] = int(self.bench.clip_sets[name].frames.sum())
-        return self._frames[name]
+    def cost(self, job: Job) -> float:
+        """Roughly, frames that pass through the methods; 0 before the clips are indexed."""
+        return sum(cost(self.bench, cell) for cell in job.cells) if self.indexed else 0.0
 
 
 def unfinished(jobs: list[Job], progress: Progress) -> list[Job]:
     """What is left to run, without needs that are met; the longest of a stage first."""
     left = {job.name: job for job in jobs if not progress.finished(job)}
     left = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
-    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.work(job)))
+    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.cost(job)))
