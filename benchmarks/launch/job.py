@@ -29,13 +29,17 @@ class Command(Checkpointable):
         """Run it to its end.
 
         Raises:
-            SystemExit: it failed, or a job that it needs did.
+            SystemExit: it failed, or a job that it needs did, or it wasn't put back. In place of
+                an exception, of which submitit would leave a result, as of a job that is done.
         """
         for name, result in self.needs.items():
             if not result.exists():
                 sys.exit(f"it needs {name}, which failed")
         for attempt in range(self.retries + 1):
-            status = subprocess.call(self.arguments)  # kills the command if a signal ends the job
+            try:
+                status = subprocess.call(self.arguments)  # killed when a signal ends this process
+            except Exception as error:  # of submitit's handler of signals
+                sys.exit(f"{error} See cluster.stages.*.hours and cluster.retries")
             if status == 0:
                 return
             if not lost_process(status):

@@ -70,22 +70,23 @@ def submit(
     Raises:
         LaunchError: sbatch refuses it.
     """
-    executor = submitit.SlurmExecutor(folder, max_num_timeout=params.retries)
-    executor.update_parameters(
-        job_name=name,
-        time=_minutes(params, stage),
-        setup=params.setup,
-        array_parallelism=at_once,
-        dependency=":".join(["afterany", *sorted(after)]) if after else None,
-        signal_delay_s=WARNING_SECONDS,
-        stderr_to_stdout=True,
-        wckey=None,  # submitit's own is refused where workload keys are enforced
-        srun_args=[f"--cpus-per-task={params.resources(stage).cpus}"],  # srun doesn't inherit them
-        additional_parameters=_options(params, stage) | {"chdir": Path.cwd()},
-    )
     try:
+        executor = submitit.SlurmExecutor(folder, max_num_timeout=params.retries)
+        executor.update_parameters(
+            job_name=name,
+            time=_minutes(params, stage),
+            setup=params.setup,
+            array_parallelism=at_once,
+            dependency=":".join(["afterany", *sorted(after)]) if after else None,
+            signal_delay_s=WARNING_SECONDS,
+            stderr_to_stdout=True,
+            wckey=None,  # submitit's own is refused where workload keys are enforced
+            # srun doesn't inherit them.
+            srun_args=[f"--cpus-per-task={params.resources(stage).cpus}"],
+            additional_parameters=_options(params, stage) | {"chdir": Path.cwd()},
+        )
         submitted = executor.submit_array(commands)
-    except submitit.core.utils.FailedJobError as error:
+    except RuntimeError as error:
         raise LaunchError(f"cluster.stages.{stage}: sbatch: {_reason(str(error))}") from None
     return [
         {"id": j.job_id, "log": str(j.paths.stdout), "result": str(j.paths.result_pickle)}

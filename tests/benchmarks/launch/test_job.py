@@ -51,10 +51,11 @@ def test_a_command_whose_need_failed_doesnt_start(tmp_path):
     assert (tmp_path / "ran").exists()
 
 
-def test_before_its_time_is_over_a_job_is_put_back_and_continues(tmp_path):
+@pytest.mark.parametrize("retries", [0, 2])
+def test_before_its_time_is_over_a_job_is_put_back_and_continues(tmp_path, retries):
     """By submitit's signal, as Slurm sends it; on this machine in place of a cluster."""
     line = f"cd {tmp_path}; echo $$ >> goes; [ -e again ] || {{ touch again; exec sleep 60; }}"
-    executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=2)
+    executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=retries)
     executor.update_parameters(timeout_min=2, stderr_to_stdout=True)
     job = executor.submit(_shell(line))
     while not (tmp_path / "again").exists():
@@ -63,9 +64,11 @@ def test_before_its_time_is_over_a_job_is_put_back_and_continues(tmp_path):
     stat = Path(f"/proc/{child}/stat").read_text()
     os.kill(int(stat.rsplit(")", 1)[1].split()[1]), signal.SIGUSR2)
     job.wait()
-    assert _goes(tmp_path) == 2
-    assert job.paths.result_pickle.exists()
-    assert "this job is timed-out" in job.stdout()
+    said = job.stdout()
+    assert "this job is timed-out" in said
+    assert _goes(tmp_path) == (2 if retries else 1)
+    assert job.paths.result_pickle.exists() == bool(retries)
+    assert ("timed-out too many times. See cluster.stages.*.hours" in said) != bool(retries)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 
