@@ -7,6 +7,7 @@ training from it, wait for that one.
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
@@ -31,7 +32,31 @@ class Job:
     wave: int = 0  # how many jobs one after another come before it
 
 
-_Key = tuple[str, str, str | None, str | None, int | None]  # table, stage, row, benchmark, seed
+class _Part(NamedTuple):
+    """The part of a table's stage that a job has; None is all."""
+
+    table: str
+    stage: str
+    row: str | None
+    benchmark: str | None
+    seed: int | None
+
+    @property
+    def name(self) -> str:
+        row = None if self.row == self.stage else self.row
+        seed = None if self.seed is None else f"seed{self.seed}"
+        return "-".join(filter(None, [self.table, self.stage, row, self.benchmark, seed]))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of `run`."""
+        arguments = ["run", self.table, self.stage]
+        arguments += [self.benchmark] if self.benchmark else []
+        arguments += ["--row", self.row] if self.row else []
+        arguments += [] if self.seed is None else ["--seed", str(self.seed)]
+        return tuple(arguments)
+
+
 DATA = Job("data", "data", ("data",))
 FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
@@ -49,41 +74,41 @@ def jobs_of(params: Params, tables: list[str]) -> list[Job]:
         kinds.setdefault((job.cells[0].table, job.cells[0].stage), set()).add(job.stage)
 
     def split(cell: Cell) -> Collection[str]:
-        found = kinds[cell.table, cell.stage]
-        if len(found) > 1:  # a coarser command couldn't select those of one kind
+        mixed = kinds[cell.table, cell.stage]
+        if len(mixed) > 1:  # a coarser command couldn't select those of one kind
             return SPLIT
-        return params.cluster.stages[next(iter(found))].split
+        return params.cluster.stages[next(iter(mixed))].split
 
     return sorted([DATA, FEATURES, *_grouped(cells, split)], key=lambda job: job.wave)
 
 
 def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> list[Job]:
     """A job for the cells of a table's stage that agree in the fields of `split`."""
-    groups: dict[_Key, list[Cell]] = {}
+    groups: dict[_Part, list[Cell]] = {}
     for cell in cells:
-        own = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
-        groups.setdefault((cell.table, cell.stage, *own), []).append(cell)
-    scored = {key: [model_of(cell) for cell in found] for key, found in groups.items()}
-    owners: dict[Model, _Key] = {}
-    for key, models in scored.items():
+        chosen = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
+        groups.setdefault(_Part(cell.table, cell.stage, *chosen), []).append(cell)
+    scored = {part: [model_of(cell) for cell in group] for part, group in groups.items()}
+    owners: dict[Model, _Part] = {}
+    for part, models in scored.items():
         for model in models:
-            owners.setdefault(model, key)
-    for key, models in scored.items():
+            owners.setdefault(model, part)
+    for part, models in scored.items():
         for model in models:
             if model.parent:
-                owners.setdefault(model.parent, key)
+                owners.setdefault(model.parent, part)
     waves = {FEATURES.name: FEATURES.wave}
     jobs = []
-    for key in sorted(groups, key=lambda key: any(model.parent for model in scored[key])):
-        lineage = [m for model in scored[key] for m in (model, model.parent) if m]
-        trains = tuple(dict.fromkeys(m for m in lineage if owners[m] == key))
-        others = {_name(*owners[m]) for m in lineage if owners[m] != key}
+    for part in sorted(groups, key=lambda part: any(model.parent for model in scored[part])):
+        lineage = [m for model in scored[part] for m in (model, model.parent) if m]
+        trains = tuple(dict.fromkeys(m for m in lineage if owners[m] == part))
+        others = {owners[m].name for m in lineage if owners[m] != part}
         needs = (FEATURES.name, *sorted(others))
         job = Job(
-            name=_name(*key),
+            name=part.name,
             stage="few_shot" if any(m.parent for m in trains) else "train" if trains else "score",
-            arguments=_arguments(*key),
-            cells=tuple(groups[key]),
+            arguments=part.arguments,
+            cells=tuple(groups[part]),
             trains=trains,
             needs=needs,
             wave=1 + max(waves[name] for name in needs),
@@ -91,19 +116,6 @@ def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> lis
         waves[job.name] = job.wave
         jobs.append(job)
     return jobs
-
-
-def _name(table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None) -> str:
-    parts = [table, stage, None if row == stage else row, benchmark]
-    return "-".join([*filter(None, parts), *([] if seed is None else [f"seed{seed}"])])
-
-
-def _arguments(
-    table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None
-) -> tuple[str, ...]:
-    chosen = ("run", table, stage, *([benchmark] if benchmark else []))
-    chosen += ("--row", row) if row else ()
-    return chosen if seed is None else (*chosen, "--seed", str(seed))
 
 
 def recipe(params: Params, job: Job) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from gavs.method import Config
 
@@ -62,6 +62,13 @@ class ClusterParams(Config):
     setup: list[str] = []  # shell lines before a command: modules, a virtual environment
     options: Options = {}  # sbatch options of every job: account, constraint
     stages: dict[Stage, Resources]
+
+    @field_validator("stages")
+    @classmethod
+    def _all_stages(cls, stages: dict[Stage, Resources]) -> dict[Stage, Resources]:
+        if missing := [stage for stage in get_args(Stage) if stage not in stages]:
+            raise ValueError(f"{', '.join(missing)} missing; expected {', '.join(get_args(Stage))}")
+        return stages
 
     def resources(self, stage: Stage) -> Resources:
         """The resources of a stage, with the common options under its own."""

@@ -104,13 +104,15 @@ def test_the_smoke_graph(clone, tmp_path_factory):
 
     def warned() -> bool:
         """As Slurm does before the time is over; the job then puts itself back."""
-        environment = Path(f"/proc/{_await(lambda: _worker(clone.folder), 60)}/environ").read_text()
+        worker = _await(lambda: _worker(clone.folder), 60)
+        environment = Path(f"/proc/{worker}/environ").read_text()
         job = re.search(r"SLURM_JOB_ID=(\d+)", environment)[1]
-        subprocess.run(["scancel", "--signal=USR2", job], check=True)
+        subprocess.run(["scancel", "--signal=USR2", job])
         time.sleep(5)
         return _restarts() > 0
 
     _await(warned, 120)
+    assert any("Calling checkpoint method" in log.read_text() for log in logs.glob("*_log.out"))
     assert not any("wckey" in script.read_text() for script in logs.glob("*_submission.sh"))
 
     _await(lambda: clone.trainings() > 20, 900)

@@ -3,12 +3,14 @@
 import os
 import signal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from benchmarks.params.cluster import ClusterParams
+from benchmarks.params.cluster import ClusterParams, Stage
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
+STAGES = dict.fromkeys(get_args(Stage), RESOURCES)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def cluster():
     """cluster(**resources of the stage `train`): parameters with two retries."""
 
     def make(common: dict | None = None, **train) -> ClusterParams:
-        stages = {"features": RESOURCES, "train": RESOURCES | train}
+        stages = STAGES | {"train": RESOURCES | train}
         return ClusterParams(jobs=4, retries=2, options=common or {}, stages=stages)
 
     return make

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.params.cluster import ClusterParams, Resources
 from benchmarks.params.errors import ParamsError, validate
-from tests.benchmarks.launch.conftest import RESOURCES
+from tests.benchmarks.launch.conftest import RESOURCES, STAGES
 
 
 @pytest.mark.parametrize("value", [-1, math.inf, math.nan, 1e300])
@@ -21,7 +21,7 @@ def test_resources_out_of_bounds(key, value):
     [("jobs", 0), ("jobs", -1), ("jobs", 10**12), ("retries", -1), ("retries", 10**12)],
 )
 def test_numbers_of_the_cluster_out_of_bounds(key, value):
-    values = {"jobs": 1, "retries": 0, "stages": {}} | {key: value}
+    values = {"jobs": 1, "retries": 0, "stages": STAGES} | {key: value}
     with pytest.raises(ParamsError, match=rf"cluster\.{key}: "):
         validate(ClusterParams, values, "cluster")
 
@@ -45,7 +45,7 @@ def test_numbers_of_the_cluster_out_of_bounds(key, value):
 )
 @pytest.mark.parametrize("where", ["cluster", "stage"])
 def test_options_that_would_break_a_script(options, message, where):
-    values = {"jobs": 1, "retries": 0, "stages": {"train": dict(RESOURCES)}}
+    values = {"jobs": 1, "retries": 0, "stages": STAGES | {"train": dict(RESOURCES)}}
     (values if where == "cluster" else values["stages"]["train"])["options"] = options
     with pytest.raises(ParamsError, match=f"options: .*{message}"):
         validate(ClusterParams, values, "cluster")
@@ -56,3 +56,12 @@ def test_partitions_that_would_break_a_script(partition):
     with pytest.raises(ParamsError, match="partition"):
         validate(Resources, RESOURCES | {"partition": partition}, "cluster.stages.train")
     assert Resources(**RESOURCES, partition="short,long").partition == "short,long"
+
+
+@pytest.mark.parametrize("missing", ["data", "train", "few_shot"])
+def test_a_stage_without_resources(missing):
+    stages = {name: resources for name, resources in STAGES.items() if name != missing}
+    with pytest.raises(
+        ParamsError, match=rf"cluster\.stages: .*{missing} missing; expected data, "
+    ):
+        validate(ClusterParams, {"jobs": 1, "retries": 0, "stages": stages}, "cluster")
