@@ -166,7 +166,7 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
     places = state.in_hand()
     counts: Counter[tuple[str, str]] = Counter()
     waits: Counter[str] = Counter()
-    notes = [f"on this machine or another: {holder}" for holder in [state.holder()] if holder]
+    notes = [f"at work: {holder}" for holder in [state.holder()] if holder]
     for job in jobs:
         if place := places.get(job.name):
             kind = "queued" if place["state"] == "PENDING" else "running"

@@ -19,6 +19,8 @@ from benchmarks.common.files import sha256, write_atomic, write_json
 from benchmarks.launch import slurm
 from benchmarks.launch.job import LaunchError, last_line
 
+KEYS = ("id", "log", "result", "recipe")
+
 
 class Holder(NamedTuple):
     """The launch that holds the lock."""
@@ -45,12 +47,14 @@ class State:
         """
         path = self.folder / "jobs.json"
         try:
-            return json.loads(path.read_text())
+            jobs = json.loads(path.read_bytes())
+            return {name: {key: str(job[key]) for key in KEYS} for name, job in jobs.items()}
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except Exception as error:  # whatever a damaged file leads to
             raise LaunchError(
-                f"{path}: {error}; see with squeue that no job is left, then delete the file"
+                f"{path}: not a list of jobs ({type(error).__name__}: {error}); see with squeue "
+                "that none is left, then delete the file"
             ) from None
 
     def add(self, entries: dict[str, dict[str, str]]) -> None:

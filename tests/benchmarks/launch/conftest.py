@@ -7,7 +7,11 @@ from typing import get_args
 
 import pytest
 
+from benchmarks.params import Params, load
 from benchmarks.params.cluster import ClusterParams, Stage
+from benchmarks.params.profile import apply_profile
+
+ROOT = Path(__file__).parents[3]
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
 STAGES = dict.fromkeys(get_args(Stage), RESOURCES)
@@ -49,3 +53,14 @@ def programs(tmp_path, monkeypatch):
     sbatch = 'echo "$@" >> asked; [ -f "$1" ] && cp "$1" script; echo Submitted batch job 77'
     make(srun="true", sbatch=sbatch, sinfo="printf 'main\\nbig\\n'", squeue="true")
     return make
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch) -> Params:
+    """The smoke profile's, in a folder that is the working directory; no data."""
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for name in ("weights", "profiles", "splits"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
+    return load()

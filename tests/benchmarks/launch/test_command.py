@@ -1,14 +1,18 @@
 """`python -m benchmarks launch` on a real small world."""
 
+import json
+import pickle
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks import cli
 
+ZERO_AND_FEW_SHOT = ("table4-zero_shot", "table4-few_shot")
 LAUNCH = ["launch", "table1", "robustness", "--on", "local", "--jobs", "2"]
 
 
@@ -72,3 +76,38 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
+
+
+def test_submitted_once_in_order_and_cancelled(params, programs, capsys):
+    """With stand-ins for Slurm, whose arrays have the numbers 41, 42, ..."""
+    sbatch = """[ "$1" = --test-only ] && exit; n=$(cat n || echo 40); n=$((n + 1)); echo $n > n
+cp "$1" script-$n; echo Submitted batch job $n"""
+    folder = programs(sbatch=sbatch, squeue="cat queue", scancel='echo "$@" > cancelled')
+    (folder / "queue").touch()
+    command = ["launch", "table1", "table4", "--on", "slurm", "--jobs", "2"]
+    assert cli.main(command) == 0
+    jobs = json.loads(Path("work/smoke/launch/jobs.json").read_text())
+    arrays = {name: job["id"].split("_")[0] for name, job in jobs.items()}
+    train, score, few = (arrays[name] for name in ("table1-gavs", *ZERO_AND_FEW_SHOT))
+    assert (arrays["data"], arrays["features"]) == ("41", "42")
+    for array, needs in (("42", "41"), (train, "42"), (score, f"42:{train}"), (few, f"42:{train}")):
+        script = (folder / f"script-{array}").read_text()
+        assert f"#SBATCH --dependency=afterany:{needs}\n" in script
+    assert "--array=0-6%2" in (folder / f"script-{train}").read_text()
+    pickled = Path(jobs["table4-few_shot"]["result"].replace("_0_result", "_submitted"))
+    needs = pickle.loads(pickled.read_bytes()).function.needs
+    assert needs.keys() == {"features", "table1-gavs", "table1-sam_fusion"}
+    assert needs["features"] == Path(jobs["features"]["result"])
+
+    (folder / "queue").write_text("".join(f"{j['id']}|PENDING|Priority\n" for j in jobs.values()))
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    said = capsys.readouterr()
+    assert f"0 of {len(jobs)} jobs to launch, {len(jobs)} in hand" in said.err
+    assert f"queued: {len(jobs)} × Priority" in said.out
+    assert cli.main(["launch", "--cancel", "table4"]) == 0
+    assert (folder / "cancelled").read_text().split() == [
+        jobs[name]["id"] for name in sorted(jobs) if name.startswith("table4")
+    ]
+    left = json.loads(Path("work/smoke/launch/jobs.json").read_text())
+    assert left.keys() == {name for name in jobs if not name.startswith("table4")}

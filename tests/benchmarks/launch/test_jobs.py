@@ -12,20 +12,6 @@ from benchmarks.launch.job import LaunchError
 from benchmarks.launch.jobs import Job, jobs_of, recipe
 from benchmarks.params import TABLES, Params, load
 from benchmarks.params.cluster import SPLIT, Part
-from benchmarks.params.profile import apply_profile
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def params(tmp_path, monkeypatch):
-    """The smoke profile's; no data."""
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for name in ("weights", "profiles", "splits"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
-    return load()
 
 
 def _named(jobs: list[Job]) -> dict[str, Job]:

@@ -88,11 +88,13 @@ def test_cancelled_jobs_are_forgotten(state, programs):
     assert status_page(jobs, Progress(), state).splitlines()[1].split()[-1] == "2"
 
 
-@pytest.mark.parametrize("content", ["", "{", "\x00"])
+@pytest.mark.parametrize("content", ["", "{", "\x00", "[1]", '{"a": 1}', '{"a": {"id": "7"}}'])
 def test_a_damaged_list_of_jobs(state, content):
     _add(state, ["a"])
     (state.folder / "jobs.json").write_text(content)
-    with pytest.raises(LaunchError, match=r"jobs\.json: .*squeue.*delete the file"):
+    with pytest.raises(
+        LaunchError, match=r"jobs\.json: not a list of jobs .*squeue.*delete the file"
+    ):
         state.in_hand()
 
 
