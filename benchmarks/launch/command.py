@@ -29,6 +29,8 @@ def launch(args: argparse.Namespace) -> int:
     params = load(args.params)
     if args.jobs is not None and args.jobs < 1:
         raise LaunchError(f"--jobs {args.jobs}: expected a whole number of at least 1")
+    for table in args.tables:
+        params.table_rows(table)  # an unknown one is an error
     state = State(params.work / "launch")
     if args.cancel:
         return _cancel(state, args.tables)
@@ -60,15 +62,13 @@ def launch(args: argparse.Namespace) -> int:
         failures = local.run(params.cluster, todo, commands, at_once, state.folder / "logs")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
-    print(status_page(asked, progress, state))
+    print(status_page(asked, Progress(params), state))  # data and features may be new
     return 1 if failures else 0
 
 
 def planned(params: Params, tables: list[str], places: dict[str, dict[str, str]]) -> list[Job]:
     """Jobs of the tables asked for, or of all, and of those with jobs in hand, which keep the
     models that they are training."""
-    for table in tables:
-        params.table_rows(table)  # an unknown one is an error
     chosen = {*tables, *(name.split("-")[0] for name in places)} if tables else set(TABLES)
     return jobs_of(params, [table for table in TABLES if table in chosen])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cli
+from benchmarks.launch import local
 
 ZERO_AND_FEW_SHOT = ("table4-zero_shot", "table4-few_shot")
 LAUNCH = ["launch", "table1", "robustness", "--on", "local", "--jobs", "2"]
@@ -71,11 +72,23 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     for jobs in ("0", "-1"):
         assert cli.main(["launch", "--on", "local", "--jobs", jobs]) == 1
         assert f"--jobs {jobs}: expected a whole number of at least 1" in capsys.readouterr().err
-    assert cli.main(["launch", "table9", "--on", "local"]) == 1
-    assert "no table 'table9'" in capsys.readouterr().err
+    for what in (["--on", "local"], ["--cancel"], ["--status"]):
+        assert cli.main(["launch", "table9", *what]) == 1
+        assert "no table 'table9'" in capsys.readouterr().err
     edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
+
+
+def test_what_a_launch_made_is_done_at_its_end(project, monkeypatch, capsys):
+    index = project / "work/smoke/index.csv"
+    content = index.read_bytes()
+    index.unlink()
+    monkeypatch.setattr(local, "run", lambda *_: [index.write_bytes(content)][:0])
+    assert cli.main(["launch", "table1", "--on", "local"]) == 0
+    data, features, train, *_ = (line.split() for line in capsys.readouterr().out.splitlines()[1:])
+    assert (data, features) == (["data", "1", *"––––"], ["features", "1", *"––––"])
+    assert train == ["train", *"––––", "7"]
 
 
 def test_submitted_once_in_order_and_cancelled(params, programs, capsys):
