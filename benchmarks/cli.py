@@ -45,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from concurrent.futures.process import BrokenProcessPool
 
+    from benchmarks.common.workers import AGAIN
     from benchmarks.data.index import DataError
     from benchmarks.features.store import StoreError
-    from benchmarks.launch.job import AGAIN
     from benchmarks.params import ParamsError
 
     try:
@@ -136,10 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--row", help="only this one")
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
-    from benchmarks.launch import command
-
-    sub = add("launch", command.launch, "run the cells in parallel, on this machine or a cluster")
-    command.add_arguments(sub)
+    sub = add("launch", launch, "run the cells in parallel, on this machine or a cluster")
+    sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
+    sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
+    sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
+    sub.add_argument("--status", action="store_true", help="what is done, queued, failed")
+    sub.add_argument("--cancel", action="store_true", help="end what was launched")
     add("report", report, "tables and figures from the records that exist, '–' for the rest")
     sub = add("speed", speed, "each fast path against its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
@@ -301,6 +304,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"no cell of {args.table} has this row, benchmark and seed")
     with ranks(params.device):
         return _failed(run_cells(params, wanted, args.workers or params.workers))
+
+
+def launch(args: argparse.Namespace) -> int:
+    from benchmarks.launch.command import launch
+
+    return launch(args)
 
 
 def report(args: argparse.Namespace) -> None:

@@ -65,7 +65,7 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
     for cell in cells:
         for test in evaluations_of(params, cell):
             bench.clip_sets[test.clips]
-    cells = sorted(cells, key=lambda cell: -_cost(bench, cell))
+    cells = sorted(cells, key=lambda cell: -cost(bench, cell))
     failures = []
     for done, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
         try:
@@ -106,7 +106,7 @@ def _run_shared(cell: Cell) -> str:
     return run_cell(_shared, cell)
 
 
-def _cost(bench: Workbench, cell: Cell) -> float:
+def cost(bench: Workbench, cell: Cell) -> float:
     """Roughly, frames that pass through the method."""
     model = model_of(cell)
     row, training = training_of(bench.params, model)

@@ -1,9 +1,8 @@
 """Cells beyond one process: `python -m benchmarks launch` (docs/cluster.md).
 
-- `plan`: one job a command, in the order that trained models ask for.
-- `ledger`: what was launched and how it went, on disk.
-- `job`: runs one job where a scheduler has put it; says how it went, asks for another go.
-- `local`, `slurm`: two schedulers.
-- `status`: what is done, running, failed, and what remains.
+- `jobs`: one job per command, in the order that trained models ask for; which are finished.
+- `job`: a command as a job runs it.
+- `slurm`, `local`: arrays of submitit, and child processes of this machine.
+- `state`: what was launched, in a small JSON; the lock of a launch at work.
 - `command`: the command line.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks launch`."""
+"""`python -m benchmarks launch`: launch what is unfinished, say how it goes, or end it."""
 
 import argparse
 import logging
@@ -6,211 +6,204 @@ import os
 import platform
 import signal
 import sys
-import uuid
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmarks.launch.ledger import Ledger
-    from benchmarks.launch.plan import Job
-    from benchmarks.launch.status import Active
-    from benchmarks.params import Params
+from benchmarks.launch import local, slurm
+from benchmarks.launch.job import Command
+from benchmarks.launch.jobs import Job, Progress, jobs_of, recipe, unfinished
+from benchmarks.launch.state import LaunchError, State
+from benchmarks.params import TABLES, Params, load
 
+STATES = ("done", "running", "queued", "failed", "to launch")
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
-    parser.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be launched")
-    parser.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
-    parser.add_argument("--status", action="store_true", help="what is done, running, failed")
-    parser.add_argument("--cancel", action="store_true", help="end what was launched")
-
-
 def launch(args: argparse.Namespace) -> int:
-    """Launch what has no finished run and isn't in a queue; or --status, or --cancel."""
-    from benchmarks.launch import status
-    from benchmarks.launch.ledger import LaunchError, Ledger
-    from benchmarks.launch.plan import Progress, unfinished
-    from benchmarks.params import load
+    """Do what the command line asks for; the exit status.
 
+    Raises:
+        LaunchError: saying what to change before jobs can be launched.
+    """
     params = load(args.params)
-    ledger = Ledger(params.work / "launch")
-    active = status.active(ledger)
-    jobs = _planned(params, args.tables, active)
-    asked = [job for job in jobs if _is_asked(job, args.tables)]
-    if args.cancel:
-        return _cancel(ledger, active, {job.name for job in asked} if args.tables else None)
-    progress = Progress(params)
-    here = args.on == "local" or ledger.holder()
-    side_by_side = args.jobs or (params.workers if here else params.cluster.jobs)
-    if args.status:
-        print(status.page(asked, progress, ledger, side_by_side))
-        return 0
-    if args.on is None:
-        raise LaunchError("say where: --on local or --on slurm")
-    if args.dry_run:
-        left = [job for job in unfinished(jobs, progress) if _is_asked(job, args.tables)]
-        todo = [job for job in left if job.name not in active]
-        print("\n".join(_listing(params, todo, side_by_side)))
-        return 0
-    ledger.prepare()
-    with ledger.claim() as token:
-        active = status.active(ledger)  # again: another launch may just have ended
-        jobs = _planned(params, args.tables, active)
-        left = [job for job in unfinished(jobs, progress) if _is_asked(job, args.tables)]
-        todo = [job for job in left if job.name not in active]
-        _refuse_other_recipes(params, jobs, active)
-        log.info(
-            "%d of %d jobs to launch, %d in hand", len(todo), len(asked), len(left) - len(todo)
-        )
-        if todo and args.on == "local":
-            return _launch_local(params, args.params, todo, ledger, token, side_by_side)
-        if todo:
-            _launch_slurm(params, args.params, todo, active, ledger, side_by_side)
-    print(status.page(asked, progress, ledger, side_by_side))
-    return 0
-
-
-def _planned(params: "Params", tables: list[str], active: dict[str, "Active"]) -> list["Job"]:
-    """Jobs of the tables asked for, or of all, and of those with jobs in hand, which keep the
-    models that they are training."""
-    from benchmarks.launch.plan import plan
-    from benchmarks.params import TABLES
-
-    for table in tables:
+    if args.jobs is not None and args.jobs < 1:
+        raise LaunchError(f"--jobs {args.jobs}: expected a whole number of at least 1")
+    for table in args.tables:
         params.table_rows(table)  # an unknown one is an error
-    chosen = {*tables, *(name.split("-")[0] for name in active)} if tables else set(TABLES)
-    return plan(params, [table for table in TABLES if table in chosen])
-
-
-def _is_asked(job: "Job", tables: list[str]) -> bool:
-    return not tables or not job.cells or job.cells[0].table in tables
-
-
-def _launch_local(
-    params: "Params", path: Path, todo: list["Job"], ledger: "Ledger", token: str, jobs: int
-) -> int:
-    from benchmarks.launch import local
-
-    machine = local.this_machine(jobs)
-    local.check(params.cluster, todo, machine)
-    array = _array_name(params, "local")
-    _record(params, path, todo, ledger, array, on="local", token=token)
-    failures = local.run(params.cluster, todo, machine, ledger, array)
+    state = State(params.work / "launch")
+    if args.cancel:
+        return _cancel(state, args.tables)
+    if args.on is None and not args.status:
+        raise LaunchError("say where: --on local or --on slurm")
+    at_once = args.jobs or (params.workers if args.on == "local" else params.cluster.jobs)
+    progress = Progress(params)
+    if args.status or args.dry_run:
+        places = state.in_hand()
+        jobs = planned(params, args.tables, places)
+        if args.status:
+            print(status_page(_asked(jobs, args.tables), progress, state))
+        else:
+            print(listing(params, _to_launch(jobs, args.tables, progress, places), at_once))
+        return 0
+    with state.claim():
+        places = state.in_hand()
+        jobs = planned(params, args.tables, places)
+        refuse_other_recipes(params, jobs, places)
+        todo = _to_launch(jobs, args.tables, progress, places)
+        asked = _asked(jobs, args.tables)
+        log.info("%d of %d jobs to launch, %d in hand", len(todo), len(asked), len(places))
+        copy = state.keep_params(args.params)
+        commands = {job.name: _command(params, copy, job) for job in todo}
+        if args.on == "slurm":
+            _submit(params, todo, commands, at_once, state, places)
+            print(status_page(asked, progress, state))
+            return 0
+        failures = local.run(params.cluster, todo, commands, at_once, state.folder / "logs")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
+    print(status_page(asked, Progress(params), state))  # data and features may be new
     return 1 if failures else 0
 
 
-def _launch_slurm(
-    params: "Params",
-    path: Path,
-    todo: list["Job"],
-    active: dict[str, "Active"],
-    ledger: "Ledger",
-    side_by_side: int,
+def planned(params: Params, tables: list[str], places: dict[str, dict[str, str]]) -> list[Job]:
+    """Jobs of the tables asked for, or of all, and of those with jobs in hand, which keep the
+    models that they are training."""
+    chosen = {*tables, *(name.split("-")[0] for name in places)} if tables else set(TABLES)
+    return jobs_of(params, [table for table in TABLES if table in chosen])
+
+
+def _asked(jobs: list[Job], tables: list[str]) -> list[Job]:
+    return [j for j in jobs if not tables or not j.cells or j.cells[0].table in tables]
+
+
+def _to_launch(
+    jobs: list[Job], tables: list[str], progress: Progress, places: dict[str, dict[str, str]]
+) -> list[Job]:
+    return [j for j in _asked(unfinished(jobs, progress), tables) if j.name not in places]
+
+
+def refuse_other_recipes(
+    params: Params, jobs: list[Job], places: dict[str, dict[str, str]]
 ) -> None:
-    from benchmarks.launch import slurm
+    """Refuse to launch beside jobs of other parameters, whose data and models would be mixed.
 
-    groups = [list(group) for _, group in groupby(todo, lambda job: (job.wave, job.stage))]
-    slurm.check(params.cluster, list(dict.fromkeys(job.stage for job in todo)), ledger)
-    numbers = {name: job.array_id for name, job in active.items()}
-    for group in groups:
-        needs = {numbers[name] for job in group for name in job.needs if name in numbers}
-        name = _array_name(params, group[0].stage)
-        array = slurm.Array(name, group[0].stage, len(group), side_by_side, tuple(sorted(needs)))
-        _record(params, path, group, ledger, name, on="slurm")
-        try:
-            number = slurm.submit(params.cluster, array, ledger)
-        except BaseException:
-            ledger.drop_array(name)
-            raise
-        numbers |= {job.name: number for job in group}
-        log.info("%s: array %s of %d jobs", group[0].stage, number, len(group))
-
-
-def _record(
-    params: "Params", path: Path, jobs: list["Job"], ledger: "Ledger", array: str, **content: str
-) -> None:
-    from benchmarks.launch.plan import recipe
-
-    kept = ledger.keep_params(path)
-    ledger.add_array(
-        array,
-        retries=params.cluster.retries,
-        jobs=[
-            {
-                "name": job.name,
-                "command": _command(params, job, kept),
-                "needs": job.needs,
-                "recipe": recipe(params, job),
-            }
-            for job in jobs
-        ],
-        **content,
-    )
-
-
-def _command(params: "Params", job: "Job", path: Path) -> list[str]:
-    own = params.cluster.resources(job.stage)
-    ranks = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(own.gpus), "-m"]
-    launcher = ranks if own.gpus > 1 else []
-    options = [] if own.gpus > 1 else ["--workers", str(own.cpus)]
-    program = [sys.executable, "-m", *launcher, "benchmarks", "--params", str(path)]
-    return [*program, *job.arguments, *options]
-
-
-def _array_name(params: "Params", stage: str) -> str:
-    return f"{params.profile}-{stage}-{uuid.uuid4().hex[:8]}"
-
-
-def _refuse_other_recipes(params: "Params", jobs: list["Job"], active: dict[str, "Active"]) -> None:
-    """Raises:
-    LaunchError: a job in hand is none of these `jobs`, or its numbers would be others.
+    Raises:
+        LaunchError: a job in hand is none of these `jobs`, or its numbers would be others.
     """
-    from benchmarks.launch.ledger import LaunchError
-    from benchmarks.launch.plan import recipe
-
-    known = {job.name: job for job in jobs}
-    others = [
-        name
-        for name, job in active.items()
-        if name not in known or job.recipe != recipe(params, known[name])
-    ]
+    recipes = {job.name: recipe(params, job) for job in jobs if job.name in places}
+    others = [name for name, place in places.items() if place["recipe"] != recipes.get(name)]
     if others:
         raise LaunchError(
-            f"{others[0]} (and {len(others) - 1} more) runs or waits with other parameters or "
-            "code than today's: let it end, or `launch --cancel` first"
+            f"{others[0]} (and {len(others) - 1} more) runs or waits with other parameters than "
+            "today's: let it end, or `launch --cancel` first"
         )
 
 
-def _listing(params: "Params", jobs: list["Job"], side_by_side: int) -> list[str]:
+def _submit(
+    params: Params,
+    todo: list[Job],
+    commands: dict[str, list[str]],
+    at_once: int,
+    state: State,
+    places: dict[str, dict[str, str]],
+) -> None:
+    """Submit an array for each wave and stage, to start after the arrays that it needs."""
+    slurm.check(params.cluster, list(dict.fromkeys(job.stage for job in todo)))
+    submitted = dict(places)
+    for (_, stage), group in groupby(todo, lambda job: (job.wave, job.stage)):
+        array = list(group)
+        needs = [{n: submitted[n] for n in job.needs if n in submitted} for job in array]
+        entries = slurm.submit(
+            params.cluster,
+            stage,
+            f"{params.profile}-{stage}",
+            [
+                Command(
+                    commands[job.name],
+                    params.cluster.retries,
+                    {name: Path(place["result"]) for name, place in needed.items()},
+                )
+                for job, needed in zip(array, needs, strict=True)
+            ],
+            at_once,
+            {place["id"].split("_")[0] for needed in needs for place in needed.values()},
+            state.folder / "jobs",
+        )
+        for job, entry in zip(array, entries, strict=True):
+            submitted[job.name] = entry | {"recipe": recipe(params, job)}
+        state.add({job.name: submitted[job.name] for job in array})
+        log.info("%s: array %s of %d jobs", stage, entries[0]["id"].split("_")[0], len(array))
+
+
+def _command(params: Params, path: Path, job: Job) -> list[str]:
+    resources = params.cluster.resources(job.stage)
+    program = [sys.executable, "-m", "benchmarks", "--params", str(path), *job.arguments]
+    if resources.gpus <= 1:
+        return [*program, "--workers", str(resources.cpus)]
+    ranks = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(resources.gpus), "-m"]
+    return [*program[:2], *ranks, *program[2:]]
+
+
+def listing(params: Params, jobs: list[Job], at_once: int) -> str:
+    """Every command, wave by wave, and how many there are in all."""
     lines = []
     for (wave, stage), group in groupby(jobs, lambda job: (job.wave, job.stage)):
-        found, own = list(group), params.cluster.resources(stage)
+        array = list(group)
         lines.append(
-            f"wave {wave}, {stage}: {len(found)} jobs, "
-            f"{min(side_by_side, len(found))} at a time, each {own}"
+            f"wave {wave}, {stage}: {len(array)} jobs, {min(at_once, len(array))} at a time, "
+            f"each {params.cluster.resources(stage)}"
         )
-        lines += [f"  python -m benchmarks {' '.join(job.arguments)}" for job in found]
-    return lines or ["nothing to launch"]
+        lines += [f"  python -m benchmarks {' '.join(job.arguments)}" for job in array]
+    cells = sum(len(job.cells) for job in jobs)
+    trainings = sum(len(job.trains) for job in jobs)
+    lines.append(f"in all: {len(jobs)} jobs, {cells} cells, {trainings} trainings")
+    return "\n".join(lines) if jobs else "nothing to launch"
 
 
-def _cancel(ledger: "Ledger", active: dict[str, "Active"], names: set[str] | None) -> int:
-    """Cancel these jobs, or all; a local launch ends as a whole."""
-    from benchmarks.launch import slurm
-    from benchmarks.launch.ledger import LaunchError
+def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
+    """A table by stage, why jobs wait, which failed and with which last words, what remains."""
+    places = state.in_hand()
+    counts: Counter[tuple[str, str]] = Counter()
+    waits: Counter[str] = Counter()
+    notes = [f"at work: {holder}" for holder in [state.holder()] if holder]
+    for job in jobs:
+        if place := places.get(job.name):
+            kind = "queued" if place["state"] == "PENDING" else "running"
+            waits[place["reason"]] += kind == "queued"
+        elif progress.finished(job):
+            kind = "done"
+        elif said := state.last_line(job.name):
+            kind = "failed"
+            notes.append(f"failed: {job.name}: {said}")
+        else:
+            kind = "to launch"
+        counts[job.stage, kind] += 1
+    lines = [f"{'':<10}" + "".join(f"{kind:>11}" for kind in STATES)]
+    for stage in dict.fromkeys(job.stage for job in jobs):
+        row = "".join(f"{counts[stage, kind] or '–':>11}" for kind in STATES)
+        lines.append(f"{stage:<10}{row}")
+    if any(waits.values()):
+        lines.append("queued: " + ", ".join(f"{n} × {why}" for why, n in waits.items() if n))
+    left = sum(n for (_, kind), n in counts.items() if kind != "done")
+    done = "all is done: `dvc repro` records it and writes the tables"
+    return "\n".join([*lines, *notes, f"{left} of {len(jobs)} jobs remain" if left else done])
 
-    chosen = [job for name, job in active.items() if names is None or name in names]
-    holder = ledger.holder()
-    if holder and any(job.on == "local" for job in chosen):
+
+def _cancel(state: State, tables: list[str]) -> int:
+    """End the jobs of these tables, or all, in Slurm's queue; a launch on this machine as a whole.
+
+    Raises:
+        LaunchError: the launch is at work on another machine.
+    """
+    names = [n for n in state.in_hand() if not tables or n.split("-")[0] in tables]
+    if names:
+        slurm.cancel([state.jobs[name]["id"] for name in names])
+        state.drop(names)
+    print(f"{len(names)} jobs cancelled")
+    if holder := state.holder():
         if holder.host != platform.node():
-            raise LaunchError(f"it is {holder}: cancel it there")
-        os.kill(holder.process, signal.SIGINT)
-    if ids := [job.id for job in chosen if job.on == "slurm"]:
-        slurm.cancel(ids)
-    print(f"{len(chosen)} jobs cancelled")
+            raise LaunchError(f"{holder} is at work: cancel it there")
+        os.kill(holder.process, signal.SIGTERM)
+        print(f"{holder} ends")
     return 0

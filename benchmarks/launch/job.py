@@ -1,88 +1,69 @@
-"""Runs one job where a scheduler has put it: `python -m benchmarks.launch.job LEDGER ARRAY INDEX`.
+"""A job as a worker of the cluster runs it: light to import, since each job does."""
 
-The command is a child process. A child that was killed, or a warning that the job's time is nearly
-over, ends in another go, which continues from the last checkpoint; so does a preempted job, which
-the scheduler puts back by itself.
-"""
-
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks.launch.ledger import Ledger
+from submitit.helpers import Checkpointable
 
-AGAIN = 75  # EX_TEMPFAIL: what `python -m benchmarks run` returns when it lost a worker process
-WARNING = signal.SIGUSR2  # from Slurm, before the time is over
-
-
-def run(ledger: Ledger, array: str, index: int) -> int:
-    """Run a job to its end; the exit status: 0 done, 75 to be started again, else failed."""
-    launched = ledger.array(array)
-    job = launched["jobs"][index]
-    before = ledger.outcome(job["name"])
-    start, parent = time.time(), os.getppid()
-    tries = before.get("tries", 0)
-
-    def note(state: str, reason: str = "") -> None:
-        ledger.set_outcome(
-            job["name"],
-            {
-                "state": state,
-                "reason": reason,
-                "seconds": round(before.get("seconds", 0) + time.time() - start, 1),
-                "tries": tries,
-                "array": array,
-                "index": index,
-            },
-        )
-
-    def fail(reason: str) -> int:
-        note("failed", reason)
-        print(reason, flush=True)  # the log's last line
-        return 1
-
-    for name in job["needs"]:
-        if ledger.outcome(name).get("state") == "failed":
-            return fail(f"it needs {name}, which failed")
-    signals: list[int] = []
-    for number in (signal.SIGTERM, WARNING):
-        signal.signal(number, lambda number, _: signals.append(number))
-    note("running")
-    child = subprocess.Popen(job["command"])
-    while child.poll() is None and WARNING not in signals:
-        try:
-            child.wait(1)
-        except subprocess.TimeoutExpired:
-            if signal.SIGTERM in signals or os.getppid() != parent:
-                child.terminate()
-    if child.returncode == 0:
-        note("done")
-        return 0
-    if signal.SIGTERM in signals or os.getppid() != parent:
-        note("stopped")  # cancelled or preempted
-        return 128 + signal.SIGTERM
-    if WARNING in signals:
-        why = "it ran out of its hours"
-    elif child.returncode == AGAIN or child.returncode < 0:
-        why = "one of its processes was killed, as when memory runs out"
-    else:
-        note("failed", f"exit status {child.returncode}")
-        return 1
-    tries += 1
-    if tries > launched["retries"]:
-        key = "hours" if WARNING in signals else "memory_gb"
-        return fail(f"{why}, for the {tries}. time; see cluster.stages.*.{key} or .retries")
-    note("again", why)
-    if "SLURM_JOB_ID" in os.environ:
-        asked = ["scontrol", "requeue", os.environ["SLURM_JOB_ID"]]
-        done = subprocess.run(asked, capture_output=True, text=True)
-        if done.returncode:
-            return fail(f"{why}, and {' '.join(asked)} says: {done.stderr.strip()}")
-    return AGAIN
+from benchmarks.common.workers import AGAIN
 
 
-if __name__ == "__main__":
-    sys.exit(run(Ledger(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])))
+class LaunchError(ValueError):
+    """Jobs that can't be launched; the message says what to change."""
+
+
+class Command(Checkpointable):
+    """A command that submitit runs in a job, and requeues before its time is over.
+
+    A repeated command continues from its last checkpoint. One that lost a process is repeated at
+    once, `retries` times; a preempted job is put back into the queue by Slurm.
+    """
+
+    def __init__(self, arguments: list[str], retries: int, needs: dict[str, Path]) -> None:
+        """`needs`: the file that each job leaves behind when it is done, by the job's name."""
+        self.arguments, self.retries, self.needs = arguments, retries, needs
+
+    def __call__(self) -> None:
+        """Run it to its end.
+
+        Raises:
+            SystemExit: it failed, or a job that it needs did, or it wasn't put back. In place of
+                an exception, of which submitit would leave a result, as of a job that is done.
+        """
+        for name, result in self.needs.items():
+            if not result.exists():
+                sys.exit(f"it needs {name}, which failed")
+        for attempt in range(self.retries + 1):
+            try:
+                status = subprocess.call(self.arguments)  # killed when a signal ends this process
+            except Exception as error:  # of submitit's handler of signals
+                sys.exit(f"{error} See cluster.stages.*.hours and cluster.retries")
+            if status == 0:
+                return
+            if not lost_process(status):
+                break
+            print(lost_text(attempt + 1), file=sys.stderr, flush=True)
+        sys.exit(status if status > 0 else 128 - status)
+
+
+def lost_process(status: int) -> bool:
+    """Whether a command ended since it, or a worker of it, was killed and not asked to end."""
+    return status == AGAIN or (status < 0 and status != -signal.SIGTERM)
+
+
+def lost_text(times: int) -> str:
+    return (
+        f"one of its processes was killed, as when memory runs out, for the {times}. time; "
+        "see cluster.stages.*.memory_gb and cluster.retries"
+    )
+
+
+def last_line(log: Path) -> str:
+    """The last thing that a job said, and where it is read in full."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        lines = file.read().decode(errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "(empty log)")
+    return f"{said[:200]} ({log})"

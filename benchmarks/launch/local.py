@@ -1,138 +1,137 @@
-"""Jobs on this machine: child processes, as many at a time as its limits allow."""
+"""Jobs on this machine: child processes, each with GPUs of its own where it asks for some."""
 
+import ctypes
 import logging
 import os
 import signal
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from benchmarks.launch.job import AGAIN
-from benchmarks.launch.ledger import LaunchError, Ledger
-from benchmarks.launch.plan import Job
+from benchmarks.launch.job import LaunchError, last_line, lost_process, lost_text
+from benchmarks.launch.jobs import Job
 from benchmarks.params.cluster import ClusterParams
 
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+PATIENCE = 10  # seconds that a process has to end, before it is killed
 log = logging.getLogger(__name__)
+_libc = ctypes.CDLL(None)  # before a fork
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What jobs share: places side by side, GPUs by their number, memory."""
+class Child(NamedTuple):
+    """A job that runs."""
 
-    jobs: int
-    gpus: tuple[str, ...]
-    memory_gb: float
-
-
-def this_machine(jobs: int) -> Machine:
-    """With the GPUs that CUDA_VISIBLE_DEVICES leaves, or all."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    numbers = range(torch.cuda.device_count()) if visible is None else visible.split(",")
-    gpus = tuple(str(number) for number in numbers if number != "")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Machine(jobs, gpus, memory)
-
-
-def check(params: ClusterParams, jobs: list[Job], machine: Machine) -> None:
-    """Raises:
-    LaunchError: naming every stage whose jobs this machine could never run.
-    """
-    problems = []
-    for stage in dict.fromkeys(job.stage for job in jobs):
-        own = params.resources(stage)
-        if own.gpus > len(machine.gpus):
-            problems.append(f"{stage}.gpus: {own.gpus}, and {len(machine.gpus)} are here")
-        if own.memory_gb > machine.memory_gb:
-            problems.append(
-                f"{stage}.memory_gb: {own.memory_gb:g}, and {machine.memory_gb:.0f} are here"
-            )
-    if problems:
-        raise LaunchError(f"too much for this machine: cluster.stages.{'; '.join(problems)}")
+    job: Job
+    process: subprocess.Popen
+    gpus: list[str]
+    started: float  # of the monotonic clock
 
 
 def run(
-    params: ClusterParams, jobs: list[Job], machine: Machine, ledger: Ledger, array: str
+    params: ClusterParams,
+    jobs: list[Job],
+    commands: dict[str, list[str]],
+    at_once: int,
+    logs: Path,
 ) -> list[str]:
-    """Run jobs until none is left, each after those that it needs; the reasons of the failed.
+    """Run jobs, `at_once` side by side, each after those that it needs; why some failed.
 
     A failed job takes those that need it along, and no other. However this ends, no child is left.
+
+    Raises:
+        LaunchError: a job asks for more GPUs than there are.
     """
-    waiting = dict(enumerate(jobs))
-    running: dict[int, tuple[subprocess.Popen, tuple[str, ...]]] = {}
-    total, failures = len(jobs), []
+    gpus = {job.name: params.resources(job.stage).gpus for job in jobs}
+    free = _visible_gpus()
+    for job in jobs:
+        if gpus[job.name] > len(free):
+            raise LaunchError(
+                f"cluster.stages.{job.stage}.gpus: {gpus[job.name]}, and {len(free)} are here"
+            )
+    waiting = {job.name: job for job in jobs}
+    running: dict[str, Child] = {}
+    failures: dict[str, str] = {}
+    lost: Counter[str] = Counter()
+
+    def say(name: str, text: str) -> None:
+        ended = len(jobs) - len(waiting) - len(running)
+        log.info("[%d/%d] %s: %s", ended, len(jobs), name, text)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # of `launch --cancel`
     try:
         while waiting or running:
-            ended = [i for i, (child, _) in running.items() if child.poll() is not None]
-            for index in ended:
-                child, _ = running.pop(index)
-                job, outcome = jobs[index], ledger.outcome(jobs[index].name)
-                if child.returncode == AGAIN:
-                    waiting[index] = job
-                    log.info("%s: again: %s", job.name, outcome["reason"])
+            for name, child in list(running.items()):
+                status = child.process.poll()
+                if status is None:
                     continue
-                count = f"[{total - len(waiting) - len(running)}/{total}]"
-                if child.returncode == 0:
-                    log.info("%s %s: %.0f s", count, job.name, outcome["seconds"])
+                del running[name]
+                free += child.gpus
+                lost[name] += lost_process(status)
+                if status == 0:
+                    say(name, f"{time.monotonic() - child.started:.0f} s")
+                elif lost_process(status) and lost[name] <= params.retries:
+                    waiting[name] = child.job
+                    say(name, f"again: {lost_text(lost[name])}")
                 else:
-                    reason = failure(ledger, job.name)
-                    log.error("%s %s: FAILED: %s", count, job.name, reason)
-                    failures.append(f"{job.name}: {reason}")
-            left = {jobs[i].name for i in (*waiting, *running)}
-            for index, job in list(waiting.items()):
-                gpus = _place(params, job, jobs, running, machine)
-                if gpus is not None and not left & set(job.needs):
-                    del waiting[index]
-                    running[index] = _start(ledger, array, index, gpus), gpus
-            if not ended:
-                time.sleep(0.1)
+                    reason = lost_text(lost[name]) if lost_process(status) else f"status {status}"
+                    failures[name] = f"{name}: {reason}: {last_line(logs / f'{name}.log')}"
+                    say(name, "FAILED")
+            for name, job in list(waiting.items()):
+                if failed := [need for need in job.needs if need in failures]:
+                    del waiting[name]
+                    failures[name] = f"{name}: it needs {failed[0]}, which failed"
+                elif (
+                    len(running) < at_once
+                    and gpus[name] <= len(free)
+                    and not any(need in waiting or need in running for need in job.needs)
+                ):
+                    del waiting[name]
+                    given, free = free[: gpus[name]], free[gpus[name] :]
+                    process = _start(commands[name], logs / f"{name}.log", given)
+                    running[name] = Child(job, process, given, time.monotonic())
+            time.sleep(0.1)
     finally:
-        for child, _ in running.values():
-            child.send_signal(signal.SIGTERM)
-        for child, _ in running.values():
-            child.wait()
-    return failures
+        _end([child.process for child in running.values()])
+        signal.signal(signal.SIGTERM, before)
+    return list(failures.values())
 
 
-def failure(ledger: Ledger, name: str) -> str:
-    """Why a job failed: its own words where it had any, and where to read more."""
-    outcome = ledger.outcome(name)
-    if not outcome.get("array"):
-        return outcome.get("reason") or "it didn't start"
-    where = outcome["array"], outcome["index"]
-    said = ledger.last_line(*where)
-    reason = "" if outcome["reason"] in said else f"{outcome['reason']}: "
-    return f"{reason}{said} ({ledger.log(*where)})"
+def _visible_gpus() -> list[str]:
+    """The numbers of this machine's GPUs, or those that CUDA_VISIBLE_DEVICES leaves."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    numbers = range(torch.cuda.device_count()) if visible is None else visible.split(",")
+    return [str(number) for number in numbers if number != ""]
 
 
-def _place(
-    params: ClusterParams,
-    job: Job,
-    jobs: list[Job],
-    running: dict[int, tuple[subprocess.Popen, tuple[str, ...]]],
-    machine: Machine,
-) -> tuple[str, ...] | None:
-    """The GPUs that a job gets beside those that run; None while there is no room."""
-    own = params.resources(job.stage)
-    memory = own.memory_gb + sum(params.resources(jobs[i].stage).memory_gb for i in running)
-    taken = {gpu for _, gpus in running.values() for gpu in gpus}
-    free = [gpu for gpu in machine.gpus if gpu not in taken]
-    if len(running) >= machine.jobs or memory > machine.memory_gb or own.gpus > len(free):
-        return None
-    return tuple(free[: own.gpus])
-
-
-def _start(ledger: Ledger, array: str, index: int, gpus: tuple[str, ...]) -> subprocess.Popen:
-    command = [sys.executable, "-m", "benchmarks.launch.job", str(ledger.folder), array, str(index)]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
-    environment.pop("SLURM_JOB_ID", None)  # of an interactive allocation: not this job's to requeue
-    with ledger.log(array, index).open("ab") as file:
+def _start(command: list[str], path: Path, gpus: list[str]) -> subprocess.Popen:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
         return subprocess.Popen(
             command,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=environment,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)},
             start_new_session=True,  # Ctrl-C is for the launch, which then ends its jobs
+            preexec_fn=_end_with_parent,
         )
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this child when the launch is killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    """End processes with their workers; those that don't listen, as stopped ones, are killed."""
+    for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, None)):
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)

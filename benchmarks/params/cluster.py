@@ -1,26 +1,54 @@
 """The block `cluster` of params.yaml: what one job of each stage gets."""
 
-from typing import Literal, get_args
+import re
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from gavs.method import Config
 
 Stage = Literal["data", "features", "train", "score", "few_shot"]
 Part = Literal["row", "benchmark", "seed"]  # of a table's stage, as `run` selects it
 SPLIT = get_args(Part)
+# What a launch sets itself, and reads again: a job with another value couldn't be found.
+RESERVED = ("array", "chdir", "dependency", "error", "no-requeue", "open-mode", "output", "signal")
+RESERVED += ("time",)
+
+
+def _sbatch_options(options: dict[str, str | int | bool | None]) -> dict:
+    """Refuse what would break a line of the batch script, or the launch.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name, value in options.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise ValueError(f"{name!r}: expected the long name of an sbatch option, as qos")
+        if name in RESERVED:
+            raise ValueError(
+                f"'{name}' is set by launch: time by `hours`, no-requeue by requeue: false"
+            )
+        if isinstance(value, str) and not re.fullmatch(r"[!-~]+", value):
+            raise ValueError(
+                f"{name}: {value!r}: expected printable characters without spaces; "
+                "null or false leaves an option out"
+            )
+    return options
+
+
+Options = Annotated[dict[str, str | int | bool | None], AfterValidator(_sbatch_options)]
 
 
 class Resources(Config):
-    """Of one job: a command of a stage."""
+    """What one job of a stage, a command, gets."""
 
-    gpus: int = Field(ge=0)  # above 1: one training, or extraction, over as many processes
-    cpus: int = Field(gt=0)  # also how many cells, clips or shards a job has side by side
-    memory_gb: float = Field(gt=0)
-    hours: float = Field(gt=0)  # Slurm's limit; what isn't ready by then continues in another go
+    gpus: int = Field(ge=0, le=64)  # above 1: one training, or extraction, over as many processes
+    cpus: int = Field(gt=0, le=1024)  # also how many cells, clips or shards are worked on at once
+    memory_gb: float = Field(gt=0, le=100_000, allow_inf_nan=False)
+    hours: float = Field(gt=0, le=8760, allow_inf_nan=False)  # what isn't ready by then continues
     split: list[Part] = list(SPLIT)  # a job for each combination; [] is one for a table's stage
-    partition: str | None = None  # null: the cluster's default
-    options: dict[str, str | int | bool] = {}  # further sbatch options, over the common ones
+    partition: str | None = Field(None, pattern=r"^[!-~]+$")  # null: the cluster's default
+    options: Options = {}  # further sbatch options, over the common ones
 
     def __str__(self) -> str:
         return f"{self.gpus} GPUs, {self.cpus} CPUs, {self.memory_gb:g} GB, {self.hours:g} h"
@@ -29,13 +57,20 @@ class Resources(Config):
 class ClusterParams(Config):
     """How `python -m benchmarks launch` spreads the cells."""
 
-    jobs: int = Field(gt=0)  # of one array at the same time
-    retries: int = Field(ge=0)  # of a job that ran out of its hours or lost a process
+    jobs: int = Field(gt=0, le=10_000)  # of one array at the same time
+    retries: int = Field(ge=0, le=1000)  # of a job that ran out of its hours or lost a process
     setup: list[str] = []  # shell lines before a command: modules, a virtual environment
-    options: dict[str, str | int | bool] = {}  # sbatch options of every job: account, constraint
+    options: Options = {}  # sbatch options of every job: account, constraint
     stages: dict[Stage, Resources]
 
+    @field_validator("stages")
+    @classmethod
+    def _all_stages(cls, stages: dict[Stage, Resources]) -> dict[Stage, Resources]:
+        if missing := [stage for stage in get_args(Stage) if stage not in stages]:
+            raise ValueError(f"{', '.join(missing)} missing; expected {', '.join(get_args(Stage))}")
+        return stages
+
     def resources(self, stage: Stage) -> Resources:
-        """Of a stage, with the common options under its own."""
-        own = self.stages[stage]
-        return own.model_copy(update={"options": self.options | own.options})
+        """The resources of a stage, with the common options under its own."""
+        resources = self.stages[stage]
+        return resources.model_copy(update={"options": self.options | resources.options})

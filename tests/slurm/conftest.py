@@ -91,8 +91,12 @@ def _daemons(folder: Path) -> Iterator[None]:
 
 
 def _end_jobs(folder: Path) -> None:
-    _output("scancel", "--me")
-    _await(lambda: not _output("squeue", "--noheader"), folder)
+    def ended() -> bool:
+        _output("scancel", "--me")  # again: one that is just put back can't be cancelled
+        queue = subprocess.run(["squeue", "--noheader"], capture_output=True)
+        return queue.returncode == 0 and not queue.stdout
+
+    _await(ended, folder)
 
 
 def _left(folder: Path) -> list[str]:

@@ -1,5 +1,5 @@
-"""The whole smoke graph over Slurm, with a preempted job and a killed process in the middle, and
-one cell over two processes of srun."""
+"""The whole smoke graph over Slurm, with a killed process, a job whose time is nearly over and a
+preempted one in the middle, and one cell over two processes of srun."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def _restarts() -> int:
 def _worker(folder: Path) -> int | None:
     """A worker process of a job that runs in this folder.
 
-    A job's shell is the ledger's process, its child the command, whose children are the workers.
+    A job is a process of submitit, its child the command, whose children are the workers.
     """
     parents, commands = {}, {}
     for path in Path("/proc").glob("[0-9]*"):
@@ -49,7 +49,7 @@ def _worker(folder: Path) -> int | None:
             parents[path.name] = (path / "stat").read_text().rsplit(")", 1)[1].split()[1]
     for process, parent in parents.items():
         job = commands.get(parents.get(parent), "")
-        if "benchmarks.launch.job" in job and "run" in commands.get(parent, "").split("\0"):
+        if "submitit.core._submit" in job and "run" in commands.get(parent, "").split("\0"):
             return int(process)
     return None
 
@@ -68,7 +68,6 @@ def test_all_that_slurm_would_refuse_or_never_start_is_said_before_anything_is_s
     for stage, old, new in (
         ("data", "partition: null", "partition: nowhere"),
         ("features", "memory_gb: 2,", "memory_gb: 9000,"),
-        ("train", "hours: 1,", "hours: 3,"),
         ("score", "cpus: 1,", "cpus: 512,"),
     ):
         (line,) = re.findall(rf"\n    {stage}: .*", path.read_text())
@@ -80,9 +79,8 @@ def test_all_that_slurm_would_refuse_or_never_start_is_said_before_anything_is_s
     path.write_text(before)
     assert done.returncode == 1
     for message in (
-        r"stages\.data \(.*?\): invalid partition specified: nowhere",
+        r"stages\.data \(.*?\): sbatch: invalid partition specified: nowhere",
         r"stages\.features \(.*? 9000 GB, 1 h\): [^\[]*allocation failure",
-        r"stages\.train\.hours: 3, but partition main stops at 2",
         r"stages\.score \(.*?\): [^\[]*Requested node configuration is not available",
     ):
         assert re.search(message, done.stderr), done.stderr
@@ -99,7 +97,23 @@ def test_the_smoke_graph(clone, tmp_path_factory):
 
     _await(lambda: clone.trainings() > 3, 900)  # of the nine of each job that runs
     os.kill(_await(lambda: _worker(clone.folder), 60), signal.SIGKILL)
-    _await(_restarts, 120)
+    logs = clone.folder / "work/smoke/launch/jobs"
+    lost = "one of its processes was killed"
+    _await(lambda: any(lost in log.read_text() for log in logs.glob("*_log.out")), 120)
+    assert _restarts() == 0  # it goes on where it is
+
+    def warned() -> bool:
+        """As Slurm does before the time is over; the job then puts itself back."""
+        worker = _await(lambda: _worker(clone.folder), 60)
+        environment = Path(f"/proc/{worker}/environ").read_text()
+        job = re.search(r"SLURM_JOB_ID=(\d+)", environment)[1]
+        subprocess.run(["scancel", "--signal=USR2", job])
+        time.sleep(5)
+        return _restarts() > 0
+
+    _await(warned, 120)
+    assert any("Calling checkpoint method" in log.read_text() for log in logs.glob("*_log.out"))
+    assert not any("wckey" in script.read_text() for script in logs.glob("*_submission.sh"))
 
     _await(lambda: clone.trainings() > 20, 900)
     before, everything = _restarts(), f"--cpus-per-task={os.cpu_count()}"

@@ -1,15 +1,20 @@
-"""A ledger, and jobs of it that are shell lines."""
+"""Small jobs of shell lines, and stand-ins for Slurm's programs."""
 
+import os
 import signal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from benchmarks.launch.ledger import Ledger
-from benchmarks.launch.plan import Job
-from benchmarks.params.cluster import ClusterParams
+from benchmarks.params import Params, load
+from benchmarks.params.cluster import ClusterParams, Stage
+from benchmarks.params.profile import apply_profile
+
+ROOT = Path(__file__).parents[3]
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
+STAGES = dict.fromkeys(get_args(Stage), RESOURCES)
 
 
 @pytest.fixture(autouse=True)
@@ -21,34 +26,41 @@ def interruptible():
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger(tmp_path / "launch")
-    ledger.prepare()
-    return ledger
-
-
-@pytest.fixture
 def cluster():
     """cluster(**resources of the stage `train`): parameters with two retries."""
 
-    def make(**train) -> ClusterParams:
-        stages = {"features": RESOURCES, "train": RESOURCES | train}
-        return ClusterParams(jobs=4, retries=2, stages=stages)
+    def make(common: dict | None = None, **train) -> ClusterParams:
+        stages = STAGES | {"train": RESOURCES | train}
+        return ClusterParams(jobs=4, retries=2, options=common or {}, stages=stages)
 
     return make
 
 
 @pytest.fixture
-def add(ledger: Ledger):
-    """add(lines, needs={}): jobs of one array, a shell line each by name; the jobs."""
+def programs(tmp_path, monkeypatch):
+    """programs(name=shell line): stand-ins of Slurm's; sbatch keeps what it is given in `script`,
+    what it is asked in `asked`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
-    def add_array(lines: dict[str, str], needs: dict[str, tuple] | None = None, array="a", on=None):
-        jobs = [Job(n, "train", (), needs=tuple((needs or {}).get(n, ()))) for n in lines]
-        listed = [
-            {"name": j.name, "command": ["sh", "-c", lines[j.name]], "needs": j.needs, "recipe": ""}
-            for j in jobs
-        ]
-        ledger.add_array(array, on=on or "local", token="", retries=2, jobs=listed)
-        return jobs
+    def make(**lines: str) -> Path:
+        for name, line in lines.items():
+            (folder / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{line}\n")
+            (folder / name).chmod(0o755)
+        return tmp_path
 
-    return add_array
+    sbatch = 'echo "$@" >> asked; [ -f "$1" ] && cp "$1" script; echo Submitted batch job 77'
+    make(srun="true", sbatch=sbatch, sinfo="printf 'main\\nbig\\n'", squeue="true")
+    return make
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch) -> Params:
+    """The smoke profile's, in a folder that is the working directory; no data."""
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for name in ("weights", "profiles", "splits"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
+    return load()

@@ -1,17 +1,19 @@
 """`python -m benchmarks launch` on a real small world."""
 
+import json
+import pickle
 import re
-import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks import cli
-from benchmarks.launch.ledger import Ledger
-from benchmarks.params import load
+from benchmarks.launch import local
 
+ZERO_AND_FEW_SHOT = ("table4-zero_shot", "table4-few_shot")
 LAUNCH = ["launch", "table1", "robustness", "--on", "local", "--jobs", "2"]
 
 
@@ -38,16 +40,16 @@ def test_interrupted_repeated_and_then_only_recorded(small, capsys):
     assert cli.main([*LAUNCH, "--dry-run"]) == 0
     listed = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in listed if line.startswith("wave")][0].startswith("wave 2, train: 3")
-    assert listed[-1] == "python -m benchmarks run robustness negatives v2 --row gavs --seed 0"
+    assert listed[-2] == "python -m benchmarks run robustness negatives v2 --row gavs --seed 0"
+    assert listed[-1] == "in all: 4 jobs, 5 cells, 4 trainings"
 
     process = subprocess.Popen([sys.executable, "-m", "benchmarks", *LAUNCH], cwd=small)
-    ledger = Ledger(load().work / "launch")
-    while "running" not in [ledger.outcome(f"table1-gavs-v2-seed{s}").get("state") for s in (0, 1)]:
+    while not list((small / "work/smoke/models").glob("*")):
         assert process.poll() is None
         time.sleep(0.2)
     assert cli.main(LAUNCH) == 1
-    assert "another launch is at work" in capsys.readouterr().err
-    process.send_signal(signal.SIGINT)
+    assert f"a launch (process {process.pid} on" in capsys.readouterr().err
+    assert cli.main(["launch", "--cancel"]) == 0
     assert process.wait() == 130
     assert _trainings(small) < 3
 
@@ -67,20 +69,58 @@ def test_interrupted_repeated_and_then_only_recorded(small, capsys):
 def test_what_is_asked_wrongly(project, edit, capsys):
     assert cli.main(["launch"]) == 1
     assert "say where: --on local or --on slurm" in capsys.readouterr().err
-    assert cli.main(["launch", "table9", "--on", "local"]) == 1
-    assert "no table 'table9'" in capsys.readouterr().err
+    for jobs in ("0", "-1"):
+        assert cli.main(["launch", "--on", "local", "--jobs", jobs]) == 1
+        assert f"--jobs {jobs}: expected a whole number of at least 1" in capsys.readouterr().err
+    for what in (["--on", "local"], ["--cancel"], ["--status"]):
+        assert cli.main(["launch", "table9", *what]) == 1
+        assert "no table 'table9'" in capsys.readouterr().err
     edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
 
 
-def test_a_folder_that_cant_be_written_and_a_machine_that_is_too_small(project, edit, capsys):
-    launched = project / "work/smoke/launch"
-    launched.mkdir()
-    (launched / "logs").write_text("a file where a folder should be")
-    assert cli.main(["launch", "--on", "local"]) == 1
-    assert "launch/logs: can't be written (File exists)" in capsys.readouterr().err
-    (launched / "logs").unlink()
-    edit("train: {gpus: 0, cpus: 1, memory_gb: 2,", "train: {gpus: 0, cpus: 1, memory_gb: 9000,")
-    assert cli.main(["launch", "--on", "local"]) == 1
-    assert "cluster.stages.train.memory_gb: 9000, and" in capsys.readouterr().err
+def test_what_a_launch_made_is_done_at_its_end(project, monkeypatch, capsys):
+    index = project / "work/smoke/index.csv"
+    content = index.read_bytes()
+    index.unlink()
+    monkeypatch.setattr(local, "run", lambda *_: [index.write_bytes(content)][:0])
+    assert cli.main(["launch", "table1", "--on", "local"]) == 0
+    data, features, train, *_ = (line.split() for line in capsys.readouterr().out.splitlines()[1:])
+    assert (data, features) == (["data", "1", *"––––"], ["features", "1", *"––––"])
+    assert train == ["train", *"––––", "7"]
+
+
+def test_submitted_once_in_order_and_cancelled(params, programs, capsys):
+    """With stand-ins for Slurm, whose arrays have the numbers 41, 42, ..."""
+    sbatch = """[ "$1" = --test-only ] && exit; n=$(cat n || echo 40); n=$((n + 1)); echo $n > n
+cp "$1" script-$n; echo Submitted batch job $n"""
+    folder = programs(sbatch=sbatch, squeue="cat queue", scancel='echo "$@" > cancelled')
+    (folder / "queue").touch()
+    command = ["launch", "table1", "table4", "--on", "slurm", "--jobs", "2"]
+    assert cli.main(command) == 0
+    jobs = json.loads(Path("work/smoke/launch/jobs.json").read_text())
+    arrays = {name: job["id"].split("_")[0] for name, job in jobs.items()}
+    train, score, few = (arrays[name] for name in ("table1-gavs", *ZERO_AND_FEW_SHOT))
+    assert (arrays["data"], arrays["features"]) == ("41", "42")
+    for array, needs in (("42", "41"), (train, "42"), (score, f"42:{train}"), (few, f"42:{train}")):
+        script = (folder / f"script-{array}").read_text()
+        assert f"#SBATCH --dependency=afterany:{needs}\n" in script
+    assert "--array=0-6%2" in (folder / f"script-{train}").read_text()
+    pickled = Path(jobs["table4-few_shot"]["result"].replace("_0_result", "_submitted"))
+    needs = pickle.loads(pickled.read_bytes()).function.needs
+    assert needs.keys() == {"features", "table1-gavs", "table1-sam_fusion"}
+    assert needs["features"] == Path(jobs["features"]["result"])
+
+    (folder / "queue").write_text("".join(f"{j['id']}|PENDING|Priority\n" for j in jobs.values()))
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    said = capsys.readouterr()
+    assert f"0 of {len(jobs)} jobs to launch, {len(jobs)} in hand" in said.err
+    assert f"queued: {len(jobs)} × Priority" in said.out
+    assert cli.main(["launch", "--cancel", "table4"]) == 0
+    assert (folder / "cancelled").read_text().split() == [
+        jobs[name]["id"] for name in sorted(jobs) if name.startswith("table4")
+    ]
+    left = json.loads(Path("work/smoke/launch/jobs.json").read_text())
+    assert left.keys() == {name for name in jobs if not name.startswith("table4")}

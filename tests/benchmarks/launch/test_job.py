@@ -1,122 +1,82 @@
-"""One job where a scheduler has put it: how it ends, and when it asks for another go."""
+"""One command as a job runs it: how it ends, when it is repeated, and submitit's requeue."""
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import submitit
 
-from benchmarks.launch.job import AGAIN
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def start(ledger, add):
-    """start(line, needs=()): a job's process."""
-
-    def run(line: str, needs=(), **environment: str) -> subprocess.Popen:
-        if not ledger.arrays():
-            add({"job": line}, {"job": needs})
-        command = [sys.executable, "-m", "benchmarks.launch.job", str(ledger.folder), "a", "0"]
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
-
-    return run
+from benchmarks.common.workers import AGAIN
+from benchmarks.launch.job import Command
 
 
-def _in_time(condition) -> bool:
-    """Whether it comes to be within a while."""
-    for _ in range(600):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
+def _shell(line: str, **needs: Path) -> Command:
+    return Command(["sh", "-c", line], 2, needs)
 
 
-def _written(path: Path) -> bool:
-    return path.exists() and path.read_text() != ""
+def _goes(folder: Path) -> int:
+    return len((folder / "goes").read_text().split())
 
 
-def _gone(pid: int) -> bool:
-    try:  # an orphan that nobody has reaped yet is a zombie, not alive
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+@pytest.mark.parametrize("end", ["kill -9 $$", f"exit {AGAIN}"])
+def test_a_command_that_loses_a_process_is_repeated(tmp_path, end):
+    line = f"cd {tmp_path}; echo go >> goes; [ -e lost ] || {{ touch lost; {end}; }}"
+    _shell(line)()
+    assert _goes(tmp_path) == 2
 
 
 @pytest.mark.parametrize(
-    ("line", "status", "state", "reason"),
-    [
-        ("true", 0, "done", ""),
-        ("exit 3", 1, "failed", "exit status 3"),
-        ("kill -9 $$", AGAIN, "again", "one of its processes was killed"),
-        (f"exit {AGAIN}", AGAIN, "again", "one of its processes was killed"),
-    ],
+    ("end", "status", "goes"),
+    [("exit 3", 3, 1), ("kill -15 $$", 143, 1), ("kill -9 $$", 137, 3), ("exit 75", 75, 3)],
 )
-def test_how_a_job_ends(start, ledger, line, status, state, reason):
-    assert start(line).wait() == status
-    outcome = ledger.outcome("job")
-    assert outcome["state"] == state
-    assert outcome["reason"].startswith(reason) and bool(outcome["reason"]) == bool(reason)
-    assert (outcome["array"], outcome["index"]) == ("a", 0)
+def test_a_command_that_fails(tmp_path, capfd, end, status, goes):
+    with pytest.raises(SystemExit) as ended:
+        _shell(f"cd {tmp_path}; echo go >> goes; {end}")()
+    assert ended.value.code == status
+    assert _goes(tmp_path) == goes
+    said = capfd.readouterr().err
+    assert ("for the 3. time; see cluster.stages.*.memory_gb" in said) == (goes == 3)
 
 
-def test_a_job_that_is_killed_every_time_fails_in_the_end(start, ledger):
-    assert [start("kill -9 $$").wait() for _ in range(3)] == [AGAIN, AGAIN, 1]
-    outcome = ledger.outcome("job")
-    assert outcome["state"] == "failed"
-    assert "3. time" in outcome["reason"] and "memory_gb" in outcome["reason"]
-
-
-def test_a_job_whose_need_failed_doesnt_start(start, ledger, tmp_path):
-    ledger.set_outcome("model", {"state": "failed"})
-    assert start(f"touch {tmp_path / 'ran'}", needs=["model"]).wait() == 1
-    assert ledger.outcome("job")["reason"] == "it needs model, which failed"
+def test_a_command_whose_need_failed_doesnt_start(tmp_path):
+    done = tmp_path / "result"
+    done.touch()
+    line = f"touch {tmp_path / 'ran'}"
+    with pytest.raises(SystemExit, match="it needs model, which failed"):
+        _shell(line, features=done, model=tmp_path / "missing")()
     assert not (tmp_path / "ran").exists()
+    _shell(line, features=done)()
+    assert (tmp_path / "ran").exists()
 
 
-def test_a_cancelled_job_takes_its_child_along_and_hasnt_failed(start, ledger, tmp_path):
-    process = start(f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
-    assert _in_time(lambda: _written(tmp_path / "pid"))
-    process.terminate()
-    assert process.wait() == 128 + signal.SIGTERM
-    assert ledger.outcome("job")["state"] == "stopped"
-    assert _gone(int((tmp_path / "pid").read_text()))
+@pytest.mark.parametrize("retries", [0, 2])
+def test_before_its_time_is_over_a_job_is_put_back_and_continues(tmp_path, retries):
+    """By submitit's signal, as Slurm sends it; on this machine in place of a cluster."""
+    line = f"cd {tmp_path}; echo $$ >> goes; [ -e again ] || {{ touch again; exec sleep 60; }}"
+    executor = submitit.LocalExecutor(tmp_path / "jobs", max_num_timeout=retries)
+    executor.update_parameters(timeout_min=2, stderr_to_stdout=True)
+    job = executor.submit(_shell(line))
+    while not (tmp_path / "again").exists():
+        time.sleep(0.05)
+    child = int((tmp_path / "goes").read_text())
+    stat = Path(f"/proc/{child}/stat").read_text()
+    os.kill(int(stat.rsplit(")", 1)[1].split()[1]), signal.SIGUSR2)
+    job.wait()
+    said = job.stdout()
+    assert "this job is timed-out" in said
+    assert _goes(tmp_path) == (2 if retries else 1)
+    assert job.paths.result_pickle.exists() == bool(retries)
+    assert ("timed-out too many times. See cluster.stages.*.hours" in said) != bool(retries)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
-def test_a_job_whose_launch_was_killed_leaves(start, ledger, add, tmp_path):
-    add({"job": f"echo $$ > {tmp_path / 'pid'}; exec sleep 60"})
-    parent = subprocess.Popen(
-        [sys.executable, "-c", _PARENT, sys.executable, str(ledger.folder)], cwd=ROOT
-    )
-    assert _in_time(lambda: _written(tmp_path / "pid"))
-    parent.kill()
-    parent.wait()
-    assert _in_time(lambda: _gone(int((tmp_path / "pid").read_text())))
-    assert _in_time(lambda: ledger.outcome("job")["state"] == "stopped")
-
-
-_PARENT = """
-import subprocess, sys
-subprocess.call([sys.argv[1], "-m", "benchmarks.launch.job", sys.argv[2], "a", "0"])
-"""
-
-
-def test_before_its_time_is_over_a_job_asks_slurm_for_another_go(start, ledger, tmp_path):
-    fake = tmp_path / "bin" / "scontrol"
-    fake.parent.mkdir()
-    fake.write_text(f"#!/bin/sh\necho $@ >> {tmp_path / 'asked'}\n")
-    fake.chmod(0o755)
-    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
-    for go in range(1, 4):
-        process = start("sleep 60", SLURM_JOB_ID="17", PATH=path)
-        assert _in_time(lambda: ledger.outcome("job").get("state") == "running")
-        process.send_signal(signal.SIGUSR2)
-        assert process.wait() == (AGAIN if go < 3 else 1)
-    assert (tmp_path / "asked").read_text().splitlines() == ["requeue 17"] * 2
-    outcome = ledger.outcome("job")
-    assert outcome["state"] == "failed"
-    assert "out of its hours, for the 3. time" in outcome["reason"]
+def test_a_failed_job_leaves_no_result_and_its_own_last_words(tmp_path):
+    executor = submitit.LocalExecutor(tmp_path)
+    executor.update_parameters(timeout_min=2, stderr_to_stdout=True)
+    job = executor.submit(_shell("echo error: loss is nan; exit 1"))
+    job.wait()
+    assert not job.paths.result_pickle.exists()
+    assert job.stdout().rstrip().splitlines()[-1] == "error: loss is nan"

@@ -7,26 +7,11 @@ import pytest
 
 from benchmarks.cli import _parser
 from benchmarks.grid.protocol import cells_of, model_of
-from benchmarks.launch.command import _is_asked, _planned, _refuse_other_recipes
-from benchmarks.launch.ledger import LaunchError
-from benchmarks.launch.plan import Job, plan, recipe
-from benchmarks.launch.status import Active
+from benchmarks.launch.command import planned, refuse_other_recipes
+from benchmarks.launch.job import LaunchError
+from benchmarks.launch.jobs import Job, jobs_of, recipe
 from benchmarks.params import TABLES, Params, load
 from benchmarks.params.cluster import SPLIT, Part
-from benchmarks.params.profile import apply_profile
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def params(tmp_path, monkeypatch):
-    """The smoke profile's; no data."""
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for name in ("weights", "profiles", "splits"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
-    return load()
 
 
 def _named(jobs: list[Job]) -> dict[str, Job]:
@@ -61,7 +46,7 @@ def test_each_cell_and_model_has_one_job_after_those_that_it_needs(params, train
     """For every choice of tables."""
     params = _split(params, list(train), list(others))
     for tables in CHOICES:
-        jobs = _named(plan(params, tables))
+        jobs = _named(jobs_of(params, tables))
         asked = [
             c for t in tables for stage in params.table_rows(t) for c in cells_of(params, t, stage)
         ]
@@ -85,7 +70,7 @@ def test_a_command_selects_its_cells_and_no_other(params, split):
     """By the rule of `run`: a stage's cells of one benchmark, row and seed, where given."""
     params, parser = _split(params, list(split), list(split)), _parser()
     for tables in (list(TABLES), ["table3", "table4"]):
-        for job in plan(params, tables):
+        for job in jobs_of(params, tables):
             if job.cells:
                 chosen = parser.parse_args(job.arguments)
                 assert list(job.cells) == [
@@ -98,7 +83,7 @@ def test_a_command_selects_its_cells_and_no_other(params, split):
 
 
 def test_coarser_jobs(params):
-    jobs = _named(plan(_split(params, ["row"], []), list(TABLES)))
+    jobs = _named(jobs_of(_split(params, ["row"], []), list(TABLES)))
     gavs = jobs["table1-gavs"]
     assert gavs.arguments == ("run", "table1", "gavs", "--row", "gavs")
     assert {(cell.benchmark, cell.seed) for cell in gavs.cells} == {
@@ -115,13 +100,13 @@ def test_a_stage_that_trains_only_some_rows_has_the_finest_jobs(params):
     table3 = table3.replace("rows: [sam_fusion, gavs]", "rows: [tpavi_sam, gavs]", 1)
     others = others.replace("controlled: [tpavi_sam]", "controlled: []")
     path.write_text(f"{others}  table3:{table3}")
-    jobs = _named(plan(_split(load(), [], []), ["table1", "table3"]))
+    jobs = _named(jobs_of(_split(load(), [], []), ["table1", "table3"]))
     assert jobs["table3-zero_shot-tpavi_sam-vggss-seed0"].stage == "train"
     assert jobs["table3-zero_shot-gavs-vggss-seed0"].stage == "score"
 
 
 def test_the_order_of_one_row(finest):
-    jobs = _named(plan(finest, list(TABLES)))
+    jobs = _named(jobs_of(finest, list(TABLES)))
     v2 = jobs["table1-gavs-v2-seed0"]
     assert (v2.stage, v2.wave, v2.needs) == ("train", 2, ("features",))
     assert {cell.setting for cell in v2.cells} == {"train", "floor"}
@@ -136,7 +121,7 @@ def test_the_order_of_one_row(finest):
 
 
 def test_without_table_1_another_table_trains_the_v2_models(finest):
-    jobs = _named(plan(finest, ["table3", "table4"]))
+    jobs = _named(jobs_of(finest, ["table3", "table4"]))
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert first.stage == "train"
     assert jobs["table4-zero_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
@@ -144,27 +129,26 @@ def test_without_table_1_another_table_trains_the_v2_models(finest):
 
 
 def test_a_table_launched_later_waits_for_the_models_in_hand(finest):
-    in_hand = {"table1-gavs-v2-seed0": Active("slurm", "queued", "")}
-    jobs = _named(_planned(finest, ["table3"], in_hand))
-    asked = {name.split("-")[0] for name, job in jobs.items() if _is_asked(job, ["table3"])}
-    assert asked == {"data", "features", "table3"}
+    jobs = _named(planned(finest, ["table3"], {"table1-gavs-v2-seed0": {}}))
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
+    alone = _named(planned(finest, ["table3"], {}))["table3-zero_shot-gavs-vggss-seed0"]
+    assert (alone.stage, alone.needs) == ("train", ("features",))
 
 
 def test_jobs_in_hand_of_another_recipe_or_split_refuse_a_launch(params, finest):
-    jobs = plan(finest, ["table3"])
-    in_hand = {job.name: Active("slurm", "queued", recipe(finest, job)) for job in jobs}
-    _refuse_other_recipes(finest, _planned(finest, ["table1"], in_hand), in_hand)
-    other = in_hand | {"data": Active("slurm", "queued", "of other code")}
+    jobs = jobs_of(finest, ["table3"])
+    in_hand = {job.name: {"recipe": recipe(finest, job)} for job in jobs}
+    refuse_other_recipes(finest, planned(finest, ["table1"], in_hand), in_hand)
+    other = in_hand | {"data": {"recipe": "of other parameters"}}
     with pytest.raises(LaunchError, match=r"data \(and 0 more\) runs or waits with other"):
-        _refuse_other_recipes(finest, jobs, other)
+        refuse_other_recipes(finest, jobs, other)
     with pytest.raises(LaunchError, match=r"table3-\S*seed0 \(and \d more\) runs or waits"):
-        _refuse_other_recipes(params, _planned(params, ["table1"], in_hand), in_hand)
+        refuse_other_recipes(params, planned(params, ["table1"], in_hand), in_hand)
 
 
 def test_a_recipe_follows_what_decides_numbers(params):
-    job = _named(plan(params, ["table1"]))["table1-gavs"]
+    job = _named(jobs_of(params, ["table1"]))["table1-gavs"]
     first = recipe(params, job)
 
     def edited(old: str, new: str) -> str:

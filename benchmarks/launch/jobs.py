@@ -7,12 +7,14 @@ training from it, wait for that one.
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
-from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
-from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.grid.cells import cost
+from benchmarks.grid.fingerprint import fingerprint
+from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.params.cluster import SPLIT, Stage
@@ -31,12 +33,36 @@ class Job:
     wave: int = 0  # how many jobs one after another come before it
 
 
-_Key = tuple[str, str, str | None, str | None, int | None]  # table, stage, row, benchmark, seed
+class _Part(NamedTuple):
+    """The part of a table's stage that a job has; None is all."""
+
+    table: str
+    stage: str
+    row: str | None
+    benchmark: str | None
+    seed: int | None
+
+    @property
+    def name(self) -> str:
+        row = None if self.row == self.stage else self.row
+        seed = None if self.seed is None else f"seed{self.seed}"
+        return "-".join(filter(None, [self.table, self.stage, row, self.benchmark, seed]))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of `run`."""
+        arguments = ["run", self.table, self.stage]
+        arguments += [self.benchmark] if self.benchmark else []
+        arguments += ["--row", self.row] if self.row else []
+        arguments += [] if self.seed is None else ["--seed", str(self.seed)]
+        return tuple(arguments)
+
+
 DATA = Job("data", "data", ("data",))
 FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
 
-def plan(params: Params, tables: list[str]) -> list[Job]:
+def jobs_of(params: Params, tables: list[str]) -> list[Job]:
     """Every job of these tables, finished or not, waves in order."""
     cells = [
         cell
@@ -49,41 +75,41 @@ def plan(params: Params, tables: list[str]) -> list[Job]:
         kinds.setdefault((job.cells[0].table, job.cells[0].stage), set()).add(job.stage)
 
     def split(cell: Cell) -> Collection[str]:
-        found = kinds[cell.table, cell.stage]
-        if len(found) > 1:  # a coarser command couldn't select those of one kind
+        mixed = kinds[cell.table, cell.stage]
+        if len(mixed) > 1:  # a coarser command couldn't select those of one kind
             return SPLIT
-        return params.cluster.stages[next(iter(found))].split
+        return params.cluster.stages[next(iter(mixed))].split
 
     return sorted([DATA, FEATURES, *_grouped(cells, split)], key=lambda job: job.wave)
 
 
 def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> list[Job]:
     """A job for the cells of a table's stage that agree in the fields of `split`."""
-    groups: dict[_Key, list[Cell]] = {}
+    groups: dict[_Part, list[Cell]] = {}
     for cell in cells:
-        own = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
-        groups.setdefault((cell.table, cell.stage, *own), []).append(cell)
-    scored = {key: [model_of(cell) for cell in found] for key, found in groups.items()}
-    owners: dict[Model, _Key] = {}
-    for key, models in scored.items():
+        chosen = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
+        groups.setdefault(_Part(cell.table, cell.stage, *chosen), []).append(cell)
+    scored = {part: [model_of(cell) for cell in group] for part, group in groups.items()}
+    owners: dict[Model, _Part] = {}
+    for part, models in scored.items():
         for model in models:
-            owners.setdefault(model, key)
-    for key, models in scored.items():
+            owners.setdefault(model, part)
+    for part, models in scored.items():
         for model in models:
             if model.parent:
-                owners.setdefault(model.parent, key)
+                owners.setdefault(model.parent, part)
     waves = {FEATURES.name: FEATURES.wave}
     jobs = []
-    for key in sorted(groups, key=lambda key: any(model.parent for model in scored[key])):
-        lineage = [m for model in scored[key] for m in (model, model.parent) if m]
-        trains = tuple(dict.fromkeys(m for m in lineage if owners[m] == key))
-        others = {_name(*owners[m]) for m in lineage if owners[m] != key}
+    for part in sorted(groups, key=lambda part: any(model.parent for model in scored[part])):
+        lineage = [m for model in scored[part] for m in (model, model.parent) if m]
+        trains = tuple(dict.fromkeys(m for m in lineage if owners[m] == part))
+        others = {owners[m].name for m in lineage if owners[m] != part}
         needs = (FEATURES.name, *sorted(others))
         job = Job(
-            name=_name(*key),
+            name=part.name,
             stage="few_shot" if any(m.parent for m in trains) else "train" if trains else "score",
-            arguments=_arguments(*key),
-            cells=tuple(groups[key]),
+            arguments=part.arguments,
+            cells=tuple(groups[part]),
             trains=trains,
             needs=needs,
             wave=1 + max(waves[name] for name in needs),
@@ -93,25 +119,18 @@ def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> lis
     return jobs
 
 
-def _name(table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None) -> str:
-    parts = [table, stage, None if row == stage else row, benchmark]
-    return "-".join([*filter(None, parts), *([] if seed is None else [f"seed{seed}"])])
-
-
-def _arguments(
-    table: str, stage: str, row: str | None, benchmark: str | None, seed: int | None
-) -> tuple[str, ...]:
-    chosen = ("run", table, stage, *([benchmark] if benchmark else []))
-    chosen += ("--row", row) if row else ()
-    return chosen if seed is None else (*chosen, "--seed", str(seed))
-
-
 def recipe(params: Params, job: Job) -> str:
-    """Checksum of the parameters and code behind a job, known before there are any data."""
-    blocks = {"data", "world", "protocol", "encoders", "audio"}
-    parts = [recipe_checksum(params, cell) for cell in job.cells]
-    values = params.model_dump(mode="json", include=blocks)
-    return sha256(json.dumps([parts, values], sort_keys=True).encode())[:16]
+    """Checksum of the parameters behind a job's numbers, known before there are any data."""
+    blocks = {"data", "world", "protocol", "encoders", "audio", "features", "few_shot", "scoring"}
+    rows = sorted({(cell.row, cell.home or cell.benchmark) for cell in job.cells})
+    parts = [
+        [params.row(*row).model_dump(mode="json", exclude=_NO_NUMBER) for row in rows],
+        params.model_dump(mode="json", include=blocks),
+    ]
+    return sha256(json.dumps(parts, sort_keys=True).encode())[:16]
+
+
+_NO_NUMBER = {"training": {"checkpoint_seconds"}}
 
 
 class Progress:
@@ -120,7 +139,6 @@ class Progress:
     def __init__(self, params: Params) -> None:
         self.params = params
         self.bench = Workbench(params)
-        self._frames: dict[str, int] = {}
         self.indexed = (params.work / "index.csv").is_file()
         self.encoded = self.indexed and self._encoded()
 
@@ -142,36 +160,13 @@ class Progress:
         name = fingerprint(self.bench.fingerprints.record(cell))[:16]
         return (self.params.work / "runs" / name / "record.json").is_file()
 
-    def work(self, job: Job) -> float:
-        """Frames that pass through the methods, learned ones three times: forwards and back.
-
-        Zero before the clips are indexed: which they are isn't known.
-        """
-        if not self.indexed:
-            return 0.0
-        learned = sum(self._learned(model) for model in job.trains)
-        tested = [test for cell in job.cells for test in evaluations_of(self.params, cell)]
-        return 3 * learned + sum(self._clip_frames(test.clips) for test in tested)
-
-    def _learned(self, model: Model) -> float:
-        row, training = training_of(self.params, model)
-        if row.cls.oracle:
-            return 0
-        if training.steps is None:
-            return training.epochs * self._clip_frames(model.full or model.train)
-        frames = 5 if row.temporal else 1
-        return training.steps * (
-            frames * training.batch_clips if row.temporal else training.batch_frames
-        )
-
-    def _clip_frames(self, name: str) -> int:
-        if name not in self._frames:
-            self._frames[name] = int(self.bench.clip_sets[name].frames.sum())
-        return self._frames[name]
+    def cost(self, job: Job) -> float:
+        """Roughly, frames that pass through the methods; 0 before the clips are indexed."""
+        return sum(cost(self.bench, cell) for cell in job.cells) if self.indexed else 0.0
 
 
 def unfinished(jobs: list[Job], progress: Progress) -> list[Job]:
     """What is left to run, without needs that are met; the longest of a stage first."""
     left = {job.name: job for job in jobs if not progress.finished(job)}
     left = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
-    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.work(job)))
+    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.cost(job)))

@@ -1,0 +1,141 @@
+"""What was launched: a small JSON of Slurm's jobs, and the lock of a launch at work.
+
+jobs.json        id, log, result and recipe of each job's last launch, by its name
+lock             held by a launch at work
+params/SHA.yaml  params.yaml as it was when jobs were launched
+jobs, logs       what jobs said: of Slurm's, and of this machine's
+"""
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.common.files import sha256, write_atomic, write_json
+from benchmarks.launch import slurm
+from benchmarks.launch.job import LaunchError, last_line
+
+KEYS = ("id", "log", "result", "recipe")
+
+
+class Holder(NamedTuple):
+    """The launch that holds the lock."""
+
+    host: str
+    process: int
+
+    def __str__(self) -> str:
+        return f"a launch (process {self.process} on {self.host})"
+
+
+class State:
+    """The folder of a profile's launches, shared by every machine that has jobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+
+    @property
+    def jobs(self) -> dict[str, dict[str, str]]:
+        """`id`, `log`, `result` and `recipe` by the name of the job.
+
+        Raises:
+            LaunchError: the file is damaged.
+        """
+        path = self.folder / "jobs.json"
+        try:
+            jobs = json.loads(path.read_bytes())
+            return {name: {key: str(job[key]) for key in KEYS} for name, job in jobs.items()}
+        except FileNotFoundError:
+            return {}
+        except Exception as error:  # whatever a damaged file leads to
+            raise LaunchError(
+                f"{path}: not a list of jobs ({type(error).__name__}: {error}); see with squeue "
+                "that none is left, then delete the file"
+            ) from None
+
+    def add(self, entries: dict[str, dict[str, str]]) -> None:
+        write_json(self.folder / "jobs.json", self.jobs | entries)
+
+    def drop(self, names: list[str]) -> None:
+        """Forget jobs that were cancelled: they haven't failed."""
+        jobs = {name: job for name, job in self.jobs.items() if name not in names}
+        write_json(self.folder / "jobs.json", jobs)
+
+    def in_hand(self) -> dict[str, dict[str, str]]:
+        """Slurm's jobs that wait or run: their entries with `state` and `reason`.
+
+        Raises:
+            LaunchError: Slurm, which isn't here, may have some.
+        """
+        ids = {name: job for name, job in self.jobs.items() if not Path(job["result"]).exists()}
+        queue = slurm.queue() if ids else {}  # what has ended well can be told without Slurm
+        return {
+            name: job | queue[job["id"]]._asdict()
+            for name, job in ids.items()
+            if job["id"] in queue
+        }
+
+    def keep_params(self, path: Path) -> Path:
+        """Copy the parameters, so that jobs in a queue don't follow later edits."""
+        content = path.read_bytes()
+        copy = self.folder / "params" / f"{sha256(content)[:12]}.yaml"
+        write_atomic(copy, content)
+        return copy
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises:
+            LaunchError: another launch holds it, or the folder can't be written or locked.
+        """
+        path = self.folder / "lock"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        except OSError as error:
+            raise LaunchError(
+                f"{path}: can't be written ({error.strerror}); it has to be in a folder that this "
+                "machine and the jobs' machines share"
+            ) from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if holder := self.holder():
+                    raise LaunchError(
+                        f"{holder} is at work; see `launch --status`, or end it with "
+                        "`launch --cancel`"
+                    ) from None
+                fcntl.flock(file, fcntl.LOCK_EX)  # somebody only looked
+            except OSError as error:
+                raise LaunchError(
+                    f"{path}: no locks here ({error.strerror}); docs/cluster.md says which mount "
+                    "options they need"
+                ) from None
+            file.truncate(0)
+            json.dump([platform.node(), os.getpid()], file)
+            file.flush()
+            yield
+
+    def holder(self) -> Holder | None:
+        """The launch that is at work, other than this process."""
+        path = self.folder / "lock"
+        if not path.is_file():
+            return None
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = Holder(*json.loads(file.read() or '["?", 0]'))  # it may just begin
+                return None if holder == (platform.node(), os.getpid()) else holder
+        return None
+
+    def last_line(self, name: str) -> str:
+        """The last thing that a job of Slurm said, and where; empty if it didn't start."""
+        path = Path(self.jobs[name]["log"]) if name in self.jobs else None
+        return last_line(path) if path and path.is_file() else ""
