@@ -30,6 +30,7 @@ from benchmarks.params import Params
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.records import write_record
 from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
@@ -137,7 +138,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     target = params.work / "records" / cell.table / cell.stage / cell.file_stem
     for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
         write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
-    write_json(target.with_name(f"{target.name}.json"), record)
+    write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
     return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
 
