@@ -14,6 +14,7 @@ from benchmarks.features.config import AudioParams, EncodersParams, FeaturesPara
 from benchmarks.miniature.config import WorldConfig
 from benchmarks.params.cluster import ClusterParams
 from benchmarks.params.errors import ParamsError, merge, nearest, validate
+from benchmarks.params.tables import BENCHMARK_OF, STAGES
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
 from gavs.method import METHODS, Config, Method
@@ -112,14 +113,6 @@ STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; the other stage
     "features": {"data", "encoders", "audio", "features"},
 }
 TABLES = tuple(TablesParams.model_fields)
-STAGES = {  # beside Table 1's rows and the ablations' groups
-    "table2": ("zero_shot", "few_shot"),
-    "table3": ("zero_shot", "in_set"),
-    "table4": ("zero_shot", "few_shot"),
-    "figure3": ("fractions",),
-    "robustness": ("negatives",),
-}
-BENCHMARK_OF = {"table2": "v3", "table3": "vggss", "table4": "vggss_sub", "figure3": "v2"}
 
 
 class Row(Config):
