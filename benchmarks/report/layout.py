@@ -102,7 +102,7 @@ class Layout:
             row
             for printed in tracks.values()
             for row, value in printed.items()
-            if value == max(printed.values())
+            if len(printed) > 1 and value == max(printed.values())
         }
 
     def _cell(self, column: str, text: Callable[[Score], str]) -> Text:

@@ -73,7 +73,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         "table1": partial(table1_figure, plan, table, methods),
         "training_curves": partial(training_curves, plan, histories),
     }
-    tex = layout.grid(layout.ranked(shown, first), overview)
+    tex = layout.grid(layout.ranked(shown, first), [overview[0], layout.track(), *overview[1:]])
     return layout.section("Table 1: AVS benchmarks", parts, tex, figures, noted=shown)
 
 
