@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
-from benchmarks.params.tables import SPECS
+from benchmarks.experiments import SPECS
 
 # Before torch: one thread a worker process, so that `workers` never changes a result.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

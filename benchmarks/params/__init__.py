@@ -10,11 +10,11 @@ from ruamel.yaml.error import YAMLError
 
 from benchmarks.common.paths import Name, below
 from benchmarks.data.config import Benchmark, DataParams
+from benchmarks.experiments import BENCHMARK_OF, STAGES
 from benchmarks.features.config import AudioParams, EncodersParams, FeaturesParams
 from benchmarks.miniature.config import WorldConfig
 from benchmarks.params.cluster import ClusterParams
 from benchmarks.params.errors import ParamsError, merge, nearest, validate
-from benchmarks.params.tables import BENCHMARK_OF, STAGES
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
 from gavs.method import METHODS, Config, Method

@@ -2,7 +2,7 @@
 
 `plan.py` says what is to be shown, `ledger.py` reduces what was measured, `measure.py` turns
 columns of scores into a table with its statistics and verdicts. One file per table lays it out
-(`params/tables.py` lists them), its figure beside it; `write.py` makes and writes all of it.
+(`experiments/__init__.py` lists them), its figure beside it; `write.py` makes and writes all of it.
 """
 
 from benchmarks.report.plan import Plan, plan_of

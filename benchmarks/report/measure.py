@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, Unit
+from benchmarks.experiments import EXPERIMENTS, SPECS
 from benchmarks.params import method_names
-from benchmarks.params.tables import EXPERIMENTS, SPECS
 from benchmarks.report.ledger import Ledger, Part
 from benchmarks.scoring import statistics
 from benchmarks.scoring.records import Key, RecordError

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.experiments import BENCHMARK_OF, STAGES
 from benchmarks.params import Params, TablesParams
-from benchmarks.params.tables import BENCHMARK_OF, STAGES
 from benchmarks.scoring.statistics import DRAWS, Run
 
 RECREATED = "re-created: no code was released"

@@ -10,10 +10,10 @@ from benchmarks.common.files import locked
 from benchmarks.common.publish import publish
 from benchmarks.common.tables import latex
 from benchmarks.data.index import load_index
+from benchmarks.experiments import SPECS
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
-from benchmarks.params.tables import SPECS
 from benchmarks.report import exports
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger

@@ -5,9 +5,9 @@ from types import ModuleType
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.experiments import EXPERIMENTS, SPECS, Spec
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.params import TABLES, load
-from benchmarks.params.tables import EXPERIMENTS, SPECS, Spec
 from benchmarks.report import measure, plan_of
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger

@@ -2,13 +2,13 @@
 
 A new table is an entry here, its block under `tables` (`TablesParams`, params.yaml), a module of
 its name in benchmarks/report/ that lays it out, and a stage in dvc.yaml; the paper's figures lie in
-its folder of benchmarks/experiments/.
+its folder here.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
