@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
+from benchmarks.experiments import SPECS
 
 # Before torch: one thread a worker process, so that `workers` never changes a result.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -124,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
     sub.add_argument("--workers", type=int, default=1, help="default: %(default)s")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
-    sub.add_argument("table", help="table1 ... table4, figure3, robustness or ablations")
+    sub.add_argument("table", help=", ".join(SPECS))
     sub.add_argument(
         "stage",
         metavar="STAGE",
@@ -313,23 +314,10 @@ def launch(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> None:
-    from benchmarks.common.files import write_atomic, write_json
-    from benchmarks.data.index import load_index
-    from benchmarks.grid.workbench import Workbench
-    from benchmarks.miniature.sheet import contact_sheet
     from benchmarks.params import load
-    from benchmarks.report import plan_of, provenance, write_qualitative, write_report
-    from benchmarks.report.splits import splits_page
+    from benchmarks.report import write_report
 
-    params = load(args.params)
-    plan, records, results = plan_of(params), params.work / "records", params.results
-    write_report(records, results, plan)
-    write_qualitative(records, results, plan, load_index(params.work / "index.csv"))
-    if params.world is not None:
-        contact_sheet(params.data.root, results / "figures" / "miniature.png", params.data.vggss)
-    write_atomic(results / "splits.md", splits_page(params, Workbench(params).clip_sets))
-    write_json(results / PROVENANCE, provenance(params))
-    print(results / "tables.md")
+    print(write_report(load(args.params)))
 
 
 def stale(args: argparse.Namespace) -> int:
@@ -386,19 +374,24 @@ def tune(args: argparse.Namespace) -> int:
 
     params = load(args.params)
     profile = Path("profiles") / f"{params.profile}.yaml"
-    return _failed(tune(params, RESULTS, [args.params, profile], args.rows))
+    failures = tune(params, params.results, [args.params, profile], args.rows)
+    return _failed(failures, params.results / "tuning.md")
 
 
 def dispersion(args: argparse.Namespace) -> int:
     from benchmarks.params import load
     from benchmarks.studies.dispersion import disperse
 
-    return _failed(disperse(load(args.params), RESULTS))
+    params = load(args.params)
+    return _failed(disperse(params, params.results), params.results / "dispersion.md")
 
 
-def _failed(failures: list[str]) -> int:
+def _failed(failures: list[str], page: Path | None = None) -> int:
+    """The exit status; says what failed, or else where the tables are."""
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
+    if page and not failures:
+        print(page)
     return 1 if failures else 0
 
 

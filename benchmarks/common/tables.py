@@ -1,9 +1,11 @@
-"""Numbers as text, and one grid of text as Markdown or LaTeX."""
+"""Numbers as text, and one grid of text as Markdown or LaTeX: the only writer of tables."""
 
 import re
 from typing import NamedTuple
 
 import numpy as np
+
+from gavs.reading import shown
 
 NONE = "–"
 
@@ -21,11 +23,15 @@ SHARE = Unit("", 1, 3)
 
 
 class Grid(NamedTuple):
-    """A table of text in which `name` is code; `align` has an l or r for each column."""
+    """A table of text: `name` is code, **value** is bold."""
 
     header: list[str]
     rows: list[list[str]]
-    align: str
+    align: str = ""  # an l or r per column; empty: l, then r
+
+    @property
+    def sides(self) -> str:
+        return self.align or "l" + "r" * (len(self.header) - 1)
 
 
 def number(value: float | None, factor: int = 1, decimals: int = 0) -> str:
@@ -45,11 +51,16 @@ def share(value: float | None, unit: Unit = PERCENT) -> str:
     return number(value, unit.factor, unit.decimals)
 
 
+def bold(text: str) -> str:
+    return f"**{text}**"
+
+
 def markdown(grid: Grid) -> str:
-    rule = [{"l": ":--", "r": "--:"}[side] for side in grid.align]
+    """A pipe table; what doesn't print is escaped, so that no name breaks a line."""
+    rule = [{"l": ":--", "r": "--:"}[side] for side in grid.sides]
     lines = [grid.header, rule, *grid.rows]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines
+        "| " + " | ".join(shown(cell).replace("|", r"\|") for cell in line) + " |" for line in lines
     )
 
 
@@ -58,7 +69,7 @@ def latex(grid: Grid) -> str:
     header, *rows = (" & ".join(map(_tex, line)) + r" \\" for line in (grid.header, *grid.rows))
     return "\n".join(
         [
-            rf"\begin{{tabular}}{{{grid.align}}}",
+            rf"\begin{{tabular}}{{{grid.sides}}}",
             r"\toprule",
             header,
             r"\midrule",
@@ -85,10 +96,12 @@ _TEX = {
     "→": r"$\to$",
     "Δ": r"$\Delta$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "–": "--",
 }
 
 
 def _tex(text: str) -> str:
-    escaped = "".join(_TEX.get(character, character) for character in text)
-    return re.sub(r"`([^`]*)`", r"\\texttt{\1}", escaped)
+    escaped = "".join(_TEX.get(character, character) for character in shown(text))
+    escaped = re.sub(r"`([^`]*)`", r"\\texttt{\1}", escaped)
+    return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", escaped)

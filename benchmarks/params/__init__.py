@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from benchmarks.common.paths import Name, below
 from benchmarks.data.config import Benchmark, DataParams
+from benchmarks.experiments import BENCHMARK_OF, STAGES
 from benchmarks.features.config import AudioParams, EncodersParams, FeaturesParams
 from benchmarks.miniature.config import WorldConfig
 from benchmarks.params.cluster import ClusterParams
@@ -113,14 +114,6 @@ STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; `run` and `repo
     "run": set(),
 }
 TABLES = tuple(TablesParams.model_fields)
-STAGES = {  # beside Table 1's rows and the ablations' groups
-    "table2": ("zero_shot", "few_shot"),
-    "table3": ("zero_shot", "in_set"),
-    "table4": ("zero_shot", "few_shot"),
-    "figure3": ("fractions",),
-    "robustness": ("negatives",),
-}
-BENCHMARK_OF = {"table2": "v3", "table3": "vggss", "table4": "vggss_sub", "figure3": "v2"}
 
 
 class Row(Config):

@@ -1,13 +1,12 @@
 """Records -> tables and figures.
 
-`plan.py` says what is to be shown, `records.py` and `ledger.py` read and reduce what was measured,
-`measure.py` turns columns of scores into a table with its statistics, one file a table lays it out,
-`write.py` puts all of it under results/.
+`plan.py` says what is to be shown, `ledger.py` reduces what was measured, `measure.py` turns
+columns of scores into a table with its statistics and verdicts. One file per table lays it out
+(`experiments/__init__.py` lists them), its figure beside it; `write.py` makes and writes all of it.
 """
 
 from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance, stale_rows
-from benchmarks.report.qualitative import write_qualitative
-from benchmarks.report.write import write_report
+from benchmarks.report.write import read, tables, write_report
 
-__all__ = ["Plan", "plan_of", "provenance", "stale_rows", "write_qualitative", "write_report"]
+__all__ = ["Plan", "plan_of", "provenance", "read", "stale_rows", "tables", "write_report"]

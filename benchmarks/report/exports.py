@@ -1,7 +1,7 @@
 """The same numbers for programs: tidy CSV with 6 decimals, and a small JSON for `dvc metrics`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,14 +14,14 @@ COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable"
 
 
 def tidy(plan: Plan, table: Table) -> pd.DataFrame:
-    """One row a method and column, in the units of the printed table.
+    """One row per method and column, in the units of the printed table.
 
     `sd` is over runs, `low` and `high` bound 95 % over videos and runs. `difference` is to the
     table's base, with p Holm-adjusted over the table.
     """
     lines = []
-    for (row, name), cell in table.cells.items():
-        column, found, judged = table.columns[name], cell.score, cell.difference
+    for (row, name), score in table.scores.items():
+        column, runs, judged = table.columns[name], score.over_runs, score.difference
         factor = column.unit.factor
         line: dict[str, Any] = {
             "profile": plan.profile,
@@ -29,11 +29,11 @@ def tidy(plan: Plan, table: Table) -> pd.DataFrame:
             "where": column.where,
             "measure": column.measure,
             "unit": column.unit.name,
-            "value": factor * found.mean,
-            "sd": factor * found.std,
-            "low": factor * found.low,
-            "high": factor * found.high,
-            "runs": found.runs,
+            "value": factor * runs.mean,
+            "sd": factor * runs.std,
+            "low": factor * runs.low,
+            "high": factor * runs.high,
+            "runs": runs.runs,
             "paper": table.figure(row, name),
         }
         if judged:
@@ -56,18 +56,17 @@ def as_csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 
-def summary(plan: Plan, tables: Iterable[Table]) -> str:
+def summary(plan: Plan, tables: Sequence[Table]) -> str:
     """The judged figures (%) of each table by method and column, and how many records lack."""
-    tables = list(tables)
     content: dict[str, Any] = {
         "profile": plan.profile,
         "missing": sum(len(table.missing) for table in tables),
     }
     for table in tables:
         scores: dict[str, dict[str, float]] = {}
-        for (row, name), cell in table.cells.items():
+        for (row, name), score in table.scores.items():
             if table.columns[name].judged:
-                value = round(100 * cell.score.mean, 2)
+                value = round(100 * score.mean, 2)
                 scores.setdefault(row, {})[name.replace(" ", "_")] = value
         content[table.name] = scores
     return json.dumps(content, indent=1) + "\n"

@@ -1,15 +1,15 @@
 """Figure 3: V2 with fractions of its training clips."""
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown
-from benchmarks.report import curves, exports, text
+from benchmarks.common.tables import PERCENT, SHARE, markdown
+from benchmarks.report.figure3_figure import figure3_figure
+from benchmarks.report.layout import Layout, Section, Shown
 from benchmarks.report.ledger import Ledger, Part, Source
-from benchmarks.report.measure import Block, Column, Table, measure, read_paper
+from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
-from benchmarks.report.section import Section
 from benchmarks.report.table1 import test_source
 
 DEFINITIONS = """\
@@ -20,75 +20,53 @@ point)."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
-    table, rows = numbers(plan, ledger), plan.tables.figure3.rows
-    scored = [name for name, column in table.columns.items() if column.judged]
-    least = percent(min(plan.fractions)) if plan.fractions else ""
-    grid = overview(plan, table, rows)
+    table, shares = numbers(plan, ledger), shares_of(plan)
+    layout = Layout(plan, table)
+    rows = layout.ranked(plan.tables.figure3.rows, "100 % miou")
+    overview = layout.grid(rows, _overview(layout))
     parts = [
-        f"## Figure 3: data fractions of V2, profile `{plan.profile}`",
         DEFINITIONS,
         "![mIoU and F over the share of training clips; the paper's curves](figures/figure3.png)",
-        markdown(grid),
+        markdown(overview),
         "### How sure: mIoU",
-        markdown(text.intervals(plan, table, rows, scored)),
-        "### In words",
-        text.orderings_in_words(table),
-        text.best_in_words(table, scored, rows),
-        text.gaps_in_words(plan, table, rows, f"{least} gap", f"Full data − {least}"),
-        text.missing(table),
+        layout.sure(rows, table.judged),
     ]
-    figure = curves.figure3(plan, table, rows, {percent(share): share for share in shares(plan)})
-    return Section("figure3", parts, exports.csv(plan, table), grid, table, {"figure3": figure})
+    figure = partial(figure3_figure, plan, table, plan.tables.figure3.rows, shares)
+    return layout.section("Figure 3: data fractions of V2", parts, overview, {"figure3": figure})
 
 
-def shares(plan: Plan) -> list[float]:
-    return [*sorted(plan.fractions), 1.0]
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:g} %"
+def shares_of(plan: Plan) -> dict[str, float]:
+    """Shares of the training clips, 0..1, by the name of their columns."""
+    return {f"{100 * share:g} %": share for share in [*sorted(plan.fractions), 1.0]}
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     draws, full = tuple(plan.draws["v2"]), test_source("v2")
     columns = []
-    for share in shares(plan):
-        where = percent(share)
+    for where, share in shares_of(plan).items():
         source = full if share == 1 else Source("v2", f"fraction-{share}", "test", drawn=True)
         runs = plan.runs if share == 1 else draws
-        for metric, title, unit in (("miou", "mIoU (%)", PERCENT), ("fscore", "F", SHARE)):
+        for metric, unit in (("miou", PERCENT), ("fscore", SHARE)):
+            paper, part = ("v2", source.setting, metric), Part(source, metric)
+            judged = metric == "miou"
             columns.append(
-                Column(
-                    where,
-                    metric,
-                    title,
-                    (Part(source, metric),),
-                    runs,
-                    unit=unit,
-                    judged=metric == "miou",
-                    paper=("v2", source.setting, metric),
-                )
+                Column(where, metric, (part,), runs, unit=unit, judged=judged, paper=paper)
             )
         if share < 1:
             both = (Part(full, "miou"), Part(source, "miou"))
-            columns.append(Column(where, "gap", "gap", both, draws, np.subtract))
-    blocks = [Block(plan.tables.figure3.rows, columns)]
-    return measure("figure3", ledger, blocks, plan.base, read_paper("figure3_data_fraction"))
+            columns.append(Column(where, "gap", both, draws, np.subtract))
+    return measure("figure3", ledger, [Block(plan.tables.figure3.rows, columns)], plan.base)
 
 
-def overview(plan: Plan, table: Table, rows: Sequence[str]) -> Grid:
-    header, lines = ["method", "track"], [[f"`{row}`", plan.track(row) or NONE] for row in rows]
-    for where in map(percent, shares(plan)):
-        header += [f"{where}: mIoU (%)", "F", "paper: mIoU / F"]
-        for row, line in zip(rows, lines, strict=True):
-            miou, f = f"{where} miou", f"{where} fscore"
-            line += [
-                text.marked(table, row, miou),
-                text.score(table, row, f),
-                text.paper(table, row, miou, f),
-            ]
-    for where in map(percent, shares(plan)[:1] if plan.fractions else []):
-        header.append(f"100 % − {where} [95 % interval]")
-        for row, line in zip(rows, lines, strict=True):
-            line.append(text.change(table, row, f"{where} gap"))
-    return Grid(header, lines, "ll" + "r" * (len(header) - 2))
+def _overview(layout: Layout) -> list[Shown]:
+    columns = [layout.method(), layout.track()]
+    for where in shares_of(layout.plan):
+        miou, f = f"{where} miou", f"{where} fscore"
+        columns += [
+            layout.score(f"{where}: mIoU (%)", miou, noise=True),
+            layout.score("F", f),
+            layout.paper("paper: mIoU / F", miou, f),
+        ]
+    least, *more = shares_of(layout.plan)
+    gap = [layout.change(f"100 % − {least} [95 % interval]", f"{least} gap")] if more else []
+    return [*columns, *gap]

@@ -17,7 +17,7 @@ from benchmarks.scoring.metrics import (
     restrict,
 )
 from benchmarks.scoring.npz import Scores
-from benchmarks.scoring.records import Key, Record, RecordError, Stored
+from benchmarks.scoring.records import REMEDY, Key, Record, RecordError, Stored
 from benchmarks.scoring.statistics import Run, Sample, sample
 from benchmarks.scoring.vggss import BoxScores, box_terms
 
@@ -104,17 +104,17 @@ class Ledger:
         return self._sample(row, part, runs)
 
     def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
-        found = [self._reduce(row, part, run) for run in runs]
-        if isinstance(found[0], Terms):
-            return sample(found, runs, self.resamples)
-        return Sample(runs, np.array(found), np.full((1, len(runs)), np.nan))
+        by_run = [self._reduce(row, part, run) for run in runs]
+        if isinstance(by_run[0], Terms):
+            return sample(by_run, runs, self.resamples)
+        return Sample(runs, np.array(by_run), np.full((1, len(runs)), np.nan))
 
     def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
         source = part.source
         place = (source.key(row, run), source.subset.format(draw=run[1]), part)
         if place not in self._terms:
-            found = _metric(part.metric)(self.scores(row, source, run))
-            self._terms[place] = found.by_video() if isinstance(found, Terms) else found
+            score = _metric(part.metric)(self.scores(row, source, run))
+            self._terms[place] = score.by_video() if isinstance(score, Terms) else score
         return self._terms[place]
 
     def _restrict(self, key: Key, evaluation: str, subset: str) -> Scores:
@@ -126,8 +126,7 @@ class Ledger:
             return restrict(scores, stored.record.subsets[subset])
         except (KeyError, ValueError) as error:
             raise RecordError(
-                f"{stored.path}: subset '{subset}' of '{evaluation}': {error}; "
-                "delete it and run `dvc repro` to measure the cell again"
+                f"{stored.path}: subset '{subset}' of '{evaluation}': {error}; {REMEDY}"
             ) from error
 
 

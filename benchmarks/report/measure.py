@@ -1,33 +1,32 @@
-"""What a table measures, and the numbers: each computed once, text and figures only lay them out.
+"""What a table measures, and the numbers: each computed once, layouts and figures only show them.
 
 Scores are 0..1 here, whatever the unit in which they are printed. Differences of a judged column,
-to the base row and between rows that the paper orders, share one correction (Holm) a table.
+to the base row and between rows that the paper orders, share one correction (Holm) per table.
 """
 
 import csv
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, Unit
+from benchmarks.experiments import EXPERIMENTS, SPECS
 from benchmarks.params import method_names
 from benchmarks.report.ledger import Ledger, Part
 from benchmarks.scoring import statistics
-from benchmarks.scoring.records import Key
+from benchmarks.scoring.records import Key, RecordError
 from benchmarks.scoring.statistics import Difference, Interval, Run, Sample
-
-SIGNIFICANCE = 0.05  # a Holm-adjusted p at or above it is undecided
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+from gavs.reading import reading
 
 Paper = Mapping[tuple[str, str, str, str], float]  # by row, benchmark, setting and metric
+PAPER_ORDER = "the paper's order"
 
 
 def harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of two shares, element by element; 0 where both are."""
+    """Harmonic mean of two shares, element by element; 0 where both are."""
     return 2 * a * b / np.maximum(a + b, 1e-12)
 
 
@@ -37,7 +36,6 @@ class Column:
 
     where: str  # benchmark or setting, the first half of its name
     measure: str  # the second half
-    title: str
     parts: tuple[Part, ...]
     runs: tuple[Run, ...]
     combine: Callable[..., np.ndarray] | None = None  # of the parts; None: there is one
@@ -58,37 +56,44 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cell:
+class Score:
     """One column of one row, over the runs that have a record."""
 
-    score: Interval
+    over_runs: Interval
     planned: int  # runs
     difference: Difference | None  # to the base row, p adjusted within the table
 
     @property
+    def mean(self) -> float:
+        return self.over_runs.mean
+
+    @property
     def noise(self) -> bool:
         """Whether the difference to the base can't be told from none."""
-        return self.difference is not None and not decided(self.difference)
+        return self.difference is not None and not self.difference.decided
 
 
 @dataclass(frozen=True)
-class Ordering:
-    """Two rows that the paper orders, and what this profile says of them."""
+class Verdict:
+    """A claim that one row is above another, and what this profile says of it."""
 
+    claim: str
     column: Column
     better: str
     worse: str
-    verdict: str  # holds, reversed or undecided
+    difference: Difference  # better − worse, p adjusted within the table
 
 
 @dataclass(frozen=True)
 class Table:
+    """The numbers of one table, with the verdicts on the paper's claims."""
+
     name: str
     base: str
     blocks: Sequence[Block]
-    cells: Mapping[tuple[str, str], Cell]  # by row and column; absent without a record
+    scores: Mapping[tuple[str, str], Score]  # by row and column; absent without a record
     contrasts: Mapping[tuple[str, str, str], Difference]  # by column, first and second row
-    orderings: Sequence[Ordering]
+    verdicts: Sequence[Verdict]
     missing: Sequence[Key]
     paper: Paper = field(default_factory=dict)
 
@@ -100,21 +105,27 @@ class Table:
     def columns(self) -> dict[str, Column]:
         return {column.name: column for block in self.blocks for column in block.columns}
 
+    @property
+    def judged(self) -> list[str]:
+        """Names of the columns whose differences are tested."""
+        return [name for name, column in self.columns.items() if column.judged]
+
     def figure(self, row: str, column: str) -> float | None:
-        """What the paper prints there."""
+        """The figure that the paper prints there, in the paper's unit."""
         place = self.columns[column].paper if column in self.columns else None
         return self.paper.get((row, *place)) if place else None
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
         """First minus second, whichever way round it was judged."""
-        if found := self.contrasts.get((column, first, second)):
-            return found
-        found = self.contrasts.get((column, second, first))
-        return found and replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+        if difference := self.contrasts.get((column, first, second)):
+            return difference
+        difference = self.contrasts.get((column, second, first))
+        return difference and difference.turned()
 
-
-def decided(difference: Difference) -> bool:
-    return difference.p < SIGNIFICANCE
+    def verdict(self, claim: str, column: str, better: str, worse: str) -> Verdict | None:
+        """A claim judged by the table's numbers; None where the two weren't compared."""
+        difference = self.contrast(column, better, worse)
+        return difference and Verdict(claim, self.columns[column], better, worse, difference)
 
 
 def row_of(name: str) -> str:
@@ -123,16 +134,26 @@ def row_of(name: str) -> str:
     return rows[name.replace("-", "").lower()]
 
 
-def read_paper(experiment: str) -> Paper:
-    """`paper.csv` of an experiment, its methods as params.yaml spells them."""
-    with (EXPERIMENTS / experiment / "paper.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            (
-                row_of(line["method"]),
-                *(line[name] for name in ("benchmark", "setting", "metric")),
-            ): float(line["value"])
-            for line in csv.DictReader(file)
-        }
+def read_paper(table: str) -> Paper:
+    """The paper's figures of a table (`paper.csv`), its methods as params.yaml spells them.
+
+    Raises:
+        RecordError: naming the file, where a line can't be read or repeats another.
+    """
+    path, figures = EXPERIMENTS / SPECS[table].folder / "paper.csv", {}
+    if not path.exists():
+        return figures
+    with (
+        reading(path, RecordError, "as the paper's figures"),
+        path.open(newline="", encoding="utf-8") as file,
+    ):
+        for line in csv.DictReader(file):
+            place = (line["benchmark"], line["setting"], line["metric"])
+            key = (row_of(line["method"]), *place)
+            if key in figures:
+                raise ValueError(f"{', '.join(key)} twice")
+            figures[key] = float(line["value"])
+    return figures
 
 
 def measure(
@@ -140,7 +161,6 @@ def measure(
     ledger: Ledger,
     blocks: Sequence[Block],
     base: str,
-    paper: Paper | None = None,
     pairs: Sequence[tuple[str, str]] = (),
     unjudged: Sequence[str] = (),
 ) -> Table:
@@ -151,54 +171,45 @@ def measure(
         pairs: rows that are compared besides those to the base and those that the paper orders.
         unjudged: rows that take part in no comparison.
     """
-    samples = {
-        (row, column.name): found
-        for block in blocks
-        for row in block.rows
-        for column in block.columns
-        if (found := _sample(ledger, row, column))
-    }
-    table = Table(name, base, blocks, {}, {}, [], _missing(ledger, blocks), paper or {})
+    places = [(row, c) for block in blocks for row in block.rows for c in block.columns]
+    samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
+    table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]
     contrasts = {}
-    for column in table.columns.values():
-        if column.judged:
-            wanted = [(row, base) for row in judged if row != base]
-            wanted += [p for p in _paper_pairs(table, column) if not {*p} & {base, *unjudged}]
-            wanted += [pair for pair in pairs if base not in pair]
-            once = {frozenset(pair): pair for pair in reversed(wanted)}  # the first way round
-            contrasts |= _contrasts(ledger, samples, column, list(once.values())[::-1])
-    adjusted = statistics.holm([found.p for found in contrasts.values()])
-    contrasts = {
-        place: replace(found, p=p)
-        for (place, found), p in zip(contrasts.items(), adjusted, strict=True)
-    }
-    planned = {
-        (row, column.name): len(column.runs)
-        for block in blocks
-        for row in block.rows
-        for column in block.columns
-    }
-    cells = {
-        (row, column): Cell(
-            statistics.interval(found),
-            planned[row, column],
-            contrasts.get((column, row, base)),
+    for column in map(table.columns.get, table.judged):
+        compared = [(row, base) for row in judged if row != base]
+        compared += [p for p in _paper_pairs(table, column) if not {*p} & {base, *unjudged}]
+        compared += [pair for pair in pairs if base not in pair]
+        once = {frozenset(pair): pair for pair in reversed(compared)}  # the first way round
+        contrasts |= _contrasts(ledger, samples, column, list(once.values())[::-1])
+    contrasts = statistics.adjusted(contrasts)
+    scores = {
+        (row, c.name): Score(
+            statistics.interval(samples[row, c.name]),
+            len(c.runs),
+            contrasts.get((c.name, row, base)),
         )
-        for (row, column), found in samples.items()
+        for row, c in places
+        if (row, c.name) in samples
     }
-    table = replace(table, cells=cells, contrasts=contrasts)
-    return replace(table, orderings=_orderings(table, judged))
+    table = replace(table, scores=scores, contrasts=contrasts)
+    verdicts = [
+        table.verdict(PAPER_ORDER, name, *pair)
+        for name in table.judged
+        for pair in _paper_pairs(table, table.columns[name])
+        if {*pair} <= {*judged}
+    ]
+    return replace(table, verdicts=[verdict for verdict in verdicts if verdict])
 
 
 def _sample(
     ledger: Ledger, row: str, column: Column, runs: Sequence[Run] | None = None
 ) -> Sample | None:
     """A column of a row on some runs, those of them that are on record; None without any."""
-    found = ledger.runs(row, column.parts, column.runs if runs is None else runs)
-    if not found:
+    measured = ledger.runs(row, column.parts, column.runs if runs is None else runs)
+    if not measured:
         return None
-    parts = [ledger.sample(row, part, found) for part in column.parts]
+    parts = [ledger.sample(row, part, measured) for part in column.parts]
     return statistics.combine(column.combine, *parts) if column.combine else parts[0]
 
 
@@ -209,7 +220,7 @@ def _contrasts(
     pairs: Sequence[tuple[str, str]],
 ) -> dict[tuple[str, str, str], Difference]:
     """First minus second of each pair, on the runs that both have."""
-    found = {}
+    differences = {}
     for pair in pairs:
         sides = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
         if None in sides:
@@ -219,16 +230,14 @@ def _contrasts(
             continue
         if any(len(side.runs) > len(common) for side in sides):
             sides = [_sample(ledger, row, column, common) for row in pair]
-        found[column.name, *pair] = statistics.difference(*sides)
-    return found
+        differences[column.name, *pair] = statistics.difference(*sides)
+    return differences
 
 
-def _missing(ledger: Ledger, blocks: Sequence[Block]) -> list[Key]:
+def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:
     keys = [
         part.source.key(row, run)
-        for block in blocks
-        for row in block.rows
-        for column in block.columns
+        for row, column in places
         for part in column.parts
         for run in column.runs
     ]
@@ -238,20 +247,7 @@ def _missing(ledger: Ledger, blocks: Sequence[Block]) -> list[Key]:
 def _paper_pairs(table: Table, column: Column) -> list[tuple[str, str]]:
     """Rows that the paper orders, the better one first."""
     figures = {
-        row: found for row in table.rows if (found := table.figure(row, column.name)) is not None
+        row: figure for row in table.rows if (figure := table.figure(row, column.name)) is not None
     }
     ranked = sorted(figures, key=lambda row: -figures[row])
     return [(a, b) for a, b in itertools.combinations(ranked, 2) if figures[a] > figures[b]]
-
-
-def _orderings(table: Table, judged: Sequence[str]) -> list[Ordering]:
-    orderings = []
-    for column in table.columns.values():
-        for better, worse in _paper_pairs(table, column) if column.judged else ():
-            found = table.contrast(column.name, better, worse)
-            if found is None or not {better, worse} <= {*judged}:
-                continue
-            verdict = "holds" if found.mean > 0 else "reversed"
-            verdict = verdict if decided(found) else "undecided"
-            orderings.append(Ordering(column, better, worse, verdict))
-    return orderings

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from benchmarks.report.figures import STYLE
+from benchmarks.report.style import STYLE
 
 # They differ in lightness as well as in hue: told apart, and from grey, with any colour vision.
 COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}

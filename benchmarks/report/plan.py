@@ -1,10 +1,11 @@
-"""What the report is to show, from the parameters alone; the records may hold more, or less."""
+"""The plan: what the report is to show, from the parameters; the records may hold more, or less."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.params import BENCHMARK_OF, STAGES, Params, TablesParams
+from benchmarks.experiments import BENCHMARK_OF, STAGES
+from benchmarks.params import Params, TablesParams
 from benchmarks.scoring.statistics import DRAWS, Run
 
 RECREATED = "re-created: no code was released"
@@ -41,6 +42,11 @@ class Plan:
         return tuple((seed, None) for seed in self.seeds)
 
     @property
+    def shot_settings(self) -> list[str]:
+        """The settings of Tables 2 and 4, by number of shots."""
+        return ["0-shot", *(f"{k}-shot" for k in self.shots)]
+
+    @property
     def published(self) -> list[str]:
         """Track P: each system as published."""
         return [*self.tables.table1.published, *self.tables.table1.gavs]
@@ -48,22 +54,31 @@ class Plan:
     @property
     def controlled(self) -> list[str]:
         """Track C: heads on GAVS's frozen embeddings, and the rows that are there anyway."""
-        own = self.tables.table1.controlled
-        return [*own, *(row for row in REFERENCES if row in self.published)] if own else []
+        heads = self.tables.table1.controlled
+        return [*heads, *(row for row in REFERENCES if row in self.published)] if heads else []
+
+    @property
+    def methods(self) -> list[str]:
+        """Every row that figures show, those first that several of them share."""
+        tables = self.tables
+        several = [*tables.figure3.rows, *tables.table2.rows, *tables.table3.rows]
+        rows = [*several, *self.published, *self.controlled, *tables.table3.in_set]
+        return list(dict.fromkeys([*rows, *tables.table4.rows, *tables.robustness.rows]))
 
     def folders(self, root: Path) -> dict[Path, list[str]]:
         """Where records lie below `root`, with the rows of each folder that count."""
         tables = self.tables
         rows = dict.fromkeys([*tables.table1.rows, self.base])  # the base is a row of Table 1
-        found = {root / "table1" / row: [row] for row in rows}
-        found |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
+        folders = {root / "table1" / row: [row] for row in rows}
+        folders |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
         for table, stages in STAGES.items():
             for stage in stages:
                 rows = tables.table3.in_set if stage == "in_set" else getattr(tables, table).rows
-                found[root / table / stage] = rows
-        return found
+                folders[root / table / stage] = rows
+        return folders
 
     def track(self, row: str) -> str:
+        """The tracks that a row belongs to: "P", "C", "P, C" or none."""
         tracks = {"P": self.published, "C": self.controlled}
         return ", ".join(name for name, rows in tracks.items() if row in rows)
 

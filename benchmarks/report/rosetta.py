@@ -5,22 +5,18 @@ import itertools
 import pandas as pd
 
 from benchmarks.common.tables import NONE, Grid, markdown, number
-from benchmarks.report import exports, text
+from benchmarks.report import exports
+from benchmarks.report.layout import Section, title_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.plan import Plan
-from benchmarks.report.section import Section
 from benchmarks.report.table1 import test_source
 from benchmarks.scoring.rosetta import RULES, rosetta
 
-
-def rows_of(plan: Plan) -> list[str]:
-    """The rows that Table 1 prints."""
-    tables = plan.tables.table1
-    return [*tables.published, *tables.controlled, *tables.gavs, tables.ceiling]
+METRICS = {"miou": (100, 2), "fscore": (1, 3)}  # factor and decimals in print
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
-    found = scores(plan, ledger)
+    scores = scores_of(plan, ledger)
     parts = [
         f"## Metric Rosetta table, profile `{plan.profile}`",
         f"One set of predictions (seed {plan.seeds[0]}) under each rule, mIoU (%) / F. Compare a "
@@ -30,71 +26,44 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             f"empty frames {r.empty}, F by {r.f_unit or NONE}"
             for r in RULES
         ),
-        in_words(plan, found),
     ]
     for benchmark in plan.tables.table1.benchmarks:
         parts += [
-            f"### {benchmark.upper()} under each rule",
-            markdown(grid(plan, found, benchmark)),
+            f"### {title_of(benchmark)} under each rule",
+            markdown(grid(plan, scores, benchmark)),
         ]
-    csv = exports.as_csv(found.assign(miou=100 * found.miou).rename(columns={"miou": "miou (%)"}))
-    return Section("rosetta", parts, csv)
+    csv = scores.assign(miou=100 * scores.miou).rename(columns={"miou": "miou (%)"})
+    return Section("rosetta", parts, exports.as_csv(csv))
 
 
-def scores(plan: Plan, ledger: Ledger) -> pd.DataFrame:
-    """A line for each row, benchmark and rule: its choices, miou and fscore (0..1)."""
-    run, frames = plan.runs[0], []
-    for row, benchmark in itertools.product(rows_of(plan), plan.tables.table1.benchmarks):
+def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:
+    """One line for each row, benchmark and rule: its choices, miou and fscore (0..1)."""
+    tables, run, frames = plan.tables.table1, plan.runs[0], []
+    rows = [*tables.published, *tables.controlled, *tables.gavs, tables.ceiling]
+    for row, benchmark in itertools.product(rows, tables.benchmarks):
         source = test_source(benchmark)
         if ledger.record(row, source, run):
-            table = rosetta(ledger.scores(row, source, run)).rename(columns={"name": "rule"})
+            scores = rosetta(ledger.scores(row, source, run)).rename(columns={"name": "rule"})
             place = {"profile": plan.profile, "method": row, "benchmark": benchmark}
-            frames.append(pd.DataFrame(place, index=table.index).join(table))
-    columns = ["profile", "method", "benchmark", "rule", "miou", "fscore"]
+            frames.append(scores.assign(**place)[[*place, *scores.columns]])
+    columns = ["profile", "method", "benchmark", "rule", *METRICS]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def grid(plan: Plan, found: pd.DataFrame, benchmark: str) -> Grid:
-    """Rows x rules on one benchmark."""
-    kept = found[found.benchmark == benchmark].set_index(["method", "rule"])
-    lines = []
-    for row in rows_of(plan):
-        line = [text.label(plan, row)]
-        for rule in RULES:
-            if (row, rule.name) not in kept.index:
-                line.append(NONE)
-                continue
-            values = kept.loc[(row, rule.name)]
-            line.append(f"{number(values.miou, 100, 2)} / {number(values.fscore, decimals=3)}")
-        lines.append(line)
-    return Grid(["method", *(f"`{r.name}`" for r in RULES)], lines, "l" + "r" * len(RULES))
-
-
-def in_words(plan: Plan, found: pd.DataFrame) -> str:
-    """How far the rules alone move a score, and which order of two rows depends on them."""
-    rows = [row for row in rows_of(plan) if row != plan.tables.table1.ceiling]
-    kept = found[found.method.isin(rows)]
-    if kept.empty:
-        return ""
-    sentences = []
-    for metric, factor, decimals in (("miou", 100, 2), ("fscore", 1, 3)):
-        by_place = kept.groupby(["method", "benchmark"], sort=False)[metric]
-        spread = by_place.max() - by_place.min()
-        row, benchmark = spread.idxmax()
-        name = {"miou": "an mIoU", "fscore": "an F"}[metric]
-        sentences.append(
-            f"The rule alone moves {name} by up to {number(spread.max(), factor, decimals)} "
-            f"(`{row}` on {benchmark.upper()})."
+def grid(plan: Plan, scores: pd.DataFrame, benchmark: str) -> Grid:
+    """Rows x rules on one benchmark, the highest mIoU by the tables' own rule first."""
+    here = scores[scores.benchmark == benchmark].sort_values("miou", ascending=False)
+    order = here.method[here.rule == RULES[0].name]
+    cells = {
+        (line.method, line.rule): " / ".join(
+            number(getattr(line, name), *print_as) for name, print_as in METRICS.items()
         )
-    for benchmark in plan.tables.table1.benchmarks:
-        wide = kept[kept.benchmark == benchmark].pivot(
-            index="rule", columns="method", values="miou"
-        )
-        pairs = list(itertools.combinations(wide.columns, 2))
-        signs = [(wide[a] > wide[b]).nunique() > 1 for a, b in pairs]
-        if pairs:
-            sentences.append(
-                f"On {benchmark.upper()}, {sum(signs)} of {len(pairs)} pairs of rows change their "
-                "order by mIoU with the rule."
-            )
-    return " ".join(sentences)
+        for line in here.itertuples()
+    }
+    ceiling = plan.tables.table1.ceiling
+    rows = sorted(order, key=lambda row: row == ceiling)
+    lines = [
+        [f"`{row}`" + " (ceiling)" * (row == ceiling), *(cells[row, r.name] for r in RULES)]
+        for row in rows
+    ]
+    return Grid(["method", *(f"`{r.name}`" for r in RULES)], lines)

@@ -1,5 +1,6 @@
-"""results/splits.md: the sets that the tables learn from and test on, and what they share."""
+"""splits.md: the sets that the tables learn from and test on, and what they share."""
 
+from benchmarks.common.tables import Grid, markdown, number
 from benchmarks.data.config import DataParams
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.params import Params
@@ -16,7 +17,7 @@ from as an audio-visual pair; the frozen encoders may know the class.
 
 ## What tests share with what is learned
 
-A row a pair of sets of which one is learned from, or selects, before the other is tested. With
+One row per pair of sets of which one is learned from, or selects, before the other is tested. With
 `protocol.strict` (AVS-V3) and a strict list under `data.splits` (`python -m splits audit --strict`)
 such test clips are dropped.
 
@@ -42,14 +43,15 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))
     if params.data.vggsound is not None:
         names += ["vggsound/train", "vggsound/val"]
-    lines = ["| set | clips | videos | frames | classes |", "| :-- | --: | --: | --: | --: |"]
+    lines = []
     for name in names:
         rows = clip_sets[name]
         classes = {token for joined in rows.classes for token in joined.split("_") if token}
         counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
-        lines.append(f"| `{name}` | " + " | ".join(f"{n:,}" for n in counts) + " |")
+        lines.append([f"`{name}`", *map(number, counts)])
+    sizes = markdown(Grid(["set", "clips", "videos", "frames", "classes"], lines))
     leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
-    text = TEXT.format(profile=params.profile, sizes="\n".join(lines), leaks=leaks)
+    text = TEXT.format(profile=params.profile, sizes=sizes, leaks=leaks)
     if params.data.vggsound:
         text = f"{text.rstrip()}\n\n{_vggsound(params.data)}"
     return text.rstrip() + "\n"

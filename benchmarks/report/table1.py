@@ -1,18 +1,22 @@
 """Table 1: every method on AVSBench, tracks P and C apart, and what the paradigm is worth."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
-from benchmarks.report import exports, figures, text
+from benchmarks.common.tables import NONE, SHARE, markdown, number, share
+from benchmarks.report.layout import BELOW, Layout, Section, Shown, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
-from benchmarks.report.measure import Block, Cell, Column, Table, measure, read_paper
-from benchmarks.report.paradigms import paradigms_in_words, rivals
+from benchmarks.report.measure import Block, Column, Table, Verdict, measure
 from benchmarks.report.plan import Plan
-from benchmarks.report.section import Section
+from benchmarks.report.table1_figure import table1_figure
+from benchmarks.report.training_curves import training_curves
+from benchmarks.scoring.records import Record
+from benchmarks.scoring.statistics import Run
 
-DEAF = "†"
+DEAF = "†"  # not shown to lose by the sound of other classes
 OPERATORS = "sam_fusion"  # the row whose range over `tables.table1.operators` is printed
 READINGS = {  # other readings of the metric, from the same predictions
     "miou_threshold_0.4": "threshold 0.4",
@@ -37,93 +41,106 @@ def test_source(benchmark: str, evaluation: str = "test", setting: str = "train"
 
 def section(plan: Plan, ledger: Ledger) -> Section:
     params, table = plan.tables.table1, numbers(plan, ledger)
-    shown = [*params.published, *params.controlled, *params.gavs, params.ceiling]
-    published = [*plan.published, params.ceiling]
-    label = f"profile `{plan.profile}`"
+    layout = Layout(plan, table)
+    methods = [*params.published, *params.controlled, *params.gavs]
+    shown, first = [*methods, params.ceiling], f"{params.benchmarks[0]} miou"
+    overview = [layout.method(), *_overview(layout)]
+    published = layout.ranked([*plan.published, params.ceiling], first)
     parts = [
-        f"## Table 1: AVS benchmarks, {label}",
         "### Track P: each system as published",
-        markdown(overview(plan, table, published)),
-        operators_in_words(plan, table),
+        markdown(layout.grid(published, overview)),
     ]
     if plan.controlled:
-        parts += [
-            "### Track C: heads on the same frozen embeddings",
-            CONTROLLED,
-            markdown(overview(plan, table, plan.controlled)),
-        ]
-    parts += [
-        "![mIoU with its interval, floor and ceiling](figures/table1.png)",
-        "### In words",
-        paradigms_in_words(plan, table),
-        text.orderings_in_words(table),
-        sound_in_words(table),
-        text.notes(plan, shown),
-        text.missing(table),
-    ]
+        controlled = layout.ranked(plan.controlled, first, by_track=False)
+        grid = markdown(layout.grid(controlled, overview))
+        parts += ["### Track C: heads on the same frozen embeddings", CONTROLLED, grid]
+    parts.append("![mIoU with its interval, floor and ceiling](figures/table1.png)")
     for benchmark in params.benchmarks:
+        ranked = layout.ranked(shown, f"{benchmark} miou")
         parts += [
-            f"### {benchmark.upper()}, {label}",
-            markdown(details(plan, ledger, table, benchmark, shown)),
+            f"### {title_of(benchmark)}, profile `{plan.profile}`",
+            markdown(layout.grid(ranked, _details(layout, ledger, benchmark))),
             "The same predictions by other readings of the metric:",
-            markdown(readings(plan, table, benchmark, shown)),
+            markdown(layout.grid(ranked, _readings(layout, benchmark))),
         ]
     parts.append("![loss and validation mIoU by epoch](figures/training_curves.png)")
-    rows = [row for row in shown if row != params.ceiling]
-    return Section(
-        "table1",
-        parts,
-        exports.csv(plan, table),
-        overview(plan, table, shown),
-        table,
-        {
-            "table1": figures.dots(plan, table, rows),
-            "training_curves": figures.training_curves(
-                plan, params.benchmarks, _histories(plan, ledger, rows)
-            ),
-        },
-    )
+    histories = {
+        (row, benchmark): [record.history for record in _records(plan, ledger, row, benchmark)]
+        for row in methods
+        for benchmark in params.benchmarks
+    }
+    figures = {
+        "table1": partial(table1_figure, plan, table, methods),
+        "training_curves": partial(training_curves, plan, histories),
+    }
+    tex = layout.grid(layout.ranked(shown, first), [overview[0], layout.track(), *overview[1:]])
+    return layout.section("Table 1: AVS benchmarks", parts, tex, figures, noted=shown)
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Every row with its floor and shuffled sound; the ceiling and the operators plainly."""
     params = plan.tables.table1
     rows = [*params.published, *params.controlled, *params.gavs]
-    plain = [c for b in params.benchmarks for c in _scores(plan, b, plan.runs)]
+    plain = [c for b in params.benchmarks for c in _scores(b, plan.runs)]
     heard = [c for b in params.benchmarks for c in _sound(plan, b)]
-    once = [c for b in params.benchmarks for c in _scores(plan, b, plan.runs[:1])]
-    return measure(
-        "table1",
-        ledger,
-        [
-            Block(rows, [*plain, *heard]),
-            Block(params.operators, plain),
-            Block([params.ceiling], once),
-        ],
-        plan.base,
-        read_paper("table1_avs_benchmarks"),
-        pairs=rivals(plan, plan.published) + rivals(plan, plan.controlled),
-        unjudged=[*params.operators, params.ceiling],
+    once = [c for b in params.benchmarks for c in _scores(b, plan.runs[:1])]
+    blocks = [
+        Block(rows, [*plain, *heard]),
+        Block(params.operators, plain),
+        Block([params.ceiling], once),
+    ]
+    tracks = {"P": _rivals(plan, plan.published), "C": _rivals(plan, plan.controlled)}
+    pairs = [pair for rivals in tracks.values() for pair in rivals]
+    unjudged = [*params.operators, params.ceiling]
+    table = measure("table1", ledger, blocks, plan.base, pairs, unjudged)
+    paradigms = [
+        verdict
+        for track, rivals in tracks.items()
+        for benchmark in params.benchmarks
+        if (verdict := _paradigms(table, track, rivals, f"{benchmark} miou"))
+    ]
+    return replace(table, verdicts=[*paradigms, *table.verdicts])
+
+
+def _rivals(plan: Plan, track: Sequence[str]) -> list[tuple[str, str]]:
+    """Every prompt row with every fusion row of a track; of GAVS's variants, the base alone."""
+    rows = [row for row in track if row == plan.base or row not in plan.tables.table1.gavs]
+    prompt, fusion = (
+        [row for row in rows if plan.paradigms.get(row) == kind] for kind in ("prompt", "fusion")
     )
+    return [(a, b) for a in prompt for b in fusion]
 
 
-def _scores(plan: Plan, benchmark: str, runs: Sequence) -> list[Column]:
+def _paradigms(
+    table: Table, track: str, rivals: Sequence[tuple[str, str]], column: str
+) -> Verdict | None:
+    """The best prompt row of a track against its best fusion row."""
+    pairs = [pair for pair in rivals if all((row, column) in table.scores for row in pair)]
+    if not pairs:
+        return None
+    prompt, fusion = (
+        max((pair[side] for pair in pairs), key=lambda row: table.scores[row, column].mean)
+        for side in (0, 1)
+    )
+    return table.verdict(f"prompt > fusion, track {track}", column, prompt, fusion)
+
+
+def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
     source = test_source(benchmark)
 
-    def column(metric: str, title: str, unit=PERCENT, **options) -> Column:
-        parts = (Part(source, metric),)
-        return Column(benchmark, metric, title, parts, tuple(runs), unit=unit, **options)
+    def column(metric: str, **options) -> Column:
+        return Column(benchmark, metric, (Part(source, metric),), tuple(runs), **options)
 
     paper = (benchmark, "train")
     return [
-        column("miou", "mIoU (%)", judged=True, paper=(*paper, "miou")),
-        column("fscore", "F", SHARE, paper=(*paper, "fscore")),
-        *(column(metric, f"{title} (%)") for metric, title in READINGS.items()),
+        column("miou", judged=True, paper=(*paper, "miou")),
+        column("fscore", unit=SHARE, paper=(*paper, "fscore")),
+        *map(column, READINGS),
     ]
 
 
 def _sound(plan: Plan, benchmark: str) -> list[Column]:
-    own = Part(test_source(benchmark), "miou")
+    clean = Part(test_source(benchmark), "miou")
     floor = Part(test_source(benchmark, setting="floor"), "miou")
     shuffled = Part(test_source(benchmark, "test_shuffled"), "miou")
     floors, shuffles = (
@@ -131,143 +148,90 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
         for seeds in (plan.floor_seeds, plan.shuffle_seeds)
     )
     return [
-        Column(benchmark, "floor", "floor", (floor,), floors),
-        Column(benchmark, "floor_gain", "own − floor", (own, floor), floors, np.subtract),
-        Column(benchmark, "shuffled", "shuffled", (shuffled,), shuffles),
-        Column(benchmark, "shuffle_loss", "own − shuffled", (own, shuffled), shuffles, np.subtract),
+        Column(benchmark, "floor", (floor,), floors),
+        Column(benchmark, "floor_gain", (clean, floor), floors, np.subtract),
+        Column(benchmark, "shuffled", (shuffled,), shuffles),
+        Column(benchmark, "shuffle_loss", (clean, shuffled), shuffles, np.subtract),
     ]
 
 
-def overview(plan: Plan, table: Table, rows: Sequence[str]) -> Grid:
+def _overview(layout: Layout) -> list[Shown]:
     """Methods x benchmarks: what a reader looks for first."""
-    header, lines = ["method"], [[text.label(plan, row)] for row in rows]
-    for benchmark in plan.tables.table1.benchmarks:
-        name = benchmark.upper()
-        header += [f"{name} mIoU (%)", f"{name} F", f"{name} paper: mIoU / F"]
-        for row, line in zip(rows, lines, strict=True):
-            miou, f = f"{benchmark} miou", f"{benchmark} fscore"
-            deaf = (
-                f" {DEAF}" if is_deaf(table.cells.get((row, f"{benchmark} shuffle_loss"))) else ""
-            )
-            line += [
-                text.marked(table, row, miou) + deaf + _range(plan, table, row, miou),
-                text.score(table, row, f) + _range(plan, table, row, f),
-                text.paper(table, row, miou, f),
-            ]
-    return Grid(header, lines, "l" + "r" * (len(header) - 1))
+    columns = []
+    for benchmark in layout.plan.tables.table1.benchmarks:
+        name, miou, f = title_of(benchmark), f"{benchmark} miou", f"{benchmark} fscore"
+
+        def behind(row: str, benchmark=benchmark, miou=miou) -> str:
+            return _mark(layout, row, benchmark, "shuffle_loss") + _range(layout, row, miou)
+
+        columns += [
+            layout.score(f"{name} mIoU (%)", miou, noise=True, after=behind),
+            layout.score(f"{name} F", f, after=lambda row, f=f: _range(layout, row, f)),
+            layout.paper(f"{name} paper: mIoU / F", miou, f),
+        ]
+    return columns
 
 
-def details(plan: Plan, ledger: Ledger, table: Table, benchmark: str, rows: Sequence[str]) -> Grid:
+def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[Shown]:
     """One benchmark: how sure each figure is, and what it took."""
-    header = ["method", "track", "mIoU (%)", "95 % interval", f"Δ to `{plan.base}`", "detectable"]
-    header += ["floor", "shuffled", "trained parameters", "updates", "videos / clips"]
-    lines = []
-    for row in rows:
-        name, found = f"{benchmark} miou", None
-        for run in plan.runs:
-            found = found or ledger.record(row, test_source(benchmark), run)
-        floor, shuffled, loss = (
-            table.cells.get((row, f"{benchmark} {measure}"))
-            for measure in ("floor", "shuffled", "shuffle_loss")
-        )
-        counts = found.counts if found else None
-        lines.append(
-            [
-                text.label(plan, row),
-                plan.track(row) or NONE,
-                text.score(table, row, name),
-                text.bounds(table, row, name),
-                *text.difference(table, row, name),
-                share(floor.score.mean) if floor else NONE,
-                (share(shuffled.score.mean) if shuffled else NONE)
-                + (f" {DEAF}" if is_deaf(loss) else ""),
-                number(counts.trainable_parameters) if counts else NONE,
-                number(counts.updates) if counts else NONE,
-                f"{number(counts.train_videos)} / {number(counts.train_clips)}" if counts else NONE,
-            ]
-        )
-    return Grid(header, lines, "ll" + "r" * (len(header) - 2))
+    miou = f"{benchmark} miou"
+
+    def count(title: str, *names: str) -> Shown:
+        def text(row: str) -> str:
+            record = next(iter(_records(layout.plan, ledger, row, benchmark)), None)
+            if record is None:
+                return NONE
+            return " / ".join(number(getattr(record.counts, name)) for name in names)
+
+        return Shown(title, text)
+
+    return [
+        layout.method(),
+        layout.track(),
+        layout.score("mIoU (%)", miou),
+        layout.interval("95 % interval", miou),
+        *layout.difference(miou),
+        layout.plain(
+            "floor", f"{benchmark} floor", lambda row: _mark(layout, row, benchmark, "floor_gain")
+        ),
+        layout.plain(
+            "shuffled",
+            f"{benchmark} shuffled",
+            lambda row: _mark(layout, row, benchmark, "shuffle_loss"),
+        ),
+        count("trained parameters", "trainable_parameters"),
+        count("updates", "updates"),
+        count("videos / clips", "train_videos", "train_clips"),
+    ]
 
 
-def readings(plan: Plan, table: Table, benchmark: str, rows: Sequence[str]) -> Grid:
+def _readings(layout: Layout, benchmark: str) -> list[Shown]:
     """One benchmark by every other reading of the metric."""
-    names = [f"{benchmark} {metric}" for metric in ("fscore", *READINGS)]
-    lines = [[text.label(plan, r), *(text.score(table, r, name) for name in names)] for r in rows]
-    titles = ["F", *(f"{title} (%)" for title in READINGS.values())]
-    return Grid(["method", *titles], lines, "l" + "r" * len(titles))
+    titles = {name: f"{title} (%)" for name, title in READINGS.items()}
+    columns = [layout.score("F", f"{benchmark} fscore")]
+    columns += [layout.score(title, f"{benchmark} {name}") for name, title in titles.items()]
+    columns[-1] = columns[-1]._replace(best="")  # dark frames alone make no method the best
+    return [layout.method(), *columns]
 
 
-def is_deaf(loss: Cell | None) -> bool:
-    """Whether the sound of other classes may do as well as the clip's own."""
-    return loss is not None and loss.score.low <= 0
+def _mark(layout: Layout, row: str, benchmark: str, column: str) -> str:
+    """A mark where the interval of what the sound is worth reaches 0."""
+    score = layout.table.scores.get((row, f"{benchmark} {column}"))
+    mark = {"shuffle_loss": DEAF, "floor_gain": BELOW}[column]
+    return f" {mark}" if score and score.over_runs.low <= 0 else ""
 
 
-def _range(plan: Plan, table: Table, row: str, column: str) -> str:
+def _range(layout: Layout, row: str, column: str) -> str:
     """The lowest and highest of SAM-Fusion's operators, the default among them."""
-    rows = [OPERATORS, *plan.tables.table1.operators] if row == OPERATORS else []
-    found = [table.cells[r, column].score.mean for r in rows if (r, column) in table.cells]
-    if len(found) < 2:
+    rows = [OPERATORS, *layout.plan.tables.table1.operators] if row == OPERATORS else []
+    scores = layout.table.scores
+    means = [scores[r, column].mean for r in rows if (r, column) in scores]
+    if len(means) < 2:
         return ""
-    unit = table.columns[column].unit
-    return f" ({share(min(found), unit)} to {share(max(found), unit)})"
+    unit = layout.table.columns[column].unit
+    return f" ({share(min(means), unit)} to {share(max(means), unit)})"
 
 
-def operators_in_words(plan: Plan, table: Table) -> str:
-    rows = [OPERATORS, *plan.tables.table1.operators]
-    by_benchmark = {
-        benchmark: [
-            f"`{row}` {share(cell.score.mean)}"
-            for row in rows
-            if (cell := table.cells.get((row, f"{benchmark} miou")))
-        ]
-        for benchmark in plan.tables.table1.benchmarks
-    }
-    found = [f"{b.upper()} {', '.join(t)}" for b, t in by_benchmark.items() if len(t) > 1]
-    if not found:
-        return ""
-    return (
-        f"`{OPERATORS}`: the default operator (concatenation and a 1×1 convolution) and, in "
-        "brackets, the range over operators, since the paper doesn't name its own. mIoU of each: "
-        f"{'; '.join(found)}."
-    )
-
-
-def sound_in_words(table: Table) -> str:
-    """Which rows use the sound, by the two checks that were made."""
-    sentences = []
-    for measure_, some, none in (
-        (
-            "shuffle_loss",
-            "Shuffling the sound is not shown to lower the score of",
-            "Shuffling the sound lowers the score of every row.",
-        ),
-        (
-            "floor_gain",
-            "Not shown to exceed its floor, and so to gain from sound:",
-            "Every row scores above its floor.",
-        ),
-    ):
-        found = {
-            (row, table.columns[name].where): cell
-            for (row, name), cell in table.cells.items()
-            if table.columns[name].measure == measure_
-        }
-        low = [place for place, cell in found.items() if cell.score.low <= 0]
-        if found:
-            sentences.append(f"{some} {text.rows_with(low)}." if low else none)
-    if sentences:
-        sentences.append("By 95 % intervals on the seeds for which it is run.")
-    return " ".join(sentences)
-
-
-def _histories(plan: Plan, ledger: Ledger, rows: Sequence[str]) -> dict:
-    """(row, benchmark) -> the history of each seed."""
-    return {
-        (row, benchmark): [
-            record.history
-            for run in plan.runs
-            if (record := ledger.record(row, test_source(benchmark), run))
-        ]
-        for row in rows
-        for benchmark in plan.tables.table1.benchmarks
-    }
+def _records(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[Record]:
+    records = (ledger.record(row, test_source(benchmark), run) for run in plan.runs)
+    return [record for record in records if record]

@@ -1,25 +1,20 @@
-"""Table 3 and Figure 1: VGG-SS by segmentation models, by localisers, by trivial predictors."""
+"""Table 3: VGG-SS by segmentation models, by localisers, by trivial predictors."""
 
-import csv as csv_module
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
-from benchmarks.report import bars, exports, text
+from benchmarks.report import exports
+from benchmarks.report.figure1 import figure1
+from benchmarks.report.layout import BELOW, Layout, Section, Shown
 from benchmarks.report.ledger import Ledger, Part, Source
-from benchmarks.report.measure import (
-    EXPERIMENTS,
-    Block,
-    Column,
-    Table,
-    measure,
-    read_paper,
-)
+from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
-from benchmarks.report.section import Section
 from benchmarks.report.table1 import test_source
 from benchmarks.scoring.vggss import trivial_rows
 from splits.vggss_boxes import read_annotations
@@ -34,15 +29,15 @@ FIGURES = {  # of scoring.vggss -> title, unit, name in paper.csv
 WHERE = "vggss"
 ZERO_SHOT, IN_SET = "0-shot", "in-set"
 GROUPS = ("heard", "unheard")  # names of a record's subsets
-GUIDED_RULES = ("fixed", "median")
-WRONG = {"silence": "silence", "noise": "noise", "shuffled": "other class"}
-SOUNDS = {"own": "own sound", **WRONG}
+MAIN = ("mean_iou", "success")
+GUIDED = tuple(f"{figure}/{rule}/mask" for rule in ("fixed", "median") for figure in MAIN)
+SOUNDS = {"own": "own sound", "silence": "silence", "noise": "noise", "shuffled": "other class"}
 HEADLINE = "mean_iou/fixed/mask"
-EXPERIMENT = "table3_cross_dataset"
-DEFINITIONS = """\
+DEFINITIONS = f"""\
 One frame and the sound around it, by the segmentation models trained on V2 (zero-shot) and by
 localisers trained in-set, on unlabelled VGG-Sound; ground truth is the union of boxes at
-224 × 224. **mean IoU**: of the mask at probability 0.5 with the boxes.
+224 × 224. **mean IoU**: of the mask at probability 0.5 with the boxes; {BELOW}: not above the best
+predictor that neither looks nor listens, by the lower end of its interval.
 **cIoU@0.5**: the share of images whose IoU reaches 0.5. **AUC**: area under that share over all
 thresholds. **V2**: mIoU on the sounding frames of V2's test set by the same models; **shift**:
 V2 − VGG-SS. Boxes cap what a mask can reach (an ellipse inscribed in its box covers 78.5 % of
@@ -53,6 +48,9 @@ to within 0.004, as the area under the success curve equals the mean IoU; its in
 systems trained on VGG-Sound) are success rates, some with half of the pixels lit, where none can
 exceed 50.5. So its AVS rows stand beside our mean IoU, and neither is to be compared with its
 in-set rows, which belong beside our cIoU@0.5 by the median rule (AVIN's: fixed)."""
+RULES_NOTE = """\
+fixed: probability above 0.5; median: the upper half of the pixels; oracle size: as many pixels as
+the ground truth has."""
 GUIDED_NOTE = """\
 Object-guided localisation mixes in a map of objects that a frozen image network sees, whatever
 sounds: a switch of the test, no other training."""
@@ -62,48 +60,53 @@ there should light nothing; a localiser's map is brought to 0..1 frame by frame,
 always lights its largest values. **confidence**: mean probability of the brightest quarter, for
 localisers of (1 + cosine) / 2 before that (SLAVC's measure): what could still tell that nothing
 sounds."""
+HEARD_NOTE = """\
+Heard: classes that sound in the localisers' training list. Segmentation models never learned from
+it: theirs shows how hard the two halves are."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
-    table = numbers(plan, ledger)
-    zero_shot, in_set = plan.tables.table3.rows, plan.tables.table3.in_set
-    rows = [*zero_shot, *in_set]
+    table, in_set = numbers(plan, ledger), plan.tables.table3.in_set
+    layout, headline = Layout(plan, table), name_of(HEADLINE)
+    rows = layout.ranked(plan.tables.table3.rows, headline) + layout.ranked(in_set, headline)
     trivial, counted = _trivial(plan, ledger)
-    headline = f"{WHERE} {HEADLINE}"
+    blind = _without_truth(trivial)
+    overview = _overview(layout, rows, trivial, max(blind.values(), default=-np.inf))
     parts = [
-        f"## Table 3: another data set (VGG-SS), profile `{plan.profile}`",
         DEFINITIONS,
         counted,
-        markdown(overview(plan, table, rows, trivial)),
+        markdown(overview),
         PAPER_NOTE,
         "![mean IoU on VGG-SS with trivial predictors; the paper's bars](figures/figure1.png)",
         "### Three rules, mask and box hull: mean IoU (%) / cIoU@0.5 (%) / AUC",
-        "fixed: probability above 0.5; median: the upper half of the pixels; oracle size: as many "
-        "pixels as the ground truth has.",
-        markdown(by_rule(table, rows, trivial)),
-        *_guided(table, in_set),
-        "### Sound that isn't there (%)",
-        WRONG_NOTE,
-        markdown(wrong_sound(table, rows)),
-        *_by_heard(plan, table, rows),
-        "### How sure: mean IoU",
-        markdown(text.intervals(plan, table, rows, [headline])),
-        "### In words",
-        text.orderings_in_words(table),
-        text.best_in_words(table, [headline], rows),
-        text.gaps_in_words(
-            plan, table, zero_shot, f"{WHERE} shift", "In-domain − shifted, V2 − VGG-SS"
-        ),
-        _beaten_in_words(table, rows, trivial),
-        text.notes(plan, in_set),
-        text.missing(table),
+        RULES_NOTE,
+        markdown(_by_rule(layout, rows, trivial)),
     ]
-    csv = exports.as_csv(
-        pd.concat([exports.tidy(plan, table), *_tidy_trivial(plan, trivial)], ignore_index=True)
-    )
-    figure = bars.figure1(plan, table, rows, headline, _without_truth(trivial), _paper_bars())
-    grid = overview(plan, table, rows, trivial)
-    return Section("table3", parts, csv, grid, table, {"figure1": figure})
+    guided = [row for row in rows if (row, name_of(f"guided_{HEADLINE}")) in table.scores]
+    if guided:
+        grid = layout.grid(guided, _guided(layout))
+        parts += ["### Object-guided localisation", GUIDED_NOTE, markdown(grid)]
+    wrong = [
+        layout.plain(f"{title}: {sound}", name_of(f"{metric}_{kind}"))
+        for title, metric in (("lit", "lit_boxes"), ("confidence", "confidence"))
+        for kind, sound in SOUNDS.items()
+    ]
+    grid = layout.grid(rows, [layout.method(), *wrong])
+    parts += ["### Sound that isn't there (%)", WRONG_NOTE, markdown(grid)]
+    if plan.by_heard:
+        columns = [layout.score(group, name_of(group)) for group in GROUPS]
+        grid = layout.grid(rows, [layout.method(), *columns])
+        parts += ["### Heard and unheard classes: mean IoU (%)", HEARD_NOTE, markdown(grid)]
+    parts += ["### How sure: mean IoU", layout.sure(rows, [headline])]
+    csv = pd.concat([exports.tidy(plan, table), *_tidy_trivial(plan, trivial)], ignore_index=True)
+    figures = {"figure1": partial(figure1, plan, table, rows, headline, blind)}
+    title = "Table 3: another data set (VGG-SS)"
+    section_ = layout.section(title, parts, overview, figures, noted=in_set)
+    return replace(section_, csv=exports.as_csv(csv))
+
+
+def name_of(measure_: str) -> str:
+    return f"{WHERE} {measure_}"
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
@@ -112,17 +115,17 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         Block(tables.rows, [*_columns(plan, ZERO_SHOT), *_shift_columns(plan)]),
         Block(tables.in_set, [*_columns(plan, IN_SET), *_guided_columns(plan)]),
     ]
-    return measure("table3", ledger, blocks, plan.base, read_paper(EXPERIMENT))
+    return measure("table3", ledger, blocks, plan.base)
 
 
 def _column(plan: Plan, name: str, *parts: Part, **options) -> Column:
-    return Column(WHERE, name, name, parts, **{"runs": plan.runs, **options})
+    return Column(WHERE, name, parts, **{"runs": plan.runs, **options})
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
     """What zero-shot rows and rows trained in-set have in common."""
-    own = Source("vggss", setting, "vggss")
-    headline = Part(own, HEADLINE)
+    source = Source("vggss", setting, "vggss")
+    headline = Part(source, HEADLINE)
     few = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
     columns = []
     for shape, rule in itertools.product(SHAPES, RULES):
@@ -130,14 +133,14 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
             metric = f"{figure}/{rule}/{shape}"
             first = (rule, shape) == ("fixed", "mask") and printed
             paper = ("vggss", ZERO_SHOT, printed) if first else None
-            part, judged = Part(own, metric), metric == HEADLINE
+            part, judged = Part(source, metric), metric == HEADLINE
             columns.append(_column(plan, metric, part, unit=unit, judged=judged, paper=paper))
     for sound, metric in itertools.product(SOUNDS, ("lit_boxes", "confidence")):
-        source = own._replace(evaluation=f"vggss_{sound}" if sound in WRONG else "vggss")
-        columns.append(_column(plan, f"{metric}_{sound}", Part(source, metric), runs=few))
+        heard = source._replace(evaluation="vggss" if sound == "own" else f"vggss_{sound}")
+        columns.append(_column(plan, f"{metric}_{sound}", Part(heard, metric), runs=few))
     for group in GROUPS if plan.by_heard else ():
-        columns.append(_column(plan, group, Part(own._replace(subset=group), HEADLINE)))
-    shuffled = Part(own._replace(evaluation="vggss_shuffled"), HEADLINE)
+        columns.append(_column(plan, group, Part(source._replace(subset=group), HEADLINE)))
+    shuffled = Part(source._replace(evaluation="vggss_shuffled"), HEADLINE)
     return [
         *columns,
         _column(plan, "shuffled", shuffled, runs=few),
@@ -154,119 +157,98 @@ def _shift_columns(plan: Plan) -> list[Column]:
 
 def _guided_columns(plan: Plan) -> list[Column]:
     """The same with object guidance, and what it adds."""
-    own = Source("vggss", IN_SET, "vggss")
+    source = Source("vggss", IN_SET, "vggss")
     columns = []
-    for rule, figure in itertools.product(GUIDED_RULES, ("mean_iou", "success")):
-        metric = f"{figure}/{rule}/mask"
-        parts = Part(own._replace(evaluation="vggss_guided"), metric), Part(own, metric)
+    for metric in GUIDED:
+        parts = Part(source._replace(evaluation="vggss_guided"), metric), Part(source, metric)
         columns.append(_column(plan, f"guided_{metric}", parts[0]))
         columns.append(_column(plan, f"gain_{metric}", *parts, combine=np.subtract))
     return columns
 
 
-def overview(plan: Plan, table: Table, rows: Sequence[str], trivial: pd.DataFrame) -> Grid:
-    """The mask at 0.5: the figures of the paper, with what the sound and the data set are worth."""
-    names = [f"{WHERE} {figure}/fixed/mask" for figure in FIGURES]
-    header = ["method", "trained on", "track", *(title for title, *_ in FIGURES.values())]
-    header += ["paper: cIoU / AUC", "shuffled: mean IoU", "own − shuffled", "V2"]
-    header += ["shift [95 % interval]"]
+def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind: float) -> Grid:
+    """The mask at 0.5: the figures of the paper, with what the sound and the data set are worth.
+
+    blind: the best mean IoU (0..1) of a predictor that neither looks nor listens.
+    """
+    in_set, headline = layout.plan.tables.table3.in_set, name_of(HEADLINE)
+
+    def below(row: str) -> str:
+        score = layout.table.scores.get((row, headline))
+        return f" {BELOW}" if score and score.over_runs.low <= blind else ""
+
+    def paper(row: str) -> str:
+        for setting in (ZERO_SHOT, IN_SET):
+            figures = [layout.table.paper.get((row, WHERE, setting, m)) for m in ("ciou", "auc")]
+            if figures[0] is not None:
+                return f"{number(figures[0], decimals=2)} / {number(figures[1], decimals=3)}"
+        return NONE
+
+    scores = [
+        layout.score(title, name_of(f"{figure}/fixed/mask"), noise=True)
+        for figure, (title, *_) in FIGURES.items()
+    ]
+    scores[0] = scores[0]._replace(text=lambda row, text=scores[0].text: text(row) + below(row))
+    columns = [
+        layout.method(),
+        Shown("trained on", lambda row: "VGG-Sound" if row in in_set else "V2", align="l"),
+        layout.track(),
+        *scores,
+        Shown("paper: cIoU / AUC", paper),
+        layout.score("shuffled: mean IoU", name_of("shuffled"))._replace(best=""),
+        layout.change("own − shuffled", name_of("shuffle_loss")),
+        layout.score("V2", name_of("v2")),
+        layout.change("shift [95 % interval]", name_of("shift")),
+    ]
+    grid = layout.grid(rows, columns)
     lines = [
-        [
-            f"`{row}`",
-            "VGG-Sound" if row in plan.tables.table3.in_set else "V2",
-            plan.track(row) or NONE,
-            text.marked(table, row, names[0]),
-            *(text.score(table, row, name) for name in names[1:]),
-            _paper(table, row),
-            text.score(table, row, f"{WHERE} shuffled"),
-            text.change(table, row, f"{WHERE} shuffle_loss"),
-            text.score(table, row, f"{WHERE} v2"),
-            text.change(table, row, f"{WHERE} shift"),
+        [line.predictor, NONE, NONE, *_figures(line), *[NONE] * 5]
+        for line in trivial[trivial.rule == "fixed"].itertuples()
+    ]
+    return grid._replace(rows=[*grid.rows, *lines])
+
+
+def _figures(line) -> list[str]:
+    """A trivial predictor's figures as text."""
+    return [share(getattr(line, name), unit) for name, (_, unit, _) in FIGURES.items()]
+
+
+def _guided(layout: Layout) -> list[Shown]:
+    """With and without object guidance."""
+    columns = [layout.method()]
+    for metric in GUIDED:
+        figure, rule, _ = metric.split("/")
+        title = FIGURES[figure][0].removesuffix(" (%)")
+        columns += [
+            layout.score(f"{RULES[rule]}: {title}", name_of(metric)),
+            layout.score("guided", name_of(f"guided_{metric}")),
+            layout.change("gain [95 % interval]", name_of(f"gain_{metric}")),
         ]
-        for row in rows
-    ]
-    for line in trivial[trivial.rule == "fixed"].itertuples():
-        values = [share(getattr(line, name), unit) for name, (_, unit, _) in FIGURES.items()]
-        lines.append([line.predictor, NONE, NONE, *values, *[NONE] * 5])
-    return Grid(header, lines, "lll" + "r" * (len(header) - 3))
+    return columns
 
 
-def _paper(table: Table, row: str) -> str:
-    """The paper's figures of a row, zero-shot or in-set."""
-    for setting in (ZERO_SHOT, IN_SET):
-        found = [table.paper.get((row, WHERE, setting, metric)) for metric in ("ciou", "auc")]
-        if found[0] is not None:
-            return f"{number(found[0], decimals=2)} / {number(found[1], decimals=3)}"
-    return NONE
-
-
-def _guided(table: Table, rows: Sequence[str]) -> list[str]:
-    """With and without object guidance; nothing where no row has it."""
-    header = ["method"]
-    for rule in GUIDED_RULES:
-        for figure in ("mean IoU", "cIoU@0.5"):
-            header += [f"{RULES[rule]}: {figure}", "guided", "gain [95 % interval]"]
-    metrics = [f"{f}/{rule}/mask" for rule in GUIDED_RULES for f in ("mean_iou", "success")]
-    lines = []
-    for row in rows:
-        if (row, f"{WHERE} guided_{metrics[0]}") not in table.cells:
-            continue
-        line = [f"`{row}`"]
-        for metric in metrics:
-            line += [text.score(table, row, f"{WHERE} {kind}{metric}") for kind in ("", "guided_")]
-            line.append(text.change(table, row, f"{WHERE} gain_{metric}"))
-        lines.append(line)
-    if not lines:
-        return []
-    grid = Grid(header, lines, "l" + "r" * (len(header) - 1))
-    return ["### Object-guided localisation", GUIDED_NOTE, markdown(grid)]
-
-
-def wrong_sound(table: Table, rows: Sequence[str]) -> Grid:
-    names = [f"{metric}_{sound}" for metric in ("lit_boxes", "confidence") for sound in SOUNDS]
-    lines = [
-        [f"`{row}`", *(text.score(table, row, f"{WHERE} {name}") for name in names)] for row in rows
-    ]
-    header = [f"{what}: {sound}" for what in ("lit", "confidence") for sound in SOUNDS.values()]
-    return Grid(["method", *header], lines, "l" + "r" * len(names))
-
-
-def _by_heard(plan: Plan, table: Table, rows: Sequence[str]) -> list[str]:
-    """Mean IoU by whether the class sounds in the localisers' training list."""
-    if not plan.by_heard:
-        return []
-    lines = [
-        [f"`{row}`", *(text.score(table, row, f"{WHERE} {name}") for name in GROUPS)]
-        for row in rows
-    ]
-    note = (
-        "Heard: classes that sound in the localisers' training list. Segmentation models never "
-        "learned from it: theirs shows how hard the two halves are."
-    )
-    grid = Grid(["method", *GROUPS], lines, "lrr")
-    return ["### Heard and unheard classes: mean IoU (%)", note, markdown(grid)]
-
-
-def by_rule(table: Table, rows: Sequence[str], trivial: pd.DataFrame) -> Grid:
+def _by_rule(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame) -> Grid:
     places = [(rule, shape) for shape in SHAPES for rule in RULES]
-    header = ["method", *(f"{RULES[rule]}, {SHAPES[shape]}" for rule, shape in places)]
-    lines = []
-    for row in rows:
-        line = [f"`{row}`"]
-        for rule, shape in places:
-            cells = {f: table.cells.get((row, f"{WHERE} {f}/{rule}/{shape}")) for f in FIGURES}
-            values = [
-                share(cell.score.mean if cell else None, FIGURES[name][1])
-                for name, cell in cells.items()
-            ]
-            line.append(NONE if {*values} == {NONE} else " / ".join(values))
-        lines.append(line)
-    for found in trivial.itertuples():
-        values = (share(getattr(found, name), unit) for name, (_, unit, _) in FIGURES.items())
-        cell = " / ".join(values)
-        own = [cell if place == (found.rule, "mask") else NONE for place in places]
-        lines.append([found.predictor, *own])
-    return Grid(header, lines, "l" + "r" * len(places))
+
+    def three(rule: str, shape: str) -> Shown:
+        def text(row: str) -> str:
+            names = [name_of(f"{figure}/{rule}/{shape}") for figure in FIGURES]
+            if (row, names[0]) not in layout.table.scores:
+                return NONE
+            pairs = zip(names, FIGURES.values(), strict=True)
+            return " / ".join(
+                share(layout.table.scores[row, name].mean, unit) for name, (_, unit, _) in pairs
+            )
+
+        return Shown(f"{RULES[rule]}, {SHAPES[shape]}", text)
+
+    grid = layout.grid(rows, [layout.method(), *(three(*place) for place in places)])
+    lines = [
+        [line.predictor]
+        + [" / ".join(_figures(line)) if place == (line.rule, "mask") else NONE for place in places]
+        for line in trivial.itertuples()
+    ]
+    return grid._replace(rows=[*grid.rows, *lines])
 
 
 def _trivial(plan: Plan, ledger: Ledger) -> tuple[pd.DataFrame, str]:
@@ -295,13 +277,13 @@ def _tidy_trivial(plan: Plan, trivial: pd.DataFrame) -> list[pd.DataFrame]:
     lines = [
         {
             "profile": plan.profile,
-            "method": found.predictor,
+            "method": line.predictor,
             "where": WHERE,
-            "measure": f"{name}/{found.rule}/mask",
+            "measure": f"{name}/{line.rule}/mask",
             "unit": unit.name,
-            "value": unit.factor * getattr(found, name),
+            "value": unit.factor * getattr(line, name),
         }
-        for found in trivial.itertuples()
+        for line in trivial.itertuples()
         for name, (_, unit, _) in FIGURES.items()
     ]
     return [pd.DataFrame(lines)] if lines else []
@@ -309,36 +291,5 @@ def _tidy_trivial(plan: Plan, trivial: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _without_truth(trivial: pd.DataFrame) -> dict[str, float]:
     """Mean IoU of the predictors that see nothing of the test set."""
-    kept = trivial[~trivial.rule.eq("oracle") & ~trivial.predictor.str.contains("oracle|test set")]
-    return dict(zip(kept.predictor, kept.mean_iou, strict=True))
-
-
-def _beaten_in_words(table: Table, rows: Sequence[str], trivial: pd.DataFrame) -> str:
-    """Which rows don't exceed the best predictor that neither looks nor listens."""
-    known = _without_truth(trivial)
-    name = f"{WHERE} {HEADLINE}"
-    found = {row: table.cells[row, name].score for row in rows if (row, name) in table.cells}
-    if not known or not found:
-        return ""
-    best = max(known, key=known.get)
-    below = [f"`{row}`" for row, score in found.items() if score.low <= known[best]]
-    text_ = (
-        f"Of the predictors that neither look nor listen, the {best} scores {share(known[best])}"
-    )
-    return (
-        f"{text_}; not above it, by the lower end of their intervals: {', '.join(below) or 'none'}."
-    )
-
-
-def _paper_rows() -> list[dict[str, str]]:
-    with (EXPERIMENTS / EXPERIMENT / "paper.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv_module.DictReader(file))
-
-
-def _paper_bars() -> dict[str, tuple[float, bool]]:
-    """The paper's cIoU by system, and whether it was trained in-set."""
-    return {
-        line["method"]: (float(line["value"]), line["setting"] == "in-set")
-        for line in _paper_rows()
-        if line["metric"] == "ciou"
-    }
+    blind = trivial[~trivial.rule.eq("oracle") & ~trivial.predictor.str.contains("oracle|test set")]
+    return dict(zip(blind.predictor, blind.mean_iou, strict=True))

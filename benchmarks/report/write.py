@@ -1,60 +1,121 @@
-"""Everything under results/ that follows from records."""
+"""Everything that `report` makes: from the records to the files below `params.results`."""
 
+import json
+import tempfile
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks.common.files import write_atomic
+from benchmarks.common.files import locked
+from benchmarks.common.publish import publish
 from benchmarks.common.tables import latex
-from benchmarks.report import (
-    ablations,
-    exports,
-    figure3,
-    robustness,
-    rosetta,
-    table1,
-    table2,
-    table3,
-    table4,
-)
-from benchmarks.report.figures import png
+from benchmarks.data.index import load_index
+from benchmarks.experiments import SPECS
+from benchmarks.grid.workbench import Workbench
+from benchmarks.miniature.sheet import contact_sheet
+from benchmarks.params import Params
+from benchmarks.report import exports
+from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import page
-from benchmarks.report.plan import Plan
-from benchmarks.scoring.records import load_records
+from benchmarks.report.plan import Plan, plan_of
+from benchmarks.report.provenance import provenance
+from benchmarks.report.qualitative import qualitative
+from benchmarks.report.splits import splits_page
+from benchmarks.report.style import png
+from benchmarks.scoring.records import Key, RecordError, Stored, load_records
+from gavs.reading import reading
 
-SECTIONS = (  # in the order of tables.md
-    table1.section,
-    rosetta.section,
-    table2.section,
-    table3.section,
-    table4.section,
-    figure3.section,
-    robustness.section,
-    ablations.section,
-)
+MANIFEST = "provenance.json"  # lists the files of the report that it belongs to
 
 
-def write_report(records_root: Path, results: Path, plan: Plan) -> list[Path]:
+def write_report(params: Params) -> Path:
     """Write tables and figures from the records that exist, with "–" for the rest.
 
-    Only rows that the plan's lists name are read, so that a record left over from an older list
-    never shows. Returns the files written.
+    Nothing is written until everything has been read and made. What an earlier report of this
+    folder made and this one doesn't is removed, and nothing else is. Returns the page of tables.
 
     Raises:
-        RecordError: a file below `records_root` can't be used; nothing is written then.
+        RecordError: there is no record of this profile, a file below its records can't be used, or
+            the folder holds another profile's tables.
+    """
+    plan, results = plan_of(params), params.results
+    records = read(params.work / "records", plan)
+    contents = tables(records, plan)
+    index = load_index(params.work / "index.csv")
+    figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
+    if params.world is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            sheet = Path(folder, "sheet.png")
+            contact_sheet(params.data.root, sheet, params.data.vggss)
+            figures["miniature"] = sheet.read_bytes()
+    contents |= {f"figures/{name}.png": content for name, content in figures.items()}
+    contents["splits.md"] = splits_page(params, Workbench(params).clip_sets)
+    origin = provenance(params) | {"profile": plan.profile, "files": sorted(contents)}
+    contents[MANIFEST] = json.dumps(origin, indent=1, sort_keys=True) + "\n"
+    with locked(params.work / "report.lock", "report"):
+        before = _listed(results / MANIFEST, plan.profile)
+        publish(results, contents, obsolete=set(before) - set(contents))
+    return results / "tables.md"
+
+
+def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
+    """The records of the rows that the plan's lists name: one left over from an older list never
+    shows.
+
+    Raises:
+        RecordError: a file below `records_root` can't be used, or there is none.
     """
     records = load_records(plan.folders(records_root), plan.profile)
+    if not records:
+        raise RecordError(
+            f"{records_root}: no record of profile {plan.profile!r} that the tables ask for; make "
+            "them with `dvc repro`, or set `profile` to one that has been run"
+        )
+    return records
+
+
+def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
+    """Every table, its figures and the page, by path below the results."""
     ledger = Ledger(records, plan.resamples)
-    sections = [section(plan, ledger) for section in SECTIONS]
-    files: dict[str, str | bytes] = {
+    sections = lay_out(plan, ledger)
+    contents: dict[str, str | bytes] = {
         "tables.md": page(plan, sections, ledger.used),
-        "summary.json": exports.summary(plan, (s.table for s in sections if s.table)),
+        "summary.json": exports.summary(plan, [s.table for s in sections if s.table]),
     }
     for section in sections:
-        files[f"tables/{section.name}.csv"] = section.csv
+        contents[f"tables/{section.name}.csv"] = section.csv
         if section.grid:
-            files[f"tables/{section.name}.tex"] = latex(section.grid)
-        for name, figure in section.figures.items():
-            files[f"figures/{name}.png"] = png(figure)
-    for name, content in files.items():
-        write_atomic(results / name, content)
-    return [results / name for name in files]
+            contents[f"tables/{section.name}.tex"] = latex(section.grid)
+        for name, draw in section.figures.items():
+            contents[f"figures/{name}.png"] = png(draw())
+    return contents
+
+
+def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
+    """The tables in the order of tables.md: a module of this package lays out each."""
+    first, *others = SPECS
+    names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
+    return [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
+
+
+def _listed(manifest: Path, profile: str) -> list[str]:
+    """The files of the report that stands there; none without a report.
+
+    Raises:
+        RecordError: the manifest can't be read, or is another profile's.
+    """
+    if not manifest.exists():
+        return []
+    remedy = "restore it from git, or delete it (the files of that report then stay)"
+    with reading(manifest, RecordError, "as a report's manifest", remedy):
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        owner, files = content["profile"], content.get("files", [])
+        if not all(isinstance(name, str) for name in files):
+            raise ValueError("files: expected a list of paths")
+    if owner != profile:
+        raise RecordError(
+            f"{manifest.parent}: holds the tables of profile {owner!r}, and profile {profile!r} "
+            "would write over them; set `results` to a folder of its own"
+        )
+    return files

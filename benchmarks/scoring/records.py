@@ -6,8 +6,7 @@ tables.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.common.files import write_json
 from benchmarks.scoring.npz import Scores, load_scores
+from gavs.reading import reading
 
 SCHEMA = 3
-REMEDY = "delete it and run `dvc repro` to measure the cell again"
+REMEDY = "delete it and run `dvc repro`, which writes it again or measures the cell again"
 
 
 class RecordError(ValueError):
@@ -102,7 +102,7 @@ class Stored:
         """
         npz = self.path.with_suffix(".npz")
         remedy = f"delete {self.path} and run `dvc repro` to measure the cell again"
-        with _reading(npz, "scores", remedy):
+        with reading(npz, RecordError, "as scores", remedy):
             scores = load_scores(npz)
         lacking = [name for name in self.record.evaluations if name not in scores]
         if lacking:
@@ -118,7 +118,8 @@ class Stored:
         npz = self.path.with_suffix(".overlays.npz")
         if not npz.exists():
             return {}
-        with _reading(npz, "predictions", REMEDY), np.load(npz, allow_pickle=False) as file:
+        context = reading(npz, RecordError, "as predictions", REMEDY)
+        with context, np.load(npz, allow_pickle=False) as file:
             maps = {key: file[key] for key in file.files}
             for key, image in maps.items():
                 if image.ndim != 2 or image.dtype != np.uint8:
@@ -166,7 +167,7 @@ def read_record(path: Path) -> Record:
     Raises:
         RecordError: naming the file and every wrong field.
     """
-    with _reading(path, "JSON", REMEDY):
+    with reading(path, RecordError, "as JSON", REMEDY):
         content = json.loads(path.read_text(encoding="utf-8"))
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
@@ -179,15 +180,3 @@ def read_record(path: Path) -> Record:
             for e in error.errors()
         )
         raise RecordError(f"{path}: {fields}; {REMEDY}") from None
-
-
-@contextmanager
-def _reading(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into one error: decoders raise what they like."""
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            raise FileNotFoundError("no such file")
-        yield
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise RecordError(f"{path}: not readable as {what} ({reason}); {remedy}") from error

@@ -7,9 +7,10 @@ meet the same draws, so what makes a video hard cancels in a difference; scores 
 sets meet independent ones.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from benchmarks.scoring.metrics import Terms
 
 DRAWS = 10_000
+SIGNIFICANCE = 0.05  # a p, adjusted by Holm's rule, at or above it decides nothing
+VERDICTS = ("holds", "reversed", "undecided")
 POWER = 2.8  # standard errors between 0 and a difference seen with 80 % power at 5 %: 1.96 + 0.84
 CHUNK = 1_000  # draws in memory at once at full width
 
@@ -56,6 +59,23 @@ class Difference:
     high: float
     p: float
     detectable: float  # smallest difference that these videos and runs would show
+
+    @property
+    def decided(self) -> bool:
+        return self.p < SIGNIFICANCE
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS on the claim that the first is the higher."""
+        holds, reversed_, undecided = VERDICTS
+        return undecided if not self.decided else holds if self.mean > 0 else reversed_
+
+    def turned(self) -> "Difference":
+        """Second minus first."""
+        return replace(self, mean=-self.mean, low=-self.high, high=-self.low)
+
+
+Place = TypeVar("Place")
 
 
 def sample(
@@ -126,6 +146,13 @@ def holm(p: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted.tolist()
+
+
+def adjusted(differences: Mapping[Place, Difference]) -> dict[Place, Difference]:
+    """The differences of one table, each with its p adjusted by Holm's rule over all of them."""
+    p = holm([difference.p for difference in differences.values()])
+    pairs = zip(differences.items(), p, strict=True)
+    return {place: replace(difference, p=value) for (place, difference), value in pairs}
 
 
 def _per_video(terms: Terms, videos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

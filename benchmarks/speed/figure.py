@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.report.figures import GREY, PALETTE, STYLE
+from benchmarks.report.style import GREY, PALETTE, STYLE
 from benchmarks.speed.compare import Line
 
 

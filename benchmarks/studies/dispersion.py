@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from scipy.stats import kendalltau
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.publish import publish
+from benchmarks.common.tables import Grid, Unit, markdown, share, signed
 from benchmarks.data.index import write_index
 from benchmarks.data.read import read_index
 from benchmarks.features.extract import extract
@@ -26,10 +28,17 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.scoring.metrics import iou_terms
-from benchmarks.scoring.npz import load_scores
-from benchmarks.scoring.statistics import Sample, difference, holm, interval, sample
+from benchmarks.scoring.records import Stored, read_record
+from benchmarks.scoring.statistics import (
+    SIGNIFICANCE,
+    VERDICTS,
+    Sample,
+    adjusted,
+    difference,
+    interval,
+    sample,
+)
 
-SIGNIFICANCE = 0.05  # as in the tables: a Holm-adjusted p at or above it decides nothing
 DEFAULT = "default"
 BENCHMARKS = {
     DEFAULT: ("v1s", "v2"),
@@ -43,6 +52,19 @@ TITLES = {
     "aux0": "SAM pretrained without its semantic auxiliary head; other methods as they are",
     "balanced": "V1S with the scenes of V1M and V2: 2 to 4 objects, nothing hints at the source",
 }
+TAU = Unit("", 1, 2)
+PAGE = """\
+# Which orderings survive
+
+Made by `python -m benchmarks dispersion`: profile {profile}, outside the default run.
+Table 1's methods, each with the learning rate chosen on the default, under:
+
+{alternatives}
+
+mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of
+the order of methods to the default's. Then what becomes of the orderings that the default
+decides, and each ordering. Differences are in points, paired by video and
+seed; p < {significance} by Holm's rule over the pairs of a column decides."""
 AUX0 = Path("weights/miniature/sam_aux0.safetensors")
 
 Scores = Mapping[tuple[str, str], Mapping[str, Sample]]  # (benchmark, alternative) -> row
@@ -68,10 +90,13 @@ def disperse(params: Params, results: Path) -> list[str]:
             scores |= _read(chosen, name, cells)
     if not failures:
         rows, pairs = compare(scores)
-        for stem, table in (("dispersion", rows), ("dispersion_pairs", pairs)):
-            text = table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
-            write_atomic(results / f"{stem}.csv", text)
-        write_atomic(results / "dispersion.md", markdown(rows, pairs, params.profile))
+        as_csv = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
+        contents = {
+            "dispersion.csv": rows.to_csv(**as_csv),
+            "dispersion_pairs.csv": pairs.to_csv(**as_csv),
+            "dispersion.md": page(rows, pairs, params.profile),
+        }
+        publish(results, contents)
     return failures
 
 
@@ -93,8 +118,9 @@ def _cells(params: Params, name: str) -> list[Cell]:
 def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
     terms = defaultdict(lambda: defaultdict(list))
     for cell in cells:
-        path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.npz"
-        terms[cell.benchmark, name][cell.row].append(iou_terms(load_scores(path)["test"]))
+        path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
+        scores = Stored(read_record(path), path).scores()
+        terms[cell.benchmark, name][cell.row].append(iou_terms(scores["test"]))
     draws = chosen.report.bootstrap_draws
     return {
         place: {row: sample(by_seed, draws=draws) for row, by_seed in rows.items()}
@@ -194,79 +220,63 @@ def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
             i = found[benchmark, name][row]
             figures = {"miou": i.mean, "std": i.std, "low": i.low, "high": i.high}
             rows.append({**place, "row": row, **figures, "seeds": i.runs})
-        tests = {
-            (better, worse): difference(by_row[better], by_row[worse])
-            for better, worse in itertools.combinations(order, 2)
-        }
-        adjusted = holm([test.p for test in tests.values()])
-        for ((better, worse), test), p in zip(tests.items(), adjusted, strict=True):
-            verdict = "holds" if test.mean > 0 else "reversed"
-            if p >= SIGNIFICANCE:
-                verdict = "undecided"
-            figures = {"difference": test.mean, "low": test.low, "high": test.high, "p": p}
-            pairs.append({**place, "better": better, "worse": worse, **figures, "verdict": verdict})
+        tests = adjusted(
+            {
+                (better, worse): difference(by_row[better], by_row[worse])
+                for better, worse in itertools.combinations(order, 2)
+            }
+        )
+        for (better, worse), d in tests.items():
+            figures = {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p}
+            names = {"better": better, "worse": worse}
+            pairs.append({**place, **names, **figures, "verdict": d.verdict})
     return pd.DataFrame(rows), pd.DataFrame(pairs)
 
 
-def markdown(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
-    """The tables of `compare` as text, a section a benchmark."""
-    lines = [
-        "# Which orderings survive",
-        "",
-        f"Made by `python -m benchmarks dispersion`: profile {profile}, outside the default run.",
-        "Table 1's methods, each with the learning rate chosen on the default, under:",
-        "",
-        *(f"- **{name}**: {TITLES[name]}" for name in rows.alternative.unique()),
-        "",
-        "mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of",
-        "the order of methods to the default's. Differences are in points, paired by video and",
-        f"seed; p < {SIGNIFICANCE} by Holm's rule over the pairs of a column decides.",
-    ]
+def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
+    """The tables of `compare` as Markdown, one section per benchmark."""
+    alternatives = "\n".join(f"- **{name}**: {TITLES[name]}" for name in rows.alternative.unique())
+    parts = [PAGE.format(profile=profile, alternatives=alternatives, significance=SIGNIFICANCE)]
     for benchmark in rows.benchmark.unique():
-        own, duels = rows[rows.benchmark == benchmark], pairs[pairs.benchmark == benchmark]
-        names = list(own.alternative.unique())
-        means = own.pivot(index="row", columns="alternative", values="miou")
-        spread = own.pivot(index="row", columns="alternative", values="std")
-        lines += ["", f"## {benchmark}", "", *_header(["row", *names])]
-        for row in own.row.unique():
-            cells = [f"{100 * means[n][row]:.2f} ± {100 * spread[n][row]:.2f}" for n in names]
-            lines.append(_line([row, *cells]))
-        tau = [kendalltau(means[DEFAULT], means[name]).statistic for name in names]
-        lines += [_line(["tau", *(f"{t:.2f}".replace("-", "−") for t in tau)]), ""]
-        verdicts = duels.pivot(
-            index=["better", "worse"], columns="alternative", values="verdict"
-        ).reindex(list(dict.fromkeys(zip(duels.better, duels.worse, strict=True))))
-        lines += [_survival(verdicts, name) for name in names if name != DEFAULT]
-        lines += ["", *_header(["ordering", *names])]
-        points = duels.set_index(["better", "worse", "alternative"])["difference"]
-        for (better, worse), verdict in verdicts.iterrows():
-            cells = [_duel(points[better, worse, name], verdict[name]) for name in names]
-            lines.append(_line([f"{better} > {worse}", *cells]))
-    return "\n".join(lines) + "\n"
+        scores, duels = rows[rows.benchmark == benchmark], pairs[pairs.benchmark == benchmark]
+        names = list(scores.alternative.unique())
+        means, spread = (
+            scores.pivot(index="row", columns="alternative", values=name)
+            for name in ("miou", "std")
+        )
+        lines = [
+            [row, *(f"{share(means[n][row])} ± {share(spread[n][row])}" for n in names)]
+            for row in scores.row.unique()
+        ]
+        tau = (kendalltau(means[DEFAULT], means[name]).statistic for name in names)
+        lines.append(["tau", *(signed(t, TAU).removeprefix("+") for t in tau)])
+        parts += [f"## {benchmark}", markdown(Grid(["row", *names], lines))]
+        verdicts, points = (
+            duels.pivot(index=["better", "worse"], columns="alternative", values=value).reindex(
+                list(dict.fromkeys(zip(duels.better, duels.worse, strict=True)))
+            )
+            for value in ("verdict", "difference")
+        )
+        counts = [_survival(verdicts, name) for name in names if name != DEFAULT]
+        header = ["of those decided by default", *VERDICTS, "of those left open: decided"]
+        parts += [markdown(Grid(header, counts))] if counts else []
+        lines = [
+            [" > ".join(pair), *(_duel(points[n][pair], verdicts[n][pair]) for n in names)]
+            for pair in verdicts.index
+        ]
+        parts.append(markdown(Grid(["ordering", *names], lines)))
+    return "\n\n".join(parts) + "\n"
 
 
-def _survival(verdicts: pd.DataFrame, name: str) -> str:
-    """A line on what becomes of the default's orderings; `verdicts` by pair and alternative."""
-    decided = verdicts[verdicts[DEFAULT] == "holds"][name]
-    count = decided.value_counts().reindex(["holds", "reversed", "undecided"], fill_value=0)
-    turned = ", ".join(map(" > ".join, decided.index[decided == "reversed"]))
-    new = verdicts[name][(verdicts[DEFAULT] == "undecided") & (verdicts[name] != "undecided")]
-    return (
-        f"- **{name}**: of {len(decided)} orderings that the default decides, {count.holds} hold, "
-        f"{count.reversed} are reversed{f' ({turned})' if turned else ''}, "
-        f"{count.undecided} are undecided; of {len(verdicts) - len(decided)} that it leaves open, "
-        f"{len(new)} are decided."
-    )
+def _survival(verdicts: pd.DataFrame, name: str) -> list[str]:
+    """What becomes of the orderings that the default decides, and how many it leaves open that this
+    alternative decides; `verdicts` by pair and alternative."""
+    decided = verdicts[verdicts[DEFAULT] != "undecided"][name].value_counts()
+    left = verdicts[verdicts[DEFAULT] == "undecided"][name]
+    counts = [str(decided.get(verdict, 0)) for verdict in VERDICTS]
+    return [name, *counts, f"{(left != 'undecided').sum()} of {len(left)}"]
 
 
-def _duel(difference: float, verdict: str) -> str:
-    text = f"{100 * difference:+.2f}".replace("-", "−")
-    return text if verdict == "holds" else f"{text} {verdict}"
-
-
-def _header(names: Sequence[str]) -> list[str]:
-    return [_line(names), "|:--|" + "--:|" * (len(names) - 1)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _duel(points: float, verdict: str) -> str:
+    """A difference, and what it says of an ordering where that doesn't hold."""
+    return signed(points) + (f" {verdict}" if verdict != "holds" else "")

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from benchmarks.common.files import write_atomic
+from benchmarks.common.publish import publish
+from benchmarks.common.tables import Grid, bold, markdown, number
 from benchmarks.common.workers import worker_pool
 from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, Model, model_of, training_of
@@ -26,8 +27,23 @@ from benchmarks.params import Params, ParamsError
 from benchmarks.params.profile import edit_yaml
 from benchmarks.training.loop import Diverged
 from gavs.method import METHODS
+from gavs.reading import reading
 
 RATES = (3.0e-4, 1.0e-3, 3.0e-3)  # around the released GAVS code's 1e-3; the same for every method
+PAGE = """\
+# Learning rates
+
+Made by `python -m benchmarks tune`: profile {profile}, seed {seed},
+one grid for all ({rates}; pretrained backbones that train: times `backbone_lr_scale`).
+mIoU in percent on the validation clips; no test clip of Table 1 plays a part, but AVS-V3
+draws its tests from all of V1M and V2, validation clips among them. The highest mean
+decides (bold), the smaller rate where means are equal. Rows that aren't listed take the
+rate of their base; the rows of the released code keep that code's.
+
+{grid}
+
+At an edge of the grid: {edges}.
+"""
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +61,8 @@ def tune(
         The reasons of the trainings that failed. If there are any, nothing is written.
 
     Raises:
-        ParamsError: a row isn't tuned, its rate can't be set, or nothing validates it.
+        ParamsError: a row isn't tuned, its rate can't be set, or nothing validates it; or an
+            earlier table of other rows can't be kept.
         ValueError: a method diverged at every rate.
     """
     known = tuned_rows(params)
@@ -54,20 +71,39 @@ def tune(
     table, failures = search(params, list(rows) or known)
     if failures:
         return failures
-    path = results / "tuning.csv"
-    if rows and path.is_file():
-        before = pd.read_csv(path)
-        kept = before.row.isin(known) & ~before.row.isin(rows) & (before.profile == params.profile)
-        table = pd.concat([before[kept], table], ignore_index=True)
+    if rows and (results / "tuning.csv").exists():
+        others = earlier(results / "tuning.csv", table, params.profile)
+        others = others[others.row.isin(known) & ~others.row.isin(rows)]
+        table = pd.concat([others, table], ignore_index=True)
         table = table.sort_values("row", key=lambda r: r.map(known.index), kind="stable")
     chosen = choose(table, params.tables.table1.benchmarks)
     table["chosen"] = table.lr == table.row.map(chosen)
-    write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
-    write_atomic(results / "tuning.md", markdown(table, params.tables.table1.benchmarks))
+    csv = table.to_csv(index=False, lineterminator="\n")
+    text = page(table, params.tables.table1.benchmarks)
+    publish(results, {"tuning.csv": csv, "tuning.md": text})
     for file in files:
         for change in write_rates(file, chosen, params.methods):
             log.info("%s: %s", file, change)
     return []
+
+
+def earlier(path: Path, table: pd.DataFrame, profile: str) -> pd.DataFrame:
+    """The table of an earlier search, whose other rows stay.
+
+    Raises:
+        ParamsError: it can't be read, or isn't a search of this profile, seed and grid.
+    """
+    remedy = "search all rows with `python -m benchmarks tune`"
+    with reading(path, ParamsError, "as a search of learning rates", remedy):
+        before = pd.read_csv(path)
+        if lacking := set(table.columns) - set(before.columns):
+            raise ValueError(f"no column {', '.join(sorted(lacking))}")
+        for name, expected in (("profile", {profile}), ("seed", {*table.seed}), ("lr", {*RATES})):
+            if other := {*before[name]} - expected:
+                raise ValueError(f"{name} {sorted(other)}, expected {sorted(expected)}")
+        if before.duplicated(["row", "lr"]).any():
+            raise ValueError("a row and rate twice")
+    return before
 
 
 def tuned_rows(params: Params) -> list[str]:
@@ -197,36 +233,30 @@ def write_rates(path: Path, rates: Mapping[str, float], methods: Container[str])
     return edit_yaml(path, change)
 
 
-def markdown(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
-    """Every score of the search, the chosen rates in bold; what diverged and what is at an edge."""
-    first = table.iloc[0]
-    rates = ", ".join(map(_text, RATES))
-    lines = [
-        "# Learning rates",
-        "",
-        f"Made by `python -m benchmarks tune`: profile {first.profile}, seed {first.seed},",
-        f"one grid for all ({rates}; pretrained backbones that train: times `backbone_lr_scale`).",
-        "mIoU in percent on the validation clips; no test clip of Table 1 plays a part, but AVS-V3",
-        "draws its tests from all of V1M and V2, validation clips among them. The highest mean",
-        "decides (bold), the smaller rate where means are equal. Rows that aren't listed take the",
-        "rate of their base; the rows of the released code keep that code's.",
-        "",
-        f"| row | rate | {' | '.join(benchmarks)} | mean | seconds |",
-        "|:--|" + "--:|" * (len(benchmarks) + 3),
-    ]
+def page(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
+    """Every score of the search as Markdown, the chosen rates in bold; what diverged, what is at
+    an edge."""
+    lines = []
     for line in table.to_dict("records"):
         values = [line[b] for b in (*benchmarks, "mean")]
         cells = [_text(line["lr"])]
-        cells += ["diverged" if np.isnan(value) else f"{100 * value:.2f}" for value in values]
-        cells = [f"**{cell}**" if line["chosen"] else cell for cell in cells]
-        lines.append(f"| {line['row']} | {' | '.join(cells)} | {line['seconds']} |")
+        cells += ["diverged" if np.isnan(value) else number(value, 100, 2) for value in values]
+        cells = [bold(cell) if line["chosen"] else cell for cell in cells]
+        lines.append([line["row"], *cells, str(line["seconds"])])
+    header = ["row", "rate", *benchmarks, "mean", "seconds"]
     edges = [
         f"{line.row} ({_text(line.lr)})"
         for line in table[table.chosen].itertuples()
         if line.lr in (min(RATES), max(RATES))
     ]
-    lines += ["", f"At an edge of the grid: {', '.join(edges) or 'none'}."]
-    return "\n".join(lines) + "\n"
+    first = table.iloc[0]
+    return PAGE.format(
+        profile=first.profile,
+        seed=first.seed,
+        rates=", ".join(map(_text, RATES)),
+        grid=markdown(Grid(header, lines)),
+        edges=", ".join(edges) or "none",
+    )
 
 
 def _text(rate: float) -> str:

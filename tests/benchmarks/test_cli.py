@@ -76,3 +76,8 @@ def test_score_reads_masks_from_anywhere(tmp_path, capsys):
     (tmp_path / "masks" / "clip" / "1.png").unlink()
     assert cli.main(["score", *folders]) == 1
     assert "clip/1" in capsys.readouterr().err
+
+
+def test_threads_are_set_before_torch_is_imported():
+    code = "import sys, benchmarks.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.tables import Grid, markdown
 from benchmarks.miniature.pretrain.common import PretrainConfig
 from gavs.method import Config
 
@@ -98,37 +99,36 @@ def write_report(cards: Mapping[str, Card], results_dir: Path) -> None:
     """Writes `pretraining.json` and `pretraining.md`: what the weights reach."""
     entries = {name: card.model_dump(exclude={"sha256"}) for name, card in cards.items()}
     _write_json(results_dir / "pretraining.json", entries)
-    write_atomic(results_dir / "pretraining.md", markdown(cards))
+    write_atomic(results_dir / "pretraining.md", page(cards))
 
 
-def markdown(cards: Mapping[str, Card]) -> str:
+def page(cards: Mapping[str, Card]) -> str:
     """The report on a set of weights; figures are shares of 1, on data never trained on."""
     total = sum(card.bytes for card in cards.values()) / 1e6
-    lines = [
-        "# Pretrained encoders of the miniature world",
-        "",
-        "Made by `python -m benchmarks pretrain`, adopted by `python -m benchmarks weights adopt`.",
-        f"{len(cards)} files, {total:.2f} MB in half precision. Figures are of the files as they",
-        "are, on scenes and sounds of the pretraining style that were never trained on. The",
-        "encoders have seen all 24 classes, never a sound together with a picture.",
-        "",
-        "| encoder | parameters | MB | seen in training | CPU-s |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for name, card in cards.items():
         seen = f"{card.config.steps * card.config.batch:,} from {card.config.pool:,}"
-        size = f"{card.parameters:,} | {card.bytes / 1e6:.2f}"
-        lines.append(f"| {name} | {size} | {seen} | {card.cpu_seconds:.0f} |")
+        size = [f"{card.parameters:,}", f"{card.bytes / 1e6:.2f}"]
+        lines.append([name, *size, seen, f"{card.cpu_seconds:.0f}"])
+    header = ["encoder", "parameters", "MB", "seen in training", "CPU-s"]
+    parts = [PAGE.format(files=len(cards), total=total), markdown(Grid(header, lines))]
     for title, names, columns in _TABLES:
-        lines += ["", f"## {title}", "", f"| encoder | {' | '.join(columns.values())} |"]
-        lines.append("|---" * (len(columns) + 1) + "|")
-        for name in names:
-            if name in cards:
-                figures = [f"{cards[name].figures[key]:.3f}" for key in columns]
-                lines.append(f"| {name} | {' | '.join(figures)} |")
-    return "\n".join(lines) + "\n"
+        lines = [
+            [name, *(f"{cards[name].figures[key]:.3f}" for key in columns)]
+            for name in names
+            if name in cards
+        ]
+        parts += [f"## {title}", markdown(Grid(["encoder", *columns.values()], lines))]
+    return "\n\n".join(parts) + "\n"
 
 
+PAGE = """\
+# Pretrained encoders of the miniature world
+
+Made by `python -m benchmarks pretrain`, adopted by `python -m benchmarks weights adopt`.
+{files} files, {total:.2f} MB in half precision. Figures are of the files as they
+are, on scenes and sounds of the pretraining style that were never trained on. The
+encoders have seen all 24 classes, never a sound together with a picture."""
 _TABLES = (
     (
         "SAM: IoU at full resolution, objects unless said",

@@ -12,13 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
-from benchmarks.report import Plan, write_report
+from benchmarks.report import Plan, read, tables
+from benchmarks.report.layout import Section
+from benchmarks.report.write import lay_out
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.npz import Scores, save_scores
 from benchmarks.scoring.vggss import BoxScores
@@ -166,9 +170,15 @@ class Desk:
         save_scores(path.with_suffix(".npz"), evaluations)
         return path
 
-    def report(self, plan: Plan | None = None, **changes: Any) -> str:
-        """Write the report; the text of tables.md."""
-        write_report(self.records, self.results, replace(plan or plan_with(), **changes))
+    def report(self, plan: Plan | None = None, draw: bool = False, **changes: Any) -> str:
+        """Write the tables, with their figures if asked; the text of tables.md."""
+        plan = replace(plan or plan_with(), **changes)
+
+        def undrawn(*arguments: Any) -> list[Section]:
+            return [replace(section, figures={}) for section in lay_out(*arguments)]
+
+        with patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn):
+            publish(self.results, tables(read(self.records, plan), plan))
         return (self.results / "tables.md").read_text(encoding="utf-8")
 
 
@@ -204,7 +214,22 @@ def section(text: str, heading: str) -> str:
     return rest if stop < 0 else rest[:stop]
 
 
-def line_of(text: str, row: str, heading: str = "## Table 1") -> list[str]:
-    """Cells of a row's first line below a heading."""
+def line_of(text: str, row: str, heading: str = "## Table 1", bold: bool = False) -> list[str]:
+    """Cells of a row's first line below a heading, with or without what makes them bold."""
     line = next(x for x in section(text, heading).splitlines() if x.startswith(f"| `{row}`"))
-    return [cell.strip() for cell in line.split("|")[1:-1]]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    return cells if bold else [cell.replace("**", "") for cell in cells]
+
+
+def rows_of(text: str, heading: str) -> list[str]:
+    """Rows of the first grid below a heading, in order."""
+    lines = [x for x in section(text, heading).splitlines() if x.startswith(("| `", "| :--"))]
+    stop = next((i for i, x in enumerate(lines) if i and x.startswith("| :--")), len(lines))
+    return [x.split("`")[1] for x in lines[1:stop]]
+
+
+def verdicts_of(text: str, heading: str) -> dict[tuple[str, str, str], list[str]]:
+    """Cells of a table's verdicts by claim, ordering (a > b) and place."""
+    lines = section(section(text, heading), "### Verdicts").splitlines()[4:]
+    cells = ([c.strip() for c in x.split("|")[1:-1]] for x in lines if x.startswith("| "))
+    return {(c[0], c[1].replace("`", ""), c[2]): c[3:] for c in cells}

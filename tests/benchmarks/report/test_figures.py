@@ -8,11 +8,14 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from benchmarks.common.tables import SHARE
-from benchmarks.report.bars import figure1
-from benchmarks.report.curves import figure3
-from benchmarks.report.figures import PALETTE, dots, forest, png, training_curves
-from benchmarks.report.measure import Block, Cell, Column, Table
+from benchmarks.report.ablations_figure import DECIDED, ablations_figure
+from benchmarks.report.figure1 import KINDS, figure1
+from benchmarks.report.figure3_figure import figure3_figure
+from benchmarks.report.measure import Block, Column, Score, Table
 from benchmarks.report.overlays import COLOURS, OPACITY, Panel, colour_mask, overlay_figure
+from benchmarks.report.style import MARKERS, PALETTE, looks, png
+from benchmarks.report.table1_figure import table1_figure
+from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Epoch
 from benchmarks.scoring.statistics import Difference, Interval
 from tests.benchmarks.report.conftest import plan_with
@@ -20,29 +23,37 @@ from tests.benchmarks.report.conftest import plan_with
 PLAN = plan_with(
     table1={"published": ["avsbench"], "controlled": [], "gavs": ["gavs"], "operators": []}
 )
+COLOUR = looks(PLAN.methods)["palette"]
 
 
-def cell(mean, low, high, difference=None):
-    return Cell(Interval(mean, low, high, 0.01, 2), 2, difference)
+def score(mean, low, high, difference=None):
+    return Score(Interval(mean, low, high, 0.01, 2), 2, difference)
 
 
 def column(where, measure, paper=None, **options):
-    return Column(where, measure, measure, (), (), judged=True, paper=paper, **options)
+    return Column(where, measure, (), (), judged=True, paper=paper, **options)
 
 
-def table(cells, paper=None, columns=()):
+def table(scores, paper=None, columns=()):
     columns = columns or [
         column("v1s", "miou", ("v1s", "train", "miou")),
         *(column("v1s", name) for name in ("floor", "shuffled")),
     ]
-    rows = list(dict.fromkeys(row for row, _ in cells))
-    return Table("table1", "gavs", [Block(rows, columns)], cells, {}, [], [], paper or {})
+    rows = list(dict.fromkeys(row for row, _ in scores))
+    return Table("table1", "gavs", [Block(rows, columns)], scores, {}, [], [], paper or {})
 
 
-def points(axes, marker):
-    """(x, y, colour) of the single points drawn with a marker, top row first."""
-    lines = [line for line in axes.lines if line.get_marker() == marker]
-    return [(*(float(v[0]) for v in line.get_data()), line.get_color()) for line in lines]
+def dots(axes):
+    """(x, y, colour) of every point."""
+    return [
+        (*map(float, place), to_hex(colour).upper())
+        for collection in axes.collections
+        for place, colour in zip(
+            collection.get_offsets(),
+            np.resize(collection.get_facecolor(), (len(collection.get_offsets()), 4)),
+            strict=True,
+        )
+    ]
 
 
 def spans(axes):
@@ -51,26 +62,36 @@ def spans(axes):
     return [(a[0], b[0], a[1]) for a, b in data if a[1] == b[1]]
 
 
+def test_a_method_has_one_look_and_no_other_has_it():
+    methods = [f"m{i}" for i in range(40)]
+    look = looks(methods)
+    pairs = [(look["palette"][m], look["markers"][m]) for m in methods]
+    assert len({*pairs}) == 40
+    assert len({look["palette"][m] for m in methods[:8]}) == len(PALETTE) == 8
+    assert len({*MARKERS}) == len(MARKERS)
+    assert PLAN.methods[:2] == ["avsbench", "gavs"] and len({*PLAN.methods}) == len(PLAN.methods)
+
+
 def test_dots_of_table_1_and_the_papers_apart():
-    cells = {
-        ("avsbench", "v1s miou"): cell(0.5, 0.45, 0.55),
-        ("avsbench", "v1s floor"): cell(0.25, 0.2, 0.3),
-        ("avsbench", "v1s shuffled"): cell(0.3, 0.2, 0.4),
-        ("gavs", "v1s miou"): cell(0.75, 0.7, 0.8),
-        ("oracle_click", "v1s miou"): cell(0.9, 0.85, 0.95),
+    scores = {
+        ("avsbench", "v1s miou"): score(0.5, 0.45, 0.55),
+        ("avsbench", "v1s floor"): score(0.25, 0.2, 0.3),
+        ("avsbench", "v1s shuffled"): score(0.3, 0.2, 0.4),
+        ("gavs", "v1s miou"): score(0.75, 0.7, 0.8),
+        ("oracle_click", "v1s miou"): score(0.9, 0.85, 0.95),
     }
     place = ("v1s", "train", "miou")
     paper = {("gavs", *place): 80.06, ("avsbench", *place): 78.7}
-    own, published = dots(PLAN, table(cells, paper), ["avsbench", "gavs", "absent"]).axes
-    assert points(own, "o") == [(50, 0, PALETTE[0]), (75, 1, PALETTE[1])]
-    assert spans(own) == [pytest.approx((45, 55, 0)), pytest.approx((70, 80, 1))]
-    assert [x for x, *_ in points(own, "|")] == [25]
-    assert [x for x, *_ in points(own, "x")] == [30]
-    assert own.lines[-1].get_xdata() == [90, 90]  # the ceiling, from top to bottom
-    assert [label.get_text() for label in own.get_yticklabels()] == ["avsbench", "gavs", "absent"]
-    assert [x for x, *_ in points(published, "D")] == [78.7, 80.06]
-    assert not points(own, "D") and not points(published, "o")
-    assert "miniature" in own.get_title() and "real data" in published.get_title()
+    rows = ["avsbench", "gavs"]
+    measured, published = table1_figure(PLAN, table(scores, paper), rows).axes
+    floor, shuffled, *means = dots(measured)
+    assert means == [(50, 0, COLOUR["avsbench"]), (75, 1, COLOUR["gavs"])]
+    assert (floor[0], shuffled[0]) == (25, 30) and 0 < floor[1] == shuffled[1] < 0.5
+    assert spans(measured) == [pytest.approx((45, 55, 0)), pytest.approx((70, 80, 1))]
+    assert measured.lines[-1].get_xdata() == [90, 90]  # the ceiling, from top to bottom
+    assert [label.get_text() for label in measured.get_yticklabels()] == rows
+    assert dots(published) == [(78.7, 0, COLOUR["avsbench"]), (80.06, 1, COLOUR["gavs"])]
+    assert "miniature" in measured.get_title() and "real data" in published.get_title()
 
 
 def test_curves_are_the_mean_of_the_seeds_in_their_range():
@@ -81,28 +102,27 @@ def test_curves_are_the_mean_of_the_seeds_in_their_range():
         ]
 
     histories = {("avsbench", "v1s"): [], ("gavs", "v1s"): [history(0.2, 0.5), history(0.4, 0.7)]}
-    loss, val = training_curves(PLAN, ["v1s"], histories).axes
-    assert loss.lines[0].get_xydata().tolist() == [[0, 1], [1, pytest.approx(0.3)]]
-    assert val.lines[0].get_xydata().tolist() == [[1, pytest.approx(60)]]
+    loss, val = training_curves(PLAN, histories).axes
+    (line,), (validation,) = ([x for x in axes.lines if len(x.get_xdata())] for axes in (loss, val))
+    assert line.get_xydata().tolist() == [[0, 1], [1, pytest.approx(0.3)]]
+    assert validation.get_xydata().tolist() == [[1, pytest.approx(60)]]
     band = loss.collections[0].get_paths()[0].vertices
     assert {tuple(v) for v in band} == {(0, 1), (1, 0.2), (1, 0.4)}
-    assert loss.lines[0].get_color() == PALETTE[1]  # gavs is the second row here as in the legend
+    assert line.get_color() == COLOUR["gavs"]
     legend = loss.figure.legends[0]
     assert [t.get_text() for t in legend.get_texts()] == ["avsbench", "gavs"]
-    assert [to_hex(h.get_color()).upper() for h in legend.get_lines()] == PALETTE[:2]
+    assert [h.get_color() for h in legend.get_lines()] == [COLOUR["avsbench"], COLOUR["gavs"]]
 
 
 def test_forest_is_hollow_inside_the_noise():
-    cells = {
-        ("gavs", "v1s miou"): cell(0.5, 0.4, 0.6),
-        ("no_cue", "v1s miou"): cell(0.4, 0.3, 0.5, Difference(-0.1, -0.15, -0.05, 0.01, 0.03)),
-        ("no_noise", "v1s miou"): cell(0.51, 0.4, 0.6, Difference(0.01, -0.02, 0.04, 0.5, 0.04)),
+    scores = {
+        ("gavs", "v1s miou"): score(0.5, 0.4, 0.6),
+        ("no_cue", "v1s miou"): score(0.4, 0.3, 0.5, Difference(-0.1, -0.15, -0.05, 0.01, 0.03)),
+        ("no_noise", "v1s miou"): score(0.51, 0.4, 0.6, Difference(0.01, -0.02, 0.04, 0.5, 0.04)),
     }
     groups = {"prompt": ["no_cue", "absent"], "noise": ["no_noise"]}
-    (axes,) = forest(PLAN, table(cells), "v1s miou", groups).axes
-    assert [(x, y) for x, y, _ in points(axes, "o")] == [(-10, 0), (1, 2)]
-    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
-    assert faces[0] != "white" and faces[1] == "white"
+    (axes,) = ablations_figure(PLAN, table(scores), "v1s miou", groups).axes
+    assert dots(axes) == [(-10, 0, DECIDED), (1, 2, "#FFFFFF")]
     assert spans(axes) == [pytest.approx((-15, -5, 0)), pytest.approx((-2, 4, 2))]
     beside = [(text.get_text(), text.xy[1]) for text in axes.texts]
     assert beside == [
@@ -114,24 +134,28 @@ def test_forest_is_hollow_inside_the_noise():
 
 
 def test_figure_1_keeps_the_papers_bars_in_a_panel_of_their_own():
-    cells = {
-        ("avsbench", "vggss m"): cell(0.3, 0.25, 0.35),
-        ("gavs", "vggss m"): cell(0.4, 0.3, 0.5),
+    scores = {
+        ("avsbench", "vggss m"): score(0.3, 0.25, 0.35),
+        ("gavs", "vggss m"): score(0.4, 0.3, 0.5),
     }
-    found = table(cells, columns=[column("vggss", "m")])
-    paper = {"HardWay": (34.4, True), "GAVS": (41.07, False)}
-    rows = ["avsbench", "absent", "gavs"]
+    place = ("vggss", "in-set", "ciou")
+    paper = {("hardway", *place): 34.4, ("gavs", "vggss", "0-shot", "ciou"): 41.07}
+    measured_table = table(scores, paper, [column("vggss", "m")])
     trivial = {"disc": 0.375, "whole image": 0.3124}
-    own, published = figure1(PLAN, found, rows, "vggss m", trivial, paper).axes
-    assert [bar.get_width() for bar in own.patches] == [30, 40]
-    assert [to_hex(bar.get_facecolor()).upper() for bar in own.patches] == PALETTE[1::-1]
-    segments = [tuple(s[:, 0].round(6)) for c in own.collections for s in c.get_segments()]
-    assert segments == [(25, 35), (30, 50)]
-    lines = {line.get_label(): line.get_xdata()[0] for line in own.lines}
+    rows = ["avsbench", "absent", "gavs"]
+    measured, published = figure1(PLAN, measured_table, rows, "vggss m", trivial).axes
+    assert [bar.get_width() for bar in measured.patches] == [30, 40]
+    faces = [to_hex(bar.get_facecolor()).upper() for bar in measured.patches]
+    assert faces == [COLOUR["avsbench"], COLOUR["gavs"]]
+    hatches = [bar.get_hatch() or "" for bar in measured.patches]
+    assert hatches == [KINDS["fusion"][1], KINDS["prompt"][1]]
+    assert spans(measured) == [pytest.approx((25, 35, 0)), pytest.approx((30, 50, 1))]
+    assert measured.get_xlim()[1] > 50  # no interval is cut
+    lines = {x.get_label(): x.get_xdata()[0] for x in measured.lines if x.get_label()[0] != "_"}
     assert list(lines) == ["whole image", "disc"]  # the weakest first, as in the legend
     assert list(lines.values()) == pytest.approx([31.24, 37.5])
     assert [bar.get_width() for bar in published.patches] == [34.4, 41.07]
-    assert [bool(bar.get_hatch()) for bar in published.patches] == [True, False]
+    assert [bar.get_hatch() or "" for bar in published.patches] == [KINDS["in-set"][1], ""]
     assert not published.lines and "the paper" in published.get_xlabel()
 
 
@@ -142,24 +166,29 @@ def test_figure_3_has_bands_and_the_papers_curves_beside():
         for where in shares
         for measure, unit in (("miou", column("", "").unit), ("fscore", SHARE))
     ]
-    cells = {
-        ("gavs", "10 % miou"): cell(0.3, 0.2, 0.4),
-        ("gavs", "100 % miou"): cell(0.5, 0.45, 0.55),
-        ("gavs", "100 % fscore"): cell(0.6, 0.5, 0.7),
+    scores = {
+        ("gavs", "10 % miou"): score(0.3, 0.2, 0.4),
+        ("gavs", "100 % miou"): score(0.5, 0.45, 0.55),
+        ("gavs", "100 % fscore"): score(0.6, 0.5, 0.7),
     }
     paper = {("gavs", "v2", "10 %", "miou"): 60.2, ("gavs", "v2", "100 %", "miou"): 67.7}
-    figure = figure3(PLAN, table(cells, paper, columns), ["avsbench", "gavs"], shares)
+    rows = ["avsbench", "gavs"]
+    figure = figure3_figure(PLAN, table(scores, paper, columns), rows, shares)
     (miou, printed), (fscore, _) = figure.axes[:2], figure.axes[2:]
-    assert miou.lines[1].get_xydata().tolist() == [[10, 30], [100, 50]]
-    band = {tuple(v.round(6)) for v in miou.collections[1].get_paths()[0].vertices}
+
+    def curves(axes):
+        return [x.get_xydata().tolist() for x in axes.lines if len(x.get_xdata())]
+
+    assert curves(miou) == [[[10, 30], [100, 50]]]
+    band = {tuple(v.round(6)) for v in miou.collections[0].get_paths()[0].vertices}
     assert band == {(10, 20), (10, 40), (100, 45), (100, 55)}
-    assert fscore.lines[1].get_xydata().tolist() == [[100, 0.6]]  # in its own unit
-    assert printed.lines[1].get_xydata().tolist() == [[10, 60.2], [100, 67.7]]
+    assert curves(fscore) == [[[100, 0.6]]]  # in its own unit
+    assert curves(printed) == [[[10, 60.2], [100, 67.7]]]
     assert "the paper" in printed.get_title() and not printed.collections
 
 
 def test_a_png_has_nothing_of_the_time_or_the_version():
-    drawn = dots(PLAN, table({("gavs", "v1s miou"): cell(0.5, 0.4, 0.6)}), ["gavs"])
+    drawn = table1_figure(PLAN, table({("gavs", "v1s miou"): score(0.5, 0.4, 0.6)}), ["gavs"])
     image = Image.open(io.BytesIO(png(drawn)))
     assert set(image.info) == {"dpi"}
     assert image.width == 1440

@@ -1,12 +1,20 @@
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.experiments import EXPERIMENTS, SPECS, Spec
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.params import TABLES, load
-from benchmarks.report import plan_of
+from benchmarks.report import measure, plan_of
+from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
+from benchmarks.report.measure import read_paper
 from benchmarks.report.plan import RECREATED
-from benchmarks.report.write import SECTIONS
-from benchmarks.scoring.records import Key
+from benchmarks.report.write import lay_out
+from benchmarks.scoring.records import Key, RecordError
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 
@@ -37,8 +45,8 @@ def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others():
     """With no record at all, what is missing is every cell that the parameters ask for."""
     params = load(PARAMS)
     plan, ledger = plan_of(params), Ledger({}, 100)
-    found = [section(plan, ledger).table for section in SECTIONS]
-    missing = {key for table in found if table for key in table.missing}
+    tables = [section.table for section in lay_out(plan, ledger) if section.table]
+    missing = {key for table in tables for key in table.missing}
     asked = {
         Key(cell.row, cell.benchmark, cell.setting, cell.seed, cell.draw)
         for table in TABLES
@@ -58,9 +66,45 @@ def test_the_tables_ask_for_evaluations_that_the_protocol_makes():
         for cell in cells_of(params, table, stage)
         for evaluation in evaluations_of(params, cell)
     }
-    for section in SECTIONS:
-        if table := section(plan, ledger).table:
+    for section in lay_out(plan, ledger):
+        if table := section.table:
             for column in table.columns.values():
                 for part in column.parts:
                     source = part.source
                     assert (source.benchmark, source.setting, source.evaluation) in made
+
+
+def test_a_new_table_is_an_entry_and_a_module(monkeypatch, capsys):
+    extra = ModuleType("benchmarks.report.extra")
+    extra.section = lambda plan, ledger: Section("extra", ["## Extra"], "a,b\n")
+    monkeypatch.setitem(sys.modules, "benchmarks.report.extra", extra)
+    monkeypatch.setitem(SPECS, "extra", Spec("extra", "extra", ("train",), "v2"))
+    sections = lay_out(plan_of(load(PARAMS)), Ledger({}, 100))
+    assert [s.name for s in sections] == ["table1", "rosetta", *list(SPECS)[1:]]
+    assert read_paper("extra") == {}
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    assert "ablations, extra" in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_table_is_a_block_of_the_parameters_with_rows_where_it_has_stages():
+    assert set(SPECS) == set(TABLES)
+    for spec in SPECS.values():
+        assert (EXPERIMENTS / spec.folder / "README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    "lines, reason",
+    [
+        ("GAVS,v2,train,miou,high", "could not convert"),
+        ("GAVS,v2,train,miou,1\nGAVS,v2,train,miou,2", "gavs, v2, train, miou twice"),
+        ("Nobody,v2,train,miou,1", "nobody"),
+    ],
+)
+def test_a_broken_line_of_the_papers_figures_names_its_file(tmp_path, monkeypatch, lines, reason):
+    (tmp_path / "table1_avs_benchmarks").mkdir()
+    path = tmp_path / "table1_avs_benchmarks/paper.csv"
+    path.write_text(f"method,benchmark,setting,metric,value\n{lines}\n")
+    monkeypatch.setattr(measure, "EXPERIMENTS", tmp_path)
+    with pytest.raises(RecordError, match=f"paper.csv: can't be read as the paper's.*{reason}"):
+        read_paper("table1")

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from benchmarks.grid.protocol import Cell
-from benchmarks.report.qualitative import panels, write_qualitative
+from benchmarks.report.qualitative import panels, qualitative
+from benchmarks.scoring.records import Key, RecordError, Stored
 from tests.benchmarks.report.conftest import plan_with
 
 
@@ -36,10 +36,11 @@ def clip(folder, uid, benchmark, seconds, second, boxes=""):
     }
 
 
-def keep(records, cell, key, value):
-    path = records / cell.table / cell.stage / f"{cell.file_stem}.overlays.npz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{key: np.full((4, 8), value, np.uint8)})
+def keep(folder, key, place, value):
+    """A record with one prediction."""
+    path = folder / f"{key.row}.json"
+    np.savez(path.with_suffix(".overlays.npz"), **{place: np.full((4, 8), value, np.uint8)})
+    return {key: Stored(None, path)}
 
 
 @pytest.fixture
@@ -49,25 +50,27 @@ def index(tmp_path):
 
 
 def test_a_masked_and_a_boxed_clip(tmp_path, index):
-    cells = [Cell("table1", row, row, "v1s", "train", 0) for row in ("gavs", "avsbench", "absent")]
-    for cell, value in zip(cells[:2], (255, 51), strict=True):
-        keep(tmp_path, cell, "clip_a/1", value)
-    (panel,) = panels(tmp_path, index, cells)
+    keys = [Key(row, "v1s", "train", 0) for row in ("gavs", "avsbench", "absent")]
+    records = keep(tmp_path, keys[0], "clip_a/1", 255) | keep(tmp_path, keys[1], "clip_a/1", 51)
+    (panel,) = panels(records, index, keys)
     assert panel.title == "V1S\ndog, man" and panel.second == 1
     assert (panel.frame == 101).all() and panel.log_mel.shape == (5 * 96, 64)
     assert panel.truth.sum() == 16 and not panel.boxes
     assert {row: p.mean() for row, p in panel.predictions.items()} == {"gavs": 1, "avsbench": 0.2}
 
-    cell = Cell("table3", "zero_shot", "gavs", "vggss", "0-shot", 0)
-    keep(tmp_path, cell, "file_000030/0", 255)
-    (panel,) = panels(tmp_path, index, [cell])
+    key = Key("gavs", "vggss", "0-shot", 0)
+    (panel,) = panels(keep(tmp_path, key, "file_000030/0", 255), index, [key])
     assert panel.second == 5 and panel.log_mel.shape == (10 * 96, 64)
     assert panel.boxes == [[0, 0, 0.25, 1]] and panel.truth.sum() == 8
 
 
-def test_only_figures_with_predictions_are_written(tmp_path, index):
-    cell = Cell("table2", "zero_shot", "gavs", "v3", "0-shot", 0)
-    keep(tmp_path / "records", cell, "clip_a/1", 255)
-    written = write_qualitative(tmp_path / "records", tmp_path / "results", plan_with(), index)
-    assert written == [tmp_path / "results/figures/overlays_unseen.png"]
-    assert Image.open(written[0]).width > 500
+def test_only_figures_with_predictions_are_made(tmp_path, index):
+    records = keep(tmp_path, Key("gavs", "v3", "0-shot", 0), "clip_a/1", 255)
+    assert list(qualitative(plan_with(), records, index)) == ["overlays_unseen"]
+
+
+@pytest.mark.parametrize("place", ["clip_b/0", "clip_a", "clip_a/one"])
+def test_predictions_of_no_frame_name_their_record(tmp_path, index, place):
+    records = keep(tmp_path, Key("gavs", "v3", "0-shot", 0), place, 255)
+    with pytest.raises(RecordError, match=r"gavs.json: predictions of .*no frame of the index"):
+        qualitative(plan_with(), records, index)

@@ -13,10 +13,10 @@ import shutil
 import pandas as pd
 import pytest
 
-from benchmarks.common.tables import Grid, latex, markdown, signed
+from benchmarks.common.tables import Grid, bold, latex, markdown, signed
 from benchmarks.params import method_names
 from benchmarks.report.measure import read_paper
-from tests.benchmarks.report.conftest import line_of, plan_with, section
+from tests.benchmarks.report.conftest import line_of, plan_with, rows_of, section, verdicts_of
 
 TRACK_P = "### Track P"
 V1S = "### V1S, profile"
@@ -41,8 +41,8 @@ def test_tracks_stand_apart_with_the_reference_rows_in_both(full_desk):
     assert "`tpavi_sam`" not in section(text, TRACK_P)
     controlled = section(text, "### Track C")
     assert "same frozen SAM embeddings" in controlled
-    rows = [x.split("`")[1] for x in controlled.splitlines() if x.startswith("| `")]
-    assert rows == ["tpavi_sam", "sam_fusion", "gavs"]
+    rows = rows_of(text, "### Track C")
+    assert rows == ["gavs", "tpavi_sam", "sam_fusion"]  # 70, 40, and one without a record
     tracks = {row: line_of(text, row, V1S)[1] for row in ("avsbench", "tpavi_sam", "gavs")}
     assert tracks == {"avsbench": "P", "tpavi_sam": "C", "gavs": "P, C"}
 
@@ -73,47 +73,82 @@ def test_the_range_over_operators(full_desk):
         full_desk.put("sam_fusion_add", other, seed)
     text = full_desk.report()
     assert line_of(text, "sam_fusion", TRACK_P)[1].endswith("(30.00 to 55.00)")
-    assert "V1S `sam_fusion` 55.00, `sam_fusion_add` 30.00." in text
     assert "| `sam_fusion_add`" not in text
+
+
+def test_rows_by_score_and_the_best_of_a_track_in_bold(full_desk):
+    """P: avsbench 50, gavs 70, gavs_released 60; C: tpavi_sam 90, of which gavs is a row too."""
+    for seed, lit in enumerate(([5, 5], [5, 3])):
+        full_desk.put("tpavi_sam", lit, seed)
+    text = full_desk.report()
+    order = ["gavs", "gavs_released", "avsbench", "sam_fusion", "oracle_click"]
+    assert rows_of(text, TRACK_P) == order
+    assert rows_of(text, "### Track C") == ["tpavi_sam", "gavs", "sam_fusion"]
+    assert rows_of(text, V1S) == [*order[:-1], "tpavi_sam", "oracle_click"]
+
+    def bold(heading):
+        rows = rows_of(text, heading)
+        return [r for r in rows if "**" in " ".join(line_of(text, r, heading, bold=True))]
+
+    assert bold(TRACK_P) == ["gavs"] and bold("### Track C") == ["tpavi_sam"]
+    assert bold(V1S) == ["gavs", "tpavi_sam"]
+    assert line_of(text, "gavs", TRACK_P, bold=True)[1:3] == [
+        "**70.00 ± 14.14**",
+        "**0.889 ± 0.063**",
+    ]
+    tex = (full_desk.results / "tables/table1.tex").read_text()
+    assert r"\textbf{70.00 $\pm$ 14.14}" in tex and r"\textbf{50.00" not in tex
+
+
+def test_equal_scores_are_equally_bold_and_marks_are_not(full_desk):
+    full_desk.put("gavs_released", [5, 3], 0, shuffled=[5, 3])
+    full_desk.put("gavs_released", [4, 2], 1)
+    text = full_desk.report()
+    assert line_of(text, "gavs", TRACK_P, bold=True)[1] == "**70.00 ± 14.14**"
+    assert line_of(text, "gavs_released", TRACK_P, bold=True)[1] == "**70.00 ± 14.14** ≈ †"
+
+
+PARADIGMS = "prompt > fusion, track"
+PAPER = "the paper's order"
 
 
 def test_paradigms_by_track(full_desk):
     """P: gavs is 20 above avsbench on every video. C: tpavi_sam is 20 above gavs in seed 0."""
-    text = full_desk.report()
-    start = text.index("**Prompt against fusion**")
-    words = text[start : text.index("\n", start)]
-    ahead = "V1S prompt ahead (`gavs` − `avsbench` +20.00 [+20.00, +20.00], decided)"
-    assert f"Track P: {ahead}." in words
-    assert "Track C" not in words and "agree" not in words
+    verdicts = verdicts_of(full_desk.report(), "## Table 1")
+    assert verdicts[f"{PARADIGMS} P", "gavs > avsbench", "V1S"] == [
+        "80.06 / 78.70",
+        "70.00 / 50.00",
+        "+20.00 [+20.00, +20.00]",
+        "0.002",
+        "holds",
+    ]
+    assert f"{PARADIGMS} C" not in {claim for claim, *_ in verdicts}
     full_desk.put("tpavi_sam", [5, 5], 0)
     full_desk.put("tpavi_sam", [5, 3], 1)
-    words = full_desk.report()
-    assert "Track C: V1S fusion ahead (`gavs` − `tpavi_sam` −20.00" in words
-    assert "undecided). Whether they agree is open" in words
-    full_desk.put("gavs", [4, 2], 0)
-    full_desk.put("gavs", [4, 2], 1)
-    full_desk.put("avsbench", [3, 1], 0)
-    full_desk.put("tpavi_sam", [5, 3], 0)
-    assert "The tracks disagree on V1S." in full_desk.report()
-    full_desk.put("tpavi_sam", [3, 1], 0)
-    full_desk.put("tpavi_sam", [3, 1], 1)
-    assert "The tracks agree on V1S." in full_desk.report()
-    for seed in (0, 1):  # a row of both tracks ahead in both: one contrast, not two that agree
+    verdict = verdicts_of(full_desk.report(), "## Table 1")[
+        f"{PARADIGMS} C", "gavs > tpavi_sam", "V1S"
+    ]
+    assert verdict[0] == "–" and verdict[2].startswith("−20.00 [") and verdict[-1] == "undecided"
+    for seed in (0, 1):  # the best fusion row of both tracks now
         full_desk.put("sam_fusion", [5, 3], seed)
-    assert "The same two rows lead both tracks" in full_desk.report()
+    verdicts = verdicts_of(full_desk.report(), "## Table 1")
+    assert (f"{PARADIGMS} P", "gavs > sam_fusion", "V1S") in verdicts
 
 
 def test_an_order_of_the_paper_holds_is_reversed_or_undecided(full_desk):
-    assert "Holds: `gavs` > `avsbench` (V1S)." in full_desk.report()
+    def verdict():
+        text = full_desk.report()
+        return verdicts_of(text, "## Table 1")[PAPER, "gavs > avsbench", "V1S"][-1], text
+
+    assert verdict()[0] == "holds"
     full_desk.put("gavs", [3, 3], 0)
     full_desk.put("gavs", [3, 2], 1)
     full_desk.put("avsbench", [4, 5], 0)  # better on every video with either seed
     full_desk.put("avsbench", [5, 4], 1)
-    assert "Reversed: `gavs` > `avsbench` (V1S)." in full_desk.report()
+    word, text = verdict()
+    assert word == "reversed" and "### Verdicts: holds 0, reversed 2, undecided 0" in text
     full_desk.put("avsbench", [2, 3], 1)  # better on one video, worse on the other
-    text = full_desk.report()
-    assert "Undecided: `gavs` > `avsbench` (V1S)." in text
-    assert "on this profile 0 hold, 0 reversed, 1 undecided" in text
+    assert verdict()[0] == "undecided"
 
 
 def test_what_is_missing_is_a_dash_and_is_listed(full_desk):
@@ -129,11 +164,11 @@ def test_what_is_missing_is_a_dash_and_is_listed(full_desk):
     assert line_of(text, "gavs_released", V1S)[4].startswith("−20.00 [−20.00, −20.00]")
 
 
-def test_nothing_measured_yet(desk):
+def test_a_row_that_nothing_was_measured_of_keeps_the_papers_figures(desk):
+    desk.put("oracle_click", [5, 5], trains=False)
     text = desk.report()
     assert line_of(text, "gavs", TRACK_P)[1:] == ["–", "–", "80.06 / 0.902"]
-    assert "0 records, seeds 0, 1." in text
-    assert "Outside the noise: 0 of 0 variants." in text
+    assert "1 records, seeds 0, 1." in text and "### Verdicts" not in text
 
 
 def test_only_rows_and_seeds_of_the_lists_are_read(full_desk):
@@ -154,27 +189,24 @@ def test_differences_stay_when_the_base_leaves_table_1(full_desk):
 
 def test_marks_of_a_row_that_does_not_hear(full_desk):
     text = full_desk.report()
-    assert line_of(text, "gavs_released", V1S)[6:8] == ["60.00", "60.00 †"]
+    assert line_of(text, "gavs_released", V1S)[6:8] == ["60.00 ‡", "60.00 †"]
     assert line_of(text, "gavs", V1S)[6:8] == ["20.00", "30.00"]
-    assert "is not shown to lower the score of `gavs_released` (V1S)." in text
     full_desk.put("gavs_released", [4, 2], 0, shuffled=[3, 1])
     full_desk.put("gavs_released", [3, 1], setting="floor")
     text = full_desk.report()
-    assert "†" not in section(text, "## Table 1")
-    assert "Shuffling the sound lowers the score of every row." in text
-    assert "Every row scores above its floor." in text
+    assert "†" not in section(text, "## Table 1") and "‡" not in section(text, "## Table 1")
 
 
 def test_equal_records_give_equal_files(full_desk, tmp_path):
-    full_desk.report()
+    full_desk.report(draw=True)
     first = {p.name: p.read_bytes() for p in full_desk.results.rglob("*.*")}
     shutil.move(full_desk.results, tmp_path / "old")
-    full_desk.report()
+    full_desk.report(draw=True)
     assert {p.name: p.read_bytes() for p in full_desk.results.rglob("*.*")} == first
     assert len(first) == 2 + 8 + 7 + 5  # page and summary, csv, tex, figures
 
 
-def test_a_mixture_of_data_or_code_is_said_aloud(full_desk):
+def test_a_mixture_of_data_or_code_is_a_warning(full_desk):
     full_desk.put("gavs", [4, 2], 1, checksums={"index": "d" * 64, "code": "e" * 64})
     assert "**More than one state of the code in `gavs`: run `dvc repro`.**" in full_desk.report()
     full_desk.put("gavs", [4, 2], 1, checksums={"index": "a" * 64, "code": "c" * 64})
@@ -182,10 +214,10 @@ def test_a_mixture_of_data_or_code_is_said_aloud(full_desk):
     one = {"checksums": {"index": "d" * 64, "code": "e" * 64}}
     full_desk.put("gavs", [4, 2], 1)
     full_desk.put("oracle_click", [5, 5], trains=False, **one)
-    assert "of the code: 2 checksums, one a method." in full_desk.report()
+    assert "of the code: 2 checksums, one per method." in full_desk.report()
 
 
-def test_csv_has_one_row_a_measure_in_the_units_of_the_page(full_desk):
+def test_csv_has_one_row_per_measure_in_the_units_of_the_page(full_desk):
     full_desk.report()
     table = pd.read_csv(full_desk.results / "tables/table1.csv")
     assert set(table.profile) == {"miniature"}
@@ -208,7 +240,7 @@ def test_ablations_end_with_table_1s_rows(full_desk):
     text = full_desk.report()
     lines = [x for x in section(text, "## Ablations").splitlines() if x.startswith("| ")][2:]
     assert [x.split("`")[1] for x in lines] == ["gavs", "gavs_no_cue", "gavs_released"]
-    assert "| prompt | `gavs_no_cue` | 70.00 ± 14.14 |" in lines[1]
+    assert "| prompt | `gavs_no_cue` | **70.00 ± 14.14** |" in lines[1]
     assert "0.00 [0.00, 0.00] ≈ | 0.00 | 1,234 | no cue \\| nothing to align |" in lines[1]
 
 
@@ -227,25 +259,25 @@ def test_the_rosetta_table_is_the_same_predictions(full_desk):
 
 
 def test_the_papers_tables():
-    paper = read_paper("table1_avs_benchmarks")
+    paper = read_paper("table1")
     assert paper["gavs", "v1m", "train", "miou"] == 63.70
     assert paper["sam_fusion", "v2", "train", "fscore"] == 0.724
     assert [b for m, b, _, k in paper if m == "av_sam" and k == "miou"] == ["v1s"]
     assert len(paper) == 2 * (5 * 3 + 3 * 2 + 1)  # AUSS, AVSC, AuTR have no V2, AV-SAM only V1S
     sizes = {
-        "table2_unseen_classes": 4 * 4 * 2,
-        "table3_cross_dataset": 9 * 2 - 1,  # SLAVC has no AUC
-        "table4_few_shot_transfer": 4 * 4 * 2,
-        "figure3_data_fraction": 4 * 4 * 2,
+        "table2": 4 * 4 * 2,
+        "table3": 9 * 2 - 1,  # SLAVC has no AUC
+        "table4": 4 * 4 * 2,
+        "figure3": 4 * 4 * 2,
     }
     assert {name: len(read_paper(name)) for name in sizes} == sizes
-    rows = {row for name in [*sizes, "table1_avs_benchmarks"] for row, *_ in read_paper(name)}
+    rows = {row for name in [*sizes, "table1"] for row, *_ in read_paper(name)}
     assert rows <= set(method_names()), "a row of the paper that would stand beside none of ours"
 
 
 def test_the_papers_avs_rows_of_vggss_are_mean_iou():
     """AUC of a success curve is the mean IoU; its 20 figures agree, its in-set rows don't."""
-    rows = read_paper("table3_cross_dataset") | read_paper("table4_few_shot_transfer")
+    rows = read_paper("table3") | read_paper("table4")
     apart = {
         key: abs(rows[key] / 100 - rows[*key[:3], "auc"])
         for key in rows
@@ -258,9 +290,19 @@ def test_the_papers_avs_rows_of_vggss_are_mean_iou():
 
 def test_text_of_numbers():
     assert [signed(x) for x in (0.012, -0.0035, -0.00001, 0)] == ["+1.20", "−0.35", "0.00", "0.00"]
-    grid = Grid(["`a_b`", "%"], [["x|y", "−1 ± 2"]], "lr")
-    assert markdown(grid) == "| `a_b` | % |\n| :-- | --: |\n| x\\|y | −1 ± 2 |"
+    grid = Grid(["`a_b`", "%"], [["x|y", bold("−1 ± 2") + " †"]], "lr")
+    assert markdown(grid) == "| `a_b` | % |\n| :-- | --: |\n| x\\|y | **−1 ± 2** † |"
     assert latex(grid) == (
         "\\begin{tabular}{lr}\n\\toprule\n\\texttt{a\\_b} & \\% \\\\\n\\midrule\n"
-        "x|y & $-$1 $\\pm$ 2 \\\\\n\\bottomrule\n\\end{tabular}\n"
+        "x|y & \\textbf{$-$1 $\\pm$ 2} $\\dagger$ \\\\\n\\bottomrule\n\\end{tabular}\n"
     )
+
+
+@pytest.mark.parametrize(
+    "name, shown",
+    [("a\nb", "a\\nb"), ("a\x1b[2Jb", "a\\x1b[2Jb"), ("a\rb", "a\\rb"), ("a\u2028b", "a\\u2028b")],
+)
+def test_no_name_breaks_a_line_or_reaches_the_terminal(name, shown):
+    grid = Grid(["method"], [[f"`{name}`"]], "l")
+    assert markdown(grid).split("\n")[2:] == [f"| `{shown}` |"]
+    assert len(latex(grid).splitlines()) == 7 and "\x1b" not in latex(grid)

@@ -18,7 +18,7 @@ from benchmarks.studies.dispersion import (
     compare,
     compared,
     disperse,
-    markdown,
+    page,
     prepare,
     write_params,
 )
@@ -77,15 +77,12 @@ def test_verdicts_are_of_the_default_order(compared_scores):
     assert turned.low < -0.02 and turned.high < 0
 
 
-def test_the_text_says_what_became_of_them(compared_scores):
-    text = markdown(*compared_scores, "miniature")
+def test_the_page_counts_what_became_of_them(compared_scores):
+    text = page(*compared_scores, "miniature")
     assert "| a | 70.00 ± 0.10 | 61.00 ± 0.10 |" in text
     assert "| tau | 1.00 | 0.33 |" in text  # one of three pairs is discordant: (2 - 1) / 3
-    assert (
-        "- **aux0**: of 3 orderings that the default decides, 2 hold, 1 are reversed (a > b), "
-        "0 are undecided; of 0 that it leaves open, 0 are decided." in text
-    )
-    assert "2 hold, 0 are reversed, 1 are undecided" in text
+    assert "| aux0 | 2 | 1 | 0 | 0 of 0 |" in text  # holds, reversed, undecided
+    assert "| balanced | 2 | 0 | 1 | 0 of 0 |" in text
     assert "| a > b | +10.00 | −3.00 reversed | " in text
     assert "| b > c | +10.00 | +14.00 | " in text
 
@@ -93,7 +90,7 @@ def test_the_text_says_what_became_of_them(compared_scores):
 def test_an_alternative_without_scores_of_a_benchmark_has_no_column():
     two = {"a": scored(0.6), "b": scored(0.5)}
     rows, pairs = compare({("v1s", "default"): two, ("v2", "default"): two, ("v1s", "aux0"): two})
-    text = markdown(rows, pairs, "miniature").split("## v2")[1]
+    text = page(rows, pairs, "miniature").split("## v2")[1]
     assert "aux0" not in text and "| row | default |" in text
 
 

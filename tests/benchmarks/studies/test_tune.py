@@ -156,6 +156,33 @@ def test_a_divergence_is_named_and_the_rest_goes_on(run, project):
     assert "gavs" not in lines[-1] and "audio_sam (3.0e-3)" in lines[-1]  # at the grid's edge
 
 
+def spoil(column, value):
+    def change(path):
+        pd.read_csv(path).assign(**{column: value}).to_csv(path, index=False)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage, reason",
+    [
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "can't be read as a search"),
+        (lambda path: path.write_text("row,lr\n"), "no column"),
+        (spoil("profile", "smoke"), "profile .'smoke'., expected .'miniature'."),
+        (spoil("lr", 0.5), "lr .0.5., expected"),
+        (spoil("row", "gavs"), "a row and rate twice"),
+    ],
+)
+def test_an_earlier_search_that_cannot_be_kept_is_not_written_over(run, project, damage, reason):
+    rates = peaks(load(project / "params.yaml"))
+    run(best_at(rates))
+    damage(project / "tuning.csv")
+    before = (project / "tuning.csv").read_bytes()
+    with pytest.raises(ParamsError, match=f"tuning.csv: .*{reason}.*; search all rows"):
+        run(best_at(rates), ["gavs"])
+    assert (project / "tuning.csv").read_bytes() == before
+
+
 def test_a_failure_writes_nothing(run, project):
     def score(row, benchmark, lr):
         if row == "gavs" and benchmark == "v2":

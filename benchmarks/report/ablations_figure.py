@@ -1,0 +1,58 @@
+"""The ablations as a forest: each variant's difference to the base with its interval, by group."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmarks.common.tables import signed
+from benchmarks.report.layout import title_of
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+from benchmarks.report.style import GREY, PALETTE, STYLE, label_rows
+
+DECIDED = PALETTE[1]
+
+
+@mpl.rc_context(STYLE)
+def ablations_figure(
+    plan: Plan, table: Table, column: str, groups: Mapping[str, Sequence[str]]
+) -> Figure:
+    """Points with their 95 % interval, hollow where undecided; the groups shaded in turn."""
+    variants = [row for rows in groups.values() for row in rows]
+    figure = Figure(figsize=(7.2, 1.2 + 0.2 * len(variants)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="black", lw=0.8)
+    known = {}
+    for y, row in enumerate(variants):
+        score = table.scores.get((row, column))
+        if score and (d := score.difference):
+            known[y] = d
+            colour = DECIDED if d.decided else GREY
+            axes.plot([100 * d.low, 100 * d.high], [y, y], color=colour)
+            text = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
+            beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
+            axes.annotate(text, (1.01, y), color=colour, **beside)
+    colours = [DECIDED if d.decided else GREY for d in known.values()]
+    faces = [DECIDED if d.decided else "white" for d in known.values()]
+    sns.scatterplot(
+        x=[100 * d.mean for d in known.values()], y=list(known), color=faces, edgecolor=colours,
+        linewidth=1, s=18, zorder=3, legend=False, ax=axes,
+    )  # fmt: skip
+    first = 0
+    for i, (group, rows) in enumerate(groups.items()):
+        shade = "#F4F4F4" if i % 2 == 0 else "white"
+        axes.axhspan(first - 0.5, first + len(rows) - 0.5, color=shade, lw=0, zorder=0)
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
+        axes.annotate(group, (0.01, first), **place)
+        first += len(rows)
+    where = f"{title_of(table.columns[column].where)}, {plan.profile}"
+    label_rows(axes, variants, f"mIoU minus that of {plan.base} (points), {where}")
+    legend = [
+        Line2D([], [], color=DECIDED, marker="o", ms=4, label="decided"),
+        Line2D([], [], color=GREY, marker="o", ms=4, mfc="white", label="undecided"),
+    ]
+    figure.legend(handles=legend, loc="outside lower center", ncols=2)
+    return figure
