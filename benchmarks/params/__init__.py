@@ -4,10 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from benchmarks.common.paths import Name, below
 from benchmarks.data.config import Benchmark, DataParams
 from benchmarks.features.config import AudioParams, EncodersParams, FeaturesParams
 from benchmarks.miniature.config import WorldConfig
@@ -26,6 +27,9 @@ BENCHMARKS = {
     "vggss_sub": "VGG-SS-Sub: the VGG-SS classes that AVSBench lacks, 0 to 5 shots",
     "vggsound": "VGG-Sound: clips without labels, for the localisers of Table 3",
 }
+
+
+DEFAULT_PROFILE = "miniature"  # its tables are results/ itself: what `dvc repro` regenerates
 
 
 class ProtocolParams(Config):
@@ -137,7 +141,8 @@ class Row(Config):
 
 
 class Params(Config):
-    profile: str
+    profile: Name  # also the folder below work/ that its index, stores, models and records are in
+    results: Path  # folder of its tables, figures and studies: no two profiles share one
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     workers: int = Field(gt=0)
     seeds: list[int] = Field(min_length=1)
@@ -158,9 +163,24 @@ class Params(Config):
     report: ReportParams
     cluster: ClusterParams
 
+    @model_validator(mode="after")
+    def _results_of_its_own(self) -> "Params":
+        """No profile writes over the tables of another."""
+        expected = [f"results/{self.profile}", f"work/{self.profile}/results"]
+        if self.profile == DEFAULT_PROFILE:
+            expected = ["results", expected[1]]
+        elif self.profile in ("tables", "figures"):
+            raise ValueError(f"profile: '{self.profile}' is a folder of results/")
+        if str(self.results) not in expected:
+            raise ValueError(
+                f"results: {self.results}, but profile {self.profile} writes to "
+                f"{' or '.join(expected)}"
+            )
+        return self
+
     @property
     def work(self) -> Path:
-        return Path("work") / self.profile
+        return below(Path("work"), self.profile)
 
     @property
     def stores(self) -> dict[str, list[str]]:

@@ -56,6 +56,7 @@ CUT = {  # what any block of params.yaml may ask for at most
 }
 CHANGES = {
     "profile": "rehearsal",
+    "results": "work/rehearsal/results",
     "seeds": [0],
     "data": {
         "root": "avsbench",

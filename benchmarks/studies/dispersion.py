@@ -150,6 +150,7 @@ def write_params(params: Params, name: str) -> Params:
     """
     values = params.model_dump(mode="json")
     values["profile"] = f"{params.profile}_{name}"
+    values["results"] = f"work/{values['profile']}/results"
     values["data"] |= {"vggss": None, "vggsound": None}
     places = itertools.product(compared(params), BENCHMARKS[name])
     stores = {store for place in places for store in params.row(*place).stores}

@@ -104,7 +104,7 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
     assert chosen == load(chosen.work / "params.yaml")
     assert chosen.profile == f"miniature_{name}"
     changed = {key for key, value in params if getattr(chosen, key) != value}
-    common = {"profile", "data", "features", "tables"}
+    common = {"profile", "results", "data", "features", "tables"}
     assert changed == common | {"aux0": {"encoders"}, "balanced": {"world"}}.get(name, set())
     assert chosen.features.precision == ("bf16" if name == "bf16" else params.features.precision)
     assert chosen.encoders.vggish == params.encoders.vggish
