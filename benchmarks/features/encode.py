@@ -11,7 +11,6 @@ The name of a store says what is in it:
 - `spectrogram`: log-spectrogram (1, 257, T) of the 3 s around the frame.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,15 +27,12 @@ from torch import Tensor
 
 from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.log_mel import read_log_mel
+from benchmarks.features.config import STORE_NAME as NAME
 from benchmarks.features.config import EncoderParams
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.store import Header, StoreError
 from gavs.sam import build_sam, continue_from_tokens, preprocess, tokens
 
-NAME = re.compile(
-    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>\d+)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>\d+)"
-    r"|(?P<audio>vggish|logmel|spectrogram)"
-)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Rows = dict[str, np.ndarray]  # of each store, by its name
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import pandas as pd
 
 from benchmarks.data.index import DataError
-from benchmarks.params import Params, Row
+from benchmarks.params import Params, ParamsError, Row
 from benchmarks.training.config import TrainingParams
 from splits import audit, avs_v3, fractions, vggss_sub
 from splits.tables import read_metadata
@@ -79,7 +79,7 @@ def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
     """Every cell that the parameters ask of one stage of a table."""
     stages = params.table_rows(table)
     if stage not in stages:
-        raise KeyError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
+        raise ParamsError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
     return [
         Cell(table, stage, row, benchmark, setting, seed, draw, _home(params, row, benchmark))
         for row in stages[stage]

@@ -20,11 +20,11 @@ def small(project, edit):
     """One row on one benchmark, and what scores it: three jobs when the features are there."""
     for split in ("[row]", "[]"):
         edit(f"split: {split}", "split: [row, benchmark, seed]")
-    edit("published: [avsbench, sam_fusion]", "published: []")
-    edit("controlled: [tpavi_sam]", "controlled: []")
-    edit("gavs: [gavs, gavs_adapters]", "gavs: [gavs]")
-    edit("operators: [sam_fusion_add]", "operators: []")
-    edit("benchmarks: [v1s, v1m, v2]", "benchmarks: [v2]")
+    edit("tables.table1.published", [])
+    edit("tables.table1.controlled", [])
+    edit("tables.table1.gavs", ["gavs"])
+    edit("tables.table1.operators", [])
+    edit("tables.table1.benchmarks", ["v2"])
     found = "sound that isn't there\n    benchmark: v2\n    rows: [sam_fusion, gavs]"
     edit(found, found.replace("sam_fusion, ", ""))
     return project
@@ -69,7 +69,7 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     assert "say where: --on local or --on slurm" in capsys.readouterr().err
     assert cli.main(["launch", "table9", "--on", "local"]) == 1
     assert "no table 'table9'" in capsys.readouterr().err
-    edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
+    edit("cluster.stages.train.cores", 1)
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
 
@@ -81,6 +81,6 @@ def test_a_folder_that_cant_be_written_and_a_machine_that_is_too_small(project, 
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "launch/logs: can't be written (File exists)" in capsys.readouterr().err
     (launched / "logs").unlink()
-    edit("train: {gpus: 0, cpus: 1, memory_gb: 2,", "train: {gpus: 0, cpus: 1, memory_gb: 9000,")
+    edit("cluster.stages.train.memory_gb", 9000)
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "cluster.stages.train.memory_gb: 9000, and" in capsys.readouterr().err

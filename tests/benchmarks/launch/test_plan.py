@@ -1,19 +1,23 @@
 """Every cell in one job, every model trained by one job, and no job before those that it needs."""
 
+import shutil
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.cli import _parser
+from benchmarks.common.checks import merge
 from benchmarks.grid.protocol import cells_of, model_of
 from benchmarks.launch.command import _is_asked, _planned, _refuse_other_recipes
 from benchmarks.launch.ledger import LaunchError
 from benchmarks.launch.plan import Job, plan, recipe
 from benchmarks.launch.status import Active
-from benchmarks.params import TABLES, Params, load
+from benchmarks.params import TABLES, Params, build, load
 from benchmarks.params.cluster import SPLIT, Part
-from benchmarks.params.profile import apply_profile
+from benchmarks.params.files import read_yaml
+from benchmarks.params.profile import profile_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,11 +25,10 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """The smoke profile's; no data."""
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for name in ("weights", "profiles", "splits"):
+    shutil.copy(profile_file("smoke", ROOT / "params.yaml"), tmp_path / "params.yaml")
+    for name in ("weights", "splits"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
     return load()
 
 
@@ -110,12 +113,9 @@ def test_coarser_jobs(params):
 
 
 def test_a_stage_that_trains_only_some_rows_has_the_finest_jobs(params):
-    path = Path("params.yaml")
-    others, table3 = path.read_text().split("  table3:")
-    table3 = table3.replace("rows: [sam_fusion, gavs]", "rows: [tpavi_sam, gavs]", 1)
-    others = others.replace("controlled: [tpavi_sam]", "controlled: []")
-    path.write_text(f"{others}  table3:{table3}")
-    jobs = _named(plan(_split(load(), [], []), ["table1", "table3"]))
+    tables = {"table1": {"controlled": []}, "table3": {"rows": ["tpavi_sam", "gavs"]}}
+    params = build(merge(read_yaml(Path("params.yaml")), {"tables": tables}))
+    jobs = _named(plan(_split(params, [], []), ["table1", "table3"]))
     assert jobs["table3-zero_shot-tpavi_sam-vggss-seed0"].stage == "train"
     assert jobs["table3-zero_shot-gavs-vggss-seed0"].stage == "score"
 
@@ -167,16 +167,10 @@ def test_a_recipe_follows_what_decides_numbers(params):
     job = _named(plan(params, ["table1"]))["table1-gavs"]
     first = recipe(params, job)
 
-    def edited(old: str, new: str) -> str:
-        path = Path("params.yaml")
-        before = path.read_text()
-        assert old in before
-        path.write_text(before.replace(old, new, 1))
-        found = recipe(load(), job)
-        path.write_text(before)
-        return found
+    def edited(changes: dict[str, Any]) -> str:
+        return recipe(build(merge(read_yaml(Path("params.yaml")), changes)), job)
 
-    assert edited("workers: 2", "workers: 1") == first
-    assert edited("overlay_clips: 4", "overlay_clips: 3") == first
-    assert edited("margin: 0.3", "margin: 0.2") != first
-    assert edited("hop_seconds: 1.0", "hop_seconds: 0.96") != first
+    assert edited({"workers": 1}) == first
+    assert edited({"report": {"overlay_clips": 3}}) == first
+    assert edited({"methods": {"gavs": {"alignment": {"margin": 0.2}}}}) != first
+    assert edited({"audio": {"hop_seconds": 0.96}}) != first
