@@ -24,7 +24,7 @@ from benchmarks.params.cluster import ClusterParams
 from benchmarks.params.encoders import check_encoders, check_weights
 from benchmarks.params.errors import ParamsError, mapping, nearest, validate
 from benchmarks.params.files import read_yaml
-from benchmarks.params.tables import BENCHMARK_OF, STAGES, TABLES, TablesParams
+from benchmarks.params.rows import BENCHMARK_OF, STAGES, TABLES, TablesParams
 from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
