@@ -140,7 +140,8 @@ def _workers(
         tree.forget()
         tree.change({"workers": workers})
         times.append(tree.seconds("dvc", "repro"))
-        tables.append((load(tree.folder / "params.yaml").results / "tables.md").read_bytes())
+        results = tree.folder / load(tree.folder / "params.yaml").results
+        tables.append((results / "tables.md").read_bytes())
     ratio = times[0] / times[1]
     yield Line(
         f"{name}, 2 workers",
