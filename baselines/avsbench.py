@@ -12,7 +12,8 @@ from baselines._tpavi import TPAVIHead, tpavi_loss
 from gavs.method import METHODS, Batch, Encoders, Prediction
 
 
-class AVSBenchConfig(BackboneConfig):  # published: backbone_lr_scale 1
+class AVSBenchConfig(BackboneConfig):
+    backbone_lr_scale: float = Field(1.0, ge=0)  # published: one group
     channels: int = Field(256, gt=0, multiple_of=8)
     avm_weight: float = Field(0.0, ge=0)  # audio-visual matching; published: 0.5 on V1M, else 0
 

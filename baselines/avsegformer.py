@@ -14,6 +14,7 @@ from gavs.method import METHODS, Batch, Encoders, Prediction
 
 # Released: backbone_lr_scale 1; images of 224 as in the paper, 512 in the released code
 class AVSegFormerConfig(BackboneConfig, SegFormerConfig):
+    backbone_lr_scale: float = Field(1.0, ge=0)  # published: one group
     freeze_epochs: int = Field(5, ge=0)  # backbone frozen before this epoch; released: 10 on V1M
 
 

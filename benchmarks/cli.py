@@ -1,13 +1,12 @@
 """The command line: `python -m benchmarks --help`."""
 
 import argparse
-import inspect
+import io
 import logging
 import os
 import resource
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
@@ -21,12 +20,18 @@ RESULTS = Path("results")
 PROVENANCE = "provenance.json"  # in a profile's results
 PRETRAINED = Path("work/pretrained")
 REHEARSAL = Path("work/rehearsal")
+MOST_WORKERS = 4096
 
 EPILOG = """\
 the loop of daily use:
   dvc repro                                  all that params.yaml asks for and isn't there yet
   $EDITOR params.yaml; dvc repro             only what the edit touches runs again
   less results/tables.md
+
+what can be edited:
+  python -m benchmarks params                every knob: its value, and the default if the file has
+                                             another; params methods.gavs lists one block
+  python -m benchmarks profile smoke         another profile; params.yaml is kept in profiles/
 
 by hand, the same steps:
   python -m benchmarks data                  build the miniature world, check and index the clips
@@ -37,8 +42,35 @@ by hand, the same steps:
   python -m benchmarks report                tables and figures from the records that exist
 """
 
+SCORE = """\
+Every mask under --masks is scored with the prediction of the same relative path:
+
+  masks/CLIP/FRAME.png           ground truth: a pixel above 0 sounds (colour: any channel)
+  predictions/CLIP/FRAME.png     8- or 16-bit grey: probability = value / 255 or / 65535
+  predictions/CLIP/FRAME.npy     or a float array (height, width) of probabilities, 0 to 1
+
+A prediction has the size of its mask: nothing is resized. CLIP may be several folders deep; frames
+of one folder are one clip, and a file directly in the top folder is a clip of its own. Printed are
+the figures of the tables; with --all-rules the mIoU and F-score by the rule of each repository.
+A file without its counterpart, or one that can't be read, is named, and nothing is scored.
+"""
+
+EXTRACT = """\
+--videos is a folder of video files, in any subfolders, each trimmed to its clip and
+named as the data set names the clip. What has been extracted already is kept.
+
+  --layout avsbench   --out has metadata.csv and AVSBench's masks; frames and sound go beside them
+  --layout vggss      --out gets frames/ and audio/ of the clips that its vggss.json names, or of
+                      the ids in --list, one per line (VGG-Sound)
+
+Videos that can't be used are listed at the end with the reason, after all others are done.
+"""
+
 
 def main(arguments: list[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):  # names and dashes, whatever the terminal can print
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     # A store keeps its shards open: 2,316 in the paper profile, where the usual limit is 1,024.
@@ -53,9 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return args.command(args) or 0
-    except (DataError, StoreError, ParamsError, OSError, KeyError, ValueError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"error: {message}", file=sys.stderr)
+    except (DataError, StoreError, ParamsError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except BrokenProcessPool as error:
         print(f"error: {error}", file=sys.stderr)
@@ -65,22 +96,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends its help with the docstring of a function, `MODULE:NAME`, which nothing else imports."""
-
-    def __init__(self, *args, documented: str | None = None, **options) -> None:
-        super().__init__(*args, **options)
-        self.documented = documented
-
-    def format_help(self) -> str:
-        if self.documented is not None:
-            module, name = self.documented.split(":")
-            self.epilog = inspect.cleandoc(getattr(import_module(module), name).__doc__)
-        return super().format_help()
+def _count(text: str) -> int:
+    """A number of processes."""
+    if not text.isdecimal() or not 0 < int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 1 to {MOST_WORKERS}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="GAVS and its rivals on audio-visual segmentation: data, runs, tables.",
         epilog=EPILOG,
@@ -101,29 +125,33 @@ def _parser() -> argparse.ArgumentParser:
         list_all,
         "every method (with its paper) and every benchmark, one a line, name first",
     )
-    sub = add("profile", profile, "write a profile's values into params.yaml, keeping its comments")
-    sub.add_argument("name", help="smoke, miniature or paper")
+    sub = add("profile", profile, "another profile as params.yaml; the present one is kept")
+    sub.add_argument("name", help="smoke, miniature, paper or another file of profiles/")
+    sub = add(
+        "params", list_params, "every knob: its value, and the default if the file has another"
+    )
+    sub.add_argument("prefix", nargs="?", default="", help="only this block, e.g. methods.gavs")
     add("values", values, "note down what the other stages depend on, for DVC")
     sub = add("data", data, "build the miniature world if the profile has one; check and index")
-    sub.add_argument("--workers", type=int, help="default: params.yaml's")
+    sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     sub = add(
         "extract-video",
         extract_video,
         "frames and sound out of raw videos; resumes where it was stopped",
-        documented="benchmarks.data.video:extract_videos",
+        epilog=EXTRACT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--videos", type=Path, required=True, metavar="DIR")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
     sub.add_argument("--layout", choices=VIDEO_LAYOUTS, required=True)
     sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
-    sub.add_argument("--workers", type=int, default=os.cpu_count(), help="default: all cores")
+    sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
-    sub.add_argument("--workers", type=int, help="default: params.yaml's")
+    sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     add("check", check, "all that is wrong before hours of work, and what these will cost")
     sub = add("rehearse", rehearse, "every stage of the paper profile on a few clips of noise")
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
-    sub.add_argument("--workers", type=int, default=1, help="default: %(default)s")
+    sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
     sub = add("run", run, "train and score cells; what has been run already costs nothing")
     sub.add_argument("table", help=", ".join(SPECS))
     sub.add_argument(
@@ -136,7 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
     sub.add_argument("--row", help="only this one")
     sub.add_argument("--seed", type=int, help="only this one")
-    sub.add_argument("--workers", type=int, help="default: params.yaml's; never changes a result")
+    sub.add_argument(
+        "--workers", type=_count, help="default: params.yaml's; never changes a result"
+    )
     sub = add("launch", launch, "run the cells in parallel, on this machine or a cluster")
     sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
     sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
@@ -144,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
     sub.add_argument("--status", action="store_true", help="what is done, queued, failed")
     sub.add_argument("--cancel", action="store_true", help="end what was launched")
-    add("report", report, "tables and figures from the records that exist, '–' for the rest")
+    add("report", report, "tables and figures from the records that exist, a dash for the rest")
     sub = add("speed", speed, "each fast path against its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
     sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
@@ -159,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         "score",
         score,
         "score anyone's probability maps",
-        documented="benchmarks.scoring.files:score_folders",
+        epilog=SCORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
@@ -200,10 +230,15 @@ def list_all(args: argparse.Namespace) -> None:
 
 
 def profile(args: argparse.Namespace) -> None:
-    from benchmarks.params.profile import apply_profile
+    from benchmarks.params.profile import switch_profile
 
-    for change in apply_profile(args.params, Path("profiles") / f"{args.name}.yaml"):
-        print(change)
+    print(switch_profile(args.name, args.params))
+
+
+def list_params(args: argparse.Namespace) -> None:
+    from benchmarks.params.listing import listing
+
+    print("\n".join(listing(args.params, args.prefix)))
 
 
 def values(args: argparse.Namespace) -> None:
@@ -251,6 +286,7 @@ def features(args: argparse.Namespace) -> None:
     from benchmarks.params import load
 
     params = load(args.params)
+    params.check_weights()
     workers = args.workers or params.workers
     bench = Workbench(params)
     extract(
@@ -279,32 +315,40 @@ def rehearse(args: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
+    from benchmarks.common.paths import below
     from benchmarks.grid.cells import prune, run_cells
     from benchmarks.grid.protocol import cells_of
-    from benchmarks.params import load
+    from benchmarks.params import ParamsError, load, nearest
     from benchmarks.training.distributed import ranks
 
     params = load(args.params)
-    stages = [args.stage] if args.stage else list(params.table_rows(args.table))
+    known = list(params.table_rows(args.table))
+    if args.stage not in (None, *known):
+        raise ParamsError(f"{args.table} has no '{args.stage}'{nearest(args.stage, known)}")
+    stages = [args.stage] if args.stage else known
     cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
+    chosen = cells
+    for part in ("benchmark", "row", "seed"):
+        value, values = getattr(args, part), sorted({getattr(cell, part) for cell in cells})
+        if cells and value not in (None, *values):
+            where = f"{args.table} {args.stage or ''}".strip()
+            raise ParamsError(
+                f"{where} has no {part} {value}; it has {', '.join(map(str, values))}"
+            )
+        chosen = [cell for cell in chosen if value in (None, getattr(cell, part))]
+    if cells and not chosen:
+        raise ParamsError(f"{args.table} has no cell of this benchmark, row and seed together")
+    if cells:
+        params.check_weights()
     if (args.benchmark, args.row, args.seed) == (None, None, None):
         prune(params, args.table, args.stage, cells)
     for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
-        (params.work / "records" / args.table / stage).mkdir(parents=True, exist_ok=True)
+        below(params.work / "records", args.table, stage).mkdir(parents=True, exist_ok=True)
     if not cells:
         logging.getLogger(__name__).info("nothing is asked of %s", args.table)
         return 0
-    wanted = [
-        cell
-        for cell in cells
-        if args.benchmark in (None, cell.benchmark)
-        and args.seed in (None, cell.seed)
-        and args.row in (None, cell.row)
-    ]
-    if not wanted:
-        raise ValueError(f"no cell of {args.table} has this row, benchmark and seed")
     with ranks(params.device):
-        return _failed(run_cells(params, wanted, args.workers or params.workers))
+        return _failed(run_cells(params, chosen, args.workers or params.workers))
 
 
 def launch(args: argparse.Namespace) -> int:
@@ -373,8 +417,7 @@ def tune(args: argparse.Namespace) -> int:
     from benchmarks.studies.tune import tune
 
     params = load(args.params)
-    profile = Path("profiles") / f"{params.profile}.yaml"
-    failures = tune(params, params.results, [args.params, profile], args.rows)
+    failures = tune(params, params.results, [args.params], args.rows)
     return _failed(failures, params.results / "tuning.md")
 
 

@@ -11,17 +11,27 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import torch
 from mmengine.registry import Registry
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 METHODS = Registry("method")
+LARGEST = 10**9
 
 
 class Config(BaseModel):
-    """Base of every parameter block: unknown keys and wrong types are errors."""
+    """Base of every parameter block: unknown keys, wrong types, NaN and infinity are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _countable(cls, value: Any) -> Any:
+        """No width, count or size of a billion: nothing here could be made of it."""
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(number, int) and abs(number) >= LARGEST for number in numbers):
+            raise ValueError(f"expected a whole number below {LARGEST:,}")
+        return value
 
 
 class Encoders(Protocol):

@@ -6,8 +6,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchmarks.params.files import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 TABLES = ("table1", "ablations", "table2", "table3", "table4", "figure3", "robustness")
@@ -50,10 +53,15 @@ class Clone:
     def trainings(self) -> int:
         return len(list((self.folder / "work/smoke/models").glob("*/model.json")))
 
-    def edit(self, old: str, new: str) -> None:
+    def edit(self, key: str, value: Any) -> None:
+        """Set a key of params.yaml."""
         path = self.folder / "params.yaml"
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new, 1))
+        *parents, last = key.split(".")
+        values = block = read_yaml(path)
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[last] = value
+        write_yaml(path, values)
 
     def tables(self) -> str:
         return (self.folder / "work/smoke/results/tables.md").read_text()
@@ -95,7 +103,7 @@ def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
 def test_what_an_edit_touches_runs_again_and_nothing_else(clone):
     # A parameter of GAVS: only its own rows.
     before = clone.tables()
-    clone.edit("noise_dim: 128", "noise_dim: 8")
+    clone.edit("methods.gavs.prompt.noise_dim", 8)
     stale = clone.run(sys.executable, "-m", "benchmarks", "stale", code=1)
     assert "older than the code or params.yaml: table1 gavs_adapters v2" in stale
     assert "avsbench" not in stale
@@ -109,9 +117,9 @@ def test_what_an_edit_touches_runs_again_and_nothing_else(clone):
     assert changed == {name for name in clone.first if "/gavs" in name}
 
     # Going back is free, a new seed trains that seed, and a dropped row disappears.
-    clone.edit("noise_dim: 8", "noise_dim: 128")
-    clone.edit("seeds: [0, 1]", "seeds: [0, 1, 2]")
-    clone.edit("published: [avsbench, sam_fusion]", "published: [sam_fusion]")
+    clone.edit("methods.gavs.prompt.noise_dim", 128)
+    clone.edit("seeds", [0, 1, 2])
+    clone.edit("tables.table1.published", ["sam_fusion"])
     stages, trainings = clone.repro()
     assert {*stages} == STAGES
     # Five rows on three benchmarks, two ablations, two 0-shot models of Table 2, a localiser.

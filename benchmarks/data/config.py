@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from benchmarks.common.checks import Distinct
 from benchmarks.data.vggsound import VGGSoundParams
 from gavs.method import Config
 
@@ -13,12 +14,12 @@ Benchmark = Literal["v1s", "v1m", "v2"]
 
 class DataParams(Config):
     root: Path  # metadata.csv and AVSBench-semantic's v1s/ v1m/ v2/, or AVSBench-object's folders
-    labels: list[Benchmark] = ["v1s", "v1m", "v2"]  # which of them are there
+    labels: Distinct[Benchmark] = ["v1s", "v1m", "v2"]  # which of them are there
     splits: Path | None = None  # CSV with uid,split that replaces metadata.csv's split column
-    exclude: list[str] = []  # uids known to be broken; everything else that is broken is an error
-    vggss: Path | None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none
-    vggss_exclude: list[str] = []  # files of vggss.json that can't be had any more
-    vggsound: VGGSoundParams | None  # unlabelled clips to learn localisation from; null: none
+    exclude: Distinct[str] = []  # uids known to be broken; anything else that is broken is an error
+    vggss: Path | None = None  # VGG-SS's folder: vggss.json, frames/, audio/; null: none
+    vggss_exclude: Distinct[str] = []  # files of vggss.json that can't be had any more
+    vggsound: VGGSoundParams | None = None  # unlabelled clips for the localisers; null: none
 
     @model_validator(mode="after")
     def _tested_on_vggss(self) -> "DataParams":

@@ -11,9 +11,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.paths import Name
 from benchmarks.data.index import ClipFiles, DataError, open_clips
 from benchmarks.data.vggss import FRAME_SECOND, SECONDS, clip_paths
 from gavs.method import Config
@@ -27,9 +28,9 @@ class VGGSoundParams(Config):
     """`data.vggsound` in params.yaml."""
 
     root: Path  # frames/, audio/ and the lists
-    list: str = Field(pattern=r"^[\w.-]+$")  # of {root}/{list}.txt
+    list: Name  # of {root}/{list}.txt
     exclude_tests: bool = True  # leave out the videos that VGG-SS tests
-    exclude: str | None = Field(None, pattern=r"^[\w.-]+$")  # another list: clips that aren't there
+    exclude: Name | None = None  # another list: clips that aren't there
     val_clips: PositiveInt = 2000  # held out, whole videos, to select a checkpoint by
     seed: NonNegativeInt = 0  # of what is held out
 

@@ -1,11 +1,18 @@
 """The blocks `encoders`, `audio` and `features` of params.yaml."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from benchmarks.common.checks import Distinct
 from gavs.method import Config
+
+STORE_NAME = re.compile(  # names of feature stores; features/encode.py says what each holds
+    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>0|[1-9]\d*)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>[1-9]\d*)"
+    r"|(?P<audio>vggish|logmel|spectrogram)"
+)
 
 
 class EncoderParams(Config):
@@ -19,16 +26,27 @@ class EncodersParams(Config):
     pvt: EncoderParams
     resnet: EncoderParams
     resnet18: EncoderParams  # the localisers'
-    swin: EncoderParams
+    swin: EncoderParams  # AuTR's
 
 
 class AudioParams(Config):
-    hop_seconds: Literal[0.96, 1.0]
-    spectrogram_hop: int = Field(gt=0, le=512)  # samples
+    # 1.0: each window starts with its frame's second. 0.96: AVSBench's framing, 0.36 s late by
+    # frame 10.
+    hop_seconds: Literal[0.96, 1.0] = 0.96
+    spectrogram_hop: int = Field(238, gt=0, le=512)  # samples; EZ-VSL
 
 
 class FeaturesParams(Config):
-    stores: dict[Literal["avs", "vgg"], list[str]]  # by the clips that they cover: extract.COVERS
-    rows_per_shard: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
-    precision: Literal["fp32", "bf16", "fp16"]  # of SAM on the frames; another store each
+    """`stores`: by the clips that they cover: avs, all that are segmented; vgg, those that the
+    localisers of Table 3 learn from and are tested on. An error names one that is missing."""
+
+    stores: dict[Literal["avs", "vgg"], Distinct[str]] = {
+        "avs": ["vggish", "sam_rgb", "sam_bgr", "tokens0_rgb", "tokens6_rgb", "tokens9_bgr"]
+        + ["logmel", "pixels224"],
+        "vgg": ["vggish", "spectrogram", "pixels224"],
+    }
+    rows_per_shard: int = Field(512, gt=0)  # ours: 1 GiB of ViT-B's embeddings
+    batch_size: int = Field(4, gt=0, le=65_536)  # of SAM; ours: ViT-B takes 3 GiB a frame in fp32
+    # Of SAM on the frames: another store each. fp32: the released GAVS code; the others are faster
+    # on GPUs.
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -1,19 +1,14 @@
 """Which stores there can be: what each is called, which clips it covers, the shape of its rows."""
 
-import re
-
 import pandas as pd
 
 from benchmarks.common.files import sha256
 from benchmarks.features import spectrogram
+from benchmarks.features.config import STORE_NAME as NAME
 from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.store import StoreError
 from gavs.sam import SAM_SIZES
 
-NAME = re.compile(
-    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>\d+)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>\d+)"
-    r"|(?P<audio>vggish|logmel|spectrogram)"
-)
 COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
     "avs": ("v1s", "v1m", "v2", "vggss"),
     "vgg": ("vggss", "vggsound"),

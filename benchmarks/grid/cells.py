@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.common.closure import ROOT
 from benchmarks.common.files import write_atomic, write_json
+from benchmarks.common.paths import PathError, below
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
@@ -44,14 +45,24 @@ log = logging.getLogger(__name__)
 def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> None:
     """Remove records that the parameters no longer ask for; their runs stay, and cost nothing.
 
-    `cells` are all that are asked of the stage, or of every stage of the table for None.
+    Args:
+        cells: all that are asked of the stage, or of every stage of the table for None.
+
+    Raises:
+        PathError: a name leads out of the table's records, or their folder is a link.
     """
-    folder = params.work / "records" / table
-    wanted = {folder / cell.stage / cell.file_stem for cell in cells}
-    for path in (folder / stage if stage else folder).rglob("*"):
-        stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
-        if path.is_file() and not stem.startswith(".") and path.with_name(stem) not in wanted:
-            path.unlink(missing_ok=True)  # another run may be quicker
+    folder = below(params.work / "records", table)
+    asked = {below(folder, cell.stage, cell.file_stem) for cell in cells}
+    top = below(folder, stage) if stage else folder
+    if any(path.is_symlink() for path in (top, folder)):
+        raise PathError(f"{top}: a link; records are removed from plain folders only")
+    for parent, _, names in os.walk(top):  # which doesn't follow links
+        for path in (Path(parent, name) for name in names):
+            stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
+            if path.is_symlink() or not path.is_file() or stem.startswith("."):
+                continue
+            if path.with_name(stem) not in asked:
+                path.unlink(missing_ok=True)  # another run may be quicker
 
 
 def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:

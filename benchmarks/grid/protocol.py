@@ -7,7 +7,7 @@ Clip sets have names, such as `v2/train` or `v3/5-shot-0` (draw 0); `clip_sets` 
 
 from dataclasses import dataclass, replace
 
-from benchmarks.params import Params, Row
+from benchmarks.params import Params, ParamsError, Row
 from benchmarks.training.config import TrainingParams
 
 FLOOR = "floor"  # trained and tested with silent audio
@@ -68,7 +68,7 @@ def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
     """Every cell that the parameters ask of one stage of a table."""
     stages = params.table_rows(table)
     if stage not in stages:
-        raise KeyError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
+        raise ParamsError(f"tables.{table} has no '{stage}'; it has {', '.join(stages)}")
     return [
         Cell(table, stage, row, benchmark, setting, seed, draw, _home(params, row, benchmark))
         for row in stages[stage]

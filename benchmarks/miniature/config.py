@@ -9,6 +9,7 @@ from gavs.method import Config
 Benchmark = Literal["v1s", "v1m", "v2", "vggss", "vggsound"]
 Split = Literal["train", "val", "test"]
 Regime = Literal["natural", "balanced"]
+Clips = Annotated[int, Field(ge=0, le=100_000)]  # of 20 to 300 kB each
 Share = Annotated[float, Field(ge=0, le=1)]
 
 AVSBENCH, SPLITS = ("v1s", "v1m", "v2"), ("train", "val", "test")
@@ -20,8 +21,8 @@ class WorldConfig(Config):
 
     version: Literal["2"] = "2"
     seed: NonNegativeInt = 0
-    size: int = Field(128, ge=32)  # pixels of the stored frames
-    clips: dict[Benchmark, dict[Split, NonNegativeInt]] = {
+    size: int = Field(128, ge=32, le=4096)  # pixels of the stored frames
+    clips: dict[Benchmark, dict[Split, Clips]] = {
         "v1s": {"train": 600, "val": 60, "test": 400},
         "v1m": {"train": 120, "val": 40, "test": 400},
         "v2": {"train": 80, "val": 20, "test": 400},

@@ -1,24 +1,37 @@
 """`params.yaml`: the one place for knobs, validated as a whole before any work starts."""
 
+import logging
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field, field_validator, model_validator
 
+from benchmarks.common.checks import Distinct, Seed, merge, over
 from benchmarks.common.paths import Name, below
-from benchmarks.data.config import Benchmark, DataParams
+from benchmarks.data.config import DataParams
 from benchmarks.experiments import BENCHMARK_OF, STAGES
 from benchmarks.features.config import AudioParams, EncodersParams, FeaturesParams
 from benchmarks.miniature.config import WorldConfig
+from benchmarks.params.blocks import (
+    CLUSTER,
+    BenchmarkParams,
+    FewShotParams,
+    ProtocolParams,
+    ReportParams,
+)
 from benchmarks.params.cluster import ClusterParams
-from benchmarks.params.errors import ParamsError, merge, nearest, validate
+from benchmarks.params.encoders import check_encoders, check_weights
+from benchmarks.params.errors import ParamsError, mapping, nearest, validate
+from benchmarks.params.files import read_yaml
+from benchmarks.params.rows import TABLES, TablesParams
+from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
 from gavs.method import METHODS, Config, Method
 
+log = logging.getLogger(__name__)
 BENCHMARKS = {
     "v1s": "V1S: AVSBench single source (S4), 5 frames, only the first labelled in train",
     "v1m": "V1M: AVSBench multiple sources (MS3), 5 frames",
@@ -33,87 +46,11 @@ BENCHMARKS = {
 DEFAULT_PROFILE = "miniature"  # its tables are results/ itself: what `dvc repro` regenerates
 
 
-class ProtocolParams(Config):
-    unseen: Path  # AVS-V3's unseen classes
-    vggss_labels: Path  # VGG-SS label -> AVSBench class
-    vggss_heard: Path | None  # VGG-SS label -> heard or unheard in data.vggsound's list
-    official: Path | None  # the released AVS-V3 CSVs, in place of our own draws
-    strict: bool  # AVS-V3 without test clips that share a video with what was learned
-    seen_test_folds: int = Field(ge=1, le=8)  # of AVS-V3's ten folds of seen videos
-    shots: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
-    draws: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    cross: bool
-    fractions: list[Annotated[float, Field(gt=0, lt=1)]]
-    fraction_draws: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    fraction_budget: Literal["steps", "epochs"]
-
-
-class FewShotParams(Config):
-    supervision: Literal["box_fill", "box_projection", "sam_mask"]  # of VGG-SS-Sub
-    training: dict[str, Any]
-    vggss_sub: dict[str, Any]  # over `training`
-
-
-class Variant(Config):
-    base: str
-    set: dict[str, Any] = {}
-    note: str = ""
-
-
-class Table1Params(Config):
-    benchmarks: list[Benchmark]
-    published: list[str]
-    controlled: list[str]
-    gavs: list[str]
-    operators: list[str]
-    ceiling: str
-
-    @property
-    def rows(self) -> list[str]:
-        return [*self.published, *self.controlled, *self.gavs, *self.operators, self.ceiling]
-
-
-class AblationsParams(Config):
-    benchmark: Benchmark
-    base: str
-    groups: list[str]
-
-
-class RowsParams(Config):
-    rows: list[str]
-
-
-class Table3Params(Config):
-    rows: list[str]  # zero-shot, trained on V2
-    in_set: list[str]  # trained on unlabelled VGG-Sound
-
-
-class RobustnessParams(Config):
-    benchmark: Benchmark
-    rows: list[str]
-
-
-class TablesParams(Config):
-    table1: Table1Params
-    ablations: AblationsParams
-    table2: RowsParams
-    table3: Table3Params
-    table4: RowsParams
-    figure3: RowsParams
-    robustness: RobustnessParams
-
-
-class ReportParams(Config):
-    bootstrap_draws: int = Field(gt=0)
-    overlay_clips: int = Field(ge=0)
-
-
 STAGE_BLOCKS = {  # of params.yaml, that a DVC stage depends on; `run` and `report` on all of it
     "data": {"data", "world"},
     "features": {"data", "encoders", "audio", "features"},
     "run": set(),
 }
-TABLES = tuple(TablesParams.model_fields)
 
 
 class Row(Config):
@@ -144,27 +81,52 @@ class Row(Config):
 
 
 class Params(Config):
+    """Every knob. The defaults are the paper profile's; a file holds what it sets apart from them,
+    and in any case `profile`, `results`, `data` and `encoders`."""
+
     profile: Name  # also the folder below work/ that its index, stores, models and records are in
     results: Path  # folder of its tables, figures and studies: no two profiles share one
-    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    workers: int = Field(gt=0)
-    seeds: list[int] = Field(min_length=1)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: cuda if there is one
+    # Processes side by side, one thread each; never changes a result.
+    workers: int = Field(2, gt=0, le=4096)
+    seeds: Distinct[Seed] = Field([0, 1, 2], min_length=1)  # ours; the papers give one run
     data: DataParams
-    protocol: ProtocolParams
-    world: WorldConfig | None
-    encoders: EncodersParams
-    audio: AudioParams
-    features: FeaturesParams
-    training: TrainingParams
-    benchmarks: dict[str, dict[str, Any]]  # for every method, on one benchmark
-    few_shot: FewShotParams
-    scoring: ScoringParams
-    methods: dict[str, dict[str, Any]]
-    variants: dict[str, Variant]
-    ablations: dict[str, dict[str, Variant]]
-    tables: TablesParams
-    report: ReportParams
-    cluster: ClusterParams
+    protocol: ProtocolParams = ProtocolParams()
+    world: WorldConfig | None = None  # the miniature's (docs/miniature.md); None with real data
+    encoders: EncodersParams  # frozen, but for the backbones of the fusion baselines
+    audio: AudioParams = AudioParams()
+    features: FeaturesParams = FeaturesParams()
+    training: TrainingParams = TrainingParams()
+    # Nothing is selected on AVS-V3: seen_val is the loop's.
+    benchmarks: Annotated[
+        dict[str, BenchmarkParams], over({"v3": {"training": {"selection": "last"}}})
+    ] = Field({}, validate_default=True)
+    few_shot: FewShotParams = FewShotParams()
+    scoring: ScoringParams = ScoringParams()
+    # Of each method its own keys, `training` and `benchmarks`, which hold both for one benchmark.
+    methods: dict[str, dict[str, Any]] = Field({}, validate_default=True)
+    variants: Annotated[dict[Name, Variant], over(VARIANTS)] = Field({}, validate_default=True)
+    ablations: Annotated[dict[Name, dict[Name, Variant]], over(ABLATIONS)] = Field(
+        {}, validate_default=True
+    )
+    tables: TablesParams = Field(default_factory=dict, validate_default=True)
+    report: ReportParams = ReportParams()
+    cluster: Annotated[ClusterParams, over(CLUSTER)] = Field(
+        default_factory=dict, validate_default=True
+    )
+
+    @field_validator("methods")
+    @classmethod
+    def _every_method(cls, blocks: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """A method without a block is one with its defaults."""
+        return blocks | {name: {} for name in method_names() if name not in blocks}
+
+    @model_validator(mode="after")
+    def _seeds_that_are_run(self) -> "Params":
+        for key in ("shuffle_seeds", "floor_seeds"):
+            if unknown := [s for s in getattr(self.scoring, key) if s not in self.seeds]:
+                raise ValueError(f"scoring.{key}: {unknown} not among seeds {self.seeds}")
+        return self
 
     @model_validator(mode="after")
     def _results_of_its_own(self) -> "Params":
@@ -243,12 +205,13 @@ class Params(Config):
         if base not in self.methods:
             known = [*self.methods, *self._variants]
             raise ParamsError(f"{name}: no method or variant '{base}'{nearest(base, known)}")
-        block = merge({}, self.methods[base])
-        overrides = block.pop("benchmarks", {})
+        block = dict(self.methods[base])
+        overrides = mapping(block.pop("benchmarks", {}), f"methods.{base}.benchmarks")
         for key in overrides:
+            where = f"methods.{base}.benchmarks.{key}"
             if key not in BENCHMARKS:
-                where = f"methods.{base}.benchmarks.{key}"
                 raise ParamsError(f"{where}: no such benchmark{nearest(key, list(BENCHMARKS))}")
+            mapping(overrides[key], where)
         block = merge(block, overrides.get(benchmark, {}))
         for _, changes in reversed(chain):
             for dotted, value in changes.items():
@@ -256,10 +219,11 @@ class Params(Config):
                 for key in reversed(dotted.split(".")):
                     nested = {key: nested}
                 block = merge(block, nested)
-        common = self.benchmarks.get(benchmark, {}).get("training", {})
-        training = merge(self.training.model_dump(), common)
-        training = merge(training, block.pop("training", {}))
         where = f"methods.{base}" if base == name else f"variants.{name} ({base})"
+        training = self.training.model_dump()
+        if benchmark in self.benchmarks:
+            training |= self.benchmarks[benchmark].training
+        training |= mapping(block.pop("training", {}), f"{where}.training")
         cls = METHODS.get(base)
         if cls is None:
             raise ParamsError(f"methods.{base}: no such method{nearest(base, method_names())}")
@@ -290,8 +254,7 @@ class Params(Config):
     def table_benchmarks(self, table: str) -> list[str]:
         if table == "table1":
             return list(self.tables.table1.benchmarks)
-        own = getattr(self.tables, table)
-        return [BENCHMARK_OF.get(table) or own.benchmark]
+        return [BENCHMARK_OF.get(table) or getattr(self.tables, table).benchmark]
 
     def rows_in_use(self) -> list[Row]:
         """Every row of every table, once a benchmark: what features and checks are needed for."""
@@ -302,6 +265,15 @@ class Params(Config):
             for name in names
             for benchmark in self.table_benchmarks(table)
         ]
+
+    def check_weights(self) -> None:
+        """Before hours of work: the weight files of every encoder in use are there.
+
+        Raises:
+            ParamsError: naming each that isn't.
+        """
+        held = {name for r in self.rows_in_use() for name in r.cls.encoders(r.method_config())}
+        check_weights(self.encoders, sorted({"sam", "vggish", *held}))
 
 
 def method_names() -> list[str]:
@@ -319,34 +291,64 @@ def load(path: Path | str = "params.yaml") -> Params:
         ParamsError: naming each wrong key with its path, and the nearest known key to an unknown.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ParamsError(f"{path}: no such file; run from the project's root")
+    values = read_yaml(path)
     try:
-        raw = YAML(typ="safe").load(path.read_text())
-    except YAMLError as error:
-        raise ParamsError(f"{path}: {error}") from None
-    try:
-        method_names()
-        params = validate(Params, raw, "")
-        for group in params.tables.ablations.groups:
-            if group not in params.ablations:
-                known = nearest(group, list(params.ablations))
-                raise ParamsError(f"tables.ablations.groups: no group '{group}'{known}")
-        names = [n for group in (params.variants, *params.ablations.values()) for n in group]
-        for name in {n for n in names if names.count(n) > 1}:
-            raise ParamsError(f"variants and ablations: '{name}' is defined twice")
-        for name in [*params.methods, *names]:
-            for benchmark in BENCHMARKS:
-                params.few_shot_training(params.row(name, benchmark).training, benchmark)
-        for where in set(params.benchmarks) - set(BENCHMARKS):
-            known = nearest(where, list(BENCHMARKS))
-            raise ParamsError(f"benchmarks.{where}: no such benchmark{known}")
-        for row in params.rows_in_use():
-            cover = row.cls.cover()
-            for store in row.stores:
-                if store not in params.features.stores.get(cover, []):
-                    wanted = f"add it to features.stores.{cover}"
-                    raise ParamsError(f"{row.name} reads '{store}': {wanted}")
+        params = build(values)
     except ParamsError as error:
         raise ParamsError(f"{path}: {error}") from None
+    for name in _unlisted(params):
+        log.warning("%s: no table lists the variant '%s': nothing measures it", path, name)
     return params
+
+
+def build(values: Mapping[str, Any]) -> Params:
+    """Parameters of nested values, checked as a whole.
+
+    Raises:
+        ParamsError: as `load`.
+    """
+    params = validate(Params, values, "")
+    _check(params)
+    return params
+
+
+def _check(params: Params) -> None:
+    """What concerns several blocks.
+
+    Raises:
+        ParamsError: a name that stands for nothing, a row that can't be built, a store that no
+            encoder can fill.
+    """
+    for group in params.tables.ablations.groups:
+        if group not in params.ablations:
+            known = nearest(group, list(params.ablations))
+            raise ParamsError(f"tables.ablations.groups: no group '{group}'{known}")
+    names = [n for group in (params.variants, *params.ablations.values()) for n in group]
+    for name in {n for n in names if names.count(n) > 1}:
+        raise ParamsError(f"variants and ablations: '{name}' is defined twice")
+    for benchmark in params.benchmarks:
+        if benchmark not in BENCHMARKS:
+            known = nearest(benchmark, list(BENCHMARKS))
+            raise ParamsError(f"benchmarks.{benchmark}: no such benchmark{known}")
+    for name in [*params.methods, *names]:
+        for benchmark in BENCHMARKS:
+            params.few_shot_training(params.row(name, benchmark).training, benchmark)
+    params.row(params.tables.base, "v2")
+    check_encoders(params.encoders, params.features.stores)
+    for row in params.rows_in_use():
+        cover = row.cls.cover()
+        for store in row.stores:
+            if store not in params.features.stores.get(cover, []):
+                raise ParamsError(f"{row.name} reads '{store}': add it to features.stores.{cover}")
+
+
+def _unlisted(params: Params) -> list[str]:
+    """Variants beside the suite's own that no table lists, nor a listed row builds on."""
+    used = {name for table in TABLES for rows in params.table_rows(table).values() for name in rows}
+    variants = params._variants
+    for name in list(used):
+        while name in variants and variants[name].base not in used:
+            name = variants[name].base
+            used.add(name)
+    ours = {*VARIANTS, *(name for group in ABLATIONS.values() for name in group)}
+    return [name for name in variants if name not in used | ours]

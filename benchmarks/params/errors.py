@@ -3,10 +3,12 @@
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pydantic
+
+MOST = 20  # errors of one file that are listed
 
 
 class ParamsError(ValueError):
@@ -18,18 +20,30 @@ def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        lines = []
-        for e in error.errors():
-            key = ".".join(str(part) for part in ((where,) if where else ()) + e["loc"])
-            if e["type"] == "extra_forbidden":
-                known = _fields_at(model, e["loc"][:-1])
-                lines.append(f"unknown key {key}{nearest(str(e['loc'][-1]), known)}")
-            else:
-                lines.append(f"{key}: {e['msg']} (got {e['input']!r:.80})")
+        errors = error.errors()
+        lines = [_line(model, e, where) for e in errors[:MOST]]
+        if len(errors) > MOST:
+            lines.append(f"and {len(errors) - MOST} more")
         raise ParamsError("; ".join(lines)) from None
 
 
-def _fields_at(model: Any, loc: tuple[int | str, ...]) -> list[str]:
+def _line(model: type[pydantic.BaseModel], error: Mapping[str, Any], where: str) -> str:
+    """What is wrong with one key. A value is shown where it is short; a block never is."""
+    key = ".".join(str(part) for part in ((where,) if where else ()) + error["loc"])
+    if error["type"] == "extra_forbidden":
+        *parents, last = error["loc"]
+        return f"unknown key {key}{nearest(str(last), _fields_at(model, parents))}"
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        message = "expected a mapping of keys to values"
+    shown = ascii(error["input"])
+    got = "" if isinstance(error["input"], Mapping) or len(shown) > 80 else f" (got {shown})"
+    return f"{key}: {message}{got}" if key else f"{message}{got}"
+
+
+def _fields_at(model: Any, loc: Iterable[int | str]) -> list[str]:
     """Field names of the nested model that `loc` leads to."""
     for part in loc:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
@@ -44,20 +58,20 @@ def _is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (types.UnionType, typing.Union)
 
 
+def mapping(value: Any, where: str) -> Mapping[str, Any]:
+    """`value`, which a free block of keys must be.
+
+    Raises:
+        ParamsError: it is none.
+    """
+    if not isinstance(value, Mapping):
+        raise ParamsError(f"{where}: expected a mapping of keys to values (got {ascii(value):.80})")
+    return value
+
+
 def nearest(word: str, known: list[str]) -> str:
     """The end of an error: what may have been meant, or what there is."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known: {', '.join(known)}" if known else ""
-
-
-def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with nested changes, neither of them touched."""
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = dict(value) if isinstance(value, Mapping) else value
-    return merged

@@ -1,72 +1,69 @@
-"""Changing params.yaml and its profiles in place, their comments kept."""
+"""Profiles: params.yaml is the present one, `profiles/` beside it has the others."""
 
-import io
-from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.paths import PathError, below, check_name
 from benchmarks.params import load
 from benchmarks.params.errors import ParamsError
+from benchmarks.params.files import read_yaml
+
+FOLDER = "profiles"
 
 
-def edit_yaml(path: Path, change: Callable[[Any], list[str]]) -> list[str]:
-    """Let `change` edit a YAML document; its list of changes, without which nothing is written."""
-    yaml = YAML()  # round trip
-    yaml.width = 4096
-    yaml.representer.add_representer(
-        type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
+def profile_file(name: str, params: Path = Path("params.yaml")) -> Path:
+    """File of a profile: `params` if it is the present one, else one in `profiles/` beside it.
+
+    Raises:
+        ParamsError: there is no such profile.
+    """
+    if _name(params) == name:
+        return params
     try:
-        document = yaml.load(path.read_text())
-    except YAMLError as error:
-        raise ParamsError(f"{path}: {error}") from None
-    changes = change(document)
-    if changes:
-        buffer = io.StringIO()
-        yaml.dump(document, buffer)
-        write_atomic(path, buffer.getvalue())
-    return changes
+        path = below(params.parent / FOLDER, f"{check_name(name)}.yaml")
+    except PathError as error:
+        raise ParamsError(f"no profile {error}") from None
+    if not path.exists():
+        known = sorted({_name(params), *(p.stem for p in path.parent.glob("*.yaml"))})
+        raise ParamsError(f"no profile '{name}'; known: {', '.join(known)}")
+    return path
 
 
-def apply_profile(path: Path, profile: Path) -> list[str]:
-    """Write a profile's values over those of `path`; the changes, one a line."""
-    if not profile.is_file():
-        known = ", ".join(sorted(p.stem for p in profile.parent.glob("*.yaml")))
-        raise ParamsError(f"no profile '{profile.stem}'; known: {known}")
-    values = YAML().load(profile.read_text())
-    changes = edit_yaml(path, lambda document: _overwrite(document, values, ""))
-    load(path)
-    return changes
+def switch_profile(name: str, params: Path) -> str:
+    """Make a profile the present one; a line that says what was done.
+
+    The present params.yaml goes to `profiles/<its profile>.yaml`, byte for byte, and
+    `profiles/<name>.yaml` becomes params.yaml, so that switching back restores both. A copy is
+    written before anything is replaced: a kill in between loses nothing, and the same command ends
+    what it began.
+
+    Raises:
+        ParamsError: there is no such profile, it isn't valid, or it has another name than its file;
+            or a file is in the way of the present profile's.
+    """
+    chosen, present = profile_file(name, params), _name(params)
+    if chosen == params:
+        return f"{params}: profile {name} already"
+    if (stated := load(chosen).profile) != name:
+        raise ParamsError(f"{chosen}: profile is '{stated}'; expected '{name}', as the file's name")
+    saved, content = below(chosen.parent, f"{present}.yaml"), params.read_bytes()
+    if saved.exists() and saved.read_bytes() != content:
+        raise ParamsError(
+            f"{saved}: exists and differs from {params}, whose profile is '{present}' too; delete "
+            "one of the two, or give it a profile name of its own"
+        )
+    write_atomic(saved, content)
+    chosen.replace(params)
+    return f"{params}: profile {name}; {present} is kept in {saved}"
 
 
-def _overwrite(document: Any, values: Mapping[str, Any], where: str) -> list[str]:
-    changes = []
-    for key, value in values.items():
-        old = document.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            changes += _overwrite(old, value, f"{where}{key}.")
-        elif old != value:
-            changes.append(f"{where}{key}: {old} -> {value}")
-            if isinstance(old, list):
-                old[:] = value  # in place, so that the list keeps its style and its comments
-            else:
-                document[key] = value
-    return changes
+def _name(params: Path) -> str:
+    """What a parameter file says that it is, whatever else is wrong in it.
 
-
-def lower(block: MutableMapping[str, Any], most: Mapping[str, int]) -> list[str]:
-    """A change for `edit_yaml`: no whole number above `most` of its key, at any depth; of dotted
-    keys the last part counts."""
-    changes = []
-    for key, value in block.items():
-        limit = most.get(str(key).rsplit(".")[-1])
-        if isinstance(value, MutableMapping):
-            changes += lower(value, most)
-        elif limit is not None and isinstance(value, int) and value > limit:
-            block[key] = limit
-            changes.append(f"{key}: {value} -> {limit}")
-    return changes
+    Raises:
+        ParamsError: it can't be read, or its profile has no name that a file can have.
+    """
+    try:
+        return check_name(str(read_yaml(params).get("profile")))
+    except PathError as error:
+        raise ParamsError(f"{params}: profile: {error}") from None

@@ -11,18 +11,17 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML
 from torch import nn
 
 from benchmarks import cli
+from benchmarks.common.checks import merge
 from benchmarks.params import TABLES, load
-from benchmarks.params.errors import merge
-from benchmarks.params.profile import apply_profile, edit_yaml, lower
+from benchmarks.params.files import lower, write_yaml
+from benchmarks.params.profile import profile_file
 from benchmarks.preflight.layouts import (
     write_avsbench_object,
     write_avsbench_semantic,
@@ -35,7 +34,6 @@ from gavs.backbones import build_backbone
 from gavs.sam import build_sam
 from gavs.vggish import build_vggish
 
-PROFILE = Path(__file__).parents[2] / "profiles/paper.yaml"
 # Clips of each label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
 CLIPS = {
     "v1s": {"train": 4, "val": 2, "test": 2},
@@ -125,13 +123,12 @@ def make(
     write_vggsound(folder / "vggsound", "train", 6, SIZE, files[:1])
     (folder / "unseen.csv").write_text("\n".join(["class", *UNSEEN]) + "\n")
     (folder / "vggss_labels.csv").write_text(f"label,class\n{NOVEL},\n{MAPPED},{UNSEEN[0]}\n")
-    path, chosen = folder / "params.yaml", folder / "changes.yaml"
-    shutil.copy(params, path)
-    apply_profile(path, PROFILE)
-    edit_yaml(path, partial(lower, most=CUT))
-    weights = {name: {"weights": f"weights/{name}.pth"} for name, e in load(path).encoders if e}
-    YAML().dump(merge(CHANGES | {"encoders": weights}, changes), chosen)
-    apply_profile(path, chosen)
+    path, paper = folder / "params.yaml", load(profile_file("paper", params))
+    weights = {name: {"weights": f"weights/{name}.pth"} for name, _ in paper.encoders}
+    values = lower(paper.model_dump(mode="json"), CUT)
+    for change in (CHANGES, {"encoders": weights}, changes):
+        values = merge(values, change)
+    write_yaml(path, values)
     (folder / "weights").mkdir()
     for finding in find_weights(load(path)):
         torch.save(_untrained(finding).state_dict(), folder / finding.path)

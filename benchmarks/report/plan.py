@@ -34,7 +34,7 @@ class Plan:
     @property
     def base(self) -> str:
         """The row that differences are taken to."""
-        return self.tables.ablations.base
+        return self.tables.base
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,8 +18,11 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from benchmarks.common.checks import merge
 from benchmarks.common.closure import ROOT
-from benchmarks.params.profile import apply_profile, edit_yaml, lower
+from benchmarks.params import load
+from benchmarks.params.files import lower, write_yaml
+from benchmarks.params.profile import profile_file
 from benchmarks.speed.compare import Line
 
 SECONDS = 5.0  # of a repro with nothing to do
@@ -93,16 +95,16 @@ class Tree:
             raise RuntimeError(f"{' '.join(command)} failed: {(done.stdout + done.stderr)[-500:]}")
 
     def profile(self, name: str) -> None:
-        shutil.copy(ROOT / "params.yaml", self.folder)
-        apply_profile(self.folder / "params.yaml", self.folder / "profiles" / f"{name}.yaml")
+        shutil.copy(profile_file(name, ROOT / "params.yaml"), self.folder / "params.yaml")
 
     def change(self, values: Mapping[str, Any]) -> None:
-        YAML().dump(dict(values), changes := self.folder / "work/changes.yaml")
-        apply_profile(self.folder / "params.yaml", changes)
+        present = load(self.folder / "params.yaml").model_dump(mode="json")
+        write_yaml(self.folder / "params.yaml", merge(present, values))
 
     def shorten(self) -> None:
         """Every row and setting, but one seed, one draw and single epochs."""
-        edit_yaml(self.folder / "params.yaml", partial(lower, most=SHORT))
+        path = self.folder / "params.yaml"
+        write_yaml(path, lower(load(path).model_dump(mode="json"), SHORT))
         self.change({"seeds": [0], "protocol": {"draws": [0], "fraction_draws": [0]}})
 
     def forget(self, *names: str) -> None:
@@ -138,7 +140,8 @@ def _workers(
         tree.forget()
         tree.change({"workers": workers})
         times.append(tree.seconds("dvc", "repro"))
-        tables.append((tree.folder / "results/tables.md").read_bytes())
+        results = tree.folder / load(tree.folder / "params.yaml").results
+        tables.append((results / "tables.md").read_bytes())
     ratio = times[0] / times[1]
     yield Line(
         f"{name}, 2 workers",

@@ -170,7 +170,7 @@ def write_params(params: Params, name: str) -> Params:
     places = itertools.product(compared(params), BENCHMARKS[name])
     stores = {store for place in places for store in params.row(*place).stores}
     values["features"]["stores"] = {"avs": sorted(stores)}
-    for table in values["tables"].values():
+    for table in filter(lambda table: isinstance(table, dict), values["tables"].values()):
         table |= {key: [] for key in ("rows", "in_set", "groups", "operators") if key in table}
     table = values["tables"]["table1"]
     table |= {"benchmarks": BENCHMARKS[name], "gavs": _unreleased(table["gavs"])}

@@ -24,7 +24,7 @@ from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, Model, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
-from benchmarks.params.profile import edit_yaml
+from benchmarks.params.files import edit_yaml
 from benchmarks.training.loop import Diverged
 from gavs.method import METHODS
 from gavs.reading import reading

@@ -1,4 +1,4 @@
-"""The block `training` of params.yaml."""
+"""The block `training` of params.yaml: of every method, where a method's own says nothing else."""
 
 from typing import Literal
 
@@ -8,17 +8,19 @@ from gavs.method import Config
 
 
 class TrainingParams(Config):
-    epochs: int = Field(ge=0)
+    epochs: int = Field(60, ge=0, le=100_000)  # released GAVS code
     steps: int | None = Field(None, gt=0)  # in place of the epochs
-    batch_frames: int = Field(gt=0)
-    batch_clips: int = Field(gt=0)
-    optimizer: Literal["adam", "adamw"]
-    lr: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    schedule: Literal["constant", "cosine", "one_cycle"]
-    clip_grad: float | None
-    amp: bool
-    validate_from: int = Field(ge=0)
+    batch_frames: int = Field(16, gt=0)  # methods that see single frames
+    batch_clips: int = Field(4, gt=0)  # methods that see whole clips; AVSBench's
+    optimizer: Literal["adam", "adamw"] = "adamw"  # released GAVS code
+    lr: float = Field(1.0e-3, gt=0)  # released GAVS code; a method's own, by `tune`, overrides it
+    weight_decay: float = Field(0.01, ge=0)  # torch's AdamW
+    # constant: AVSBench, AVSegFormer and GAVS
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    clip_grad: float | None = Field(None, gt=0)  # norm; None: no clipping, as the same three
+    amp: bool = True  # bfloat16, on CUDA only; ours
+    # First epoch (from 0) that is validated: AVSBench and AVSegFormer on V1; on V2 15 and 10.
+    validate_from: int = Field(0, ge=0)
     validate_every: int = Field(1, gt=0)
-    selection: Literal["best_val", "last"]
-    checkpoint_seconds: float = Field(gt=0)
+    selection: Literal["best_val", "last"] = "best_val"  # never test
+    checkpoint_seconds: float = Field(600, gt=0)

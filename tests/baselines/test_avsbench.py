@@ -119,7 +119,9 @@ def test_audio_is_rectified(method, make_batch):
     torch.testing.assert_close(method(batch).logits, before, atol=0, rtol=0)
 
 
-def test_backbone_learns_at_its_own_rate(method):
+def test_backbone_learns_at_its_own_rate(encoders):
+    config = AVSBenchConfig(image_size=32, channels=16, backbone_lr_scale=0.1)
+    method = AVSBench(config, encoders)
     head, backbone = method.parameter_groups()
     assert (head["lr_scale"], backbone["lr_scale"]) == (1.0, 0.1)
     grouped = {id(p): g["lr_scale"] for g in (head, backbone) for p in g["params"]}

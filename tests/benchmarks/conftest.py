@@ -3,11 +3,13 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import cli
-from benchmarks.params.profile import apply_profile
+from benchmarks.params.files import read_yaml, write_yaml
+from benchmarks.params.profile import profile_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,13 +18,12 @@ ROOT = Path(__file__).parents[2]
 def built_project(tmp_path_factory) -> Path:
     """The smoke profile with its world, index and features; tests copy it."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "params.yaml", folder)
-    for name in ("weights", "profiles", "splits"):
+    shutil.copy(profile_file("smoke", ROOT / "params.yaml"), folder / "params.yaml")
+    for name in ("weights", "splits"):
         (folder / name).symlink_to(ROOT / name)
     before = Path.cwd()
     os.chdir(folder)
     try:
-        apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
         assert cli.main(["data"]) == 0
         assert cli.main(["features"]) == 0
     finally:
@@ -41,11 +42,15 @@ def project(built_project: Path, tmp_path: Path, monkeypatch) -> Path:
 
 @pytest.fixture
 def edit(project: Path):
-    """edit(old, new): replace a text of params.yaml that must be there."""
+    """edit("few_shot.training.epochs", 2): set a key of params.yaml."""
 
-    def replace(old: str, new: str) -> None:
-        text = (project / "params.yaml").read_text()
-        assert old in text
-        (project / "params.yaml").write_text(text.replace(old, new, 1))
+    def write(key: str, value: Any) -> None:
+        path = project / "params.yaml"
+        *parents, last = key.split(".")
+        values = block = read_yaml(path)
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[last] = value
+        write_yaml(path, values)
 
-    return replace
+    return write

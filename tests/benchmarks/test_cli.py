@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import cli
+from benchmarks.params.profile import profile_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,22 +32,63 @@ def test_list_names_every_method_first_with_its_reference(capsys):
     [
         (["--params", "none.yaml", "data"], "none.yaml: no such file"),
         (["profile", "tiny"], "no profile 'tiny'; known: miniature, paper, smoke"),
+        (["profile", "../params"], "no profile '../params': no name for a file"),
         (["pretrain", "sma"], "no encoder ['sma']; known: sam, vggish"),
         (["weights", "adopt"], "no weights; first run: python -m benchmarks pretrain"),
         (["run", "table9", "gavs"], "no table 'table9'"),
-        (["run", "table1", "gavz"], "tables.table1 has no 'gavz'; it has avsbench"),
-        (["run", "table1", "gavs", "v1m", "--seed", "7"], "no cell of table1 has this row"),
+        (["run", "table1", "gavz"], "table1 has no 'gavz'; did you mean 'gavs'?"),
+        (
+            ["run", "ablations", "../../../.."],
+            "ablations has no '../../../..'; known: prompt, noise",
+        ),
+        (["run", "table1", "gavs", "v9"], "table1 gavs has no benchmark v9; it has v1m, v1s, v2"),
+        (["run", "table1", "gavs", "v1m", "--seed", "99"], "has no seed 99; it has 0, 1, 2"),
+        (["run", "table2", "--row", "zzz"], "table2 has no row zzz; it has audio_sam, avsbench"),
+        (["run", "table1", "oracle_click", "--seed", "1"], "has no seed 1; it has 0"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_an_exit_code(
     arguments, message, tmp_path, monkeypatch, capsys
 ):
-    shutil.copy(ROOT / "params.yaml", tmp_path)  # not in a tree that may hold work
-    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    (tmp_path / "profiles").mkdir()  # not in a tree that may hold work
+    for name in ("smoke", "paper"):
+        shutil.copy(profile_file(name, ROOT / "params.yaml"), tmp_path / f"profiles/{name}.yaml")
+    shutil.copy(profile_file("miniature", ROOT / "params.yaml"), tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     assert cli.main(arguments) == 1
+    assert sorted(tmp_path.rglob("*")) == before
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and message in line
+
+
+@pytest.mark.parametrize("number", ["-1", "0", "1.5", "two", "99999"])
+@pytest.mark.parametrize("command", ["data", "features", "run table1", "rehearse"])
+def test_a_number_of_workers_is_one(command, number, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*command.split(), "--workers", number])
+    assert end.value.code == 2
+    assert f"{number}: expected a number from 1 to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "score", "extract-video", "run", "params"])
+def test_help_is_for_the_person_at_the_prompt_on_any_terminal(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *command.split(), "--help"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not re.search(r"Raises|Returns|Args:|DataError|\\u", done.stdout)
+
+
+def test_a_name_that_the_terminal_cant_print_is_escaped(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--params", "é–.yaml", "data"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr.startswith("error: \\xe9\\u2013.yaml: no such file")
 
 
 def test_a_process_prints_the_line_too_and_exits_with_the_code(tmp_path):

@@ -65,13 +65,12 @@ def _await(condition, seconds: int):
 def test_all_that_slurm_would_refuse_or_never_start_is_said_before_anything_is_submitted(clone):
     path = clone.folder / "params.yaml"
     before = path.read_text()
-    for stage, old, new in (
-        ("data", "partition: null", "partition: nowhere"),
-        ("features", "memory_gb: 2,", "memory_gb: 9000,"),
-        ("score", "cpus: 1,", "cpus: 512,"),
+    for key, value in (
+        ("data.partition", "nowhere"),
+        ("features.memory_gb", 9000),
+        ("score.cpus", 512),
     ):
-        (line,) = re.findall(rf"\n    {stage}: .*", path.read_text())
-        clone.edit(line, line.replace(old, new))
+        clone.edit(f"cluster.stages.{key}", value)
     done = subprocess.run(
         [*LAUNCH, "--on", "slurm"], cwd=clone.folder, capture_output=True, text=True,
         env=os.environ | {"PYTHONPATH": str(clone.folder)},

@@ -1,14 +1,10 @@
 """How large everything is: as published, or tiny, for a look on a CPU at whether it runs."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.params import Params, load
-from benchmarks.params.profile import apply_profile
-
-PAPER = Path(__file__).parents[3] / "profiles/paper.yaml"
+from benchmarks.params.profile import profile_file
 
 
 @dataclass(frozen=True)
@@ -29,11 +25,7 @@ class Scale:
 
 def published(params: Path) -> Scale:
     """The paper profile's, whatever profile the file holds."""
-    with TemporaryDirectory() as folder:
-        copied = Path(folder) / "params.yaml"
-        shutil.copy(params, copied)
-        apply_profile(copied, PAPER)
-        paper = load(copied)
+    paper = load(profile_file("paper", params))
     return Scale(
         paper,
         sam=paper.encoders.sam.size,

@@ -110,7 +110,7 @@ def test_extraction_resumes_and_ends_in_the_same_bytes(bench):
 
 def test_a_kill_costs_a_shard_a_process(bench, edit):
     """Killed for good, twice, wherever it was; what was listed is never written again."""
-    edit("rows_per_shard: 128", "rows_per_shard: 32")
+    edit("features.rows_per_shard", 32)
     folder, context = bench.params.work / "features", get_context("fork")
     for wanted in (3, 20):
         process = context.Process(target=_in_own_group, args=(["features"],))
@@ -226,7 +226,7 @@ def test_a_second_process_waits_for_the_first(bench):
 
 def test_an_error_in_a_worker_ends_the_rest(bench, capsys, edit):
     """A frame that has gone since it was indexed: named, though a hundred shards wait."""
-    edit("rows_per_shard: 128", "rows_per_shard: 8")
+    edit("features.rows_per_shard", 8)
     gone = frame_paths(bench.index)[0]
     gone.unlink()
     assert cli.main(["features"]) == 1

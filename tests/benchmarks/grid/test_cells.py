@@ -37,7 +37,7 @@ def _trainings(project):
 
 @pytest.mark.parametrize("step", [2, 7])
 def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, edit, monkeypatch, step):
-    edit("checkpoint_seconds: 600", "checkpoint_seconds: 0.001")
+    edit("training.checkpoint_seconds", 0.001)
     params = load()
     bench = Workbench(params)
     run_cell(bench, CELL)
@@ -81,11 +81,11 @@ def test_two_at_once_train_once_and_workers_change_nothing(project):
 def test_going_back_to_an_old_value_costs_nothing(project, edit):
     assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
     before = _records(project)
-    edit("noise_dim: 128", "noise_dim: 16")
+    edit("methods.gavs.prompt.noise_dim", 16)
     assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
     assert _records(project) != before
     assert _trainings(project) == 4  # the floor, too
-    edit("noise_dim: 16", "noise_dim: 128")
+    edit("methods.gavs.prompt.noise_dim", 128)
     assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 0
     assert _records(project) == before
     assert _trainings(project) == 4
@@ -96,18 +96,18 @@ def test_what_a_fingerprint_depends_on(project, edit):
         return json.dumps(Workbench(load()).fingerprints.record(CELL), sort_keys=True)
 
     first = fingerprint()
-    edit("workers: 2", "workers: 1")
-    edit("overlay_clips: 4", "overlay_clips: 3")
-    edit("hidden: 128 # 512 at full width, as GAVS", "hidden: 64")  # Audio-SAM's
+    edit("workers", 1)
+    edit("report.overlay_clips", 3)
+    edit("methods.audio_sam.hidden", 64)
     assert fingerprint() == first
-    edit("margin: 0.3", "margin: 0.2")
+    edit("methods.gavs.alignment.margin", 0.2)
     assert fingerprint() != first
 
 
 def test_a_failing_cell_fails_alone(project, edit, capsys):
-    edit("lr: 1.0e-3\n  audio_sam:", "lr: 1.0e+30\n  audio_sam:")  # GAVS's; the loss becomes NaN
-    edit("clip_grad: 1.0", "clip_grad: null")
-    edit("schedule: one_cycle", "schedule: constant")
+    edit("methods.gavs.training.lr", 1.0e30)  # the loss becomes NaN
+    edit("training.clip_grad", None)
+    edit("training.schedule", "constant")
     failures = run_cells(
         load(), [CELL, Cell("table1", "oracle_click", "oracle_click", "v1m", "train", 0)], workers=1
     )
@@ -152,7 +152,7 @@ def test_missing_features_are_an_error_that_says_what_to_do(project, capsys):
 
 
 def test_too_few_videos_for_alignment(project, edit, capsys):
-    edit("batch_frames: 16", "batch_frames: 1")
+    edit("training.batch_frames", 1)
     assert cli.main(["run", "table1", "gavs", "v1m", "--seed", "0"]) == 1
     assert "video" in capsys.readouterr().err
 

@@ -5,15 +5,12 @@ built and counted. Of AUSS, AuTR, AVSC and AV-SAM neither code nor count is publ
 count their parts, as SAMA's does against its code.
 """
 
-import shutil
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.params import load
-from benchmarks.params.profile import apply_profile
+from benchmarks.params.profile import profile_file
 from gavs.backbones import build_backbone
 from gavs.method import METHODS
 from gavs.sam import build_sam
@@ -36,11 +33,8 @@ class OnMeta:
 
 
 @pytest.fixture(scope="module")
-def paper(tmp_path_factory):
-    path = tmp_path_factory.mktemp("paper") / "params.yaml"
-    shutil.copy("params.yaml", path)
-    apply_profile(path, Path("profiles/paper.yaml"))
-    return load(path)
+def paper():
+    return load(profile_file("paper"))
 
 
 def _count(module: nn.Module, trained_only: bool = False) -> int:

@@ -83,11 +83,7 @@ def test_shots_change_few_shot_cells_only(bench, edit):
         }
 
     before = prints(load())
-    edit("few_shot: # from", "few_shot: # changed, from")
-    edit(
-        "training: {epochs: 1, selection: last} # released",
-        "training: {epochs: 2, selection: last} #",
-    )
+    edit("few_shot.training.epochs", 2)
     after = prints(load())
     changed = {c for c in before if before[c] != after[c]}
     assert changed == {c for c in before if "1-shot" in c} != set()
@@ -109,7 +105,7 @@ def test_fractions_get_the_full_sets_steps(bench, edit):
 def test_draws_go_with_seeds_or_cross(bench, edit):
     found = of(bench, "table2", "few_shot", row="gavs")
     assert [(c.setting, c.seed, c.draw) for c in found] == [("1-shot", 0, 0), ("1-shot", 1, 1)]
-    edit("cross: false", "cross: true")
+    edit("protocol.cross", True)
     found = cells_of(load(), "table2", "few_shot")
     assert {(c.seed, c.draw) for c in found} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
@@ -132,7 +128,7 @@ def test_cached_0_shot_records_follow_the_shots(bench, edit):
     path = bench.params.work / "records/table2/zero_shot" / f"{cell.file_stem}.json"
     run_cell(bench, cell)
     before = json.loads(path.read_text())
-    edit("draws: [0, 1]", "draws: [2]")
+    edit("protocol.draws", [2])
     run_cell(Workbench(load()), cell)
     after = json.loads(path.read_text())
     assert after["fingerprint"] == before["fingerprint"]
@@ -141,7 +137,7 @@ def test_cached_0_shot_records_follow_the_shots(bench, edit):
 
 
 def test_boxes_of_vggss_alone_have_other_supervision(project, edit):
-    edit("supervision: box_fill", "supervision: sam_mask")
+    edit("few_shot.supervision", "sam_mask")
     params = load()
     (cell,) = of(Workbench(params), "table2", "few_shot", row="gavs", seed=0)
     assert supervision_of(params, model_of(cell)) == "masks"
@@ -162,7 +158,7 @@ def test_without_vggss_its_tables_are_empty(project, capsys):
 @pytest.mark.parametrize("supervision", ["box_projection", "sam_mask"])
 def test_other_supervision_of_boxes_is_another_model(project, edit, supervision):
     plain = Workbench(load())
-    edit("supervision: box_fill", f"supervision: {supervision}")
+    edit("few_shot.supervision", supervision)
     bench = Workbench(load())
     first, second = (b.fingerprints.model(model_of(SUB)) for b in (plain, bench))
     assert fingerprint(first) != fingerprint(second)

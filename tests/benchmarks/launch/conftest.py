@@ -1,6 +1,7 @@
 """Small jobs of shell lines, and stand-ins for Slurm's programs."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import get_args
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks.params import Params, load
 from benchmarks.params.cluster import ClusterParams, Stage
-from benchmarks.params.profile import apply_profile
+from benchmarks.params.profile import profile_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,9 +59,8 @@ def programs(tmp_path, monkeypatch):
 @pytest.fixture
 def params(tmp_path, monkeypatch) -> Params:
     """The smoke profile's, in a folder that is the working directory; no data."""
-    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for name in ("weights", "profiles", "splits"):
+    shutil.copy(profile_file("smoke", ROOT / "params.yaml"), tmp_path / "params.yaml")
+    for name in ("weights", "splits"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    apply_profile(Path("params.yaml"), Path("profiles/smoke.yaml"))
     return load()

@@ -22,11 +22,11 @@ def small(project, edit):
     """One row on one benchmark, and what scores it: three jobs when the features are there."""
     for split in ("[row]", "[]"):
         edit(f"split: {split}", "split: [row, benchmark, seed]")
-    edit("published: [avsbench, sam_fusion]", "published: []")
-    edit("controlled: [tpavi_sam]", "controlled: []")
-    edit("gavs: [gavs, gavs_adapters]", "gavs: [gavs]")
-    edit("operators: [sam_fusion_add]", "operators: []")
-    edit("benchmarks: [v1s, v1m, v2]", "benchmarks: [v2]")
+    edit("tables.table1.published", [])
+    edit("tables.table1.controlled", [])
+    edit("tables.table1.gavs", ["gavs"])
+    edit("tables.table1.operators", [])
+    edit("tables.table1.benchmarks", ["v2"])
     found = "sound that isn't there\n    benchmark: v2\n    rows: [sam_fusion, gavs]"
     edit(found, found.replace("sam_fusion, ", ""))
     return project
@@ -75,7 +75,7 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     for what in (["--on", "local"], ["--cancel"], ["--status"]):
         assert cli.main(["launch", "table9", *what]) == 1
         assert "no table 'table9'" in capsys.readouterr().err
-    edit("train: {gpus: 0, cpus: 1,", "train: {gpus: 0, cores: 1,")
+    edit("cluster.stages.train.cores", 1)
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err
 

@@ -2,16 +2,19 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.cli import _parser
+from benchmarks.common.checks import merge
 from benchmarks.grid.protocol import cells_of, model_of
 from benchmarks.launch.command import planned, refuse_other_recipes
 from benchmarks.launch.job import LaunchError
 from benchmarks.launch.jobs import Job, jobs_of, recipe
-from benchmarks.params import TABLES, Params, load
+from benchmarks.params import TABLES, Params, build
 from benchmarks.params.cluster import SPLIT, Part
+from benchmarks.params.files import read_yaml
 
 
 def _named(jobs: list[Job]) -> dict[str, Job]:
@@ -95,12 +98,9 @@ def test_coarser_jobs(params):
 
 
 def test_a_stage_that_trains_only_some_rows_has_the_finest_jobs(params):
-    path = Path("params.yaml")
-    others, table3 = path.read_text().split("  table3:")
-    table3 = table3.replace("rows: [sam_fusion, gavs]", "rows: [tpavi_sam, gavs]", 1)
-    others = others.replace("controlled: [tpavi_sam]", "controlled: []")
-    path.write_text(f"{others}  table3:{table3}")
-    jobs = _named(jobs_of(_split(load(), [], []), ["table1", "table3"]))
+    tables = {"table1": {"controlled": []}, "table3": {"rows": ["tpavi_sam", "gavs"]}}
+    params = build(merge(read_yaml(Path("params.yaml")), {"tables": tables}))
+    jobs = _named(jobs_of(_split(params, [], []), ["table1", "table3"]))
     assert jobs["table3-zero_shot-tpavi_sam-vggss-seed0"].stage == "train"
     assert jobs["table3-zero_shot-gavs-vggss-seed0"].stage == "score"
 
@@ -151,16 +151,10 @@ def test_a_recipe_follows_what_decides_numbers(params):
     job = _named(jobs_of(params, ["table1"]))["table1-gavs"]
     first = recipe(params, job)
 
-    def edited(old: str, new: str) -> str:
-        path = Path("params.yaml")
-        before = path.read_text()
-        assert old in before
-        path.write_text(before.replace(old, new, 1))
-        found = recipe(load(), job)
-        path.write_text(before)
-        return found
+    def edited(changes: dict[str, Any]) -> str:
+        return recipe(build(merge(read_yaml(Path("params.yaml")), changes)), job)
 
-    assert edited("workers: 2", "workers: 1") == first
-    assert edited("overlay_clips: 4", "overlay_clips: 3") == first
-    assert edited("margin: 0.3", "margin: 0.2") != first
-    assert edited("hop_seconds: 1.0", "hop_seconds: 0.96") != first
+    assert edited({"workers": 1}) == first
+    assert edited({"report": {"overlay_clips": 3}}) == first
+    assert edited({"methods": {"gavs": {"alignment": {"margin": 0.2}}}}) != first
+    assert edited({"audio": {"hop_seconds": 0.96}}) != first

@@ -1,69 +1,251 @@
+"""What params.yaml says of rows, and what is refused before any work."""
+
 import re
-import shutil
-from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
+from benchmarks.common.checks import merge
 from benchmarks.params import ParamsError, load
-from benchmarks.params.profile import apply_profile, lower
+from benchmarks.params.files import read_yaml, write_yaml
 
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def edited(tmp_path):
-    """edited({old: new}): parameters loaded from a copy of params.yaml with texts replaced."""
-
-    def make(changes):
-        text = (ROOT / "params.yaml").read_text()
-        for old, new in changes.items():
-            assert old in text
-            text = text.replace(old, new, 1)
-        path = tmp_path / "params.yaml"
-        path.write_text(text)
-        return load(path)
-
-    return make
+from .conftest import nested
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("key", "value", "message"),
     [
         (
-            "noise_dim: 128",
-            "noise_dmi: 128",
+            "methods.gavs.prompt.noise_dmi",
+            128,
             "unknown key methods.gavs.prompt.noise_dmi; did you mean 'noise_dim'?",
         ),
-        ("workers: 2", "wokers: 2", "did you mean 'workers'"),
-        ("epochs: 5 ", "epochs: five ", "training.epochs: Input should be a valid integer"),
-        ("  audio_sam:\n    hidden", "  audio_sma:\n    hidden", "did you mean 'audio_sam'"),
-        ("published: [avsbench,", "published: [avsbnech,", "did you mean 'avsbench'"),
-        ("groups: [prompt,", "groups: [promt,", "no group 'promt'; did you mean 'prompt'"),
-        ("{prompt.slots: six}", "{prompt.slotz: six}", "prompt.slotz; did you mean 'slots'"),
-        ("avs: [vggish, sam_rgb,", "avs: [vggish,", "reads 'sam_rgb': add it"),
-        ("noise_dim: 128", "noise_dim: 0", "greater than 0"),
+        ("wokers", 2, "unknown key wokers; did you mean 'workers'"),
+        ("training.epochs", "five", "training.epochs: Input should be a valid integer"),
+        ("methods.audio_sma", {}, "methods.audio_sma: no such method; did you mean 'audio_sam'"),
+        ("tables.table1.published", ["avsbnech"], "did you mean 'avsbench'"),
+        ("tables.ablations.groups", ["promt"], "no group 'promt'; did you mean 'prompt'"),
         (
-            "    vgg: [vggish,",
-            "    # vgg: [vggish,",
-            "reads 'pixels96': add it to features.stores.vgg",
+            "ablations.prompt.gavs_six_slots.set",
+            {"prompt.slotz": "six"},
+            "prompt.slotz; did you mean 'slots'",
         ),
-        ("seeds: [0, 1, 2]", "seeds: [0, 1, 2", "params.yaml: while parsing a flow sequence"),
-        ("workers: 2", "workers: 2\nworkers: 3", "params.yaml: while constructing a mapping"),
         (
-            "thresholds: [0.5, 0.4]",
-            "thresholds: [0.5]",
-            "scoring.thresholds: Value error, [0.4] mis",
+            "features.stores.avs",
+            ["vggish"],
+            "avsbench reads 'pixels64': add it to features.stores.avs",
+        ),
+        (
+            "features.stores.vgg",
+            ["vggish"],
+            "hardway reads 'pixels96': add it to features.stores.vgg",
+        ),
+        ("methods.gavs.prompt.noise_dim", 0, "greater than 0"),
+        ("scoring.thresholds", [0.5], "scoring.thresholds: [0.4] missing"),
+        ("benchmarks.v9", {}, "benchmarks.v9: no such benchmark"),
+        ("few_shot.training.selection", "best_val", "few_shot.training.selection: best_val, but"),
+        ("variants.gavs_adapters.base", "gavs_adapters", "goes round in a circle"),
+        (
+            "tables.base",
+            "gavs_no_cu",
+            "no method or variant 'gavs_no_cu'; did you mean 'gavs_no_cue'",
         ),
     ],
 )
-def test_a_wrong_key_or_value_is_named(edited, old, new, message):
+def test_a_wrong_key_or_value_is_named(changed, key, value, message):
     with pytest.raises(ParamsError, match=re.escape(message)):
-        edited({old: new})
+        changed(nested(key, value))
 
 
-def test_a_variant_changes_only_what_it_sets(edited):
-    params = edited({})
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "training.lr",
+        "training.clip_grad",
+        "training.epochs",
+        "training.checkpoint_seconds",
+        "methods.gavs.cola.width",
+        "methods.slavc.temperature",
+        "scoring.batch_frames",
+        "protocol.seen_test_folds",
+        "report.bootstrap_draws",
+        "workers",
+        "world.size",
+    ],
+)
+def test_numbers_are_finite_and_positive(changed, key, value):
+    with pytest.raises(ParamsError, match=re.escape(key.split(".")[-1])):
+        changed(nested(key, value))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "training.epochs",
+        "training.batch_frames",
+        "methods.gavs.cola.width",
+        "methods.av_sam.channels",
+        "protocol.shots",
+        "report.bootstrap_draws",
+        "workers",
+    ],
+)
+def test_absurd_counts_are_refused(changed, key):
+    value = 4 * [10**12] if key.endswith(("channels", "shots")) else 10**12
+    with pytest.raises(ParamsError, match=re.escape(key.split(".")[-1])):
+        changed(nested(key, value))
+
+
+def test_an_absurd_world_is_refused(changed):
+    with pytest.raises(ParamsError, match=r"world\.clips\.v1s\.train: .*less than or equal"):
+        changed({"world": {"clips": {"v1s": {"train": 10**12}}}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seeds", [0, 1, 2, 1]),
+        ("protocol.shots", [1, 3, 3]),
+        ("protocol.draws", [0, 0]),
+        ("protocol.fractions", [0.1, 0.10]),
+        ("protocol.fraction_draws", [1, 1]),
+        ("scoring.thresholds", [0.5, 0.4, 0.5]),
+        ("scoring.floor_seeds", [0, 0]),
+        ("features.stores.vgg", ["vggish", "spectrogram", "pixels96", "vggish"]),
+        ("tables.rows", ["gavs", "avsbench", "gavs"]),
+        ("tables.table1.benchmarks", ["v2", "v2"]),
+        ("data.labels", ["v1s", "v1s"]),
+    ],
+)
+def test_nothing_is_counted_twice(changed, key, value):
+    with pytest.raises(ParamsError, match=f"{re.escape(key)}: .* given more than once"):
+        changed(nested(key, value))
+
+
+def test_a_row_stands_in_one_list_of_table_1(changed):
+    with pytest.raises(ParamsError, match="gavs stands in more than one list"):
+        changed({"tables": {"table1": {"controlled": ["gavs"]}}})
+
+
+@pytest.mark.parametrize("key", ["floor_seeds", "shuffle_seeds"])
+def test_a_seed_that_is_never_run_is_refused(changed, key):
+    with pytest.raises(ParamsError, match=rf"scoring\.{key}: \[7\] not among seeds \[0, 1, 2\]"):
+        changed({"scoring": {key: [0, 7]}})
+
+
+def test_other_seeds_alone_would_drop_every_floor(changed):
+    with pytest.raises(ParamsError, match=r"scoring\.\w+: \[0\] not among seeds \[5\]"):
+        changed({"seeds": [5]})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("methods.gavs.training", [3]),
+        ("methods.gavs", [3]),
+        ("methods.avsbench.benchmarks", ["v1m"]),
+        ("methods.avsbench.benchmarks.v1m", [{"avm_weight": 1}]),
+        ("methods.gavs.prompt", ["cue"]),
+        ("variants.gavs.set", ["prompt.cue"]),
+        ("benchmarks.v2", [1]),
+        ("few_shot", "few"),
+        ("tables", [1]),
+        ("tables.table2", ["gavs"]),
+        ("cluster.stages", [1]),
+        ("encoders", None),
+    ],
+)
+def test_a_list_or_word_where_keys_belong_is_named(changed, key, value):
+    with pytest.raises(ParamsError, match=f"{re.escape(key)}.*: expected a mapping of keys"):
+        changed(nested(key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features.stores.avs", ["tokens99_rgb"], "sam.size mini has 4 blocks"),
+        ("features.stores.avs", ["pixels0"], "no store 'pixels0'; did you mean 'pixels224'"),
+        ("features.stores.vgg", ["spectogram"], "no store 'spectogram'; did you mean 'spectrogr"),
+        ("features.stores.avs", ["pixels99999"], "expected at most 4096 pixels"),
+        ("encoders.sam.size", "huge", "encoders.sam.size: no size 'huge'; known: mini, vit_b"),
+        ("encoders.sam.size", "vit_bb", "did you mean 'vit_b'"),
+        ("encoders.pvt.size", "pvt_v2_b2", "did you mean 'pvt_v2_b5'"),
+        ("encoders.vggish.size", "small", "no size 'small'"),
+        ("encoders.vggish.weights", "weights", "expected a file named *.safetensors"),
+    ],
+)
+def test_encoders_and_stores_are_known_before_hours_of_work(changed, key, value, message):
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        changed(nested(key, value))
+
+
+def test_a_weight_file_that_is_not_there_is_named_with_the_nearest(changed):
+    params = changed(nested("encoders.pvt.weights", "weights/miniature/pvd.safetensors"))
+    with pytest.raises(ParamsError, match=r"encoders\.pvt\.weights: .*did you mean 'pvt\.safeten"):
+        params.check_weights()
+    changed(nested("encoders.pvt.weights", "weights/miniature/pvt.safetensors")).check_weights()
+
+
+NAMES = ["../../x", "..", ".", "", "a/b", "/etc", "a b", "a\nb", "-a", ".hidden", "é", "x" * 300]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda name: {"profile": name, "results": f"results/{name}"},
+        lambda name: {"variants": {name: {"base": "gavs"}}},
+        lambda name: {"ablations": {"prompt": {name: {"base": "gavs"}}}},
+        lambda name: {"ablations": {name: {"gavs_x": {"base": "gavs"}}}},
+        lambda name: {"tables": {"ablations": {"groups": [name]}}},
+        lambda name: {"tables": {"rows": [name]}},
+        lambda name: {"tables": {"table1": {"ceiling": name}}},
+        lambda name: {"data": {"vggsound": {"list": name}}},
+    ],
+    ids=["profile", "variant", "ablation", "group", "groups", "rows", "ceiling", "list"],
+)
+def test_a_name_that_becomes_a_path_has_one_pattern(changed, name, place):
+    with pytest.raises(ParamsError, match="String should (match pattern|have at most)"):
+        changed(place(name))
+
+
+@pytest.mark.parametrize(
+    ("profile", "results"),
+    [
+        ("mine", "results"),
+        ("mine", "results/paper"),
+        ("mine", "results/../docs"),
+        ("mine", "/tmp/mine"),
+        ("miniature", "results/tables"),
+        ("tables", "results/tables"),
+    ],
+)
+def test_no_profile_writes_into_anothers_results(changed, profile, results):
+    with pytest.raises(ParamsError, match="results"):
+        changed({"profile": profile, "results": results})
+
+
+def test_results_of_a_profile_of_ones_own(changed):
+    assert str(changed({"profile": "mine", "results": "results/mine"}).results) == "results/mine"
+
+
+def test_a_variant_that_nothing_measures_is_named(folder, caplog):
+    names = {"gavs_base": "gavs", "gavs_child": "gavs_base", "gavs_mine": "gavs"}
+    values = merge(
+        read_yaml(folder / "params.yaml"),
+        {
+            "variants": {name: {"base": base} for name, base in names.items()},
+            "tables": {"table1": {"gavs": ["gavs", "gavs_child"]}},
+        },
+    )
+    write_yaml(folder / "params.yaml", values)
+    load()
+    (line,) = caplog.messages
+    assert line == "params.yaml: no table lists the variant 'gavs_mine': nothing measures it"
+
+
+def test_a_variant_changes_only_what_it_sets(folder):
+    params = load()
     base = params.row("gavs", "v1m")
     fixed = params.row("gavs_released_fixed", "v1m")  # its base is itself a variant
     released = params.row("gavs_released", "v1m")
@@ -76,22 +258,17 @@ def test_a_variant_changes_only_what_it_sets(edited):
     assert released.training.model_dump() | {"lr": base.training.lr} == base.training.model_dump()
 
 
-def test_benchmark_overrides_reach_method_and_training(edited):
-    params = edited(
-        {
-            "v1m: {avm_weight: 0.025, training: {epochs: 3}}": (
-                "v1m: {avm_weight: 0.25, training: {epochs: 9}}"
-            )
-        }
-    )
+def test_benchmark_overrides_reach_method_and_training(changed):
+    own = {"benchmarks": {"v1m": {"avm_weight": 0.25, "training": {"epochs": 9}}}}
+    params = changed({"methods": {"avsbench": own}})
     v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
     assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
     assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 5)
 
 
-def test_few_shots_are_trained_by_their_own_epochs(edited):
+def test_few_shots_are_trained_by_their_own_epochs(folder):
     """`tpavi_sam` names optimiser steps for V2; a few clips of VGG-SS must not get as many."""
-    params = edited({})
+    params = load()
     training = params.row("tpavi_sam", "v2").training
     v3, sub = (params.few_shot_training(training, name) for name in ("v3", "vggss_sub"))
     assert training.steps and v3.steps is None
@@ -100,74 +277,23 @@ def test_few_shots_are_trained_by_their_own_epochs(edited):
     assert (v3.lr, v3.selection) == (training.lr, "last")
 
 
-def test_few_shots_leave_nothing_to_select_on(edited):
-    with pytest.raises(ParamsError, match="few_shot.training.selection: best_val, but"):
-        edited({"{epochs: 3, selection: last}": "{epochs: 3, selection: best_val}"})
+def test_the_rows_of_five_tables_stand_once_and_a_table_may_have_its_own(changed):
+    tables = changed({"tables": {"rows": ["gavs"], "table4": {"rows": ["audio_sam"]}}}).tables
+    assert tables.table4.rows == ["audio_sam"]
+    for table in (tables.table2, tables.table3, tables.figure3, tables.robustness):
+        assert table.rows == ["gavs"]
 
 
-def test_circular_variants_are_refused(edited):
-    with pytest.raises(ParamsError, match="circle"):
-        edited(
-            {"  gavs_adapters:\n    base: gavs\n": "  gavs_adapters:\n    base: gavs_adapters\n"}
-        )
-
-
-def test_profiles_set_the_same_keys():
-    def keys(node, where=""):
-        if not isinstance(node, dict) or where.endswith((".set", "world")):
-            return (
-                {where}
-                if not isinstance(node, dict) or where == "world"
-                else {f"{where}.{k}" for k in node}
-            )
-        return set().union(*(keys(v, f"{where}.{k}".lstrip(".")) for k, v in node.items()))
-
-    sets = {
-        path.stem: keys(YAML(typ="safe").load(path.read_text()))
-        for path in (ROOT / "profiles").glob("*.yaml")
-    }
-    assert set(sets) == {"smoke", "miniature", "paper"}
-    assert sets["smoke"] == sets["miniature"] == sets["paper"]
-
-
-def test_a_profile_keeps_comments_and_can_be_undone(tmp_path):
-    path = tmp_path / "params.yaml"
-    shutil.copy(ROOT / "params.yaml", path)
-    before = path.read_text()
-    comments = re.findall("#.*", before)
-    assert load(path).profile == "miniature"
-    apply_profile(path, ROOT / "profiles/smoke.yaml")
-    assert load(path).tables.table1.gavs == ["gavs", "gavs_adapters"]
-    assert re.findall("#.*", path.read_text()) == comments
-    apply_profile(path, ROOT / "profiles/paper.yaml")
-    assert load(path).row("gavs_released", "v2").config["encoder_adapters"]["from_block"] == 9
-    apply_profile(path, ROOT / "profiles/miniature.yaml")
-    yaml = YAML(typ="safe")
-    assert yaml.load(path.read_text()) == yaml.load(before)
-
-
-def test_unknown_profile_names_the_known(tmp_path):
-    with pytest.raises(ParamsError, match="no profile 'tiny'; known: miniature, paper, smoke"):
-        apply_profile(ROOT / "params.yaml", ROOT / "profiles/tiny.yaml")
-
-
-def test_lower_meets_every_depth_and_dotted_keys():
-    block = {
-        "epochs": 5,
-        "methods": {"a": {"training": {"epochs": 1, "steps": None, "lr": 3.0}}},
-        "variants": {"b": {"set": {"training.epochs": 7, "epochs.other": 9}}},
-    }
-    changes = lower(block, {"epochs": 2, "steps": 1, "lr": 0})
-    assert changes == ["epochs: 5 -> 2", "training.epochs: 7 -> 2"]
-    assert block["variants"]["b"]["set"] == {"training.epochs": 2, "epochs.other": 9}
-
-
-def test_every_value_of_the_paper_profile_has_its_source():
-    """In a comment beside it, or beside a block that it is in."""
-    above: list[tuple[int, bool]] = []  # indent of a line and of those that it is in; is there one
-    lines = (ROOT / "profiles/paper.yaml").read_text().splitlines()
-    for line in lines[lines.index("profile: paper") + 1 :]:
-        value, _, comment = line.partition(" # ")
-        indent = len(value) - len(value.lstrip())
-        above = [*(block for block in above if block[0] < indent), (indent, bool(comment))]
-        assert value.endswith(":") or any(told for _, told in above), line
+def test_a_new_variant_and_a_new_value_of_one_are_a_line_each(folder, changed):
+    params = changed(
+        {
+            "variants": {"gavs_adapters": {"set": {"encoder_adapters.from_block": 3}}},
+            "features": {"stores": {"avs": [*load().features.stores["avs"], "tokens3_rgb"]}},
+            "ablations": {"decoder": {"gavs_cola_9": {"base": "gavs", "set": {"cola.width": 9}}}},
+        }
+    )
+    adapters = params.row("gavs_adapters", "v2").config["encoder_adapters"]
+    assert (adapters["from_block"], params.variants["gavs_adapters"].base) == (3, "gavs")
+    assert params.row("gavs_cola_9", "v2").config["cola"]["width"] == 9
+    assert list(params.ablations["decoder"])[0] == "gavs_no_cola"
+    assert params.table_rows("ablations")["decoder"][-1] == "gavs_cola_9"

@@ -48,8 +48,8 @@ def test_everything_that_is_wrong_is_told_at_once(project, edit, quick, capsys, 
     truncated.write_bytes(truncated.read_bytes()[:100])
     lost = index[index.benchmark == "vggss"].audio_path.iloc[0]
     (project / lost).unlink()
-    edit("weights/miniature/pvt.safetensors", "weights/miniature/pvd.safetensors")
-    edit("device: cpu", "device: cuda")
+    edit("encoders.pvt.weights", "weights/miniature/pvd.safetensors")
+    edit("device", "cuda")
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(checks, "free_memory", lambda device: 1.5 * 2**30)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -114,8 +114,8 @@ def test_changed_files_and_damaged_features(project, quick, capsys):
 
 
 def test_splits_that_cannot_be_drawn_are_all_named(project, edit, quick, capsys):
-    edit("shots: [1]", "shots: [50]")
-    edit("unseen: splits/miniature/unseen_smoke.csv", "unseen: nowhere.csv")
+    edit("protocol.shots", [50])
+    edit("protocol.unseen", "nowhere.csv")
     csv = pd.DataFrame({"uid": Workbench(load()).index.uid[:1], "split": "train"})
     csv.to_csv("few.csv", index=False)
     assert cli.main(["check"]) == 1
@@ -135,7 +135,7 @@ def test_too_few_videos_for_contrast_and_for_intervals(project, edit, quick, cap
     tested = mine[(mine.benchmark == "v1s") & (mine.split == "test")]
     kept = kept.drop(tested[tested.video != tested.video.iloc[0]].index)
     kept[["uid", "split"]].to_csv("few.csv", index=False)
-    edit("splits: null", "splits: few.csv")
+    edit("data.splits", "few.csv")
     assert cli.main(["check"]) == 1
     err = capsys.readouterr().err
     assert "v1s/test: clips of 1 video; an interval resamples 2 or more" in err

@@ -37,7 +37,7 @@ TABLES = {
         "operators": ["sam_fusion_add"],
         "ceiling": "oracle_click",
     },
-    "ablations": {"benchmark": "v1s", "base": "gavs", "groups": ["prompt"]},
+    "ablations": {"benchmark": "v1s", "groups": ["prompt"]},
     "table2": {"rows": ["avsbench", "gavs"]},
     "table3": {"rows": ["avsbench", "gavs"], "in_set": ["ez_vsl"]},
     "table4": {"rows": ["avsbench", "gavs"]},

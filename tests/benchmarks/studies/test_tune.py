@@ -9,11 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.params import ParamsError, load
+from benchmarks.params.profile import profile_file
 from benchmarks.studies import tune as module
 from benchmarks.studies.tune import RATES, at_rate, choose, tune, tuned_rows
 from benchmarks.training.loop import Diverged
 
 ROOT = Path(__file__).parents[3]
+MINIATURE = profile_file("miniature", ROOT / "params.yaml")
 
 
 class Bench:
@@ -28,9 +30,8 @@ class Bench:
 
 @pytest.fixture
 def project(tmp_path):
-    """A folder with params.yaml and the miniature's profile."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copy(ROOT / "profiles/miniature.yaml", tmp_path)
+    """A folder with the miniature's params.yaml."""
+    shutil.copy(MINIATURE, tmp_path / "params.yaml")
     return tmp_path
 
 
@@ -48,8 +49,8 @@ def run(project, monkeypatch):
             return None, {"selection": {"validation": value}, "seconds": 2.0}
 
         monkeypatch.setattr(module, "trained", trained)
-        files = [project / "params.yaml", project / "miniature.yaml"]
-        return tune(load(project / "params.yaml"), project, files, rows)
+        path = project / "params.yaml"
+        return tune(load(path), project, [path], rows)
 
     return search
 
@@ -104,7 +105,7 @@ def test_the_chosen_rates_are_written_and_used(run, project):
     def comments(path):
         return [line.split(" #")[1] for line in path.read_text().splitlines() if " #" in line]
 
-    assert comments(project / "params.yaml") == comments(ROOT / "params.yaml")
+    assert comments(project / "params.yaml") == comments(MINIATURE)
     written = pd.read_csv(project / "tuning.csv")
     assert written[written.chosen].set_index("row").lr.to_dict() == wanted
     assert len(written) == 3 * len(wanted) and set(written.seed) == {before.seeds[0]}
@@ -112,19 +113,6 @@ def test_the_chosen_rates_are_written_and_used(run, project):
     contents = [path.read_bytes() for path in sorted(project.iterdir())]
     assert run(best_at(wanted)) == []  # from the rates that it has chosen
     assert [path.read_bytes() for path in sorted(project.iterdir())] == contents
-
-
-def test_both_files_get_the_same_rates(run, project):
-    run(best_at(peaks(load(project / "params.yaml"))))
-    files = [YAML(typ="safe").load(project / name) for name in ("params.yaml", "miniature.yaml")]
-    for row in tuned_rows(load(project / "params.yaml")):
-        rates = {
-            file["methods"][row]["training"]["lr"]
-            if row in file["methods"]
-            else file["variants"][row]["set"]["training.lr"]
-            for file in files
-        }
-        assert len(rates) == 1
 
 
 def test_some_rows_alone_leave_the_others(run, project):

@@ -1,0 +1,85 @@
+"""The block `tables` of params.yaml: which rows each table has, and which stages make them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import model_validator
+
+from benchmarks.common.checks import Distinct
+from benchmarks.common.paths import Name
+from benchmarks.data.config import Benchmark
+from benchmarks.experiments import SPECS, STAGES
+from gavs.method import Config
+
+Rows = Distinct[Name]
+
+
+class Table1Params(Config):
+    benchmarks: Distinct[Benchmark] = ["v1s", "v1m", "v2"]
+    published: Rows = [  # track P
+        *("avsbench", "avsbench_resnet", "avsegformer", "autr", "auss", "avsc", "av_sam", "sama"),
+        *("audio_sam", "sam_fusion"),
+    ]
+    controlled: Rows = ["tpavi_sam", "avsegformer_sam"]  # track C: on GAVS's frozen SAM embeddings
+    gavs: Rows = ["gavs", "gavs_adapters", "gavs_released", "gavs_released_fixed"]
+    # The paper doesn't name SAM-Fusion's: only the range over these is printed.
+    operators: Rows = ["sam_fusion_add", "sam_fusion_film", "sam_fusion_tpavi"]
+    ceiling: Name = "oracle_click"
+
+    @property
+    def rows(self) -> list[str]:
+        return [*self.published, *self.controlled, *self.gavs, *self.operators, self.ceiling]
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Table1Params":
+        if twice := sorted({row for row in self.rows if self.rows.count(row) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands in more than one list")
+        return self
+
+
+class AblationsParams(Config):
+    benchmark: Benchmark = "v2"  # balanced scenes and silent seconds: where hearing decides
+    groups: Rows = ["prompt", "noise", "alignment", "decoder", "input"]
+
+
+class RowsParams(Config):
+    rows: Rows  # `tables.rows` if none are named
+
+
+class Table3Params(RowsParams):  # its rows: zero-shot, trained on V2
+    in_set: Rows = ["hardway", "ez_vsl", "slavc", "margin_nce", "avin"]  # from VGG-Sound's clips
+
+
+class RobustnessParams(RowsParams):
+    benchmark: Benchmark = "v2"
+
+
+class TablesParams(Config):
+    # Of Tables 2 to 4, Figure 3 and the robustness table, where one names none of its own.
+    rows: Rows = [
+        *("avsbench", "avsegformer", "audio_sam", "sam_fusion", "tpavi_sam", "avsegformer_sam"),
+        *("gavs", "gavs_adapters"),
+    ]
+    base: Name = "gavs"  # the row that every table's Δ is taken against
+    table1: Table1Params = Table1Params()
+    ablations: AblationsParams = AblationsParams()
+    table2: RowsParams  # AVS-V3, 0 to 5 shots
+    table3: Table3Params  # VGG-SS
+    table4: RowsParams  # VGG-SS-Sub, 0 to 5 shots
+    figure3: RowsParams  # fractions of V2
+    robustness: RobustnessParams  # Table 1's models with sound that isn't there
+
+    @model_validator(mode="before")
+    @classmethod
+    def _common_rows(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        rows = values.get("rows", cls.model_fields["rows"].default)
+        own = {name: values.get(name, {}) for name in STAGES}
+        return {
+            **values,
+            **{k: {"rows": rows, **v} if isinstance(v, Mapping) else v for k, v in own.items()},
+        }
+
+
+TABLES = tuple(SPECS)
