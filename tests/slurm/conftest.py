@@ -78,7 +78,7 @@ def _daemons(folder: Path) -> Iterator[None]:
     (folder / "slurm.conf").write_text(configuration)
     munge = {name: folder / "munge" / name for name in ("socket", "key", "pid", "log", "seed")}
     files = [f"--{name}-file={munge[name]}" for name in ("key", "pid", "log", "seed")]
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         munged = ["munged", "--foreground", f"--socket={munge['socket']}", *files]
         stack.enter_context(_daemon(folder, munged))
