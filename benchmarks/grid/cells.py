@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common.files import clear_parts, read_sealed, write_atomic, write_sealed
+from benchmarks.common.files import clear_parts, read_sealed, write_atomic
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.extract import frames_checksum
@@ -31,6 +31,7 @@ from benchmarks.params import Params
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.records import write_record
 from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
@@ -150,7 +151,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
         "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
     }
-    write_sealed(target.with_name(f"{target.name}.json"), record)
+    write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
     return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
 

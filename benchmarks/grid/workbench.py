@@ -26,13 +26,13 @@ from benchmarks.grid.protocol import (
     training_of,
 )
 from benchmarks.params import Params, Row
+from benchmarks.scoring.records import SCHEMA
 from benchmarks.training.audio import audio_from
 from benchmarks.training.clips import ClipSet, Features
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
 from splits import vggss_boxes
 
-SCHEMA = 3
 PREDICTION = ("__main__", "checkpoint", "media", "predict")  # of gavs; no table's number needs them
 SCORING_CODE = ("counts", "metrics", "selection", "vggss")
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
 """The ablations: one value of GAVS changed at a time."""
 
+from benchmarks.common.tables import NONE, SHARE, Grid, markdown, number, signed
 from benchmarks.report import exports, figures, text
-from benchmarks.report.formats import NONE, SHARE, Grid, markdown, number, signed
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from benchmarks.report.formats import signed
+from benchmarks.common.tables import signed
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.records import Epoch
+from benchmarks.scoring.records import Epoch
 
 # Okabe and Ito's palette; its yellow, too light for lines on white, gives way to grey.
 PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]

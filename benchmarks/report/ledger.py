@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.report.records import Key, Record, RecordError, Stored
 from benchmarks.scoring.metrics import (
     Terms,
     class_mean,
@@ -18,6 +17,7 @@ from benchmarks.scoring.metrics import (
     restrict,
 )
 from benchmarks.scoring.npz import Scores
+from benchmarks.scoring.records import Key, Record, RecordError, Stored
 from benchmarks.scoring.statistics import Run, Sample, sample
 from benchmarks.scoring.vggss import BoxScores, box_terms
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.common.tables import PERCENT, Unit
 from benchmarks.params import method_names
-from benchmarks.report.formats import PERCENT, Unit
 from benchmarks.report.ledger import Ledger, Part
-from benchmarks.report.records import Key
 from benchmarks.scoring import statistics
+from benchmarks.scoring.records import Key
 from benchmarks.scoring.statistics import Difference, Interval, Run, Sample
 
 SIGNIFICANCE = 0.05  # a Holm-adjusted p at or above it is undecided

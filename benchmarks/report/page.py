@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks.common.tables import NONE
 from benchmarks.report import text
-from benchmarks.report.formats import NONE
 from benchmarks.report.plan import Plan
-from benchmarks.report.records import Key, Record
 from benchmarks.report.section import Section
 from benchmarks.report.table1 import DEAF
+from benchmarks.scoring.records import Key, Record
 
 PROFILES = {
     "paper": "Measured on the real data with the published encoders.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.report.formats import signed
+from benchmarks.common.tables import signed
 from benchmarks.report.measure import Table, decided
 from benchmarks.report.plan import Plan
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from benchmarks.common.tables import NONE, Grid, markdown
 from benchmarks.report import exports, text
-from benchmarks.report.formats import NONE, Grid, markdown
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan

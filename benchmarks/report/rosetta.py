@@ -4,8 +4,8 @@ import itertools
 
 import pandas as pd
 
+from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.report import exports, text
-from benchmarks.report.formats import NONE, Grid, markdown, number
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.plan import Plan
 from benchmarks.report.section import Section

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from benchmarks.report.formats import Grid
+from benchmarks.common.tables import Grid
 from benchmarks.report.measure import Table
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report import exports, figures, text
-from benchmarks.report.formats import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Cell, Column, Table, measure, read_paper
 from benchmarks.report.paradigms import paradigms_in_words, rivals

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report import bars, exports, text
-from benchmarks.report.formats import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import (
     EXPERIMENTS,

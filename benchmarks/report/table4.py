@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown
 from benchmarks.report import exports, text
-from benchmarks.report.formats import NONE, PERCENT, SHARE, Grid, markdown
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure, read_paper
 from benchmarks.report.plan import Plan

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.report.formats import NONE, Grid, number, share, signed
+from benchmarks.common.tables import NONE, Grid, number, share, signed
 from benchmarks.report.measure import Table, decided
 from benchmarks.report.plan import Plan
 from benchmarks.scoring.statistics import Interval

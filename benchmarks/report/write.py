@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.tables import latex
 from benchmarks.report import (
     ablations,
     exports,
@@ -15,11 +16,10 @@ from benchmarks.report import (
     table4,
 )
 from benchmarks.report.figures import png
-from benchmarks.report.formats import latex
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import page
 from benchmarks.report.plan import Plan
-from benchmarks.report.records import load_records
+from benchmarks.scoring.records import load_records
 
 SECTIONS = (  # in the order of tables.md
     table1.section,

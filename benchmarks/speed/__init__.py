@@ -16,10 +16,10 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common.files import write_atomic
+from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.common.workers import keep_freed_memory
 from benchmarks.grid.cells import git_revision, versions
 from benchmarks.report.figures import png
-from benchmarks.report.formats import NONE, Grid, markdown, number
 from benchmarks.speed.compare import Line
 from benchmarks.speed.figure import draw
 

@@ -7,13 +7,13 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
+from benchmarks.common.tables import SHARE
 from benchmarks.report.bars import figure1
 from benchmarks.report.curves import figure3
 from benchmarks.report.figures import PALETTE, dots, forest, png, training_curves
-from benchmarks.report.formats import SHARE
 from benchmarks.report.measure import Block, Cell, Column, Table
 from benchmarks.report.overlays import COLOURS, OPACITY, Panel, colour_mask, overlay_figure
-from benchmarks.report.records import Epoch
+from benchmarks.scoring.records import Epoch
 from benchmarks.scoring.statistics import Difference, Interval
 from tests.benchmarks.report.conftest import plan_with
 

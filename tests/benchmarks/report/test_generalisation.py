@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.report.records import RecordError
+from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import RULES, boxes, frames, line_of, section
 
 UNSEEN = {"pool": ["u0", "u1", "u2"], "test-0": ["u0", "u1"], "test-1": ["u1", "u2"]}

@@ -5,8 +5,8 @@ from benchmarks.params import TABLES, load
 from benchmarks.report import plan_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.plan import RECREATED
-from benchmarks.report.records import Key
 from benchmarks.report.write import SECTIONS
+from benchmarks.scoring.records import Key
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 

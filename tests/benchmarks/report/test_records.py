@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks.report.records import Key, RecordError, load_records
+from benchmarks.scoring.records import Key, RecordError, load_records
 
 
 def rewrite(path, **changes):
@@ -29,7 +29,9 @@ def test_records_are_found_by_what_they_say(desk):
 def test_half_a_json_names_its_file(desk):
     path = desk.put("gavs", [5, 3])
     path.write_text(path.read_text()[:100])
-    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: not JSON.*dvc repro"):
+    with pytest.raises(
+        RecordError, match=f"{re.escape(str(path))}: not readable as JSON.*dvc repro"
+    ):
         desk.report()
     assert not desk.results.exists()
 

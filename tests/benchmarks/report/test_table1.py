@@ -13,8 +13,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from benchmarks.common.tables import Grid, latex, markdown, signed
 from benchmarks.params import method_names
-from benchmarks.report.formats import Grid, latex, markdown, signed
 from benchmarks.report.measure import read_paper
 from tests.benchmarks.report.conftest import line_of, plan_with, section
 

@@ -212,7 +212,7 @@ def _cut(path):
 def _other_weights(path):
     """Damage inside a storage, where torch compares nothing."""
     with zipfile.ZipFile(path) as file:
-        storage = max(file.infolist(), key=lambda member: member.file_size)
+        storage = next(member for member in file.infolist() if "/data/" in member.filename)
     content = bytearray(path.read_bytes())
     start = storage.header_offset + 26
     name, extra = int.from_bytes(content[start : start + 2], "little"), content[start + 2 :]

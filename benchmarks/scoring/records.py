@@ -1,21 +1,25 @@
-"""What a cell leaves behind: one JSON record and, beside it, the per-frame scores as NPZ.
+"""What a cell leaves behind: one JSON record, its per-frame scores and a few predictions as NPZ.
 
-Tables and figures read nothing else. A record of another schema, another profile or with a wrong
-field is an error that names its file; a record that isn't there is a "–" in the tables.
+The one place that knows the schema: cells are written by it, tables and figures read nothing else.
+Whatever is wrong with a file is an error that names it; a record that isn't there is a "–" in the
+tables.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmarks.common.files import write_json
 from benchmarks.scoring.npz import Scores, load_scores
 
 SCHEMA = 3
+REMEDY = "delete it and run `dvc repro` to measure the cell again"
 
 
 class RecordError(ValueError):
@@ -98,14 +102,34 @@ class Stored:
         """
         npz = self.path.with_suffix(".npz")
         remedy = f"delete {self.path} and run `dvc repro` to measure the cell again"
-        try:
+        with _reading(npz, "scores", remedy):
             scores = load_scores(npz)
-        except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
-            raise RecordError(f"{npz}: not readable as scores ({error}); {remedy}") from error
         lacking = [name for name in self.record.evaluations if name not in scores]
         if lacking:
             raise RecordError(f"{npz}: lacks {lacking}, has {sorted(scores)}; {remedy}")
         return scores
+
+    def overlays(self) -> dict[str, np.ndarray]:
+        """Predictions that were kept for figures, (H, W) uint8 of 255 by `{uid}/{frame}`.
+
+        Raises:
+            RecordError: the NPZ is there and unreadable, or holds something else.
+        """
+        npz = self.path.with_suffix(".overlays.npz")
+        if not npz.exists():
+            return {}
+        with _reading(npz, "predictions", REMEDY), np.load(npz, allow_pickle=False) as file:
+            maps = {key: file[key] for key in file.files}
+            for key, image in maps.items():
+                if image.ndim != 2 or image.dtype != np.uint8:
+                    raise ValueError(f"{key}: {image.dtype} {image.shape}, expected uint8 (H, W)")
+        return maps
+
+
+def write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a record as JSON; pydantic.ValidationError where it lacks what the tables read."""
+    Record.model_validate(content)
+    write_json(path, content)
 
 
 def load_records(folders: Mapping[Path, Iterable[str]], profile: str) -> dict[Key, Stored]:
@@ -125,7 +149,7 @@ def load_records(folders: Mapping[Path, Iterable[str]], profile: str) -> dict[Ke
                 continue
             if record.profile != profile:
                 raise RecordError(
-                    f"{path}: profile '{record.profile}', expected '{profile}'; "
+                    f"{path}: profile {record.profile!r}, expected {profile!r}; "
                     "profiles are never mixed, delete the file or move it to its own profile"
                 )
             if record.key in records:
@@ -142,19 +166,28 @@ def read_record(path: Path) -> Record:
     Raises:
         RecordError: naming the file and every wrong field.
     """
-    remedy = "delete it and run `dvc repro` to measure the cell again"
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RecordError(f"{path}: not JSON ({error}); {remedy}") from error
-    schema = raw.get("schema") if isinstance(raw, dict) else None
+    with _reading(path, "JSON", REMEDY):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
-        raise RecordError(f"{path}: schema {schema!r}, expected {SCHEMA}; {remedy}")
+        raise RecordError(f"{path}: schema {schema!r}, expected {SCHEMA}; {REMEDY}")
     try:
-        return Record.model_validate(raw)
+        return Record.model_validate(content)
     except ValidationError as error:
         fields = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.60})"
             for e in error.errors()
         )
-        raise RecordError(f"{path}: {fields}; {remedy}") from None
+        raise RecordError(f"{path}: {fields}; {REMEDY}") from None
+
+
+@contextmanager
+def _reading(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a file into one error: decoders raise what they like."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        yield
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RecordError(f"{path}: not readable as {what} ({reason}); {remedy}") from error
