@@ -140,14 +140,20 @@ def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError(f"holds a {type(content).__name__}, expected keys and values")
-        recorded, found = content.pop(CHECKSUM, None), _seal(content)
-    if recorded != found:
-        ending = f"; {remedy}" if remedy else ""
-        raise DamagedError(
-            f"{path}: its content has the checksum {found[:12]}, but "
-            f"{str(recorded)[:12]} was recorded{ending}"
-        )
+        problem = seal_problem(content)
+    if problem:
+        raise DamagedError(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
+    del content[CHECKSUM]
     return content
+
+
+def seal_problem(content: dict[str, Any]) -> str | None:
+    """How JSON differs from the checksum that it carries; None: not at all."""
+    recorded = content.get(CHECKSUM)
+    found = _seal({key: value for key, value in content.items() if key != CHECKSUM})
+    if recorded == found:
+        return None
+    return f"its content has the checksum {found[:12]}, but {str(recorded)[:12]} was recorded"
 
 
 def _seal(content: dict[str, Any]) -> str:

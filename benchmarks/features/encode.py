@@ -26,6 +26,7 @@ from PIL import Image
 from segment_anything.modeling import Sam
 from torch import Tensor
 
+from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.log_mel import read_log_mel
 from benchmarks.features.config import EncoderParams
@@ -63,17 +64,18 @@ def encode(
         for heard in _hear(stores[0].name, clips, rows, encoders):
             yield {stores[0].name: heard.astype(stores[0].dtype)}
         return
-    paths = frame_paths(clips)[rows.start : rows.stop]
-    batches = [paths[i : i + batch_size] for i in range(0, len(paths), batch_size)]
+    frames = [(c, k) for c in clips.itertuples() for k in range(c.frames)][rows.start : rows.stop]
+    batches = [frames[i : i + batch_size] for i in range(0, len(frames), batch_size)]
     if first["pixels"]:
         for batch in batches:
-            yield {stores[0].name: np.stack([_squash(p, int(first["pixels"])) for p in batch])}
+            size = int(first["pixels"])
+            yield {stores[0].name: np.stack([_squash(*frame, size) for frame in batch])}
         return
     sam = _sam(encoders.params.sam, device)
     colour = first["sam"] or first["tokens"]
 
-    def read(batch: list[Path]) -> Tensor:
-        frames = [read_frame(path) for path in batch]
+    def read(batch: list[tuple[Any, int]]) -> Tensor:
+        frames = [read_frame(clip_file(clip, "frame", number)) for clip, number in batch]
         return preprocess(frames, sam.image_encoder.img_size, colour)  # (n, 3, S, S)
 
     for images in _ahead(read, batches, readers):
@@ -97,9 +99,10 @@ def _ahead(read: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> 
             yield waiting.popleft().result()
 
 
-def _squash(path: Path, size: int) -> np.ndarray:
+def _squash(clip: Any, number: int, size: int) -> np.ndarray:
     """(3, size, size) uint8."""
-    image = Image.fromarray(read_frame(path)).resize((size, size), Image.Resampling.BILINEAR)
+    frame = Image.fromarray(read_frame(clip_file(clip, "frame", number)))
+    image = frame.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).transpose(2, 0, 1)
 
 
@@ -145,7 +148,7 @@ def _hear(
 
 def _seconds(store: str, clip: Any, encoders: ProfileEncoders) -> np.ndarray:
     """What a store holds of each frame's second, (frames, *shape) float32."""
-    path = Path(clip.audio_path)
+    path = clip_file(clip, "audio")
     if path.suffix != ".pkl":
         return encoders.hear(store, read_audio(path), clip.second, clip.frames)
     if store == "spectrogram" or encoders.audio.hop_seconds != 0.96:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks.common.files import clear_parts, read_sealed, write_atomic
+from benchmarks.common.memory import free_memory
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.extract import frames_checksum
@@ -74,14 +75,16 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
             log.info("[%d/%d] %s: %s", done, len(cells), cell, result())
         except BrokenProcessPool:
             raise BrokenProcessPool(
-                "a worker process was killed, as when memory runs out; the same command "
-                "continues where it stopped"
+                f"a worker process was killed, as when memory runs out; {free_memory()}: set fewer "
+                "workers or smaller batches in params.yaml; the same command continues where it "
+                "stopped"
             ) from None
         except Exception as error:  # a failing cell must not stop the others
             if distributed.several() and not isinstance(error, Diverged):
                 raise  # the other ranks don't know of it, and would wait for this one
-            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
-            failures.append(f"{cell}: {error}")
+            text = str(error) if " " in str(error) else f"{type(error).__name__}: {error}"
+            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, text)
+            failures.append(f"{cell}: {text}")
     return failures
 
 

@@ -9,13 +9,15 @@ import pandas as pd
 import torch
 
 from benchmarks.common.files import write_atomic
-from benchmarks.data.files import SAMPLE_RATE, frame_file, read_audio, read_frame, read_labels
+from benchmarks.data.clip_files import clip_file
+from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels
 from benchmarks.data.log_mel import read_log_mel
 from benchmarks.grid.protocol import Cell
 from benchmarks.report import text
 from benchmarks.report.figures import png
 from benchmarks.report.overlays import Panel, overlay_figure
 from benchmarks.report.plan import Plan
+from benchmarks.scoring.records import Stored, read_record
 from benchmarks.training.clips import fill_boxes
 from gavs.vggish import log_mel
 
@@ -65,7 +67,7 @@ def panels(records_root: Path, index: pd.DataFrame, cells: Sequence[Cell]) -> li
     """
     kept = {cell.row: _predictions(records_root, cell) for cell in cells}
     kept = {row: maps for row, maps in kept.items() if maps}
-    clips = index.set_index("uid")
+    clips = index.set_index("uid", drop=False)
     return [
         _panel(
             cells[0].benchmark,
@@ -80,16 +82,16 @@ def panels(records_root: Path, index: pd.DataFrame, cells: Sequence[Cell]) -> li
 def _panel(
     benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
 ) -> Panel:
-    frame = read_frame(frame_file(clip.frame_path, number))
+    frame = read_frame(clip_file(clip, "frame", number))
     boxes = json.loads(clip.boxes) if clip.boxes else []
     if clip.boxes:
         truth = fill_boxes(boxes, *frame.shape[:2])
     else:
-        truth = read_labels(frame_file(clip.mask_path, number)) > 0
+        truth = read_labels(clip_file(clip, "mask", number)) > 0
     return Panel(
         title=f"{text.where(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
-        log_mel=_heard(Path(clip.audio_path)),
+        log_mel=_heard(clip_file(clip, "audio")),
         second=clip.second + number,
         truth=truth,
         predictions=predictions,
@@ -107,8 +109,5 @@ def _heard(path: Path) -> np.ndarray:
 
 
 def _predictions(records_root: Path, cell: Cell) -> dict[str, np.ndarray]:
-    path = records_root / cell.table / cell.stage / f"{cell.file_stem}.overlays.npz"
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+    path = records_root / cell.table / cell.stage / f"{cell.file_stem}.json"
+    return Stored(read_record(path), path).overlays() if path.is_file() else {}

@@ -26,7 +26,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.scoring.metrics import iou_terms
-from benchmarks.scoring.npz import load_scores
+from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import Sample, difference, holm, interval, sample
 
 SIGNIFICANCE = 0.05  # as in the tables: a Holm-adjusted p at or above it decides nothing
@@ -93,8 +93,9 @@ def _cells(params: Params, name: str) -> list[Cell]:
 def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
     terms = defaultdict(lambda: defaultdict(list))
     for cell in cells:
-        path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.npz"
-        terms[cell.benchmark, name][cell.row].append(iou_terms(load_scores(path)["test"]))
+        path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
+        scores = Stored(read_record(path), path).scores()["test"]
+        terms[cell.benchmark, name][cell.row].append(iou_terms(scores))
     draws = chosen.report.bootstrap_draws
     return {
         place: {row: sample(by_seed, draws=draws) for row, by_seed in rows.items()}

@@ -8,9 +8,12 @@ import pytest
 import soundfile
 from PIL import Image
 
+from benchmarks.common.files import read_sealed, sha256, write_sealed
+from benchmarks.data.clip_files import file_digests
 from benchmarks.grid.protocol import Cell
 from benchmarks.report.qualitative import panels, write_qualitative
-from tests.benchmarks.report.conftest import plan_with
+from benchmarks.scoring.records import RecordError
+from tests.benchmarks.report.conftest import Desk, frames, plan_with
 
 
 def clip(folder, uid, benchmark, seconds, second, boxes=""):
@@ -23,7 +26,9 @@ def clip(folder, uid, benchmark, seconds, second, boxes=""):
         Image.fromarray(mask).save(folder / f"mask{k}.png")
     noise = np.random.default_rng(0).normal(0, 0.1, 16_000 * seconds)
     soundfile.write(folder / "audio.wav", noise, 16_000)
-    return {
+    kinds = ("",) if boxes else ("", "mask")
+    files = [folder / f"{kind}{k}.png" for kind in kinds for k in range(2)]
+    return file_digests([*files, folder / "audio.wav"], boxes) | {
         "uid": uid,
         "benchmark": benchmark,
         "classes": "dog_man",
@@ -37,9 +42,15 @@ def clip(folder, uid, benchmark, seconds, second, boxes=""):
 
 
 def keep(records, cell, key, value):
-    path = records / cell.table / cell.stage / f"{cell.file_stem}.overlays.npz"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    desk = Desk(records.parent)
+    desk.records = records
+    folder = f"{cell.table}/{cell.stage}"
+    record = desk.write(folder, cell.row, cell.benchmark, cell.setting, {"test": frames([1])})
+    path = records / folder / f"{cell.file_stem}.overlays.npz"
     np.savez(path, **{key: np.full((4, 8), value, np.uint8)})
+    files = {"overlays.npz": sha256(path)}
+    write_sealed(path.with_name(f"{cell.file_stem}.json"), read_sealed(record) | {"files": files})
+    return path
 
 
 @pytest.fixture
@@ -71,3 +82,11 @@ def test_only_figures_with_predictions_are_written(tmp_path, index):
     written = write_qualitative(tmp_path / "records", tmp_path / "results", plan_with(), index)
     assert written == [tmp_path / "results/figures/overlays_unseen.png"]
     assert Image.open(written[0]).width > 500
+
+
+def test_predictions_that_are_not_those_of_the_record_are_not_shown(tmp_path, index):
+    cell = Cell("table1", "gavs", "gavs", "v1s", "train", 0)
+    path = keep(tmp_path, cell, "clip_a/1", 255)
+    np.savez(path, **{"clip_a/1": np.full((4, 8), 51, np.uint8)})
+    with pytest.raises(RecordError, match=f"{path.name}: its checksum is"):
+        panels(tmp_path, index, [cell])
