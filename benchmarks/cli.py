@@ -294,7 +294,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(args: argparse.Namespace) -> None:
-    from benchmarks.common.files import write_atomic, write_json
+    from benchmarks.common.files import clear_parts, write_atomic, write_json
     from benchmarks.data.index import load_index
     from benchmarks.grid.workbench import Workbench
     from benchmarks.miniature.sheet import contact_sheet
@@ -303,6 +303,8 @@ def report(args: argparse.Namespace) -> None:
     from benchmarks.report.splits import splits_page
 
     params = load(args.params)
+    for folder in (RESULTS, *(path for path in RESULTS.rglob("*") if path.is_dir())):
+        clear_parts(folder)
     plan, records = plan_of(params), params.work / "records"
     write_report(records, RESULTS, plan)
     write_qualitative(records, RESULTS, plan, load_index(params.work / "index.csv"))

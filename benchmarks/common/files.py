@@ -124,9 +124,15 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON with the checksum of its content under the key `checksum`."""
-    content = {key: value for key, value in content.items() if key != CHECKSUM}
-    write_json(path, content | {CHECKSUM: _seal(content)})
+    """Write JSON with the checksum of its content under the key `checksum`.
+
+    It stands in the block `run` if there is one: the rest is equal whenever the work is run again.
+    """
+    content = json.loads(json.dumps(content))  # keys are strings, tuples are lists
+    block = _sealed_block(content)
+    block.pop(CHECKSUM, None)
+    block[CHECKSUM] = _seal(content)
+    write_json(path, content)
 
 
 def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
@@ -143,22 +149,27 @@ def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
         problem = seal_problem(content)
     if problem:
         raise DamagedError(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
-    del content[CHECKSUM]
+    del _sealed_block(content)[CHECKSUM]
     return content
 
 
 def seal_problem(content: dict[str, Any]) -> str | None:
     """How JSON differs from the checksum that it carries; None: not at all."""
-    recorded = content.get(CHECKSUM)
-    found = _seal({key: value for key, value in content.items() if key != CHECKSUM})
+    content = json.loads(json.dumps(content))
+    recorded = _sealed_block(content).pop(CHECKSUM, None)
+    found = _seal(content)
     if recorded == found:
         return None
     return f"its content has the checksum {found[:12]}, but {str(recorded)[:12]} was recorded"
 
 
+def _sealed_block(content: dict[str, Any]) -> dict[str, Any]:
+    run = content.get("run")
+    return run if isinstance(run, dict) else content
+
+
 def _seal(content: dict[str, Any]) -> str:
-    normal = json.loads(json.dumps(content))  # keys are strings, tuples are lists
-    return sha256(json.dumps(normal, sort_keys=True).encode())
+    return sha256(json.dumps(content, sort_keys=True).encode())
 
 
 def sha256(*contents: bytes | Path) -> str:

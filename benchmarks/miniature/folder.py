@@ -125,7 +125,7 @@ def _bytes_of(config: WorldConfig, job: Job) -> int:
     """About what a clip's files take: sound, and frames and masks that hardly compress less."""
     seconds = SECONDS[job.benchmark]
     frames = seconds if job.benchmark in AVSBENCH else 1
-    return 2 * RATE * seconds + BLOCK + frames * (BLOCK + config.size**2)
+    return 2 * RATE * seconds + BLOCK + frames * (2 * BLOCK + config.size**2)
 
 
 def _bytes_there(root: Path) -> int:

@@ -149,6 +149,18 @@ def test_sealed_json_comes_back_as_it_was(tmp_path):
     assert read_sealed(path)["seed"] == 3
 
 
+def test_records_of_equal_work_are_equal_apart_from_their_run_block(tmp_path):
+    for seconds in (1.5, 2.5):
+        write_sealed(tmp_path / f"{seconds}.json", CONTENT | {"run": {"seconds": seconds}})
+    first, second = (json.loads((tmp_path / f"{s}.json").read_text()) for s in (1.5, 2.5))
+    assert first.pop("run") != second.pop("run")
+    assert first == second == CONTENT | {"history": [{"loss": 1e-9}]}
+    path = tmp_path / "1.5.json"
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+    with pytest.raises(DamagedError, match="its content has the checksum"):
+        read_sealed(path)
+
+
 def test_every_flipped_bit_of_sealed_json_is_seen(tmp_path):
     path = tmp_path / "record.json"
     write_sealed(path, CONTENT)
