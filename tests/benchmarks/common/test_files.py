@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from benchmarks.common import files
 from benchmarks.common.files import (
@@ -191,3 +193,12 @@ def test_what_is_no_sealed_json_is_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(DamagedError, match=f"model.json: .*{message}.*; do this"):
         read_sealed(path, "do this")
+
+
+def test_dvc_sees_no_part_in_an_output(tmp_path):
+    """A part that a kill left in records/ would change dvc.lock."""
+    shutil.copy(ROOT / ".dvcignore", tmp_path)
+    project = Repo.init(str(tmp_path), no_scm=True)
+    record = tmp_path / "records" / "v1m-train-seed0.json"
+    assert project.dvcignore.is_ignored_file(str(part_path(record)))
+    assert not project.dvcignore.is_ignored_file(str(record))
