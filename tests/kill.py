@@ -211,7 +211,7 @@ def kill(
             assert code in (0, *expected), _tail(project, f"{kind} in {stage}: ended with {code}")
             continue
         assert code == 0, _tail(project, f"ended with {code}")
-        _await_group(project)
+        _await_others(project)
         found = project.left()
         differs = [n for n in {*whole, *found} if whole.get(n) != found.get(n)]
         assert not differs, f"after {tally.kills} kills: other content of {sorted(differs)}"
@@ -286,23 +286,21 @@ def _end(pid: int, seconds: float) -> int | None:
     return None
 
 
-def _await_group(project: Project) -> None:
-    """Until no process works in the project any more: DVC's commands outlive it."""
+def _await_others(project: Project) -> None:
+    """Wait until no process works in the project any more: DVC's commands outlive it."""
     deadline = time.monotonic() + PATIENCE
-    while any(_works_in(pid, project.folder) for pid in _pids()):
+    while any(
+        _folder_of(path) == project.folder.resolve() for path in Path("/proc").glob("[0-9]*")
+    ):
         assert time.monotonic() < deadline, "a process of a killed run doesn't end"
         time.sleep(0.1)
 
 
-def _pids() -> list[int]:
-    return [int(p.name) for p in Path("/proc").glob("[0-9]*") if int(p.name) != os.getpid()]
-
-
-def _works_in(pid: int, folder: Path) -> bool:
+def _folder_of(process: Path) -> Path | None:
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder.resolve()
+        return (process / "cwd").readlink()
     except OSError:
-        return False
+        return None
 
 
 def _tail(project: Project, text: str) -> str:
