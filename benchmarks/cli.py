@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from concurrent.futures.process import BrokenProcessPool
 
+    from benchmarks.common.memory import free_memory
     from benchmarks.common.workers import AGAIN
     from benchmarks.data.index import DataError
     from benchmarks.features.store import StoreError
@@ -87,6 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
         return args.command(args) or 0
     except (DataError, StoreError, ParamsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"error: memory ran out; {free_memory()}", file=sys.stderr)
         return 1
     except BrokenProcessPool as error:
         print(f"error: {error}", file=sys.stderr)
@@ -252,22 +256,24 @@ def values(args: argparse.Namespace) -> None:
 
 
 def data(args: argparse.Namespace) -> None:
-    from benchmarks.common.files import write_atomic
+    from benchmarks.common.files import clear_parts, locked, write_atomic
     from benchmarks.data.index import write_index
     from benchmarks.data.read import read_index
     from benchmarks.miniature import build, build_vggsound, build_vggss
     from benchmarks.params import load
 
     params = load(args.params)
-    workers = args.workers or params.workers
-    if params.world is not None:
-        build(params.data.root, params.world, workers)
-        if params.data.vggss is not None:
-            build_vggss(params.data.vggss, params.data.root, params.world, workers)
-        if params.data.vggsound is not None:
-            build_vggsound(params.data.vggsound.root, params.world, workers)
-    index = read_index(params.data, workers)
-    write_atomic(params.work / "index.csv", write_index(index))
+    workers, path = args.workers or params.workers, params.work / "index.csv"
+    with locked(params.work / "data.lock", "data"):
+        clear_parts(params.work)
+        if params.world is not None:
+            build(params.data.root, params.world, workers, path)
+            if params.data.vggss is not None:
+                build_vggss(params.data.vggss, params.data.root, params.world, workers, path)
+            if params.data.vggsound is not None:
+                build_vggsound(params.data.vggsound.root, params.world, workers, path)
+        index = read_index(params.data, workers)
+        write_atomic(path, write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
     log = logging.getLogger(__name__)
     for (benchmark, split), clips in counts.items():

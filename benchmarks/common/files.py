@@ -1,4 +1,4 @@
-"""Atomic text and JSON, locks between processes, checksums."""
+"""Files that are whole or not there, JSON that carries its checksum, locks between processes."""
 
 import fcntl
 import hashlib
@@ -6,32 +6,105 @@ import json
 import logging
 import os
 import platform
+import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gavs.reading import reading
+
+REMIND = 60.0  # seconds between two lines of a process that waits for a lock
+DAY = 86_400.0  # seconds; no write takes as long, so an older part has no writer
+CHECKSUM = "checksum"  # key of a sealed JSON file
+_PART = re.compile(r"\..+\.(?P<host>[^/]*)-(?P<pid>\d+)\.part")
 log = logging.getLogger(__name__)
+
+
+class DamagedError(ValueError):
+    """A file whose content isn't what was written; the message names it."""
 
 
 @contextmanager
 def locked(path: Path, name: str) -> Iterator[None]:
-    """One process at a time. The kernel frees the lock of a killed one."""
+    """Let one process at a time run the block; the kernel frees the lock of a killed one.
+
+    The file says who holds the lock; whoever waits repeats that every minute. Forked workers
+    inherit the lock, but none outlives its parent, not even a stopped one (`common.workers`).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s: waiting for the process that is running it", name)
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with path.open("ab", buffering=0) as file:
+        reminder = 0.0
+        while not _acquired(file.fileno()):
+            if time.monotonic() >= reminder:
+                log.info("%s: waiting for %s", name, _holder(path))
+                reminder = time.monotonic() + REMIND
+            time.sleep(0.1)
+        with suppress(OSError):  # a full disk: the lock holds without its note
+            file.truncate(0)
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"{os.getpid()} on {platform.node()} since {since}\n".encode())
         yield
+
+
+def _acquired(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, and how to get out."""
+    note = path.read_text(errors="replace").strip()
+    pid = note.split(" ")[0]
+    if not pid.isdecimal():
+        return f"the process that holds {path}"
+    return (
+        f"process {note}, which holds {path}; if it hangs or is stopped, end it there with "
+        f"`kill -9 {pid}`: nothing is lost"
+    )
+
+
+def part_path(path: Path) -> Path:
+    """Where this process writes what becomes `path` once it is whole."""
+    # Machines that share a disk share process numbers.
+    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
+
+
+def is_part(path: Path) -> bool:
+    return _PART.fullmatch(path.name) is not None
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove the parts of killed writers in a folder: of dead processes here, or a day old."""
+    for path in folder.glob(".*.part"):
+        match = _PART.fullmatch(path.name)
+        with suppress(FileNotFoundError):  # its writer, or another process, is quicker
+            old = time.time() - path.stat().st_mtime > DAY
+            if match and (old or (match["host"] == platform.node() and _dead(int(match["pid"])))):
+                path.unlink()
+
+
+def _dead(pid: int) -> bool:
+    """Whether no process has this number, or this very one has, which is writing nothing now."""
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # another user's
+        return False
+    return False
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write so that a reader, or a kill, finds the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = f"{platform.node()}-{os.getpid()}"  # machines that share a disk share process numbers
-    part = path.with_name(f".{path.name}.{writer}.part")
+    part = part_path(path)
     try:
         with part.open("wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
@@ -50,9 +123,63 @@ def write_json(path: Path, content: Any) -> None:
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON with the checksum of its content under the key `checksum`.
+
+    It stands in the block `run` if there is one: the rest is equal whenever the work is run again.
+    """
+    content = json.loads(json.dumps(content))  # keys are strings, tuples are lists
+    block = _sealed_block(content)
+    block.pop(CHECKSUM, None)
+    block[CHECKSUM] = _seal(content)
+    write_json(path, content)
+
+
+def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
+    """Read what `write_sealed` wrote, without its checksum.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: not JSON, or its content isn't what was written.
+    """
+    with reading(path, DamagedError, "as JSON", remedy):
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError(f"holds a {type(content).__name__}, expected keys and values")
+        problem = seal_problem(content)
+    if problem:
+        raise DamagedError(f"{path}: {problem}" + (f"; {remedy}" if remedy else ""))
+    del _sealed_block(content)[CHECKSUM]
+    return content
+
+
+def seal_problem(content: dict[str, Any]) -> str | None:
+    """How JSON differs from the checksum that it carries; None: not at all."""
+    content = json.loads(json.dumps(content))
+    recorded = _sealed_block(content).pop(CHECKSUM, None)
+    found = _seal(content)
+    if recorded == found:
+        return None
+    return f"its content has the checksum {found[:12]}, but {str(recorded)[:12]} was recorded"
+
+
+def _sealed_block(content: dict[str, Any]) -> dict[str, Any]:
+    run = content.get("run")
+    return run if isinstance(run, dict) else content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode())
+
+
 def sha256(*contents: bytes | Path) -> str:
     """Checksum of byte strings and files, in order."""
     digest = hashlib.sha256()
     for content in contents:
-        digest.update(content.read_bytes() if isinstance(content, Path) else content)
+        if isinstance(content, Path):
+            with content.open("rb") as file:
+                while block := file.read(2**20):
+                    digest.update(block)
+        else:
+            digest.update(content)
     return digest.hexdigest()

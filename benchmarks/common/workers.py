@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 AGAIN = 75  # EX_TEMPFAIL: exit status of a command that lost a worker process
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 
 
 def worker_pool(workers: int) -> ProcessPoolExecutor:
@@ -26,11 +28,23 @@ def worker_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _begin(parent: int) -> None:
+    _die_with_parent(parent)
     keep_freed_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
-    def leave_with_parent() -> None:  # a parent that was killed can't end its workers
+
+def _die_with_parent(parent: int) -> None:
+    """End this worker when its parent is killed, which can't do it any more.
+
+    The kernel's signal ends a stopped worker too, which would keep its locks for ever. The thread
+    is for other systems.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def leave_with_parent() -> None:
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)

@@ -7,7 +7,8 @@ second (of the clip, at which its first frame lies),
 frame_path, mask_path (of `files.frame_file`), audio_path (WAV, or log-mels: .pkl), boxes (JSON, in
 place of a mask),
 supervision (first_frame: only frame 0 may be learned from; all; boxes; none: no labels),
-digest (sha256 of all its files),
+digest (sha256 of all its files), checksums (of each frame, mask and the audio, in order),
+world (whose clip it is, by `world_of`; empty for real data),
 and whatever analysis columns the data set brings (`scenes.csv` of the miniature world).
 """
 
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.common.files import sha256
 from benchmarks.common.workers import worker_pool
+from benchmarks.data.clip_files import LENGTH, ClipFileError, file_digests
 from benchmarks.data.files import audio_problem
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ class ClipFiles(NamedTuple):
 def open_clips(
     clips: Sequence[ClipFiles], exclude_key: str, what: str, workers: int, progress: bool
 ) -> pd.DataFrame:
-    """height, width and digest of each clip, in order.
+    """height, width, digest and checksums of each clip, in order.
 
     Raises:
         DataError: all that is missing, truncated, of a wrong size or length, or not finite.
@@ -79,7 +81,7 @@ def open_clips(
         lines = (p if n == 1 else f"{p}, needed by {n} clips" for p, n in problems.items())
         few = 2 * len(uids) <= len(clips)  # else it's the path that is wrong
         raise DataError(lines, f"{exclude_key}: {json.dumps(uids)}" if few else "", uids)
-    return pd.DataFrame(facts, columns=["height", "width", "digest"])
+    return pd.DataFrame(facts, columns=["height", "width", "digest", "checksums"])
 
 
 def _open_clip(clip: ClipFiles) -> dict[str, Any]:
@@ -108,8 +110,8 @@ def _open_clip(clip: ClipFiles) -> dict[str, Any]:
     ]
     if problem := audio_problem(clip.audio, clip.seconds):
         problems.append(problem)
-    digest = None if problems else sha256(*files, clip.audio, clip.boxes.encode())
-    return {"problems": problems, "height": height, "width": width, "digest": digest}
+    facts = {"problems": problems, "height": height, "width": width}
+    return facts if problems else facts | file_digests([*files, clip.audio], clip.boxes)
 
 
 def _missing_folder(folder: Path) -> Path | None:
@@ -124,9 +126,28 @@ def write_index(index: pd.DataFrame) -> bytes:
     return index.to_csv(index=False, lineterminator="\n").encode()
 
 
+def world_of(root: Path) -> str:
+    """The miniature world in a folder, as "ROOT@CHECKSUM of its world.json"; "" for real data."""
+    stamp = root / "world.json"
+    return f"{root}@{sha256(stamp)[:LENGTH]}" if stamp.is_file() else ""
+
+
 def load_index(path: Path) -> pd.DataFrame:
+    """Read the clip index.
+
+    Raises:
+        DataError: it is missing.
+        ClipFileError: it was made from another world than the folder holds now.
+    """
     if not path.is_file():
         raise DataError([f"{path}: no such file; make it with `python -m benchmarks data`"])
     index = pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
+    again = "`python -m benchmarks data` makes it again"
+    if "checksums" not in index:
+        raise ClipFileError(f"{path}: was made by an older version of the code; {again}")
+    for world in index.world.unique() if "world" in index else ():
+        root = Path(world.rpartition("@")[0])
+        if world and world_of(root) != world:
+            raise ClipFileError(f"{path}: {root} holds another world than the index's; {again}")
     strings = index.select_dtypes("str").columns
     return index.astype(dict.fromkeys(strings, object))  # iterates ten times faster than str

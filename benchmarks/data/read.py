@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmarks.data.avsbench import read_avsbench
 from benchmarks.data.config import DataParams
-from benchmarks.data.index import DataError
+from benchmarks.data.index import DataError, world_of
 from benchmarks.data.vggsound import read_vggsound
 from benchmarks.data.vggss import read_vggss
 from splits.vggss_boxes import SplitError, read_annotations
@@ -28,17 +28,20 @@ def read_index(data: DataParams, workers: int) -> pd.DataFrame:
             raise DataError([*error.problems, *lost]) from error
         return read_vggsound(data.vggsound, tests, workers, progress=True)
 
-    readers = [
-        partial(read_avsbench, data.root, data.splits, data.exclude, workers, True, data.labels)
-    ]
+    avsbench = partial(
+        read_avsbench, data.root, data.splits, data.exclude, workers, True, data.labels
+    )
+    readers = [(data.root, avsbench)]
     if data.vggss is not None:
-        readers.append(partial(read_vggss, data.vggss, data.vggss_exclude, workers, progress=True))
+        vggss = partial(read_vggss, data.vggss, data.vggss_exclude, workers, progress=True)
+        readers.append((data.vggss, vggss))
     if data.vggsound is not None:
-        readers.append(vggsound)
+        readers.append((data.vggsound.root, vggsound))
     parts, errors = [], []
-    for reader in readers:
+    for root, reader in readers:
+        world = world_of(root)
         try:
-            parts.append(reader())
+            parts.append(reader().assign(world=world))
         except DataError as error:
             errors.append(error)
     if errors:

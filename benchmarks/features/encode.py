@@ -56,11 +56,12 @@ def encode(
         for heard in listen(stores[0].name, clips, rows, encoders):
             yield {stores[0].name: heard.astype(stores[0].dtype)}
         return
-    paths = frame_paths(clips)[rows.start : rows.stop]
-    batches = [paths[i : i + batch_size] for i in range(0, len(paths), batch_size)]
+    frames = [(c, k) for c in clips.itertuples() for k in range(c.frames)][rows.start : rows.stop]
+    batches = [frames[i : i + batch_size] for i in range(0, len(frames), batch_size)]
     if name["pixels"]:
+        size = int(name["pixels"])
         for batch in batches:
-            yield {stores[0].name: np.stack([squash(p, int(name["pixels"])) for p in batch])}
+            yield {stores[0].name: np.stack([squash(*frame, size) for frame in batch])}
         return
     names = [header.name for header in stores]
     yield from through_sam(names, batches, encoders.params.sam, device, precision, readers)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -16,10 +17,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.common.memory import free_memory, ran_out
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.encode import encode
 from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.store import Header, ShardWriter
+from benchmarks.features.store import Header, ShardWriter, StoreError
+from gavs.reading import reason
 
 Entries = dict[str, dict[str, Any]]  # what a manifest says of a shard, by store
 log = logging.getLogger(__name__)
@@ -85,9 +88,22 @@ def fill(
                     for future in as_completed(futures):
                         yield futures[future], future.result()
                         bar.update(len(futures[future].rows))
-            except BaseException:
+            except BaseException as error:
                 pool.shutdown(cancel_futures=True)  # else all that waits runs before the error
+                if ran_out(error):
+                    raise _short_of_memory(error) from error
                 raise
+
+
+def _short_of_memory(error: BaseException) -> Exception:
+    """The same error with the bound and the remedy; a killed worker's keeps its type."""
+    killed = isinstance(error, BrokenProcessPool)
+    what = "a worker process was killed, as when memory runs out" if killed else reason(error)
+    kind = BrokenProcessPool if killed else StoreError
+    return kind(
+        f"features: {what}; {free_memory()}: set a smaller features.batch_size or fewer workers in "
+        "params.yaml; the same command continues where it stopped"
+    )
 
 
 def pace(job: Job, plan: Plan, device: torch.device) -> tuple[float, float]:

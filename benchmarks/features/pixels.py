@@ -1,14 +1,16 @@
 """The frame as methods with a backbone of their own see it: squashed to a square."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 
 
-def squash(path: Path, size: int) -> np.ndarray:
-    """(3, size, size) uint8."""
-    image = Image.fromarray(read_frame(path)).resize((size, size), Image.Resampling.BILINEAR)
+def squash(clip: Any, number: int, size: int) -> np.ndarray:
+    """A frame of a clip, a row of the clip index, as (3, size, size) uint8."""
+    frame = Image.fromarray(read_frame(clip_file(clip, "frame", number)))
+    image = frame.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).transpose(2, 0, 1)

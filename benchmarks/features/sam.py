@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
+from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import EncoderParams
 from benchmarks.features.layout import NAME
@@ -22,7 +22,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def through_sam(
     names: Sequence[str],
-    batches: Sequence[list[Path]],
+    batches: Sequence[list[tuple[Any, int]]],
     params: EncoderParams,
     device: torch.device,
     precision: str,
@@ -31,13 +31,14 @@ def through_sam(
     """Rows of stores of one colour order, a batch of frames at a time, by the stores' names.
 
     Args:
+        batches: clips, rows of the clip index, with numbers of their frames.
         readers: threads that decode the next batches while SAM is at one.
     """
     sam, first = _sam(params, device), NAME.fullmatch(names[0])
     colour = first["sam"] or first["tokens"]
 
-    def read(batch: list[Path]) -> Tensor:
-        frames = [read_frame(path) for path in batch]
+    def read(batch: list[tuple[Any, int]]) -> Tensor:
+        frames = [read_frame(clip_file(clip, "frame", number)) for clip, number in batch]
         return preprocess(frames, sam.image_encoder.img_size, colour)  # (n, 3, S, S)
 
     for images in _ahead(read, batches, readers):

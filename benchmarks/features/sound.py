@@ -1,13 +1,13 @@
 """The audio stores: what VGGish, its input or the localisers' spectrogram say of a second."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import SAMPLE_RATE, read_audio
 from benchmarks.data.log_mel import read_log_mel
 from benchmarks.features.encoders import ProfileEncoders
@@ -55,7 +55,7 @@ def listen(
 
 def _seconds(store: str, clip: Any, encoders: ProfileEncoders) -> np.ndarray:
     """What a store holds of each frame's second, (frames, *shape) float32."""
-    path = Path(clip.audio_path)
+    path = clip_file(clip, "audio")
     if path.suffix != ".pkl":
         return hear(encoders, store, read_audio(path), clip.second, clip.frames)
     if store == "spectrogram" or encoders.audio.hop_seconds != 0.96:

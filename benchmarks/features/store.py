@@ -5,11 +5,15 @@ of the clip index's frames). The manifest names everything that the content depe
 doesn't match the parameters is an error, never silently used. A shard is written batch by batch,
 gets its name when it is whole, and is listed then, so that a killed extraction loses at most the
 shards in flight. Processes that share an extraction each list theirs, in `manifest-{rank}.json`.
+
+What is on disk is compared with the manifest when a process opens it: sizes and npy headers at
+once, the content of a shard when its first row is read.
 """
 
 import hashlib
 import io
 import json
+import logging
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,10 +22,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.files import sha256, write_json
+from benchmarks.common.files import (
+    DamagedError,
+    clear_parts,
+    part_path,
+    read_sealed,
+    sha256,
+    write_sealed,
+)
+from gavs.reading import reading
 
 REBUILD = "rebuild it with `python -m benchmarks features`"
 VERSION = 1
+log = logging.getLogger(__name__)
 
 
 class StoreError(ValueError):
@@ -71,9 +84,8 @@ class ShardWriter:
         rows = header.shard_rows(shard)
         self.next, self.end = rows.start, rows.stop
         folder.mkdir(parents=True, exist_ok=True)
-        for part in folder.glob(f".{self.path.name}.*.part"):  # of a killed process
-            part.unlink(missing_ok=True)
-        self.part = folder / f".{self.path.name}.{os.getpid()}.part"
+        clear_parts(folder)
+        self.part = part_path(self.path)
         self.file, self.digest = self.part.open("wb"), hashlib.sha256()
         start, shape = io.BytesIO(), (len(rows), *header.shape)
         descr = np.lib.format.dtype_to_descr(np.dtype(header.dtype))
@@ -145,15 +157,19 @@ def listed_shards(
 ) -> dict[int, dict[str, Any]]:
     """Entries of the shards that extractions with this very header have finished; none of others'.
 
-    Whether the files are still whole: `shard_problem`.
+    A damaged manifest lists nothing: its shards are encoded again. Whether the files are still
+    whole: `shard_problem`.
     """
-    paths = sorted(folder.glob(manifests), reverse=True)  # the ranks' are newer
-    return {
-        int(k): entry
-        for manifest in map(_read_manifest, paths)
-        if manifest["header"] == header.as_json()
-        for k, entry in manifest["shards"].items()
-    }
+    listed: dict[int, dict[str, Any]] = {}
+    for path in sorted(folder.glob(manifests), reverse=True):  # the ranks' are newer
+        try:
+            made, shards = _read_manifest(path)
+        except StoreError as error:
+            log.warning("%s: its shards are encoded again", error)
+            continue
+        if made == header.as_json():
+            listed |= shards
+    return listed
 
 
 def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> str | None:
@@ -163,11 +179,29 @@ def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> st
     size = path.stat().st_size
     if size != entry["bytes"]:
         return f"{path}: {size} bytes, expected {entry['bytes']}"
-    if content:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                return f"{path}: content differs from its checksum"
+    if content and (found := sha256(path)) != entry["sha256"]:
+        recorded = f"the manifest has the checksum {entry['sha256'][:12]}, the file {found[:12]}"
+        return f"{path}: content differs from its checksum ({recorded})"
     return None
+
+
+def _content_start(path: Path, header: Header, shard: int) -> int:
+    """Where a shard's rows start in its file, by an npy header that says what they should be.
+
+    Raises:
+        StoreError: another shape, dtype or order than the store's, or no npy header.
+    """
+    with reading(path, StoreError, "as an npy shard", REBUILD), path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        found = np.lib.format.read_array_header_1_0(file)  # shape, Fortran's order, dtype
+        expected = (len(header.shard_rows(shard)), *header.shape), False, np.dtype(header.dtype)
+        if found != expected:
+            raise StoreError(f"{path}: {_layout(*found)}, expected {_layout(*expected)}; {REBUILD}")
+        return file.tell()
+
+
+def _layout(shape: tuple[int, ...], fortran: bool, dtype: np.dtype) -> str:
+    return f"{dtype.str} {shape} in {'Fortran' if fortran else 'C'} order"
 
 
 def write_manifest(
@@ -176,7 +210,7 @@ def write_manifest(
     """The list of a finished store, which replaces those of ranks, or what one rank has done."""
     entries = {str(k): shards[k] for k in sorted(shards)}
     name = "manifest.json" if rank is None else f"manifest-{rank}.json"
-    write_json(folder / name, {"header": header.as_json(), "shards": entries})
+    write_sealed(folder / name, {"header": header.as_json(), "shards": entries})
     if rank is None:
         for path in folder.glob("manifest-*.json"):
             path.unlink()
@@ -186,7 +220,7 @@ class FeatureStore:
     """An opened store. `store[rows]` reads rows by their number in the index's frame order."""
 
     def __init__(self, folder: Path, expected: Header, first_row: int = 0) -> None:
-        """Open and verify sizes and header (content: `verify`).
+        """Open and verify sizes and headers; a shard's content when its first row is read.
 
         Args:
             first_row: number of the first frame that the store covers.
@@ -196,20 +230,18 @@ class FeatureStore:
         """
         if not (folder / "manifest.json").is_file():
             raise StoreError(f"{folder}: no feature store; {REBUILD}")
-        manifest = _read_manifest(folder / "manifest.json")
+        made, self.entries = _read_manifest(folder / "manifest.json")
         wanted = expected.as_json()
-        if manifest["header"] != wanted:
-            found = manifest["header"]
-            keys = [k for k in wanted if found.get(k) != wanted[k]]
-            differs = "; ".join(f"{k} is {found.get(k)}, expected {wanted[k]}" for k in keys)
+        if made != wanted:
+            keys = [k for k in wanted if made.get(k) != wanted[k]]
+            differs = "; ".join(f"{k} is {made.get(k)}, expected {wanted[k]}" for k in keys)
             raise StoreError(f"{folder}: made for other parameters: {differs}; {REBUILD}")
         self.folder, self.header, self.first_row = folder, expected, first_row
-        self.entries = {int(k): entry for k, entry in manifest["shards"].items()}
         self._raise_if(self.problems(content=False))
-        self._shards = [
-            np.asarray(np.load(shard_path(folder, k), mmap_mode="r", allow_pickle=False))
-            for k in range(expected.shards)
+        self._starts = [
+            _content_start(shard_path(folder, k), expected, k) for k in range(expected.shards)
         ]
+        self._shards: dict[int, np.ndarray] = {}  # verified; forked workers share the parent's
 
     @property
     def checksum(self) -> str:
@@ -250,14 +282,29 @@ class FeatureStore:
         shards, offsets = np.divmod(rows, self.header.rows_per_shard)
         # Row by row: an index of several rows would copy them twice, in up to seven times the time.
         for row, shard, offset in zip(out, shards.tolist(), offsets.tolist(), strict=True):
-            row[...] = self._shards[shard][offset]
+            row[...] = self._shard(shard)[offset]
         return out
 
+    def _shard(self, number: int) -> np.ndarray:
+        """The rows of a shard, (n, *shape), read once in full before any of them is used."""
+        if number not in self._shards:
+            path, header = shard_path(self.folder, number), self.header
+            if problem := shard_problem(path, self.entries[number], content=True):
+                raise StoreError(f"{problem}; {REBUILD}")
+            shape = (len(header.shard_rows(number)), *header.shape)
+            rows = np.memmap(path, header.dtype, "r", self._starts[number], shape)
+            self._shards[number] = np.asarray(rows)
+        return self._shards[number]
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+    """The header as JSON, and each shard's size in bytes and checksum.
+
+    Raises:
+        StoreError: a file that `write_manifest` didn't write.
+    """
     try:
-        manifest = json.loads(path.read_text())
-        manifest["header"], manifest["shards"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: not a manifest ({error}); delete it and {REBUILD}") from None
-    return manifest
+        content = read_sealed(path)
+        return content["header"], {int(k): entry for k, entry in content["shards"].items()}
+    except DamagedError as error:
+        raise StoreError(f"{path}: not a manifest ({error}); {REBUILD}") from None

@@ -4,7 +4,6 @@ A run (`work/<profile>/runs`) is found again by the checksum of all that it depe
 costs nothing the second time, whoever asks.
 """
 
-import json
 import logging
 import os
 import platform
@@ -21,11 +20,14 @@ from typing import Any
 import torch
 
 from benchmarks.common.closure import ROOT
-from benchmarks.common.files import write_atomic, write_json
+from benchmarks.common.files import clear_parts, read_sealed, write_atomic
+from benchmarks.common.memory import free_memory
 from benchmarks.common.paths import PathError, below
+from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
+from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.grid.models import lock, pick_device, trained
 from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
@@ -70,12 +72,15 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
 
     Each worker is one process with one torch thread, so `workers` never changes a result.
     """
+    devices(params.device, this_rank())  # errors before work, and before forking
     bench = Workbench(params)
-    for model in {model_of(cell) for cell in cells}:  # errors before work, and before forking
+    for model in {model_of(cell) for cell in cells}:
         bench.stores(params.row(model.row, model.benchmark))
     for cell in cells:
         for test in evaluations_of(params, cell):
             bench.clip_sets[test.clips]
+    for folder in {record_stem(params, cell).parent for cell in cells}:
+        clear_parts(folder)
     cells = sorted(cells, key=lambda cell: -cost(bench, cell))
     failures = []
     for done, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
@@ -83,14 +88,16 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
             log.info("[%d/%d] %s: %s", done, len(cells), cell, result())
         except BrokenProcessPool:
             raise BrokenProcessPool(
-                "a worker process was killed, as when memory runs out; the same command "
-                "continues where it stopped"
+                f"a worker process was killed, as when memory runs out; {free_memory()}: set fewer "
+                "workers or smaller batches in params.yaml; the same command continues where it "
+                "stopped"
             ) from None
         except Exception as error:  # a failing cell must not stop the others
             if distributed.several() and not isinstance(error, Diverged):
                 raise  # the other ranks don't know of it, and would wait for this one
-            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, error)
-            failures.append(f"{cell}: {error}")
+            text = str(error) if " " in str(error) else f"{type(error).__name__}: {error}"
+            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, text)
+            failures.append(f"{cell}: {text}")
     return failures
 
 
@@ -128,6 +135,11 @@ def cost(bench: Workbench, cell: Cell) -> float:
     return learned * training.epochs * (4 if row.temporal else 2) + tested
 
 
+def record_stem(params: Params, cell: Cell) -> Path:
+    """A cell's record, less its suffixes .json, .npz and .overlays.npz."""
+    return params.work / "records" / cell.table / cell.stage / cell.file_stem
+
+
 def run_cell(bench: Workbench, cell: Cell) -> str:
     """Train and score a cell unless a finished run has its fingerprint; a line on how it went."""
     params = bench.params
@@ -135,12 +147,19 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     own = fingerprint(identity)
     folder = params.work / "runs" / own[:16]
     with lock(folder, str(cell)):
+        if distributed.first():
+            discard_damaged(folder, "record.json")
+        distributed.wait()
         known = (folder / "record.json").is_file()
         if not known:
             _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
         if not distributed.first():
             return "written by the first rank"
-        record = json.loads((folder / "record.json").read_text())
+        record = read_sealed(folder / "record.json")
+        target = record_stem(params, cell)
+        for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
+            content = (folder / f"{name}.npz").read_bytes()
+            write_atomic(target.with_name(target.name + suffix), content)
     record |= {
         "variant": cell.row,
         "profile": params.profile,
@@ -148,9 +167,6 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
         "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
     }
-    target = params.work / "records" / cell.table / cell.stage / cell.file_stem
-    for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
-        write_atomic(target.with_name(target.name + suffix), (folder / f"{name}.npz").read_bytes())
     write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
     return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
@@ -202,7 +218,7 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
     save_scores(folder / "scores.npz", scores)
     samples = overlay_samples(shown, params.report.overlay_clips)
     write_atomic(folder / "overlays.npz", predict(method, shown, samples, device))
-    write_json(folder / "record.json", record)
+    finish(folder, "record.json", record, ["scores.npz", "overlays.npz"])
 
 
 def _headline(test: Evaluation, scores: FrameScores | BoxScores) -> dict[str, Any]:

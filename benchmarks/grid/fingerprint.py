@@ -40,7 +40,7 @@ BY_VALUE = (  # what these give enters the identities below as values
     "benchmarks.training.audio",  # by the clips whose sound is borrowed
     "benchmarks.grid.fingerprint",
 )
-NO_NUMBER = ("benchmarks.common",)  # locks, atomic files, worker processes
+NO_NUMBER = ("benchmarks.common", "benchmarks.data.clip_files")  # locks, processes, checksums
 WORLD = ("world", "vggss", "vggsound")  # of `miniature`; each writes one data set
 
 

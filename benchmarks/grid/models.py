@@ -3,7 +3,6 @@
 A model (`work/<profile>/models`) is trained once, whatever the number of cells that score it.
 """
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.common.files import locked, write_json
+from benchmarks.common.files import locked, read_sealed
 from benchmarks.grid.budget import stretched
 from benchmarks.grid.fingerprint import fingerprint
+from benchmarks.grid.folders import LOCK, discard_damaged, empty, finish
 from benchmarks.grid.protocol import Model, supervision_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Row
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def lock(folder: Path, name: str) -> Iterator[None]:
     """One process a run, or one group of ranks."""
-    with locked(folder / "lock", name) if distributed.first() else nullcontext():
+    with locked(folder / LOCK, name) if distributed.first() else nullcontext():
         distributed.wait()
         yield
         distributed.wait()  # the first rank's files are there
@@ -56,22 +56,32 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
         method = bench.build(row, model.seed)
         names = checkpoint.trained_names(method)
         path = folder / "model.pt"
+        if distributed.first():
+            discard_damaged(folder, "model.json")
+        distributed.wait()
         if not (folder / "model.json").is_file():
-            if model.parent and not (folder / "last.pt").is_file():
-                start, _ = trained(bench, model.parent, f"{name}: its 0-shot model")
-                method.load_state_dict(start.state_dict())
-            facts = _train(bench, model, method, row, training, folder, name)
+            try:
+                facts = _train(bench, model, method, row, training, folder, name)
+            except checkpoint.CheckpointError as error:  # what a killed training has left
+                log.warning("%s; %s is trained from its start", error, name)
+                distributed.wait()
+                if distributed.first():
+                    empty(folder)
+                distributed.wait()
+                method = bench.build(row, model.seed)
+                facts = _train(bench, model, method, row, training, folder, name)
             distributed.wait()  # every rank has read what goes now
             if distributed.first():
                 checkpoint.save(path, checkpoint.trained_state(method, names))
-                write_json(folder / "model.json", identity | facts)
-                for rest in ("last.pt", "best.pt"):
-                    (folder / rest).unlink(missing_ok=True)
+                finish(folder, "model.json", identity | facts, ["model.pt"])
         else:
             checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
+        if distributed.first():
+            for rest in ("last.pt", "best.pt"):
+                (folder / rest).unlink(missing_ok=True)
         for key, parameter in method.named_parameters():  # as built, whatever phase came last
             parameter.requires_grad_(key in names)
-    return method, json.loads((folder / "model.json").read_text())
+    return method, read_sealed(folder / "model.json")
 
 
 def _train(
@@ -83,6 +93,9 @@ def _train(
     folder: Path,
     name: str,
 ) -> dict[str, Any]:
+    if model.parent and not (folder / "last.pt").is_file():
+        start, _ = trained(bench, model.parent, f"{name}: its 0-shot model")
+        method.load_state_dict(start.state_dict())
     started = time.monotonic()
     params, device = bench.params, pick_device(bench.params.device)
     if row.cls.oracle:

@@ -1,11 +1,13 @@
 """A folder of generated clips: whose it is, and clips that appear whole or not at all."""
 
+import errno
 import json
 import logging
 import shutil
 import tempfile
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +16,53 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.common.closure import project
-from benchmarks.common.files import write_json
+from benchmarks.common.files import clear_parts, is_part, locked, write_json
 from benchmarks.common.workers import worker_pool
 
-from .config import Benchmark, WorldConfig
+from .clips import SECONDS, Job
+from .config import AVSBENCH, Benchmark, WorldConfig
 from .sounds import RATE
 
 BY_VALUE = ("benchmarks.common", "benchmarks.miniature.config")  # where the makers' closures end
+BLOCK = 4096  # bytes of a disk that the smallest file takes
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 log = logging.getLogger(__name__)
 
 
-def claim(
+@contextmanager
+def claimed(
     root: Path,
     config: WorldConfig,
     needs: Sequence[Benchmark],
     maker: str,
     owned: Sequence[str],
-) -> None:
-    """Leave in `root` nothing but clips of this very world, and say so in world.json.
+    index: Path | None,
+) -> Iterator[None]:
+    """Hold the lock of the world in `root`, which has nothing but clips of this very world.
 
     Args:
         needs: the benchmarks whose numbers of clips matter here.
         maker: the module that writes this folder; an edit of its code makes another world.
         owned: what a build writes here, relative to `root`; first what marks it as complete.
+        index: the clip index that was made from the world; it goes before another world comes.
 
     Raises:
         FileExistsError: `root` holds files but no world.
     """
+    with locked(root.with_name(f"{root.name}.lock"), f"the world in {root}"):
+        made = [*([index] if index else []), *map(root.joinpath, owned)]
+        _claim(root, config, needs, maker, made)
+        yield
+
+
+def _claim(
+    root: Path,
+    config: WorldConfig,
+    needs: Sequence[Benchmark],
+    maker: str,
+    made: Sequence[Path],
+) -> None:
+    """Remove what was `made` of another world, in this order; say in world.json whose this is."""
     clips = {name: config.clips[name] for name in needs if name in config.clips}
     identity = {
         "config": config.model_copy(update={"clips": clips}).model_dump(mode="json"),
@@ -50,15 +72,16 @@ def claim(
     if stamp.exists():
         if json.loads(stamp.read_text()) != identity:
             log.info("%s holds another world: replacing it", root)
-            for name in owned:
-                if (root / name).is_dir():
-                    shutil.rmtree(root / name)
+            for path in made:
+                if path.is_dir():
+                    shutil.rmtree(path)
                 else:
-                    (root / name).unlink(missing_ok=True)
-    elif root.exists() and any(root.iterdir()):
+                    path.unlink(missing_ok=True)
+    elif root.exists() and not all(is_part(path) for path in root.iterdir()):
         raise FileExistsError(
             f"{root}: not empty and without world.json, so no miniature world; name another folder"
         )
+    clear_parts(root)
     write_json(stamp, identity)
     # What a killed build left is moved before it is deleted, so that a worker that outlived that
     # build can't put half a clip in place.
@@ -80,13 +103,41 @@ def make_all(
     """`make((root, parts, config, job))` of each job, in order; `parts` is for half-made files."""
     if not jobs:
         raise ValueError(f"world.clips: no clips, so there is nothing to make {what} of")
+    missing = sum(map(_bytes_of, [config] * len(jobs), jobs)) - _bytes_there(root)
+    if missing > (free := shutil.disk_usage(root).free):
+        raise OSError(_full(root, what, missing, free))
     parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=root))
     tasks = [(root, parts, config, job) for job in jobs]
-    with worker_pool(workers) as pool:
-        made = pool.map(make, tasks, chunksize=8)
-        rows = list(tqdm(made, f"making {what}", len(tasks), unit="clip", disable=None))
+    try:
+        with worker_pool(workers) as pool:
+            made = pool.map(make, tasks, chunksize=8)
+            rows = list(tqdm(made, f"making {what}", len(tasks), unit="clip", disable=None))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        missing = max(missing, 0)
+        full = _full(Path(error.filename), what, missing, shutil.disk_usage(root).free)
+        raise OSError(f"{full} ({error.strerror})") from error
     parts.rmdir()
     return rows
+
+
+def _bytes_of(config: WorldConfig, job: Job) -> int:
+    """About what a clip's files take: sound, and frames and masks that hardly compress less."""
+    seconds = SECONDS[job.benchmark]
+    frames = seconds if job.benchmark in AVSBENCH else 1
+    return 2 * RATE * seconds + BLOCK + frames * (2 * BLOCK + config.size**2)
+
+
+def _bytes_there(root: Path) -> int:
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
+def _full(path: Path, what: str, missing: int, free: int) -> str:
+    return (
+        f"{path}: {what} needs about {missing / 2**20:,.0f} MiB more, {free / 2**20:,.0f} MiB are "
+        "free: free some, or name another disk in params.yaml (data); what is made stays"
+    )
 
 
 def read_world(root: Path) -> WorldConfig:
@@ -94,15 +145,32 @@ def read_world(root: Path) -> WorldConfig:
     return WorldConfig.model_validate(json.loads((root / "world.json").read_text())["config"])
 
 
+def write_mask(path: Path, colours: np.ndarray) -> None:
+    """(S, S, 3) uint8 RGB as PNG."""
+    with _naming(path):
+        Image.fromarray(colours).save(path)
+
+
 def write_frame(path: Path, image: np.ndarray) -> None:
     """(S, S, 3) uint8 RGB as JPEG."""
-    Image.fromarray(image).save(path, quality=95, subsampling=0)
+    with _naming(path):
+        Image.fromarray(image).save(path, quality=95, subsampling=0)
 
 
 def write_sound(path: Path, samples: np.ndarray) -> None:
     """(n,) float32 in [-1, 1] as 16-bit mono WAV at 16 kHz."""
-    with wave.open(str(path), "wb") as audio:
+    with _naming(path), wave.open(str(path), "wb") as audio:
         audio.setnchannels(1)
         audio.setsampwidth(2)
         audio.setframerate(RATE)
         audio.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error of the disk say which file it concerns; a failed write names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

@@ -18,20 +18,28 @@ from benchmarks.common.files import write_atomic
 from . import vggss
 from .clips import Clip, Job, draw_clip, jobs
 from .config import WorldConfig
-from .folder import claim, make_all
+from .folder import claimed, make_all
 from .scenes import CLASSES
 
 
-def build_vggsound(root: Path, config: WorldConfig, workers: int = 1) -> None:
+def build_vggsound(
+    root: Path, config: WorldConfig, workers: int = 1, index: Path | None = None
+) -> None:
     """Write VGG-Sound's part of a world into `root`; the same bytes whatever `workers`.
 
     A killed build goes on and another world is replaced, as `build_vggss` does.
 
     Raises:
         FileExistsError: `root` holds files but no world.
+        OSError: naming a file that the disk has no room for.
         ValueError: the configuration has no clips for it.
     """
-    claim(root, config, ("v2", "vggss", "vggsound"), __name__, ["train.txt", "frames", "audio"])
+    owned = ["train.txt", "frames", "audio"]
+    with claimed(root, config, ("v2", "vggss", "vggsound"), __name__, owned, index):
+        _build(root, config, workers)
+
+
+def _build(root: Path, config: WorldConfig, workers: int) -> None:
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
     train, tests = jobs(config, ["vggsound"]), jobs(config, ["vggss"])

@@ -14,7 +14,7 @@ from benchmarks.common.files import write_atomic
 
 from .clips import Clip, Job, draw_clip, jobs
 from .config import WorldConfig
-from .folder import claim, make_all, write_frame, write_sound
+from .folder import claimed, make_all, write_frame, write_sound
 from .scenes import CLASSES, Frame
 
 MIDDLE = 5  # seconds into the clip
@@ -32,20 +32,33 @@ def label_of(name: str) -> str:
     return f"{_LOOKS[texture]} {shape} {_SOUNDS[shape]}"
 
 
-def build_vggss(root: Path, avs_root: Path | None, config: WorldConfig, workers: int = 1) -> None:
+def build_vggss(
+    root: Path,
+    avs_root: Path | None,
+    config: WorldConfig,
+    workers: int = 1,
+    index: Path | None = None,
+) -> None:
     """Write VGG-SS's part of a world into `root`; the same bytes whatever `workers`.
 
     Files appear whole or not at all and those that are there are kept, so a killed build goes on
-    where it stopped. A world of another configuration, or made by other code, is replaced.
-    AVSBench's part in `avs_root` isn't read, though a few video ids are those of its V2 clips.
+    where it stopped. A world of another configuration, or made by other code, is replaced, and
+    the `index` made from it is removed first. AVSBench's part in `avs_root` isn't read, though a
+    few video ids are those of its V2 clips.
 
     Raises:
         FileExistsError: `root` holds files but no world.
+        OSError: naming a file that the disk has no room for.
         ValueError: `root` is `avs_root`, or the configuration has no clips for it.
     """
     if avs_root is not None and root.resolve() == avs_root.resolve():
         raise ValueError(f"{root}: AVSBench's part is there; VGG-SS needs another folder")
-    claim(root, config, ("v2", "vggss"), __name__, ["vggss.json", "frames", "audio"])
+    owned = ["vggss.json", "frames", "audio"]
+    with claimed(root, config, ("v2", "vggss"), __name__, owned, index):
+        _build(root, config, workers)
+
+
+def _build(root: Path, config: WorldConfig, workers: int) -> None:
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
     rows = make_all(_make_clip, root, config, jobs(config, ["vggss"]), workers, "VGG-SS")

@@ -6,29 +6,36 @@ what made the folder and scenes.csv has analysis columns.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from benchmarks.common.files import write_atomic
 
-from .clips import HOME, Clip, Job, draw_clip, jobs
+from .clips import HOME, SECONDS, Clip, Job, draw_clip, jobs
 from .config import AVSBENCH, WorldConfig
-from .folder import claim, make_all, write_frame, write_sound
+from .folder import claimed, make_all, write_frame, write_mask, write_sound
 
 
-def build(root: Path, config: WorldConfig, workers: int = 1) -> None:
+def build(root: Path, config: WorldConfig, workers: int = 1, index: Path | None = None) -> None:
     """Write AVSBench's part of a world into `root`; the same bytes whatever `workers`.
 
     Clips appear whole or not at all and those that are there are kept, so a killed build goes on
-    where it stopped. A world of another configuration, or made by other code, is replaced.
+    where it stopped. A world of another configuration, or made by other code, is replaced, and
+    the `index` made from it is removed first.
 
     Raises:
         FileExistsError: `root` holds files but no world.
+        OSError: naming a file that the disk has no room for.
     """
-    claim(root, config, AVSBENCH, __name__, ["metadata.csv", *AVSBENCH])
+    owned = ["metadata.csv", *AVSBENCH]
+    with claimed(root, config, AVSBENCH, __name__, owned, index):
+        _build(root, config, workers)
+
+
+def _build(root: Path, config: WorldConfig, workers: int) -> None:
     rows = make_all(_make_clip, root, config, jobs(config, AVSBENCH), workers, "the world")
     metadata, scenes = (pd.DataFrame(list(part)) for part in zip(*rows, strict=True))
     label2idx = {name: index for index, name in enumerate(("background", *HOME))}
@@ -50,7 +57,8 @@ def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:
     root, parts, config, job = task
     clip = draw_clip(config, job)
     folder = root / job.benchmark / clip.uid
-    if not folder.exists():
+    if not all(path.is_file() for path in _files(folder, job)):
+        shutil.rmtree(folder, ignore_errors=True)
         part = parts / clip.uid
         _write_clip(part, clip)
         folder.parent.mkdir(exist_ok=True)
@@ -67,6 +75,15 @@ def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:
     return metadata, {"uid": clip.uid, **clip.facts}
 
 
+def _files(folder: Path, job: Job) -> list[Path]:
+    seconds = range(SECONDS[job.benchmark])
+    return [
+        folder / "audio.wav",
+        *(folder / "frames" / f"{second}.jpg" for second in seconds),
+        *(folder / "labels_rgb" / f"{second}.png" for second in seconds),
+    ]
+
+
 def _write_clip(folder: Path, clip: Clip) -> None:
     folder.mkdir()
     (folder / "frames").mkdir()
@@ -74,5 +91,5 @@ def _write_clip(folder: Path, clip: Clip) -> None:
     palette = voc_palette(len(HOME) + 1)
     for second, (frame, mask) in enumerate(clip.frames()):
         write_frame(folder / "frames" / f"{second}.jpg", frame.image)
-        Image.fromarray(palette[mask]).save(folder / "labels_rgb" / f"{second}.png")
+        write_mask(folder / "labels_rgb" / f"{second}.png", palette[mask])
     write_sound(folder / "audio.wav", clip.waveform())

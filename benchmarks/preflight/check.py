@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.common.ranks import Rank, devices
+from benchmarks.common import memory
+from benchmarks.common.ranks import DeviceError, Rank, devices
 from benchmarks.common.workers import worker_pool
+from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
-from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
+from benchmarks.features.store import Header, listed_shards, shard_path, shard_problem
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params
@@ -97,15 +99,14 @@ def check(params: Params) -> bool:
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that are free: the GPU's, or this machine's. CUDA is asked in another process."""
+    """Bytes that are free: the GPU's, or those that this machine and our limits leave us.
+
+    CUDA is asked in another process.
+    """
     if device.type == "cuda":
         with worker_pool(1) as pool:
             return pool.submit(torch.cuda.mem_get_info, device).result()[0]
-    facts = Path("/proc/meminfo")
-    if facts.is_file():
-        found = re.search(r"MemAvailable: +(\d+) kB", facts.read_text())
-        return 1024 * int(found[1])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory.free_memory().free
 
 
 def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
@@ -116,7 +117,7 @@ def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
         findings.append(Finding("warning", [many], f"set workers in params.yaml to {cores}"))
     try:
         return findings, devices(params.device, Rank())
-    except StoreError as error:
+    except DeviceError as error:
         findings.append(Finding("error", [str(error)], "set device in params.yaml"))
         return findings, [torch.device("cpu")]
 
@@ -145,8 +146,11 @@ def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
 
 def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
     path = params.work / "index.csv"
-    if not path.is_file() or write_index(load_index(path)) == write_index(index):
-        return []
+    try:
+        if not path.is_file() or write_index(load_index(path)) == write_index(index):
+            return []
+    except ClipFileError as error:
+        return [Finding("error", [str(error)], "`python -m benchmarks data`, then `features`")]
     changed = (
         f"{path}: the files under {params.data.root} or {params.data.vggss} have changed since"
     )

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.data.files import SAMPLE_RATE, frame_file, read_audio, read_frame, read_labels
+from benchmarks.data.clip_files import clip_file
+from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels
 from benchmarks.data.log_mel import read_log_mel
 from benchmarks.report.layout import title_of
 from benchmarks.report.overlays import Panel, overlay_figure
@@ -59,7 +60,7 @@ def panels(records: Mapping[Key, Stored], index: pd.DataFrame, keys: Sequence[Ke
     """
     maps = {key.row: records[key].overlays() for key in keys if key in records}
     maps = {row: images for row, images in maps.items() if images}
-    clips = index.set_index("uid")
+    clips = index.set_index("uid", drop=False)
     shown = []
     for place in next(iter(maps.values()), {}):
         uid, _, number = place.rpartition("/")
@@ -74,16 +75,16 @@ def panels(records: Mapping[Key, Stored], index: pd.DataFrame, keys: Sequence[Ke
 def _panel(
     benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
 ) -> Panel:
-    frame = read_frame(frame_file(clip.frame_path, number))
+    frame = read_frame(clip_file(clip, "frame", number))
     boxes = json.loads(clip.boxes) if clip.boxes else []
     if clip.boxes:
         truth = fill_boxes(boxes, *frame.shape[:2])
     else:
-        truth = read_labels(frame_file(clip.mask_path, number)) > 0
+        truth = read_labels(clip_file(clip, "mask", number)) > 0
     return Panel(
         title=f"{title_of(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
-        log_mel=_heard(Path(clip.audio_path)),
+        log_mel=_heard(clip_file(clip, "audio")),
         second=clip.second + number,
         truth=truth,
         predictions=predictions,

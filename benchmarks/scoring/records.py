@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.common.files import write_json
+from benchmarks.common.files import seal_problem, sha256, write_sealed
 from benchmarks.scoring.npz import Scores, load_scores
 from gavs.reading import reading
 
@@ -80,6 +80,7 @@ class Record(BaseModel):
     counts: Counts
     history: list[Epoch]
     evaluations: list[str]
+    files: dict[str, str]  # checksums of scores.npz and overlays.npz, as the run has them
     subsets: dict[str, list[str]] = {}  # of the first evaluation's clips: name -> uids
 
     @property
@@ -100,13 +101,12 @@ class Stored:
         Raises:
             RecordError: the NPZ is missing, unreadable, or lacks an evaluation the record names.
         """
-        npz = self.path.with_suffix(".npz")
-        remedy = f"delete {self.path} and run `dvc repro` to measure the cell again"
-        with reading(npz, RecordError, "as scores", remedy):
+        npz = self._member("scores.npz", ".npz")
+        with reading(npz, RecordError, "as scores", REMEDY):
             scores = load_scores(npz)
         lacking = [name for name in self.record.evaluations if name not in scores]
         if lacking:
-            raise RecordError(f"{npz}: lacks {lacking}, has {sorted(scores)}; {remedy}")
+            raise RecordError(f"{npz}: lacks {lacking}, has {sorted(scores)}; {REMEDY}")
         return scores
 
     def overlays(self) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ class Stored:
         Raises:
             RecordError: the NPZ is there and unreadable, or holds something else.
         """
-        npz = self.path.with_suffix(".overlays.npz")
+        npz = self._member("overlays.npz", ".overlays.npz")
         if not npz.exists():
             return {}
         context = reading(npz, RecordError, "as predictions", REMEDY)
@@ -126,11 +126,25 @@ class Stored:
                     raise ValueError(f"{key}: {image.dtype} {image.shape}, expected uint8 (H, W)")
         return maps
 
+    def _member(self, name: str, suffix: str) -> Path:
+        """Path of a file beside the record, whose content is the one that the record names.
+
+        Raises:
+            RecordError: it is another.
+        """
+        path, recorded = self.path.with_suffix(suffix), self.record.files.get(name, "none")
+        if path.is_file() and (found := sha256(path)) != recorded:
+            raise RecordError(
+                f"{path}: its checksum is {found[:12]}, but {self.path.name} has {recorded[:12]}; "
+                f"{REMEDY}"
+            )
+        return path
+
 
 def write_record(path: Path, content: Mapping[str, Any]) -> None:
     """Write a record as JSON; pydantic.ValidationError where it lacks what the tables read."""
     Record.model_validate(content)
-    write_json(path, content)
+    write_sealed(path, dict(content))
 
 
 def load_records(folders: Mapping[Path, Iterable[str]], profile: str) -> dict[Key, Stored]:
@@ -172,6 +186,8 @@ def read_record(path: Path) -> Record:
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise RecordError(f"{path}: schema {schema!r}, expected {SCHEMA}; {REMEDY}")
+    if problem := seal_problem(content):
+        raise RecordError(f"{path}: {problem}; {REMEDY}")
     try:
         return Record.model_validate(content)
     except ValidationError as error:

@@ -1,6 +1,8 @@
 """What a killed training leaves behind: trained parameters, optimiser, step, history."""
 
 import io
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common.files import write_atomic
+from gavs.reading import reading
 
 
 class CheckpointError(ValueError):
@@ -59,15 +62,20 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Tensors and plain values only, never code.
+    """Read tensors and plain values only, never code.
+
+    torch doesn't compare a file's checksums, so a damaged storage would give other numbers.
 
     Raises:
-        CheckpointError: the file can't be read.
+        CheckpointError: the file is missing, damaged or no checkpoint.
     """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged or a malicious file
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path}: can't be read ({reason}); delete it to start over"
-        ) from None
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    with reading(path, CheckpointError, "as a checkpoint"):
+        with zipfile.ZipFile(path) as file:
+            if damaged := file.testzip():
+                raise CheckpointError(f"{path}: {damaged} in it differs from its checksum")
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # its text advises to load the file without care
+            raise CheckpointError(f"{path}: holds more than tensors and plain values") from None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.data.files import frame_file, read_labels
+from benchmarks.data.clip_files import clip_file
+from benchmarks.data.files import read_labels
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
@@ -196,7 +198,7 @@ class ClipSet:
         found = [
             [
                 self.method.sources(
-                    read_labels(frame_file(self._clips[clip].mask_path, f)),
+                    read_labels(clip_file(self._clips[clip], "mask", f)),
                     self.features.image_size,
                 )
                 for f in seconds
@@ -237,21 +239,21 @@ def to_native(logits: Tensor, height: int, width: int, method: Method, image_siz
 class Truth(NamedTuple):
     """Where a frame's ground truth is: a mask file, or boxes to be filled."""
 
-    pattern: str  # of `frame_file`
-    frame: int
+    mask: Path | None
     boxes: str  # JSON, empty for a mask
     height: int
     width: int
 
 
 def _truth(row, frame: int) -> Truth:
-    return Truth(row.mask_path, frame, row.boxes, row.height, row.width)
+    mask = None if row.boxes else clip_file(row, "mask", frame)
+    return Truth(mask, row.boxes, row.height, row.width)
 
 
 def _read(truth: Truth) -> np.ndarray:
     if truth.boxes:
         return fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
-    return read_labels(frame_file(truth.pattern, truth.frame)) > 0
+    return read_labels(truth.mask) > 0
 
 
 @lru_cache(maxsize=100_000)

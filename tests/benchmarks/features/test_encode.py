@@ -12,6 +12,7 @@ from segment_anything import SamPredictor
 from torchvggish import vggish_input
 from torchvision import transforms
 
+from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import AudioParams
 from benchmarks.features.encode import encode, frame_paths
@@ -51,7 +52,28 @@ def one_clip(folder, frames, sound, rate=16_000):
         Image.fromarray(frame).save(folder / f"{k}.png")
     soundfile.write(folder / "sound.wav", sound, rate)
     row = {"uid": "a", "frames": len(frames), "second": 0, "frame_path": f"{folder}/{{}}.png"}
-    return pd.DataFrame([row | {"audio_path": f"{folder}/sound.wav"}])
+    files = [folder / f"{k}.png" for k in range(len(frames))]
+    digests = file_digests([*files, folder / "sound.wav"], "")
+    return pd.DataFrame([row | digests | {"audio_path": f"{folder}/sound.wav"}])
+
+
+@pytest.mark.parametrize(
+    ("store", "file"), [("pixels64", "1.png"), ("sam_rgb", "0.png"), ("vggish", "sound.wav")]
+)
+def test_a_file_that_was_replaced_after_it_was_indexed_is_not_encoded(
+    tmp_path, encoders, store, file
+):
+    frames = [np.full((30, 40, 3), 100 * k, np.uint8) for k in range(2)]
+    clips = one_clip(tmp_path, frames, np.zeros(32_000))
+    if file == "sound.wav":
+        soundfile.write(tmp_path / file, np.full(32_000, 0.1), 16_000)
+    else:
+        Image.fromarray(np.full((30, 40, 3), 7, np.uint8)).save(tmp_path / file)
+    with pytest.raises(ClipFileError, match=f"{file}: its checksum is .*benchmarks data"):
+        rows_of(store, clips, encoders)
+    (tmp_path / file).unlink()
+    with pytest.raises(ClipFileError, match=f"{file}: missing, though it was indexed"):
+        rows_of(store, clips, encoders)
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (1280, 720), (1080, 1920), (360, 480), (224, 224)])
@@ -109,7 +131,8 @@ def test_stored_log_mels_are_heard_as_their_sound_is(tmp_path, encoders):
     write_avsbench_object(tmp_path, 1, (16, 16), labels=["v1m"], audio=audio)
     made = sorted((tmp_path / "Multi-sources/ms3_data").rglob("audio_*/test/*.*"))
     assert [p.suffix for p in made] == [".pkl", ".wav"]
-    index = pd.DataFrame({"uid": "a", "frames": 5, "second": 0, "audio_path": made})
+    index = pd.DataFrame({"uid": "a", "frames": 5, "second": 0, "audio_path": map(str, made)})
+    index["checksums"] = [file_digests([path], "")["checksums"] for path in made]
     pickled, heard = rows_of("vggish", index, encoders)
     np.testing.assert_allclose(pickled, heard, atol=1e-3)
     with pytest.raises(StoreError, match=r"\.pkl.*spectrogram.*needs audio_wav"):

@@ -1,11 +1,14 @@
 import dataclasses
 import io
+import os
+import platform
 import resource
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from benchmarks.common.files import sha256
 from benchmarks.features.store import (
     FeatureStore,
     Header,
@@ -79,25 +82,57 @@ def test_deleted_and_truncated_shards_are_all_named_on_opening(folder):
         FeatureStore(folder, HEADER)
 
 
-def test_flipped_bits_are_found_by_verify(folder):
-    for shard in (0, 2):
-        path = shard_path(folder, shard)
-        content = bytearray(path.read_bytes())
-        content[-1] ^= 1
-        path.write_bytes(content)
-    differs = "shard-0000{}.npy: content differs from its checksum; "
-    with pytest.raises(StoreError, match=f"{differs.format(0)}.*{differs.format(2)}rebuild"):
-        FeatureStore(folder, HEADER).verify()
+def _flip(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def _zero(content):
+    return content[:128] + bytes(len(content) - 128)
+
+
+def _swap_rows(content):
+    return content[:128] + content[140:152] + content[128:140] + content[152:]
+
+
+@pytest.mark.parametrize("damage", [_flip, _zero, _swap_rows])
+def test_damage_at_equal_size_is_found_before_a_row_is_used(folder, damage):
+    store = FeatureStore(folder, HEADER)
+    path = shard_path(folder, 1)
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(store[[0, 9]], ROWS[[0, 9]])  # of the whole shards
+    differs = "shard-00001.npy: content differs from its checksum .*python -m benchmarks features"
+    with pytest.raises(StoreError, match=differs):
+        store[[9, 4]]
+    with pytest.raises(StoreError, match=differs):
+        store.verify()
+    assert set(listed_shards(folder, HEADER)) == {0, 1, 2}
+    entry = listed_shards(folder, HEADER)[1]
+    assert "content differs" in shard_problem(path, entry, content=True)
+    assert shard_problem(path, entry, content=False) is None  # that reads the size only
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.asfortranarray(ROWS[4:8]), "Fortran order, expected <f2"),
+        (ROWS[4:8].view(np.int16), r"<i2 \(4, 2, 3\) in C order, expected <f2"),
+        (ROWS[4:8].astype(">f2"), r">f2 .* expected <f2"),
+        (ROWS[4:8].reshape(4, 3, 2), r"<f2 \(4, 3, 2\) in C order, expected <f2 \(4, 2, 3\)"),
+    ],
+)
+def test_a_shard_of_another_layout_is_refused_though_listed(folder, rows, message):
+    path = shard_path(folder, 1)
+    np.save(path, rows)
+    entries = listed_shards(folder, HEADER)
+    entries[1] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    write_manifest(folder, HEADER, entries)
+    with pytest.raises(StoreError, match=f"shard-00001.npy: .*{message}"):
+        FeatureStore(folder, HEADER)
 
 
 def test_what_a_killed_extraction_leaves_is_known_by_its_header(folder):
     assert set(listed_shards(folder, HEADER)) == {0, 1, 2}
     assert listed_shards(folder, dataclasses.replace(HEADER, made_from={})) == {}
-    path = shard_path(folder, 0)
-    path.write_bytes(path.read_bytes()[:-2] + b"xx")
-    entry = listed_shards(folder, HEADER)[0]
-    assert "content differs" in shard_problem(path, entry, content=True)
-    assert shard_problem(path, entry, content=False) is None  # that reads the size only
 
 
 def test_ranks_list_their_own_shards_until_one_list_replaces_theirs(folder):
@@ -145,13 +180,24 @@ def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path):
 
 
 def test_a_killed_processes_part_is_cleared_away(tmp_path):
-    (tmp_path / ".shard-00001.npy.99.part").write_bytes(b"half")
-    (tmp_path / ".shard-00000.npy.98.part").write_bytes(b"another process writes it")
+    host, living = platform.node(), os.getppid()
+    left = [
+        f".shard-00000.npy.{host}-{living}.part",  # another process writes it
+        f".shard-00002.npy.elsewhere-{2**22 + 1}.part",  # so may one of another machine
+    ]
+    for name in (f".shard-00001.npy.{host}-{2**22 + 1}.part", *left):
+        (tmp_path / name).write_bytes(b"half")
     write(tmp_path, HEADER, 1, ROWS[4:8])
-    assert {p.name for p in tmp_path.iterdir()} == {".shard-00000.npy.98.part", "shard-00001.npy"}
+    assert {p.name for p in tmp_path.iterdir()} == {"shard-00001.npy", *left}
 
 
-def test_a_broken_manifest_is_named(folder):
-    (folder / "manifest.json").write_text("{")
-    with pytest.raises(StoreError, match="manifest.json: not a manifest"):
+@pytest.mark.parametrize(
+    "damage", [lambda b: b"{", lambda b: b"[]", lambda b: b.replace(b'"rows": 10', b'"rows": 11')]
+)
+def test_a_damaged_manifest_is_named_and_its_shards_are_encoded_again(folder, damage, caplog):
+    path = folder / "manifest.json"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(StoreError, match="manifest.json: not a manifest .*benchmarks features"):
         FeatureStore(folder, HEADER)
+    assert listed_shards(folder, HEADER) == {}
+    assert "encoded again" in caplog.text

@@ -1,13 +1,19 @@
 """Cells on a real small world: idempotent, exact after a kill, safe when asked for twice."""
 
+import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import cli
+from benchmarks.common.ranks import DeviceError
+from benchmarks.data import clip_files
 from benchmarks.data.index import load_index
 from benchmarks.grid.cells import prune, run_cell, run_cells
 from benchmarks.grid.protocol import Cell, cells_of
@@ -59,6 +65,108 @@ def test_a_killed_cell_resumes_to_the_uninterrupted_record(project, edit, monkey
     assert _records(project) == {}
     run_cell(bench, CELL)
     assert _records(project) == whole
+
+
+@pytest.fixture(scope="module")
+def finished(built_project, tmp_path_factory):
+    """A project where one cell is trained, scored and on record."""
+    folder = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(built_project, folder, symlinks=True)
+    with contextlib.chdir(folder):
+        run_cell(Workbench(load()), CELL)
+    return folder
+
+
+def _one(project, pattern):
+    (path,) = (project / "work/smoke").glob(pattern)
+    return path
+
+
+def _cut_scores(project):
+    """Of the run and of the record: the copy must not come back from a damaged original."""
+    for pattern in ("runs/*/scores.npz", "records/table1/gavs/v1m-train-seed0.npz"):
+        path = _one(project, pattern)
+        path.write_bytes(path.read_bytes()[:1000])
+
+
+def _edit_record(project):
+    path = _one(project, "runs/*/record.json")
+    path.write_text(path.read_text().replace('"updates": ', '"updates": 1'))
+
+
+def _damage_model(project):
+    """Inside a storage, at equal size; its run is gone, so it is read again."""
+    path = _one(project, "models/*/model.pt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    shutil.rmtree(_one(project, "runs/*"))
+
+
+def _delete_model(project):
+    _one(project, "models/*/model.pt").unlink()
+    shutil.rmtree(_one(project, "runs/*"))
+
+
+def _leave_damaged_checkpoint(project):
+    """As a killed training does, on a bad disk; and what a kill after the last write leaves."""
+    folder = _one(project, "models/*")
+    (folder / "last.pt").write_bytes((folder / "model.pt").read_bytes()[:1000])
+    (folder / "model.json").unlink()
+    shutil.rmtree(_one(project, "runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_cut_scores, "scores.npz: its checksum is"),
+        (_edit_record, "record.json: its content has the checksum"),
+        (_damage_model, "model.pt: its checksum is"),
+        (_delete_model, "model.pt: missing"),
+        (_leave_damaged_checkpoint, "last.pt: can't be read as a checkpoint"),
+    ],
+)
+def test_what_is_damaged_is_made_again_to_the_same_record(
+    finished, monkeypatch, caplog, damage, reason
+):
+    monkeypatch.chdir(finished)
+    whole = _records(finished)
+    assert len(whole) == 3
+    damage(finished)
+    run_cell(Workbench(load()), CELL)
+    assert _records(finished) == whole
+    assert reason in caplog.text
+    left = {path.name for path in (finished / "work/smoke").glob("models/*/*")}
+    assert left == {"lock", "log.jsonl", "model.json", "model.pt"}
+    caplog.clear()
+    run_cell(Workbench(load()), CELL)  # whole again
+    assert not caplog.messages
+
+
+def test_a_replaced_mask_stops_the_cells_that_read_it(finished, monkeypatch, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    shutil.rmtree(folder / "work/smoke/models")
+    shutil.rmtree(folder / "work/smoke/runs")
+    index = Workbench(load()).index
+    clip = index[(index.benchmark == "v1m") & (index.split == "train")].iloc[0]
+    masks = [Path(clip.mask_path.replace("{}", str(k))) for k in (0, 1)]
+    masks[0].write_bytes(masks[1].read_bytes())
+    clip_files._verified.cache_clear()  # as in a new process
+    (failure,) = run_cells(load(), [CELL], workers=1)
+    assert f"{masks[0]}: its checksum is" in failure and "python -m benchmarks data" in failure
+    masks[0].unlink()  # as the message says
+    assert cli.main(["data"]) == 0
+    clip_files._verified.cache_clear()
+    assert run_cells(load(), [CELL], workers=1) == []
+
+
+def test_a_device_that_is_not_there_is_one_error_before_any_cell(project, edit, monkeypatch):
+    edit("device: cpu", "device: cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(DeviceError, match="^device: cuda, but this machine has 0 GPUs"):
+        run_cells(load(), [CELL], workers=1)
 
 
 def test_two_at_once_train_once_and_workers_change_nothing(project):

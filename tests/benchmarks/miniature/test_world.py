@@ -4,6 +4,9 @@ import json
 import math
 import multiprocessing
 import os
+import platform
+import resource
+import shutil
 import signal
 import time
 import wave
@@ -11,10 +14,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build
+from benchmarks.data.clip_files import ClipFileError
+from benchmarks.data.index import load_index, world_of, write_index
+from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build, folder
+from benchmarks.miniature import world as made
 from benchmarks.miniature.clips import draw_clip, jobs
 from benchmarks.miniature.world import voc_palette
 
@@ -131,6 +138,98 @@ def test_killed_build_goes_on_to_the_same_bytes(world, tmp_path):
     assert digests(root) == digests(world)
     assert not half.exists()
     assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+TINY = WorldConfig(size=32, clips={"v1s": {"train": 2, "test": 2}})
+OTHER = TINY.model_copy(update={"seed": 1})
+
+
+def test_two_builds_at_once_end_as_one(tmp_path):
+    fork = multiprocessing.get_context("fork")
+    build(tmp_path / "alone", TINY)
+    racing = [fork.Process(target=build, args=(tmp_path / "both", TINY)) for _ in range(2)]
+    for process in racing:
+        process.start()
+    for process in racing:
+        process.join()
+    assert [process.exitcode for process in racing] == [0, 0]
+    assert digests(tmp_path / "both") == digests(tmp_path / "alone")
+
+
+def _die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("moment", ["start", "first clip", "end"])
+def test_a_world_half_replaced_is_nobodys(tmp_path, monkeypatch, moment):
+    """Killed while another world is made; then the old value is put back."""
+    root, path = tmp_path / "world", tmp_path / "index.csv"
+    build(root, TINY)
+    whole = digests(root)
+    row = {"uid": ["a"], "video": "a", "checksums": "", "world": world_of(root)}
+    index = write_index(pd.DataFrame(row))
+    path.write_bytes(index)
+    assert len(load_index(path)) == 1
+    module, name = {
+        "start": (folder.tempfile, "mkdtemp"),
+        "first clip": (made, "_write_clip"),
+        "end": (made, "write_atomic"),
+    }[moment]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, _die)
+        fork = multiprocessing.get_context("fork")
+        process = fork.Process(target=build, args=(root, OTHER, 1, path))
+        process.start()
+        process.join()
+        assert process.exitcode != 0
+    assert not path.exists() and not (root / "metadata.csv").exists()
+    path.write_bytes(index)  # another profile's, say
+    with pytest.raises(ClipFileError, match="world holds another world than the index's.* data"):
+        load_index(path)
+    build(root, TINY, 1, path)
+    assert digests(root) == whole
+    path.write_bytes(index)
+    assert len(load_index(path)) == 1
+
+
+def test_a_part_of_a_killed_writer_doesnt_make_a_foreign_folder(tmp_path):
+    (tmp_path / f".world.json.{platform.node()}-{2**22 + 1}.part").write_text("{")
+    build(tmp_path, TINY)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("lost", ["audio.wav", "frames/0.jpg", "labels_rgb/4.png"])
+def test_a_file_that_was_deleted_is_made_again(tmp_path, lost):
+    build(tmp_path, TINY)
+    whole = digests(tmp_path)
+    next((tmp_path / "v1s").glob(f"*/{lost}")).unlink()
+    build(tmp_path, TINY)
+    assert digests(tmp_path) == whole
+
+
+def test_a_disk_that_is_full_is_foreseen_or_named(tmp_path, monkeypatch):
+    build(tmp_path / "whole", TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 500_000))
+        with pytest.raises(OSError, match=r"new: the world needs about \d+ MiB more, 0 MiB are fr"):
+            build(tmp_path / "new", TINY)
+        assert not list((tmp_path / "new").rglob("*.jpg"))
+        build(tmp_path / "whole", TINY)  # little is missing of it, if anything
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # a WAV takes 160 kB
+    try:
+        with pytest.raises(OSError, match=r"audio.wav: the world needs .*\(File too large\)"):
+            build(tmp_path / "new", TINY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    build(tmp_path / "new", TINY)  # continues
+    assert digests(tmp_path / "new") == digests(tmp_path / "whole")
+
+
+def test_what_clips_take_is_foreseen_within_half(world):
+    foreseen = sum(folder._bytes_of(SMALL, job) for job in jobs(SMALL))
+    blocks = [-(-p.stat().st_size // 4096) * 4096 for p in world.glob("v*/**/*.*")]
+    assert sum(blocks) < foreseen < 1.5 * sum(blocks)
 
 
 def test_another_configuration_replaces_the_world(tmp_path):

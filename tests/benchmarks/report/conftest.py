@@ -7,7 +7,6 @@ k/5, and at any threshold above 0 F = 1.3 r / (0.3 + r): 1 for k = 5, 0.9455 for
 is the IoU in tenths. Each clip has one frame and a video of its own.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.common.files import sha256, write_sealed
 from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
 from benchmarks.report import Plan, read, tables
@@ -166,8 +166,9 @@ class Desk:
         stem = f"{row}-{benchmark}-{setting}-draw{draw}-seed{seed}"
         path = self.records / folder / f"{stem}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record))
         save_scores(path.with_suffix(".npz"), evaluations)
+        files = {"scores.npz": sha256(path.with_suffix(".npz"))}
+        write_sealed(path, record | {"files": files})
         return path
 
     def report(self, plan: Plan | None = None, draw: bool = False, **changes: Any) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.common.files import read_sealed, write_sealed
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import (
     RULES,
@@ -85,11 +86,11 @@ def test_table_2(desk):
 def test_a_subset_that_the_scores_lack_is_an_error(desk):
     put_unseen(desk)
     path = next((desk.records / "table2/zero_shot").glob("*seed0.json"))
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"subsets": UNSEEN | {"pool": ["u0", "u9"]}}))
+    record = read_sealed(path)
+    write_sealed(path, record | {"subsets": UNSEEN | {"pool": ["u0", "u9"]}})
     with pytest.raises(RecordError, match="subset 'pool' of 'unseen': no scores of 1 clips.*u9"):
         desk.report()
-    path.write_text(json.dumps(record | {"subsets": {}}))
+    write_sealed(path, record | {"subsets": {}})
     with pytest.raises(RecordError, match="subset 'pool'.*dvc repro"):
         desk.report()
 

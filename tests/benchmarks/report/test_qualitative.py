@@ -1,6 +1,7 @@
 """Overlays from stored predictions, one clip of each kind."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pytest
 import soundfile
 from PIL import Image
 
+from benchmarks.common.files import sha256
+from benchmarks.data.clip_files import file_digests
 from benchmarks.report.qualitative import panels, qualitative
 from benchmarks.scoring.records import Key, RecordError, Stored
 from tests.benchmarks.report.conftest import plan_with
@@ -23,7 +26,9 @@ def clip(folder, uid, benchmark, seconds, second, boxes=""):
         Image.fromarray(mask).save(folder / f"mask{k}.png")
     noise = np.random.default_rng(0).normal(0, 0.1, 16_000 * seconds)
     soundfile.write(folder / "audio.wav", noise, 16_000)
-    return {
+    kinds = ("",) if boxes else ("", "mask")
+    files = [folder / f"{kind}{k}.png" for kind in kinds for k in range(2)]
+    return file_digests([*files, folder / "audio.wav"], boxes) | {
         "uid": uid,
         "benchmark": benchmark,
         "classes": "dog_man",
@@ -39,8 +44,9 @@ def clip(folder, uid, benchmark, seconds, second, boxes=""):
 def keep(folder, key, place, value):
     """A record with one prediction."""
     path = folder / f"{key.row}.json"
-    np.savez(path.with_suffix(".overlays.npz"), **{place: np.full((4, 8), value, np.uint8)})
-    return {key: Stored(None, path)}
+    overlays = path.with_suffix(".overlays.npz")
+    np.savez(overlays, **{place: np.full((4, 8), value, np.uint8)})
+    return {key: Stored(SimpleNamespace(files={"overlays.npz": sha256(overlays)}), path)}
 
 
 @pytest.fixture
@@ -74,3 +80,12 @@ def test_predictions_of_no_frame_name_their_record(tmp_path, index, place):
     records = keep(tmp_path, Key("gavs", "v3", "0-shot", 0), place, 255)
     with pytest.raises(RecordError, match=r"gavs.json: predictions of .*no frame of the index"):
         qualitative(plan_with(), records, index)
+
+
+def test_predictions_that_are_not_those_of_the_record_are_not_shown(tmp_path, index):
+    key = Key("gavs", "v1s", "train", 0)
+    records = keep(tmp_path, key, "clip_a/1", 255)
+    path = tmp_path / "gavs.overlays.npz"
+    np.savez(path, **{"clip_a/1": np.full((4, 8), 51, np.uint8)})
+    with pytest.raises(RecordError, match=f"{path.name}: its checksum is"):
+        panels(records, index, [key])

@@ -1,22 +1,21 @@
-import json
 import os
 import re
 
 import numpy as np
 import pytest
 
+from benchmarks.common.files import read_sealed, sha256, write_sealed
 from benchmarks.scoring.records import Key, RecordError, load_records
 
 
 def rewrite(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    write_sealed(path, read_sealed(path) | changes)
 
 
 def test_records_are_found_by_what_they_say(desk):
     path = desk.put("gavs_no_cue", [5, 3], seed=2, folder="ablations/prompt", draw=1)
-    (desk.records / "ablations/prompt/left.json").write_text(
-        path.read_text().replace("gavs_no_cue", "left_over")
-    )
+    left = desk.records / "ablations/prompt/left.json"
+    write_sealed(left, read_sealed(path) | {"variant": "left_over"})
     folders = {desk.records / name: ["gavs_no_cue"] for name in ("ablations/prompt", "absent")}
     records = load_records(folders, "miniature")
     key = Key("gavs_no_cue", "v1s", "train", 2, 1)
@@ -88,7 +87,36 @@ def test_two_files_for_one_cell(desk):
     assert "gavs/v1s-train-seed0" in str(error.value)
 
 
-def test_scores_that_are_gone_cut_off_or_short_of_an_evaluation(desk):
+@pytest.mark.parametrize("damage", ["cut", "another", "flipped", "no checksum"])
+def test_scores_that_are_not_those_of_the_record(desk, damage):
+    path = desk.put("gavs", [5, 3])
+    npz = path.with_suffix(".npz")
+    content = npz.read_bytes()
+    if damage == "cut":
+        npz.write_bytes(content[:1000])
+    elif damage == "another":
+        other = desk.put("gavs", [4, 2], seed=1).with_suffix(".npz")
+        npz.write_bytes(other.read_bytes())
+    elif damage == "flipped":
+        npz.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    else:
+        rewrite(path, files={})
+    message = f"{re.escape(str(npz))}: its checksum is .* but {path.name} has .*dvc repro"
+    with pytest.raises(RecordError, match=message):
+        desk.report()
+
+
+@pytest.mark.parametrize("change", [('"seed": 0', '"seed": 1'), ('"loss": 1.0', '"loss": 1.5')])
+def test_a_record_whose_value_was_changed_by_hand_or_by_a_bad_disk(desk, change):
+    path = desk.put("gavs", [5, 3])
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    with pytest.raises(RecordError, match=f"{re.escape(str(path))}: its content has the checksum"):
+        desk.report()
+
+
+def test_scores_that_are_gone_or_short_of_an_evaluation(desk):
     path = desk.put("gavs", [5, 3])
     npz = path.with_suffix(".npz")
     named = f"{re.escape(str(npz))}: "
@@ -96,10 +124,8 @@ def test_scores_that_are_gone_cut_off_or_short_of_an_evaluation(desk):
     rewrite(path, evaluations=["test", "test_shuffled"])
     with pytest.raises(RecordError, match=named + r"lacks \['test_shuffled'\], has \['test'\]"):
         desk.report()
-    npz.write_bytes(npz.read_bytes()[:1000])
-    with pytest.raises(RecordError, match=broken):
-        desk.report()
     np.savez(npz, **{"test/uid": np.array(["a"])})
+    rewrite(path, files={"scores.npz": sha256(npz)})
     with pytest.raises(RecordError, match=broken):
         desk.report()
     npz.unlink()

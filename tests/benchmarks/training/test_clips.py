@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
+from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.training import clips as module
 from benchmarks.training.clips import ClipSet, Features, to_native
 from gavs.method import Config, Method
@@ -47,6 +48,7 @@ def clips(tmp_path):
             mask = np.zeros(size[::-1], np.uint8)
             mask[:2, : 2 + k] = 7
             Image.fromarray(mask).save(tmp_path / f"{uid}{k}.png")
+        files = [tmp_path / f"{uid}{k}.png" for k in range(3)]
         rows.append(
             {
                 "uid": uid,
@@ -59,6 +61,8 @@ def clips(tmp_path):
                 "classes": classes,
                 "mask_path": f"{tmp_path}/{uid}" + "{}.png",
                 "boxes": "",
+                # Frames, masks and audio, whose files aren't there: nothing reads them.
+                "checksums": f"- - {file_digests(files, '')['checksums']} -",
             }
         )
     silence, noise = np.full(2, -1, np.float32), np.arange(6, dtype=np.float32).reshape(3, 2) / 10
@@ -135,6 +139,20 @@ def test_native_masks_and_table(clips):
     assert list(table.uid) == ["wide", "wide"] and list(table.frame) == [1, 0]
     masks = test.native_masks(table)
     assert masks.shape == (2, 4, 8) and masks.sum((1, 2)).tolist() == [6, 4]
+
+
+def test_a_mask_that_was_replaced_after_it_was_indexed_is_neither_learned_nor_scored(
+    clips, tmp_path
+):
+    test = clips(_Square)
+    Image.fromarray(np.full((6, 6), 7, np.uint8)).save(tmp_path / "square1.png")
+    clips(_Square).batch(np.array([2]))  # frame 0
+    for read in (
+        lambda: test.batch(np.array([2, 3])),
+        lambda: test.native_masks(test.frame_table(np.array([3]))),
+    ):
+        with pytest.raises(ClipFileError, match="square1.png: its checksum is .* clip index has"):
+            read()
 
 
 def test_few_frames_of_a_clip_are_scored_evenly_spaced(clips):

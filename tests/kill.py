@@ -1,0 +1,323 @@
+"""Kill the pipeline at random moments, go on, and compare with what an uninterrupted run leaves.
+
+    python -m tests.kill --kills 100            # --dvc: under `dvc repro`, its process killed too
+
+A tiny world goes through data, features, two cells' training and scoring, and the report. Each
+kill is of the whole process group, of the main process alone, of a worker alone, or of the main
+process with a worker that is stopped; under DVC also of DVC alone, whose command then goes on
+beside the next one. A run that comes to its end is compared and begun anew from nothing.
+"""
+
+import argparse
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from contextlib import chdir, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch
+
+from ruamel.yaml import YAML
+
+import benchmarks.features.extract
+import benchmarks.grid.cells
+import benchmarks.miniature.sheet
+import benchmarks.report  # noqa: F401  imported here once: each run is a fork of this process
+from benchmarks import cli
+from benchmarks.common.files import sha256
+from benchmarks.launch.job import AGAIN
+from benchmarks.params import load
+
+ROOT = Path(__file__).parents[1]
+STAGES = {
+    "data": ["data"],
+    "features": ["features"],
+    "run": ["run", "table1", "gavs", "v1m", "--seed", "0"],
+    "report": ["report"],
+}
+KINDS = ("group", "main", "worker", "stopped")
+PATIENCE = 600  # seconds that one run may take, or a killed one's processes to end
+
+
+@dataclass
+class Tally:
+    """What came out: kills by kind and by the stage that was hit, and the runs compared."""
+
+    kinds: Counter = field(default_factory=Counter)
+    stages: Counter = field(default_factory=Counter)
+    finished: int = 0
+    seconds: float = 0.0
+
+    @property
+    def kills(self) -> int:
+        return sum(self.kinds.values())
+
+    def __str__(self) -> str:
+        parts = (", ".join(f"{n} {k}" for k, n in c.items()) for c in (self.kinds, self.stages))
+        kinds, stages = parts
+        return (
+            f"{self.kills} kills ({kinds}) during {stages}; {self.finished} runs came to their end "
+            f"and equal the uninterrupted one; {self.seconds:.0f} s"
+        )
+
+
+class Project:
+    """A folder with the smoke profile, in which the pipeline is run and killed."""
+
+    def __init__(self, folder: Path, dvc: bool) -> None:
+        self.folder, self.dvc = folder, dvc
+        for name in ("params.yaml", "profiles"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        for name in ("weights", "splits"):
+            (folder / name).symlink_to(ROOT / name)
+        with chdir(folder), redirect_stdout(io.StringIO()):
+            assert cli.main(["profile", "smoke"]) == 0
+            _shrink(Path("params.yaml"))
+            self.made = [folder / load().work, folder / "results"]
+        if dvc:
+            stages = {
+                name: {"cmd": f"{sys.executable} -m benchmarks {' '.join(arguments)}"}
+                for name, arguments in STAGES.items()
+            }
+            (folder / "dvc.yaml").write_text(json.dumps({"stages": _chained(stages)}))
+            assert os.waitstatus_to_exitcode(os.system(f"cd {folder}; dvc init --no-scm -q")) == 0
+
+    def start(self) -> int:
+        """The number of a process, leader of a group, that runs what is left of the pipeline."""
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            os.setsid()
+            os.chdir(self.folder)
+            log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            if self.dvc:
+                os.environ["PYTHONPATH"] = str(ROOT)
+                os.execvp("dvc", ["dvc", "repro"])
+            for name, arguments in STAGES.items():
+                Path("stage").write_text(name)
+                if code := cli.main(arguments):
+                    os._exit(code)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()  # an error that the command line didn't catch
+        os._exit(70)
+
+    def stage(self) -> str:
+        path = self.folder / "stage"
+        return path.read_text() if path.is_file() else "dvc"
+
+    def left(self) -> dict[str, str]:
+        """What the pipeline has left: checksums, of records without their `run` block."""
+        found = {}
+        for folder in self.made:
+            for path in folder.rglob("*"):
+                name = str(path.relative_to(self.folder))
+                if path.suffix in (".csv", ".md", ".npz", ".npy") and "/runs/" not in name:
+                    found[name] = sha256(path)
+                elif path.suffix == ".json" and "/records/" in name:
+                    content = json.loads(path.read_text())
+                    del content["run"]
+                    found[name] = sha256(json.dumps(content, sort_keys=True).encode())
+        return found
+
+    def refuse_litter(self) -> None:
+        """Raise AssertionError where killed writers have left something."""
+        litter = [p for p in self.folder.rglob(".*") if p.name.endswith(".part")]
+        litter += [p for n in (".parts-*", ".stale-*") for p in self.folder.rglob(n)]
+        litter += [p for n in ("last.pt", "best.pt") for p in self.folder.rglob(n)]
+        assert not litter, f"left behind: {litter}"
+
+    def wipe(self) -> None:
+        for folder in self.made:
+            shutil.rmtree(folder, ignore_errors=True)
+        (self.folder / "dvc.lock").unlink(missing_ok=True)
+
+
+def _shrink(path: Path) -> None:
+    """Fourteen clips of V1M and nothing else, in several shards; a checkpoint every few steps."""
+    yaml = YAML()
+    params = yaml.load(path)
+    params["data"] |= {"labels": ["v1m"], "vggss": None, "vggsound": None}
+    params["world"]["clips"] = {"v1m": {"train": 8, "val": 2, "test": 4}}
+    params["features"]["rows_per_shard"] = 16
+    params["training"]["checkpoint_seconds"] = 0.05
+    yaml.dump(params, path)
+
+
+def _chained(stages: dict) -> dict:
+    """Each stage after the one before, and run whenever it is asked for."""
+    names = list(stages)
+    for before, name in zip(names, names[1:], strict=False):
+        stages[name]["deps"] = [f"done-{before}"]
+    for name, stage in stages.items():
+        stage["cmd"] = [f"echo {name} > stage", stage["cmd"], f"echo {name} > done-{name}"]
+        stage["outs"] = [{f"done-{name}": {"cache": False, "persist": True}}]
+        stage["always_changed"] = True
+    return stages
+
+
+def kill(
+    project: Project,
+    kills: int,
+    seconds: float,
+    seed: int,
+) -> Tally:
+    """Kill `kills` times, or until the seconds are over, and compare each run that ends.
+
+    Raises:
+        AssertionError: a run failed, left another result, or something behind.
+    """
+    rng, tally, start = random.Random(seed), Tally(), time.monotonic()
+    code = _end(project.start(), PATIENCE)
+    assert code == 0, _tail(project, f"the uninterrupted run ended with {code}")
+    whole, length = project.left(), time.monotonic() - start
+    assert any("/records/" in name for name in whole), f"no record in {sorted(whole)}"
+    project.refuse_litter()
+    print(f"uninterrupted: {length:.0f} s, {len(whole)} files", flush=True)
+    project.wipe()
+    kinds = (*KINDS, "dvc") if project.dvc else KINDS
+    start = time.monotonic()
+    done = False
+    while not done or tally.finished == 0:
+        done = tally.kills >= kills or time.monotonic() - start > seconds
+        leader = project.start()
+        # Early ones are many, and some late enough for the report, which goes on from nothing.
+        moment = 1.5 * length * rng.random() ** 2
+        code = _end(leader, PATIENCE if done else moment)
+        if code is None and not done:
+            kind, stage = rng.choice(kinds), project.stage()
+            if not _strike(leader, kind, rng, project.dvc):
+                kind = "group"
+                _signal(os.killpg, leader, signal.SIGKILL)
+            tally.kinds[kind] += 1
+            tally.stages[stage] += 1
+            code = _end(leader, PATIENCE)
+            expected = (-signal.SIGKILL, AGAIN) if not project.dvc else (-signal.SIGKILL, 255, 1)
+            assert code in (0, *expected), _tail(project, f"{kind} in {stage}: ended with {code}")
+            continue
+        assert code == 0, _tail(project, f"ended with {code}")
+        _await_others(project)
+        found = project.left()
+        differs = [n for n in {*whole, *found} if whole.get(n) != found.get(n)]
+        assert not differs, f"after {tally.kills} kills: other content of {sorted(differs)}"
+        project.refuse_litter()
+        tally.finished += 1
+        tally.seconds = time.monotonic() - start
+        print(tally, flush=True)
+        project.wipe()
+    return tally
+
+
+def _strike(leader: int, kind: str, rng: random.Random, dvc: bool) -> bool:
+    """Kill by kind; False: there is no such process now."""
+    if kind == "dvc":
+        return _signal(os.kill, leader, signal.SIGKILL)
+    main = next(filter(_is_command, _descendants(leader)), None) if dvc else leader
+    if kind == "group" or main is None:
+        return _signal(os.killpg, leader, signal.SIGKILL)
+    workers = _descendants(main)
+    if kind == "main":
+        return _signal(os.kill, main, signal.SIGKILL)
+    if not workers:
+        return False
+    worker = rng.choice(workers)
+    if kind == "worker":
+        return _signal(os.kill, worker, signal.SIGKILL)
+    return _signal(os.kill, worker, signal.SIGSTOP) and _signal(os.kill, main, signal.SIGKILL)
+
+
+def _signal(send: Callable[[int, int], None], pid: int, number: int) -> bool:
+    try:
+        send(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _is_command(pid: int) -> bool:
+    """Whether a process is `python -m benchmarks`; its workers, which look alike, come after it."""
+    try:
+        return b"benchmarks" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if _parent(int(path.name)) == pid:
+                found += [int(path.name), *_descendants(int(path.name))]
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def _end(pid: int, seconds: float) -> int | None:
+    """How a process ended; None: not within these seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    if seconds == PATIENCE:
+        os.killpg(pid, signal.SIGKILL)
+        raise AssertionError(f"a run didn't end in {seconds} s")
+    return None
+
+
+def _await_others(project: Project) -> None:
+    """Wait until no process works in the project any more: DVC's commands outlive it."""
+    deadline = time.monotonic() + PATIENCE
+    while any(
+        _folder_of(path) == project.folder.resolve() for path in Path("/proc").glob("[0-9]*")
+    ):
+        assert time.monotonic() < deadline, "a process of a killed run doesn't end"
+        time.sleep(0.1)
+
+
+def _folder_of(process: Path) -> Path | None:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:
+        return None
+
+
+def _tail(project: Project, text: str) -> str:
+    return f"{text}; the log ends:\n{(project.folder / 'log').read_text()[-3000:]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--minutes", type=float, default=60, help="at most; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments; default: %(default)s")
+    parser.add_argument("--dvc", action="store_true", help="under dvc repro")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        project = Project(Path(folder), args.dvc)
+        kill(project, args.kills, 60 * args.minutes, args.seed)
+
+
+if __name__ == "__main__":
+    main()
