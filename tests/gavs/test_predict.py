@@ -213,15 +213,22 @@ def test_a_gpu_that_is_not_there_is_told(tmp_path, clip, checkpoint, capsys, mon
     assert "error: --device foo: " in capsys.readouterr().err
 
 
-def _deep(path):
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+def _floats(path):
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(path, "TIFF")
+
+
+def _narrow(path):
+    Image.fromarray(np.zeros((2, 3000, 3), np.uint8)).save(path)
 
 
 def _no_image(path):
     path.write_text("no image")
 
 
-@pytest.mark.parametrize("make, words", [(_deep, "I;16.*8 bits"), (_no_image, "as an image")])
+@pytest.mark.parametrize(
+    "make, words",
+    [(_floats, "mode F, expected 8"), (_narrow, "3000 x 2"), (_no_image, "as an image")],
+)
 def test_odd_images_are_refused(tmp_path, clip, checkpoint, capsys, make, words):
     make(tmp_path / "odd.png")
     assert run("--checkpoint", checkpoint, "--image", tmp_path / "odd.png",
