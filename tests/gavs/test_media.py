@@ -58,14 +58,11 @@ def test_a_video_filmed_sideways_is_seen_upright(tmp_path, abcd, turn):
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
-@pytest.mark.parametrize(
-    "times, shown", [([0, 5], [0] * 5 + [1] * 5), ([0, 3.5], [0] * 3 + [1] * 7)]
-)
+@pytest.mark.parametrize("times, shown", [([0, 5], [5, 5]), ([0, 3.5], [3, 7]), ([0], [10])])
 def test_a_picture_that_stays_gives_a_frame_for_each_second(tmp_path, suffix, times, shown):
     path = make_video(tmp_path / f"v.{suffix}", times, noise(10, 16_000, 2), 16_000)
-    assert [round(f.mean() / 3) for f in sample_frames(path)] == list(
-        np.repeat(range(len(shown)), shown)
-    )
+    numbers = [round(f.mean() / 3) for f in sample_frames(path)]
+    assert numbers == list(np.repeat(range(len(shown)), shown))
 
 
 @pytest.mark.parametrize("aspect, size", [("16/11", (48, 93)), ("1/2", (96, 64)), ("1", (48, 64))])

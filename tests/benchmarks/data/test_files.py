@@ -1,3 +1,5 @@
+import os
+import re
 import resource
 from pathlib import Path
 
@@ -80,3 +82,16 @@ def test_sound_of_another_length_is_a_problem(tmp_path, rate) -> None:
         assert audio_problem(path, 5) == (problem and f"{path}: {problem}")
     path.unlink()
     assert audio_problem(path, 5) == f"{path}: missing"
+
+
+@pytest.mark.parametrize(
+    "read", [read_frame, read_labels, read_audio, lambda path: audio_problem(path, 5)]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: os.symlink("/dev/zero", p)])
+def test_what_is_no_file_is_refused_at_once(tmp_path, read, make) -> None:
+    make(tmp_path / "a\x1b.wav")
+    try:
+        answer = read(tmp_path / "a\x1b.wav")
+    except MediaError as error:
+        answer = str(error)
+    assert re.search(r"a\\x1b\.wav: is a (FIFO|folder|device), expected a file", answer)
