@@ -14,6 +14,8 @@ what goes in:
 
   A video is taken as AVSBench takes one: a frame a second, 15/16 into it, with the sound of that
   second. --fps takes more or fewer frames. Any rate and number of channels of sound will do.
+  A video's default tracks are taken, and named where there are several. A name that begins with
+  "-" is taken where there is such a file; else write --image=-ID.jpg.
   Several images are frames of consecutive seconds of the sound; a single one lies in --second.
 
 what comes out, in DIR:
@@ -32,7 +34,9 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # VGG-Sound's ids may begin with "-": what names a file is no option.
+    args = parser.parse_args([f"./{a}" if a[:1] == "-" and Path(a).exists() else a for a in given])
     if (args.image is None) != (args.audio is None):
         parser.error("--image and --audio go together")
     if args.second and args.video:

@@ -1,117 +1,184 @@
-"""Images, sounds and videos as files: what `gavs.predict` reads and writes.
+"""Videos as files, with `gavs.images` and `gavs.sound`: what `gavs.predict` reads and writes.
 
-Times are in seconds from a video's first frame. A video of n seconds is taken as AVSBench takes it:
-one frame a second, 15/16 into it, heard with the sound of that second.
+Times are in seconds from a video's first picture. A video of n seconds is taken as AVSBench takes
+it: one frame per second, 15/16 into it, heard with the sound of that second.
 """
 
 import errno
-import math
+import heapq
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
-import resampy
-from av.container import InputContainer, OutputContainer
-from PIL import Image, ImageOps
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from PIL import Image
 
-from gavs.vggish import SAMPLE_RATE
+from gavs.images import MAX_RATIO, read_image
+from gavs.reading import MediaError, reading, shown
+from gavs.sound import check_end, default_track, open_media, placed, read_sound
+
+__all__ = [
+    "MediaError",
+    "overlay_video",
+    "pictures",
+    "read_image",
+    "read_sound",
+    "read_video_sound",
+    "sample_frames",
+]
 
 INSTANT = 15 / 16  # of an interval at which its frame is taken, as AVSBench
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, quota or file takes more
+LONGEST_REST = 3600.0  # seconds that the last one may stay by the header's word alone
+LONGEST = 24 * 3600.0  # seconds that a picture may stay; more is a broken time stamp
+MAX_PIXELS = 178_956_970  # of a picture, as Pillow's bound
+MAX_ASPECT = 4  # width of a stored pixel by its height, or the reverse
+SOUND_RATE = 48_000  # of the overlaid copy
+REMEDY = "encode it anew, e.g. with `ffmpeg -i OLD NEW.mp4`"
 
 
-class MediaError(ValueError):
-    """A file that can't be read as what it should be."""
+class Shown(NamedTuple):
+    """A decoded picture of a video.
 
-
-def read_image(path: Path) -> np.ndarray:
-    """RGB image as a viewer shows it, (H, W, 3) uint8.
-
-    Raises:
-        MediaError: no image, or one of more than 8 bits a channel, which Pillow would clip.
+    `time` is the container's; `seconds` is how long it stays, 0 if that isn't said; `size` is that
+    of the first picture, (W, H); `aspect` is that of a stored pixel.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise MediaError(
-                    f"{path}: pixels of mode {image.mode}, expected 8 bits a channel; save it as "
-                    "an 8-bit RGB image"
-                )
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # of Pillow's readers
-        raise MediaError(f"{path}: can't be read as an image: {error}") from None
 
+    path: Path
+    frame: av.VideoFrame
+    time: float
+    seconds: float
+    size: tuple[int, int]
+    aspect: Fraction
 
-def read_sound(path: Path, start: float | None = None) -> np.ndarray:
-    """The sound of an audio or video file, (n,) float32 in [-1, 1], 16 kHz, channels averaged.
-
-    Args:
-        start: the container's time that sample 0 stands for; None: where the sound begins.
-
-    Raises:
-        MediaError: no sound in it, or a sample that is not finite.
-    """
-    with _opened(path) as container:
-        if not container.streams.audio:
-            raise MediaError(f"{path}: has no sound track; GAVS finds what it hears")
-        stream = container.streams.audio[0]
-        to_float = av.AudioResampler(format="fltp")
-        pieces, begins = [], None
-        for frame in container.decode(stream):
-            begins = frame.time if begins is None else begins
-            pieces += [part.to_ndarray() for part in to_float.resample(frame)]
-        rate = stream.rate
-    if not pieces:
-        raise MediaError(f"{path}: its sound track is empty")
-    samples = np.concatenate(pieces, axis=1)  # (channels, n)
-    if not np.isfinite(samples).all():
-        raise MediaError(f"{path}: its sound has samples that are NaN or infinite")
-    if start is not None and begins is not None:
-        late = round((begins - start) * rate)
-        samples = np.pad(samples[:, max(0, -late) :], ((0, 0), (max(0, late), 0)))
-    mono = samples.mean(0)
-    if not len(mono):
-        raise MediaError(f"{path}: its sound ends before its first picture")
-    # Not by PyAV: its mono is 3 dB louder than the average. As torchvggish and the benchmark do.
-    return mono if rate == SAMPLE_RATE else resampy.resample(mono, rate, SAMPLE_RATE)
+    def upright(self) -> np.ndarray:
+        """As `upright`, errors with the file's name."""
+        with reading(self.path, MediaError, "as a video", REMEDY):
+            return upright(self.frame, self.size, self.aspect)
 
 
 def read_video_sound(path: Path) -> np.ndarray:
-    """`read_sound` from a video's first frame on."""
-    with _opened(path) as container:
-        start = _first_time(path, container)
+    """`read_sound` from a video's first picture on."""
+    with reading(path, MediaError, "as a video", REMEDY):
+        start = next(pictures(path)).time
     return read_sound(path, start)
 
 
 def sample_frames(path: Path, fps: float = 1) -> Iterator[np.ndarray]:
-    """One upright RGB frame (H, W, 3) uint8 for each interval of 1 / fps seconds.
+    """Yield one upright RGB frame (H, W, 3) uint8 per interval of 1 / fps seconds.
 
-    A last interval of which less than half is there is left out, unless it is the only one.
+    A picture stays until the next, the last one until the file ends, as players show it. A last
+    interval of which less than half is there is left out, unless it is the only one.
 
     Raises:
         MediaError: no picture in it, none that can be decoded, or time stamps that run backwards.
     """
-    with _opened(path) as container:
-        start, number, latest, ends = _first_time(path, container), 0, None, 0.0
-        time = -math.inf
-        for frame in container.decode(container.streams.video[0]):
-            if frame.time is None or frame.time - start <= time:
+    start, number, latest = None, 0, None
+    for picture in pictures(path):
+        start = picture.time if start is None else start
+        while latest is not None and picture.time - start > (number + INSTANT) / fps:
+            yield latest.upright()
+            number += 1
+        latest = picture
+    ends = latest.time - start + max(latest.seconds, _rest(path, latest.time))
+    while number == 0 or ends * fps - number >= 0.5:
+        yield latest.upright()
+        number += 1
+
+
+def pictures(path: Path, threads: int = 0) -> Iterator[Shown]:
+    """Yield all pictures of a video in order, at least one.
+
+    Args:
+        threads: that decode; 0: FFmpeg's choice.
+
+    Raises:
+        MediaError: as `sample_frames`, or one that is damaged: FFmpeg fills in what is missing.
+    """
+    with reading(path, MediaError, "as a video", REMEDY), open_media(path) as container:
+        stream = picture_track(path, container)
+        stream.codec_context.thread_count = threads
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        time = size = None
+        for frame in container.decode(stream):
+            if frame.time is None or (time is not None and frame.time <= time):
                 raise MediaError(
-                    f"{path}: a frame without a time stamp, or with one that is not after the "
-                    "frame's before it; encode it anew, e.g. with `ffmpeg -i OLD.avi NEW.mp4`"
+                    f"{shown(path)}: a frame without a time stamp, or with one that is not after "
+                    f"the frame's before it; {REMEDY}"
                 )
-            time = frame.time - start
-            while latest is not None and time > (number + INSTANT) / fps:
-                yield upright(path, latest)
-                number += 1
-            latest, ends = frame, time + float((frame.duration or 0) * frame.time_base)
-        if latest is None:
-            raise MediaError(f"{path}: its picture has no frame that can be decoded")
-        if number == 0 or ends * fps - number >= 0.5:
-            yield upright(path, latest)
+            if time is not None and frame.time - time > LONGEST:
+                raise MediaError(f"{shown(path)}: a picture that stays for over a day; {REMEDY}")
+            if frame.is_corrupt:
+                raise MediaError(f"{shown(path)}: damaged at {frame.time:.2f} s; {REMEDY}")
+            time, size = frame.time, size or (frame.width, frame.height)
+            seconds = min(LONGEST, float((frame.duration or 0) * frame.time_base))
+            yield Shown(path, frame, time, seconds, size, aspect)
+        if time is None:
+            raise MediaError(f"{shown(path)}: its picture has no frame that can be decoded")
+        check_end(container, stream, time + seconds)
+
+
+def picture_track(path: Path, container: InputContainer) -> VideoStream:
+    """The track of pictures that a player shows."""
+    stream = default_track(path, container.streams.video)
+    if stream is None:
+        raise MediaError(f"{shown(path)}: has no picture, only sound")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS or max(width, height) > MAX_RATIO * min(width, height):
+        raise MediaError(
+            f"{shown(path)}: {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all and "
+            f"sides of 1 : {MAX_RATIO}"
+        )
+    return stream
+
+
+def upright(frame: av.VideoFrame, size: tuple[int, int], aspect: Fraction) -> np.ndarray:
+    """The picture as it is to be shown, RGB (H, W, 3) uint8, of square pixels.
+
+    It is turned and mirrored by the video's display matrix. Where stored pixels aren't square, the
+    side that is short of pixels is stretched. One of another size than the first is scaled to it.
+
+    Raises:
+        ValueError: it is turned by another angle than quarter turns, or its pixels are over four
+            times as wide as high, or the reverse.
+    """
+    scaled = {} if (frame.width, frame.height) == size else dict(width=size[0], height=size[1])
+    pixels = _square(frame.to_ndarray(format="rgb24", **scaled), aspect)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    # x' = a x + c y, y' = b x + d y, in 1/65536.
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]
+    if a == d == 0 and b and c:
+        pixels, across, down = pixels.transpose(1, 0, 2), c, b
+    elif b == c == 0 and a and d:
+        across, down = a, d
+    else:
+        raise ValueError(f"rotated by {frame.rotation} degrees, no quarter turn")
+    return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
+
+
+def _square(pixels: np.ndarray, aspect: Fraction) -> np.ndarray:
+    if aspect == 1:
+        return pixels
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise ValueError(f"pixels {aspect} as wide as high, expected at most {MAX_ASPECT} : 1")
+    height, width = pixels.shape[:2]
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def _rest(path: Path, time: float) -> float:
+    """Seconds from the last picture to the file's end, which may be its sound's."""
+    with reading(path, MediaError, "as a video", REMEDY), open_media(path) as container:
+        begin, length = container.start_time or 0, container.duration or 0
+    return min(max(0.0, (begin + length) / av.time_base - time), LONGEST_REST)
 
 
 def overlay_video(
@@ -128,75 +195,70 @@ def overlay_video(
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with _opened(source) as container, av.open(part, "w", format="mp4") as out:
-            _transcode(source, container, out, size, paint)
+        with _writing(target), av.open(part, "w", format="mp4") as out:
+            with open_media(source) as container:
+                stream = picture_track(source, container)
+                rate, unit = stream.average_rate or 25, stream.time_base
+            video = out.add_stream("libx264", rate=rate, options={"crf": "18"})
+            video.height, video.width = (side + side % 2 for side in size)
+            video.pix_fmt = "yuv420p"
+            video.codec_context.time_base = unit  # a variable frame rate stays one
+            audio = out.add_stream("aac", rate=SOUND_RATE, layout="stereo")
+            start = next(pictures(source)).time
+            painted, sound = _painted(source, paint), _sound(source, start)
+            for _, frame in heapq.merge(painted, sound, key=lambda pair: pair[0]):
+                out.mux((audio if isinstance(frame, av.AudioFrame) else video).encode(frame))
+            out.mux(video.encode())
+            out.mux(audio.encode())
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _transcode(
-    source: Path, container: InputContainer, out: OutputContainer, size: tuple[int, int], paint
-) -> None:
-    start = _first_time(source, container)
-    picture, sound = container.streams.video[0], container.streams.audio[0]
-    video = out.add_stream("libx264", rate=picture.average_rate, options={"crf": "18"})
-    video.height, video.width = (side + side % 2 for side in size)
-    video.pix_fmt = "yuv420p"
-    video.codec_context.time_base = picture.time_base  # a variable frame rate stays one
-    audio = out.add_stream("aac", rate=48_000)
-    for packet in container.demux(picture, sound):
-        for frame in packet.decode():
-            if isinstance(frame, av.AudioFrame):
-                out.mux(audio.encode(frame))
-                continue
-            image = paint(upright(source, frame), frame.time - start)
-            padding = [(0, side % 2) for side in size]
-            even = np.pad(image, [*padding, (0, 0)], mode="edge")
-            painted = av.VideoFrame.from_ndarray(even, format="rgb24")
-            painted.pts, painted.time_base = frame.pts, frame.time_base
-            out.mux(video.encode(painted))
-    out.mux(video.encode())
-    out.mux(audio.encode())
+def _painted(path: Path, paint: Callable) -> Iterator[tuple[float, av.VideoFrame]]:
+    start = None
+    for picture in pictures(path):
+        start = picture.time if start is None else start
+        image = paint(picture.upright(), picture.time - start)
+        padding = [(0, side % 2) for side in image.shape[:2]]
+        frame = av.VideoFrame.from_ndarray(np.pad(image, [*padding, (0, 0)], mode="edge"))
+        frame.pts, frame.time_base = picture.frame.pts, picture.frame.time_base
+        yield picture.time, frame
 
 
-def upright(path: Path, frame: av.VideoFrame) -> np.ndarray:
-    """The picture as it is to be shown, turned and mirrored by the video's display matrix.
+def _sound(path: Path, start: float) -> Iterator[tuple[float, av.AudioFrame]]:
+    """The sound from a time on without a gap, at one rate, in stereo."""
+    written, form, convert = round(start * SOUND_RATE), None, None
 
-    Raises:
-        MediaError: it is turned by another angle than quarter turns.
-    """
-    pixels = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return pixels
-    # x' = a x + c y, y' = b x + d y, in 1/65536.
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]
-    if a == d == 0 and b and c:
-        pixels, across, down = pixels.transpose(1, 0, 2), c, b
-    elif b == c == 0 and a and d:
-        across, down = a, d
-    else:
-        raise MediaError(f"{path}: rotated by {frame.rotation} degrees, no quarter turn")
-    return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
+    def timed(parts: list[av.AudioFrame]) -> Iterator[tuple[float, av.AudioFrame]]:
+        nonlocal written
+        for part in parts:
+            part.pts, part.time_base = written, Fraction(1, SOUND_RATE)
+            written += part.samples
+            yield part.pts / SOUND_RATE, part
 
-
-def _first_time(path: Path, container: InputContainer) -> float:
-    """The container's time of the first frame."""
-    if not container.streams.video:
-        raise MediaError(f"{path}: has no picture")
-    stream = container.streams.video[0]
-    return float((stream.start_time or 0) * stream.time_base)
+    with reading(path, MediaError, "as a sound", REMEDY), open_media(path) as container:
+        for rate, samples, layout in placed(path, container, start):
+            if layout == "mono":  # FFmpeg would make it 3 dB softer
+                samples, layout = np.repeat(samples, 2, axis=0), "stereo"
+            if (rate, layout) != form:
+                if convert is not None:
+                    yield from timed(convert.resample(None))
+                form = rate, layout
+                convert = av.AudioResampler("fltp", "stereo", SOUND_RATE)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", layout)
+            frame.sample_rate = rate
+            yield from timed(convert.resample(frame))
+        if convert is not None:
+            yield from timed(convert.resample(None))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+def _writing(path: Path) -> Iterator[None]:
+    """What FFmpeg says of a file that it can't write, as an error that names it."""
     try:
-        with av.open(path) as container:
-            yield container
+        yield
     except av.FFmpegError as error:
-        if error.errno in FULL:  # the video that is made of this one
+        if error.errno in FULL:
             raise OSError(error.errno, error.strerror) from None
-        raise MediaError(f"{path}: can't be read: {error.strerror}") from None
+        raise MediaError(f"{shown(path)}: can't be written: {error.strerror}") from error

@@ -10,18 +10,13 @@ import torch
 from PIL import Image
 
 from gavs.checkpoint import encoder_path, read_checkpoint
-from gavs.media import (
-    INSTANT,
-    MediaError,
-    overlay_video,
-    read_image,
-    read_sound,
-    read_video_sound,
-    sample_frames,
-)
+from gavs.images import read_image
+from gavs.media import INSTANT, overlay_video, read_video_sound, sample_frames
 from gavs.method import Batch
 from gavs.model import GAVS
+from gavs.reading import MediaError, shown
 from gavs.sam import input_size, postprocess, preprocess, tokens, valid_cells
+from gavs.sound import read_sound
 from gavs.vggish import FRAMES, HOP, SAMPLE_RATE, WINDOW, build_vggish, log_mel
 
 COLOUR = (213, 94, 0)  # vermilion, told apart with any colour vision
@@ -114,7 +109,9 @@ def predict_images(
     """
     repeated = {path.stem for path in images if [p.stem for p in images].count(path.stem) > 1}
     if repeated:
-        raise MediaError(f"{len(images)} images, but more than one is called {min(repeated)}")
+        raise MediaError(
+            f"{len(images)} images, but more than one is called {shown(min(repeated))}"
+        )
     numbers = [re.search(r"\d+$", path.stem) for path in images]
     if all(numbers):
         images = [
@@ -144,7 +141,9 @@ def predict_video(
     """
     target = out / f"{video.stem}.mp4"
     if target.exists() and target.samefile(video):
-        raise MediaError(f"{video}: its overlaid copy would replace it; choose another folder")
+        raise MediaError(
+            f"{shown(video)}: its overlaid copy would replace it; choose another folder"
+        )
     sound = read_video_sound(video)
     _check_length(video, sound, 0)
     frames = (
@@ -153,7 +152,7 @@ def predict_video(
     )
     masks, empty = _write(predictor, frames, sound, out, threshold)
     if len(sound) < int((len(masks) - 1 + INSTANT) / fps) * SAMPLE_RATE:
-        log.warning("%s: frames after %.1f s hear silence", video, len(sound) / SAMPLE_RATE)
+        log.warning("%s: frames after %.1f s hear silence", shown(video), len(sound) / SAMPLE_RATE)
 
     def paint(frame: np.ndarray, time: float) -> np.ndarray:
         path = masks[min(int(time * fps), len(masks) - 1)]
@@ -196,6 +195,6 @@ def _check_length(path: Path, sound: np.ndarray, second: int) -> None:
     needed = second + 1 - TOLERANCE
     if len(sound) < needed * SAMPLE_RATE:
         raise MediaError(
-            f"{path}: {len(sound) / SAMPLE_RATE:.2f} s of sound, but second {second} (from 0) "
-            f"needs at least {needed:.1f} s"
+            f"{shown(path)}: {len(sound) / SAMPLE_RATE:.2f} s of sound, but second {second} (from "
+            f"0) needs at least {needed:.1f} s"
         )

@@ -19,6 +19,10 @@ KINDS = {
 LENGTH = 300  # characters of a decoder's message that are repeated
 
 
+class MediaError(ValueError):
+    """An image, sound or video that can't be read as what it should be."""
+
+
 @contextmanager
 def reading(
     path: str | os.PathLike, error: type[Exception], what: str = "", remedy: str = ""

@@ -27,6 +27,8 @@ from benchmarks.common.files import sha256
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.clip_files import LENGTH, ClipFileError, file_digests
 from benchmarks.data.files import audio_problem
+from gavs.images import open_image
+from gavs.reading import MediaError, shown
 
 log = logging.getLogger(__name__)
 
@@ -92,16 +94,15 @@ def _open_clip(clip: ClipFiles) -> dict[str, Any]:
     problems, sizes = [], {}
     for number, path in enumerate(files):
         try:
-            with Image.open(path) as image:
-                image.load()
-                sizes[path] = image.size
-                if number >= len(clip.frames) and clip.mask_problem:
-                    problems += [f"{path}: {p}" for p in [clip.mask_problem(image)] if p]
+            image = open_image(path)
+            sizes[path] = image.size
+            if number >= len(clip.frames) and clip.mask_problem:
+                problems += [f"{shown(path)}: {p}" for p in [clip.mask_problem(image)] if p]
         except FileNotFoundError:
             counts = f"{len(clip.frames)} frames, {len(clip.masks)} masks"
             problems.append(f"{path}: missing; {clip.uid} must have {counts}")
-        except (OSError, SyntaxError, ValueError) as error:  # a broken PNG is a SyntaxError
-            problems.append(f"{path}: can't be decoded ({error})")
+        except MediaError as error:
+            problems.append(str(error))
     width, height = next(iter(sizes.values()), (0, 0))
     problems += [
         f"{path}: {size[0]}x{size[1]} pixels, but {files[0].name} has {width}x{height}"

@@ -8,11 +8,11 @@ count from the first picture.
 
 import io
 import logging
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
 import soundfile
 import torch
@@ -27,12 +27,17 @@ from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import FRAME_SECOND, clip_paths
 from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
-from gavs.media import INSTANT, MediaError, read_sound, upright
+from gavs.media import INSTANT, picture_track, pictures
+from gavs.reading import MediaError, reading, shown
+from gavs.sound import open_media, read_sound
 from splits.tables import SplitError
 from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 
-SUFFIXES = (".mp4", ".mkv", ".webm")
+# What FFmpeg reads, in any case; other files beside the videos (.json, .vtt, .wav) are none.
+SUFFIXES = tuple(
+    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+)
 TOO_LONG = 1.0  # seconds over the clip's: then it isn't known which part of the video the clip is
 OBJECT_SIZE = 224  # pixels; of AVSBench-object's frames and masks
 log = logging.getLogger(__name__)
@@ -57,8 +62,8 @@ def extract_videos(
     """Fill a data set's folder with the frames and WAVs of its clips; what is there is kept.
 
     Args:
-        videos: folder of mp4, mkv and webm files, in any subfolders, each trimmed to its clip and
-            named as the data set names the clip.
+        videos: folder of videos (SUFFIXES), in any subfolders, each trimmed to its clip and named
+            as the data set names the clip.
         out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
             `vggss`: the folder for frames/ and audio/.
         layout: one of VIDEO_LAYOUTS.
@@ -70,12 +75,13 @@ def extract_videos(
     table = _avsbench_clips(out) if layout == "avsbench" else _vggss_clips(out, listed)
     found: dict[str, Path] = {}
     twice = []
-    for path in sorted(p for p in videos.rglob("*") if p.suffix.lower() in SUFFIXES):
+    files = sorted(p for p in videos.rglob("*") if not p.is_dir())
+    for path in (p for p in files if p.suffix.lower() in SUFFIXES):
         if found.setdefault(path.stem, path) is not path:
             twice.append(f"{path}: a second video of {path.stem}, besides {found[path.stem]}")
     wanted = [name for name in table if name in found]
     if twice or not wanted:
-        raise DataError(twice or [f"{videos}: no video of the {len(table)} clips of {out}"])
+        raise DataError(twice or [_no_video(videos, files, table, out)])
     jobs = [_Job(found[name], *table[name]) for name in wanted]
     todo = [job for job in jobs if not job.finished]
     log.info(
@@ -89,6 +95,16 @@ def extract_videos(
         raise DataError(problems)
 
 
+def _no_video(videos: Path, files: list[Path], names: dict, out: Path) -> str:
+    """What the folder holds in place of videos of the clips."""
+    kinds = Counter(path.suffix for path in files).most_common(5)
+    held = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in kinds)
+    return (
+        f"{shown(videos)}: no video of the {len(names)} clips of {shown(out)}; expected names like "
+        f"{next(iter(names), 'ID')}.mp4 ({' '.join(SUFFIXES)}), it holds {held or 'no file'}"
+    )
+
+
 def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarray], np.ndarray]:
     """Upright RGB frames (H, W, 3) uint8, and the sound (n,) float32, 16 kHz mono, of a clip.
 
@@ -100,48 +116,44 @@ def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarra
         MediaError: no pictures, no sound, too short, too long, not to be decoded, or rotated by
             another angle than quarter turns.
     """
-    try:
-        stamps, unit, length = _timeline(path)
-        if not seconds - AUDIO_TOLERANCE <= length <= seconds + TOO_LONG:
-            cut = "; cut it to its clip" if length > seconds else ""
-            raise MediaError(f"{path}: {length:.2f} s of pictures, expected {seconds} s{cut}")
-        times = (stamps - stamps[0]) * float(unit)
-        chosen = _shown_at(times, [FRAME_SECOND]) if middle else _avsbench_choice(times, seconds)
-        frames = _decode(path, stamps[chosen].tolist())
-        sound = read_sound(path, float(stamps[0] * unit))[: seconds * SAMPLE_RATE]
-    except av.FFmpegError as error:
-        raise MediaError(f"{path}: can't be decoded ({error.strerror})") from None
+    stamps, unit, length = _timeline(path)
+    if not seconds - AUDIO_TOLERANCE <= length <= seconds + TOO_LONG:
+        cut = "; cut it to its clip" if length > seconds else ""
+        raise MediaError(f"{shown(path)}: {length:.2f} s of pictures, expected {seconds} s{cut}")
+    times = (stamps - stamps[0]) * float(unit)
+    chosen = _shown_at(times, [FRAME_SECOND]) if middle else _avsbench_choice(times, seconds)
+    frames = _decode(path, stamps[chosen].tolist())
+    sound = read_sound(path, float(stamps[0] * unit))[: seconds * SAMPLE_RATE]
     if len(sound) < (seconds - AUDIO_TOLERANCE) * SAMPLE_RATE:
         heard = f"{len(sound) / SAMPLE_RATE:.2f} s of sound"
-        raise MediaError(f"{path}: {heard}, expected {seconds} s")
+        raise MediaError(f"{shown(path)}: {heard}, expected {seconds} s")
     return frames, sound
 
 
 def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
     """Time stamps of all pictures in order, their unit in seconds, and the seconds they last."""
-    with av.open(path) as container:
-        if not container.streams.video:
-            raise MediaError(f"{path}: no pictures")
-        stream = container.streams.video[0]
-        shown = [
+    with reading(path, MediaError, "as a video"), open_media(path) as container:
+        stream = picture_track(path, container)
+        packets = [
             (packet.pts, packet.duration or 0)
             for packet in container.demux(stream)
             if packet.pts is not None and not packet.is_discard
         ]
         unit = stream.time_base
-    if len(shown) < 2:
-        raise MediaError(f"{path}: {len(shown)} pictures with a time")
-    stamps = np.unique([stamp for stamp, _ in shown])
-    last = max(shown)[1] or int(np.median(np.diff(stamps)))
+    if len(packets) < 2:
+        raise MediaError(f"{shown(path)}: {len(packets)} pictures with a time")
+    stamps = np.unique([stamp for stamp, _ in packets])
+    last = max(packets)[1] or int(np.median(np.diff(stamps)))
     return stamps, unit, float((stamps[-1] - stamps[0] + last) * unit)
 
 
 def _avsbench_choice(times: np.ndarray, seconds: int) -> np.ndarray:
     """Which frames are AVSBench's, (seconds,), by the times at which each is first shown."""
     steps = np.diff(times)
-    if steps.max() > 1.5 * np.median(steps):  # stamps in milliseconds vary a little
-        return _shown_at(times, np.arange(seconds) + INSTANT)
     rate = round(len(steps) / (times[-1] - times[0]))
+    # Time stamps in milliseconds vary a little. A picture that stays for seconds has no rate.
+    if rate < 1 or steps.max() > 1.5 * np.median(steps):
+        return _shown_at(times, np.arange(seconds) + INSTANT)
     numbers = ((np.arange(seconds) + INSTANT) * rate).astype(int)
     return np.minimum(numbers, len(times) - 1)
 
@@ -153,15 +165,12 @@ def _shown_at(times: np.ndarray, instants: np.ndarray | list) -> np.ndarray:
 def _decode(path: Path, stamps: list[int]) -> list[np.ndarray]:
     """The frames at these time stamps, in order."""
     frames: list[np.ndarray] = []
-    with av.open(path) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        for frame in container.decode(stream):
-            while frame.pts is not None and frame.pts >= stamps[len(frames)]:
-                frames.append(upright(path, frame))
-                if len(frames) == len(stamps):
-                    return frames
-    raise MediaError(f"{path}: its pictures can't be decoded to the end")
+    for picture in pictures(path, threads=1):  # the workers fill the cores
+        while picture.frame.pts >= stamps[len(frames)]:
+            frames.append(picture.upright())
+            if len(frames) == len(stamps):
+                return frames
+    raise MediaError(f"{shown(path)}: its pictures can't be decoded to the end")
 
 
 def _avsbench_clips(root: Path) -> dict[str, tuple[list[Path], Path, int]]:
@@ -195,8 +204,6 @@ def _extract(job: _Job) -> str | None:
         frames, sound = sample_video(job.video, job.seconds, middle=len(job.frames) == 1)
     except MediaError as error:
         return str(error)
-    except ValueError as error:  # a decoder's own, which names no file
-        return f"{job.video}: {error}"
     for path, frame in zip(job.frames, frames, strict=True):
         if not path.is_file():  # the released ones stay
             write_atomic(path, _jpeg(frame) if path.suffix == ".jpg" else _object_png(frame))

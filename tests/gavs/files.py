@@ -78,9 +78,10 @@ def make_video(
     sound_from: float = 0,
     shape: tuple[int, int] = (48, 64),
     lit_corner: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Frame i is grey, of value 3 i (modulo 250), and shown from times[i] on; sound (n, 2)."""
-    with av.open(path, "w") as out:
+    with av.open(path, "w", options=options or {}) as out:
         video = out.add_stream("libx264", rate=RATE, options={"crf": "1"})
         video.height, video.width, video.pix_fmt = *shape, "yuv420p"
         video.codec_context.time_base = Fraction(1, 1000)

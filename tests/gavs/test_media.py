@@ -1,39 +1,15 @@
-"""Images, sounds and videos as `gavs.media` reads and writes them."""
+"""Videos as `gavs.media` reads and writes them."""
 
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
-import soundfile
-from PIL import Image
+from av.stream import Disposition
 
-from benchmarks.data.files import read_audio
-from gavs.media import overlay_video, read_image, read_sound, read_video_sound, sample_frames
+from gavs.media import MediaError, overlay_video, read_sound, read_video_sound, sample_frames
 from tests.benchmarks.data.videos import set_matrix
-from tests.gavs.files import RATE, frames_of, make_video, noise, picture
-
-
-def test_a_photo_taken_sideways_is_seen_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    stored = picture(20, 30)
-    Image.fromarray(stored).save(tmp_path / "p.png", exif=exif)
-    np.testing.assert_array_equal(read_image(tmp_path / "p.png"), np.rot90(stored, -1))
-
-
-def test_sound_of_any_rate_is_what_the_suite_reads(tmp_path):
-    for rate, channels, subtype in (
-        (44_100, 2, "PCM_16"),
-        (8_000, 1, "PCM_24"),
-        (16_000, 3, "FLOAT"),
-    ):
-        path = tmp_path / f"{rate}.wav"
-        soundfile.write(path, noise(1.5, rate, channels), rate, subtype=subtype)
-        np.testing.assert_allclose(read_sound(path), read_audio(path), atol=1e-6)
-
-
-def test_channels_are_averaged(tmp_path):
-    left = noise(1)
-    soundfile.write(tmp_path / "s.wav", np.hstack([left, np.zeros_like(left)]), 16_000, "FLOAT")
-    np.testing.assert_allclose(read_sound(tmp_path / "s.wav"), left[:, 0] / 2, atol=1e-7)
+from tests.gavs.files import RATE, frames_of, make_video, noise
 
 
 @pytest.mark.parametrize("late", [-0.25, 0.5])
@@ -79,6 +55,69 @@ def test_a_video_filmed_sideways_is_seen_upright(tmp_path, abcd, turn):
     np.testing.assert_array_equal(
         frame, stored[:, ::-1] if turn is None else np.rot90(stored, turn)
     )
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+@pytest.mark.parametrize("times, shown", [([0, 5], [5, 5]), ([0, 3.5], [3, 7]), ([0], [10])])
+def test_a_picture_that_stays_gives_a_frame_for_each_second(tmp_path, suffix, times, shown):
+    path = make_video(tmp_path / f"v.{suffix}", times, noise(10, 16_000, 2), 16_000)
+    numbers = [round(f.mean() / 3) for f in sample_frames(path)]
+    assert numbers == list(np.repeat(range(len(shown)), shown))
+
+
+@pytest.mark.parametrize("aspect, size", [("16/11", (48, 93)), ("1/2", (96, 64)), ("1", (48, 64))])
+def test_anamorphic_pictures_keep_their_ratio(tmp_path, aspect, size):
+    path = tmp_path / "v.mkv"
+    with av.open(path, "w") as out:
+        video = out.add_stream("libx264", rate=RATE)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(aspect)
+        audio = out.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for i in range(RATE):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, RATE)
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts = 16_000, 0
+        out.mux(audio.encode(frame))
+        out.mux(audio.encode())
+    (frame,) = sample_frames(path)
+    assert frame.shape[:2] == size
+    overlay_video(path, tmp_path / "o.mp4", size, lambda frame, time: frame)
+    assert frames_of(tmp_path / "o.mp4")[0][1].shape[:2] == (size[0], size[1] + size[1] % 2)
+
+
+def test_a_song_with_a_cover_has_no_picture(tmp_path):
+    path = tmp_path / "song.m4a"
+    with av.open(path, "w", format="mp4") as out:
+        audio = out.add_stream("aac", rate=16_000, layout="mono")
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+        out.mux(cover.encode(frame.reformat(format="yuvj420p")))
+        out.mux(cover.encode())
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), "fltp", "mono")
+        sound.sample_rate, sound.pts = 16_000, 0
+        out.mux(audio.encode(sound))
+        out.mux(audio.encode())
+    for read in (read_video_sound, lambda path: list(sample_frames(path))):
+        with pytest.raises(MediaError, match=r"song\.m4a: has no picture, only sound"):
+            read(path)
+    assert len(read_sound(path)) > 15_000
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("name", ["v.mp4", "v.mov"])
+def test_a_cut_video_is_refused(tmp_path, name, share):
+    """With its index in front, so that its beginning can be read."""
+    path = make_video(tmp_path / name, [i / RATE for i in range(100)], noise(4, 16_000, 2), 16_000,
+                      options={"movflags": "faststart"})  # fmt: skip
+    content = path.read_bytes()
+    path.write_bytes(content[: round(share * len(content))])
+    with pytest.raises(MediaError, match=name):
+        list(sample_frames(path))
 
 
 def test_frames_of_odd_sizes_make_a_video_too(tmp_path, checkpoint):

@@ -1,6 +1,7 @@
 """What `python -m gavs predict` makes of images, sounds and videos."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -143,6 +144,22 @@ def test_second_says_where_in_the_sound_an_image_lies(tmp_path, clip, checkpoint
     assert (read_image(tmp_path / "a/masks/6.png")[..., 0] > 0).tolist() == lit.tolist()
 
 
+def test_names_may_begin_with_a_hyphen(tmp_path, clip, checkpoint, monkeypatch):
+    """As ids of YouTube may."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clip / "frames/0.jpg", "-0jeONf82dE_000021.jpg")
+    shutil.copy(clip / "audio.wav", "--second.wav")
+    assert run("--checkpoint", checkpoint, "--image", "-0jeONf82dE_000021.jpg",
+               "--audio", "--second.wav", "--out", "out") == 0  # fmt: skip
+    assert [path.name for path in Path("out/masks").iterdir()] == ["-0jeONf82dE_000021.png"]
+
+
+def test_two_stills_give_a_mask_for_each_second(tmp_path, checkpoint, capsys):
+    video = make_video(tmp_path / "v.mp4", [0, 5], noise(10, 44_100, 2))
+    assert run("--checkpoint", checkpoint, "--video", video, "--out", tmp_path / "out") == 0
+    assert "10 masks" in capsys.readouterr().out
+
+
 def test_framing_starts_anew_every_ten_seconds(tmp_path):
     """A 0.96 s hop drifts by 0.36 s within a clip of AVSBench, and no further in a long video."""
     predictor = Predictor(write_checkpoint(tmp_path / "c.safetensors", make_method(), 0.96))
@@ -215,15 +232,22 @@ def test_a_gpu_that_is_not_there_is_told(tmp_path, clip, checkpoint, capsys, mon
     assert "error: --device foo: " in capsys.readouterr().err
 
 
-def _deep(path):
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+def _floats(path):
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(path, "TIFF")
+
+
+def _narrow(path):
+    Image.fromarray(np.zeros((2, 3000, 3), np.uint8)).save(path)
 
 
 def _no_image(path):
     path.write_text("no image")
 
 
-@pytest.mark.parametrize("make, words", [(_deep, "I;16.*8 bits"), (_no_image, "as an image")])
+@pytest.mark.parametrize(
+    "make, words",
+    [(_floats, "mode F, expected 8"), (_narrow, "3000 x 2"), (_no_image, "as an image")],
+)
 def test_odd_images_are_refused(tmp_path, clip, checkpoint, capsys, make, words):
     make(tmp_path / "odd.png")
     assert run("--checkpoint", checkpoint, "--image", tmp_path / "odd.png",
@@ -238,6 +262,9 @@ def test_sounds_and_videos_that_cannot_serve_are_refused(tmp_path, clip, checkpo
     broken[7] = np.nan
     soundfile.write(tmp_path / "nan.wav", broken, 16_000, subtype="FLOAT")
     (tmp_path / "text.wav").write_text("no sound")
+    tiny, pipe = tmp_path / "tiny.wav", tmp_path / "pipe"
+    soundfile.write(tiny, np.zeros(2), 44_100)
+    os.mkfifo(pipe)
     mute = make_video(tmp_path / "mute.mp4", [i / RATE for i in range(30)])
     jumbled = make_video(tmp_path / "b.avi", [i / RATE for i in range(30)], noise(1.2, 44_100, 2))
     brief = make_video(tmp_path / "brief.mkv", [0, 0.5, 1], noise(0.4, 44_100, 2))
@@ -248,10 +275,15 @@ def test_sounds_and_videos_that_cannot_serve_are_refused(tmp_path, clip, checkpo
         (("--image", image, "--audio", tmp_path / "text.wav"), "can't be read"),
         (("--image", image, "--audio", tmp_path / "gone.wav"), "no such file"),
         (("--image", image, "--audio", mute), "no sound track"),
+        (("--image", image, "--audio", tiny), "tiny.wav: 0.00 s of sound, but second 0"),
+        (("--image", image, "--audio", pipe), "pipe: is a FIFO, expected a file"),
+        (("--image", pipe, "--audio", wav), "pipe: is a FIFO, expected a file"),
+        (("--image", clip, "--audio", wav), "clip: is a folder, expected a file"),
+        (("--video", pipe), "pipe: is a FIFO, expected a file"),
         (("--image", image, image, "--audio", wav), "more than one is called 0"),
         (("--video", mute), "mute.mp4: has no sound track"),
         (("--video", brief), "0.40 s of sound"),
-        (("--video", wav), "has no picture"),
+        (("--video", wav), "audio.wav: has no picture, only sound"),
         (("--video", jumbled), "b.avi: a frame without a time stamp"),
     ):
         assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path / "out") == 1

@@ -1,3 +1,5 @@
+import os
+import re
 import resource
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from PIL import Image
 
 from benchmarks.common.files import write_atomic
 from benchmarks.data.files import audio_problem, frame_file, read_audio, read_frame, read_labels
+from gavs.reading import MediaError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch) -> None:
@@ -50,7 +53,7 @@ def test_a_frame_that_cannot_be_decoded_is_named(tmp_path) -> None:
     Image.fromarray(np.full((64, 64, 3), 7, np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:-40])
     for read in (read_frame, read_labels):
-        with pytest.raises(OSError, match="3.jpg: can't be decoded"):
+        with pytest.raises(MediaError, match="3.jpg: can't be read"):
             read(path)
 
 
@@ -79,3 +82,16 @@ def test_sound_of_another_length_is_a_problem(tmp_path, rate) -> None:
         assert audio_problem(path, 5) == (problem and f"{path}: {problem}")
     path.unlink()
     assert audio_problem(path, 5) == f"{path}: missing"
+
+
+@pytest.mark.parametrize(
+    "read", [read_frame, read_labels, read_audio, lambda path: audio_problem(path, 5)]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda p: os.symlink("/dev/zero", p)])
+def test_what_is_no_file_is_refused_at_once(tmp_path, read, make) -> None:
+    make(tmp_path / "a\x1b.wav")
+    try:
+        answer = read(tmp_path / "a\x1b.wav")
+    except MediaError as error:
+        answer = str(error)
+    assert re.search(r"a\\x1b\.wav: is a (FIFO|folder|device), expected a file", answer)

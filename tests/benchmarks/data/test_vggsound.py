@@ -186,10 +186,10 @@ def _nan(path):
 @pytest.mark.parametrize(
     ("kind", "damage", "reason"),
     [
-        ("frames/{}.jpg", _half, "can't be decoded"),
+        ("frames/{}.jpg", _half, "can't be read"),
         ("audio/{}.wav", lambda p: soundfile.write(p, np.zeros(99_200), 16_000), "6.20 s long"),
         ("audio/{}.wav", _nan, "sample 0 is NaN"),
-        ("audio/{}.wav", lambda p: p.write_bytes(b"no sound"), "Format not recognised"),
+        ("audio/{}.wav", lambda p: p.write_bytes(b"no sound"), "can't be read as a sound"),
     ],
 )
 def test_a_broken_file_is_named_with_its_reason(root, kind, damage, reason):

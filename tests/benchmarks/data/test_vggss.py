@@ -100,12 +100,12 @@ def _nan(path):
     ("name", "damage", "reason"),
     [
         (f"frames/{SECOND}.jpg", lambda p: p.unlink(), "missing"),
-        (f"frames/{SECOND}.jpg", _truncate, "can't be decoded"),
-        (f"frames/{SECOND}.jpg", lambda p: p.write_bytes(b"no image"), "can't be decoded"),
+        (f"frames/{SECOND}.jpg", _truncate, "can't be read"),
+        (f"frames/{SECOND}.jpg", lambda p: p.write_bytes(b"no image"), "can't be read"),
         (f"audio/{SECOND}.wav", lambda p: p.unlink(), "missing"),
         (f"audio/{SECOND}.wav", _short, "7.00 s long, expected 10 s"),
         (f"audio/{SECOND}.wav", _nan, "sample 123 is NaN"),
-        (f"audio/{SECOND}.wav", lambda p: p.write_bytes(b"no sound"), "Format not recognised"),
+        (f"audio/{SECOND}.wav", lambda p: p.write_bytes(b"no sound"), "can't be read as a sound"),
     ],
 )
 def test_a_broken_file_is_named_with_its_reason(root, name, damage, reason):
