@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from benchmarks.data.log_mel import read_log_mel
+from benchmarks.data.log_mel import LogMelError, read_log_mel
 
 SAMPLE_RATE = 16_000  # VGGish's
 AUDIO_TOLERANCE = 0.2  # seconds; VGGish's 0.96 s framing still finds its last window
@@ -79,6 +79,8 @@ def audio_problem(path: Path, seconds: float) -> str | None:
         else:
             mono, rate = _read_mono(path)  # resampling takes a quarter of a second a clip
             length = len(mono) / rate
+    except LogMelError as error:  # names its file
+        return str(error)
     except (OSError, RuntimeError, ValueError) as error:  # soundfile's error is a RuntimeError
         return f"{path}: {error if path.exists() else 'missing'}"
     if abs(length - seconds) > AUDIO_TOLERANCE:

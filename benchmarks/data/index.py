@@ -1,4 +1,4 @@
-"""The clip index: one row a clip, made by a reader that has opened every file of it.
+"""The clip index: one row per clip, made by a reader that has opened every file of it.
 
 Readers make it, everything else consumes it, nothing else walks folders. Columns:
 
@@ -25,29 +25,46 @@ from tqdm import tqdm
 from benchmarks.common.files import sha256
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.files import audio_problem
+from gavs.reading import shown
+from splits.files import SplitError, read_table, shortened
 
 log = logging.getLogger(__name__)
 
+_WORDS, _COUNT = r".+", r"[1-9]\d{0,6}"
+INDEX = {  # what the columns of index.csv hold, as expressions
+    "uid": _WORDS,
+    "video": r".{11}",
+    "benchmark": "v1s|v1m|v2|vggss|vggsound",
+    "split": "train|val|test",
+    "classes": r".*",
+    "frames": _COUNT,
+    "height": _COUNT,
+    "width": _COUNT,
+    "digest": r"[0-9a-f]{64}",
+    "second": r"\d{1,3}",
+    "boxes": r"(\[.*\])?",
+    "frame_path": _WORDS,
+    "mask_path": r".*",
+    "audio_path": _WORDS,
+    "supervision": "first_frame|all|boxes|none",
+}
+
 
 class DataError(ValueError):
-    """Broken data: one message that lists every file with its reason.
+    """Broken data: one message that lists every file with its reason, printable.
 
     Args:
-        leave_out: what to write into params.yaml to go on without the broken clips.
+        advice: what mends these problems, where that isn't said in each.
         uids: of the broken clips.
     """
 
     def __init__(
-        self, problems: Iterable[str], leave_out: str = "", uids: Sequence[str] = ()
+        self, problems: str | Iterable[str], advice: str = "", uids: Sequence[str] = ()
     ) -> None:
-        self.problems, self.leave_out, self.uids = list(problems), leave_out, uids
-        super().__init__(
-            f"{len(self.problems)} problem(s) in the data:\n  "
-            + "\n  ".join(self.problems)
-            + "\nRepair the files, or leave their clips out by params.yaml: data.exclude, "
-            "data.vggss_exclude or the list that data.vggsound.exclude names."
-            + (f" These are:\n  {leave_out}" if leave_out else "")
-        )
+        self.problems = [shown(p) for p in ([problems] if isinstance(problems, str) else problems)]
+        self.advice, self.uids = advice, uids
+        lines = [f"{len(self.problems)} problem(s) in the data:", *self.problems]
+        super().__init__("\n  ".join(lines) + (f"\n{advice}" if advice else ""))
 
 
 class ClipFiles(NamedTuple):
@@ -77,8 +94,10 @@ def open_clips(
     if problems:
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]
         lines = (p if n == 1 else f"{p}, needed by {n} clips" for p, n in problems.items())
-        few = 2 * len(uids) <= len(clips)  # else it's the path that is wrong
-        raise DataError(lines, f"{exclude_key}: {json.dumps(uids)}" if few else "", uids)
+        advice = f"Repair the files, or leave their clips out by params.yaml: {exclude_key}."
+        if 2 * len(uids) <= len(clips):  # else it's the path that is wrong
+            advice += f" These are:\n  {exclude_key}: {json.dumps(uids)}"
+        raise DataError(lines, advice, uids)
     return pd.DataFrame(facts, columns=["height", "width", "digest"])
 
 
@@ -120,13 +139,39 @@ def _missing_folder(folder: Path) -> Path | None:
     return lost
 
 
+def _index_problems(index: pd.DataFrame) -> list[str]:
+    """What no reader has written; the table is all text."""
+    problems = [] if len(index) else ["no clips"]
+    twice = index.uid[index.duplicated(["benchmark", "uid"])]
+    problems += [f"uid {uid} twice" for uid in twice]
+    for column, pattern in INDEX.items():
+        wrong = index[~index[column].str.fullmatch(pattern)]
+        problems += [
+            f"uid {uid}: {column} {value!r:.80}, expected {pattern}"
+            for uid, value in zip(wrong.uid, wrong[column], strict=True)
+        ]
+    return problems
+
+
 def write_index(index: pd.DataFrame) -> bytes:
     return index.to_csv(index=False, lineterminator="\n").encode()
 
 
 def load_index(path: Path) -> pd.DataFrame:
+    """What `write_index` wrote.
+
+    Raises:
+        DataError: no such file, or not a clip index: damaged, or of an older version.
+    """
     if not path.is_file():
         raise DataError([f"{path}: no such file; make it with `python -m benchmarks data`"])
+    try:
+        problems = _index_problems(read_table(path, INDEX))
+    except SplitError as error:
+        problems = [p.removeprefix(f"{path}: ") for p in error.problems]
+    if problems:
+        advice = "A damaged clip index: make it again with `python -m benchmarks data`."
+        raise DataError([f"{path}: {p}" for p in shortened(problems)], advice)
     index = pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
     strings = index.select_dtypes("str").columns
     return index.astype(dict.fromkeys(strings, object))  # iterates ten times faster than str

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.data.index import ClipFiles, DataError, open_clips
-from splits.vggss_boxes import SplitError, read_annotations
+from splits.files import SplitError
+from splits.vggss_boxes import read_annotations
 
 SECONDS = 10
 FRAME_SECOND = 5  # the annotated frame lies at 5.0 s

@@ -28,7 +28,7 @@ from benchmarks.data.index import DataError
 from benchmarks.data.vggss import FRAME_SECOND, clip_paths
 from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
 from gavs.media import INSTANT, MediaError, read_sound, upright
-from splits.tables import SplitError
+from splits.files import SplitError
 from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 

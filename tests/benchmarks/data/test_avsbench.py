@@ -233,7 +233,12 @@ HEADER = "vid,uid,s_min,s_sec,a_obj,split,label"
         (V2, "C{}", "'C{}' is no folder name"),
         ("test,v2", "tset,v2", "split 'tset', expected one of"),
         ("test,v2", "test,v9", "label 'v9', expected"),
-        ("test,v2", "test", "label '', expected"),  # and half a row
+        ("test,v2", "Test,v2", "split 'Test', expected one of train, val, test"),
+        ("test,v2", "test", "line 34: has 6 fields, expected 7: vid,uid"),
+        (",v2", ",v2,", "line 26: has 8 fields, and ends in a comma, expected 7"),
+        ("uid,", "uid,uid,", "line 1: column 'uid' twice"),
+        (V2, f"{V2}\x1b[2J", rf"line 37: '{V2}\\x1b\[2J', expected printable text"),
+        ("1,5,guitar", "1,five,guitar", "s_sec 'five', expected a number"),
     ],
 )
 def test_broken_metadata(semantic, old, new, reason):
@@ -248,10 +253,10 @@ def test_half_downloaded_lists(semantic):
     path = semantic / "metadata.csv"
     whole = path.read_text()
     path.write_text(whole[:-5])
-    with pytest.raises(DataError, match=f"{V2}: label '', expected"):
+    with pytest.raises(DataError, match="line 37: has 6 fields, expected 7"):
         read_avsbench(semantic)
     path.write_bytes(whole.encode("utf-16"))
-    with pytest.raises(DataError, match="metadata.csv: .*utf-8"):
+    with pytest.raises(DataError, match="metadata.csv: line 1: text in UTF-16, expected UTF-8"):
         read_avsbench(semantic)
     path.write_bytes(whole.replace("\n", "\r\n").encode("utf-8-sig"))  # as Excel: harmless
     assert len(read_avsbench(semantic)) == 36

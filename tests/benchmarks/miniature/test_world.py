@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.data.masks import voc_palette
 from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build
 from benchmarks.miniature.clips import draw_clip, jobs
-from benchmarks.miniature.world import voc_palette
 
 SPLITS = Path(__file__).parents[3] / "splits" / "miniature"
 HOME = [name for name in CLASSES if name not in FOREIGN]
