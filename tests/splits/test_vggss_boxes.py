@@ -105,3 +105,39 @@ def test_rasterising_against_a_pixel_by_pixel_one(corners):
                 for left, top, right, bottom in boxes
             )
     assert (rasterise(boxes, 8) == slow).all()
+
+
+def as_format(change, share=1.0):
+    """Forty clips whose first boxes, of that share, are written otherwise."""
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0.02, 0.98, (40, 2, 2)), axis=1)  # min, max by clip
+    boxes = [[*low, *high] for low, high in corners.tolist()]
+    boxes = [change(*box) if i < 40 * share else box for i, box in enumerate(boxes)]
+    return [
+        {"file": f"v{i:010d}_{i:06d}", "class": "dog barking", "bbox": [box]}
+        for i, box in enumerate(boxes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "looks"),
+    [
+        (lambda a, b, c, d: [640 * a, 360 * b, 640 * c, 360 * d], "as pixels do"),
+        (lambda a, b, c, d: [100 * a, 100 * b, 100 * c, 100 * d], "as per cent do"),
+        (lambda a, b, c, d: [0, 0, 100 * c, 100 * d], "as per cent do"),  # clipped to the frame
+        (lambda a, b, c, d: [a, b, c - a, d - b], r"as \[x, y, width, height\] do"),
+        (lambda a, b, c, d: [c, d, a, b], "with the corners swapped"),
+        (lambda a, b, c, d: [4 * v - 2 for v in (a, b, c, d)], "counted from the frame's centre"),
+        (lambda a, b, c, d: [a, b, float("nan"), d], "40 of 40 boxes hold NaN"),
+    ],
+)
+def test_boxes_of_another_format_are_refused_by_their_looks(tmp_path, change, looks):
+    text = json.dumps(as_format(change))
+    with pytest.raises(SplitError, match=rf"vggss.json: \d+ of 40 clips .*{looks}.*; expected"):
+        read(tmp_path, text=text)
+
+
+def test_a_few_broken_boxes_are_repaired_as_before(tmp_path):
+    text = json.dumps(as_format(lambda a, b, c, d: [c, d, a, b], share=0.05))
+    clips, repairs = read(tmp_path, text=text)
+    assert (clips.boxes.str.len() == 0).sum() == 2

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from benchmarks.data.avsbench import read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
+from benchmarks.data.vggss import read_vggss
 from benchmarks.preflight.layouts import write_avsbench_object, write_avsbench_semantic
 
 V1S, V1M, V2 = "a0000000002_6000_11000", "-0000011000", "b0000022003_65000_75000"
@@ -330,3 +331,80 @@ def test_splits_replace_the_column_and_select_the_clips(semantic, tmp_path):
     table.to_csv(splits, index=False, sep=";")
     with pytest.raises(DataError, match="splits.csv: .*missing; found"):
         read_avsbench(semantic, splits)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t[:1], r"no row of uid {1}, a clip of the index \(35 of 36 rows\)"),
+        (lambda t: t[1:], r"no row of uid {0}, a clip of the index \(1 of 36 rows\)"),
+        (lambda t: pd.concat([t, t[:1]]), "uid {0} twice"),
+        (lambda t: t.assign(uid=t.uid.str.upper()), "no row of uid"),
+        (lambda t: pd.concat([t, t[:1].assign(uid="x")]), "uid x is no clip of metadata.csv"),
+        (lambda t: t.assign(frames=3), "column 'frames' is the index's own"),
+        (lambda t: t.drop(columns="uid"), r"\['uid'\] missing"),
+    ],
+)
+def test_scenes_have_a_row_per_clip(semantic, change, reason):
+    uids = read_avsbench(semantic).uid
+    scenes = pd.DataFrame({"uid": uids, "n": range(36), "share": 0.5})
+    scenes[::-1].to_csv(semantic / "scenes.csv", index=False)
+    index = read_avsbench(semantic, labels=["v2"])  # a part of them may be asked for
+    assert index.n.tolist() == list(range(24, 36)) and (index.share == 0.5).all()
+    change(scenes).to_csv(semantic / "scenes.csv", index=False)
+    with pytest.raises(DataError, match=f"scenes.csv: .*{reason.format(*uids)}"):
+        read_avsbench(semantic)
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [
+        ("labels_rgb/2.png", _image("RGB", colour=(1, 1, 1))),
+        ("labels_rgb/2.png", _image("RGBA", colour=(128, 0, 0, 128))),
+        ("labels_rgb/2.png", _image("P", colour=255)),
+    ],
+)
+def test_a_mask_that_is_none_is_a_problem_of_its_file(semantic, name, mask):
+    mask(semantic / FOLDER / name)
+    with pytest.raises(DataError, match=f"1 problem.*\n.*{FOLDER}/{name}: 930 of 930 pixels"):
+        read_avsbench(semantic)
+
+
+def test_two_clips_of_one_video_share_no_files_of_avsbench_object(released):
+    path = released / "metadata.csv"
+    row = next(line for line in path.read_text().split("\n") if line.startswith("a0000000002,"))
+    path.write_text(path.read_text() + "\n" + row.replace("_6000_", "_7000_"))
+    with pytest.raises(DataError, match="vid a0000000002 of two Single-source clips"):
+        read_object(released)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (V2, V2.replace("6", "\x00"), "line 37: a NUL byte"),
+        (f"{V2},b", f"{V2},,b", "line 37: has 16 fields, expected 15"),
+        ("test,guitar_marimba,10", "tess,guitar_marimba,10", "split 'tess', expected train"),
+        ("test,guitar_marimba,10", "test,guitar_marimba,x", "frames 'x', expected"),
+        (",digest", ",digests", "column.* missing"),
+        (V2, V1M, f"uid {V1M} twice|benchmark"),
+    ],
+)
+def test_a_damaged_index_is_no_other_store(semantic, tmp_path, old, new, reason):
+    path = tmp_path / "index.csv"
+    content = write_index(read_avsbench(semantic)).decode()
+    assert content.count(old)
+    path.write_text(content.replace(old, new, 1))
+    if "twice" in reason:
+        path.write_text("\n".join([*content.split("\n")[:-1], content.split("\n")[-2], ""]))
+        reason = f"uid {V2} twice"
+    with pytest.raises(DataError, match=f"index.csv: {reason}") as caught:
+        load_index(path)
+    assert str(caught.value).endswith("make it again with `python -m benchmarks data`.")
+
+
+@pytest.mark.parametrize("name", ["vggss.json", "metadata.csv"])
+def test_a_broken_list_ends_in_no_advice_for_clips(tmp_path, name):
+    (tmp_path / name).write_text("{")
+    with pytest.raises(DataError) as caught:
+        read_vggss(tmp_path) if name == "vggss.json" else read_avsbench(tmp_path)
+    assert name in str(caught.value) and "exclude" not in str(caught.value)
