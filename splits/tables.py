@@ -85,7 +85,20 @@ def check_metadata(table: pd.DataFrame, source: str = "metadata") -> None:
             f"{source}: uid {uid}: {column} {value!r}, expected {expected}"
             for uid, value in zip(table.uid[~good], table[column][~good], strict=True)
         ]
-    raise_if(shortened(problems))
+    raise_if(shortened(problems or _other_starts(source, table)))
+
+
+def _other_starts(source: str, table: pd.DataFrame) -> list[str]:
+    """Rows whose uid, VIDEO_START_END in milliseconds, tells another start than s_min and s_sec."""
+    said = table.uid.str.extract(r"^.{11}_(\d+)_\d+$")[0].astype(float) // 1000
+    start = table.s_min.astype(float) * 60 + table.s_sec.astype(float)
+    return [
+        f"{source}: uid {uid}: s_min and s_sec make {seconds:g} s, expected the uid's {expected:g}"
+        for uid, seconds, expected, wrong in zip(
+            table.uid, start, said, said.notna() & (said != start // 1), strict=True
+        )
+        if wrong
+    ]
 
 
 def unknown_values(

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data.files import frame_file
-from benchmarks.data.index import ClipFiles, DataError, open_clips
+from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
 from benchmarks.data.masks import CLASSES, binary_problem, palette_problem
 from splits.files import SplitError, read_table, read_text
 from splits.tables import SPLITS, read_classes, read_metadata, unknown_values
@@ -148,6 +148,21 @@ def read_clips(root: Path) -> pd.DataFrame:
     if problems:
         raise DataError(problems)
     return metadata
+
+
+def indexed_metadata(root: Path, index: pd.DataFrame) -> pd.DataFrame:
+    """metadata.csv of the indexed clips, with the index's splits.
+
+    Raises:
+        SplitError: what is wrong in metadata.csv.
+        DataError: it isn't the one that was indexed.
+    """
+    path, clips = root / "metadata.csv", index[index.mask_path != ""]
+    table, _ = read_metadata(path)
+    table = table[table.uid.isin(clips.uid)].reset_index(drop=True)
+    columns = {"classes": table.a_obj, "video": table.vid.str[:11], "benchmark": table.label}
+    listed_otherwise(path, clips, table, columns)
+    return table.assign(split=table.uid.map(clips.set_index("uid").split))
 
 
 def apply_splits(metadata: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -8,13 +8,15 @@ frame_path, mask_path (of `files.frame_file`), audio_path (WAV, or log-mels: .pk
 place of a mask),
 supervision (first_frame: only frame 0 may be learned from; all; boxes; none: no labels),
 digest (sha256 of all its files),
+seal (of index.csv alone, see `write_index`),
 and whatever analysis columns the data set brings (`scenes.csv` of the miniature world).
 """
 
+import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,28 +28,10 @@ from benchmarks.common.files import sha256
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.files import audio_problem
 from gavs.reading import shown
-from splits.files import SplitError, read_table, shortened
+from splits.files import SplitError, read_text, shortened
 
 log = logging.getLogger(__name__)
-
-_WORDS, _COUNT = r".+", r"[1-9]\d{0,6}"
-INDEX = {  # what the columns of index.csv hold, as expressions
-    "uid": _WORDS,
-    "video": r".{11}",
-    "benchmark": "v1s|v1m|v2|vggss|vggsound",
-    "split": "train|val|test",
-    "classes": r".*",
-    "frames": _COUNT,
-    "height": _COUNT,
-    "width": _COUNT,
-    "digest": r"[0-9a-f]{64}",
-    "second": r"\d{1,3}",
-    "boxes": r"(\[.*\])?",
-    "frame_path": _WORDS,
-    "mask_path": r".*",
-    "audio_path": _WORDS,
-    "supervision": "first_frame|all|boxes|none",
-}
+SEAL = "seal"  # column of index.csv: the checksum of all others, in every row
 
 
 class DataError(ValueError):
@@ -139,39 +123,68 @@ def _missing_folder(folder: Path) -> Path | None:
     return lost
 
 
-def _index_problems(index: pd.DataFrame) -> list[str]:
-    """What no reader has written; the table is all text."""
-    problems = [] if len(index) else ["no clips"]
-    twice = index.uid[index.duplicated(["benchmark", "uid"])]
-    problems += [f"uid {uid} twice" for uid in twice]
-    for column, pattern in INDEX.items():
-        wrong = index[~index[column].str.fullmatch(pattern)]
+def listed_otherwise(
+    path: Path, index: pd.DataFrame, listed: pd.DataFrame, columns: Mapping[str, pd.Series]
+) -> None:
+    """Refuse a data set's list that has changed since its clips were indexed.
+
+    Args:
+        path: of the list.
+        index: the data set's rows.
+        listed: the list's rows, by their `uid`.
+        columns: of the index, as the list has them.
+
+    Raises:
+        DataError: a clip of the index that the list lacks, or another value.
+    """
+    problems = [f"lacks uid {uid}" for uid in index.uid[~index.uid.isin(listed.uid)]]
+    by_uid = index.set_index("uid")
+    for name, values in columns.items():
+        expected = listed.uid.map(by_uid[name])
+        wrong = expected.notna() & (expected != values)
         problems += [
-            f"uid {uid}: {column} {value!r:.80}, expected {pattern}"
-            for uid, value in zip(wrong.uid, wrong[column], strict=True)
+            f"uid {uid}: {name} {value!r:.80}, but the clip index has {indexed!r:.80}"
+            for uid, value, indexed in zip(
+                listed.uid[wrong], values[wrong], expected[wrong], strict=True
+            )
         ]
-    return problems
+    if problems:
+        advice = "Put back the list that was indexed, or run `python -m benchmarks data` again."
+        raise DataError([f"{path}: {p}" for p in shortened(problems)], advice)
 
 
 def write_index(index: pd.DataFrame) -> bytes:
-    return index.to_csv(index=False, lineterminator="\n").encode()
+    """The index as CSV, sealed with the checksum of its content."""
+    content = index.to_csv(index=False, lineterminator="\n")
+    return index.assign(**{SEAL: _seal(content)}).to_csv(index=False, lineterminator="\n").encode()
 
 
 def load_index(path: Path) -> pd.DataFrame:
     """What `write_index` wrote.
 
     Raises:
-        DataError: no such file, or not a clip index: damaged, or of an older version.
+        DataError: no such file, damaged, edited, or of an older version.
     """
     if not path.is_file():
         raise DataError([f"{path}: no such file; make it with `python -m benchmarks data`"])
+    again = "make it again with `python -m benchmarks data`"
     try:
-        problems = _index_problems(read_table(path, INDEX))
+        header, *rows = read_text(path).removesuffix("\n").split("\n")
     except SplitError as error:
-        problems = [p.removeprefix(f"{path}: ") for p in error.problems]
-    if problems:
-        advice = "A damaged clip index: make it again with `python -m benchmarks data`."
-        raise DataError([f"{path}: {p}" for p in shortened(problems)], advice)
-    index = pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
+        raise DataError(error.problems, f"A damaged clip index: {again}.") from None
+    seal = rows[0].rpartition(",")[2] if rows else ""
+    content = "".join(
+        f"{line.removesuffix(f',{end}')}\n"
+        for line, end in ((header, SEAL), *((row, seal) for row in rows))
+    )
+    if not header.endswith(f",{SEAL}") or seal != _seal(content):
+        why = "damaged, edited or of an older version: its content isn't what its seal says"
+        raise DataError(f"{path}: {why}; {again}")
+    types = {"uid": str, "video": str}
+    index = pd.read_csv(io.StringIO(content), dtype=types, keep_default_na=False)
     strings = index.select_dtypes("str").columns
     return index.astype(dict.fromkeys(strings, object))  # iterates ten times faster than str
+
+
+def _seal(content: str) -> str:
+    return sha256(content.encode())[:16]

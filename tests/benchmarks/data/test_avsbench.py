@@ -379,27 +379,28 @@ def test_two_clips_of_one_video_share_no_files_of_avsbench_object(released):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "reason"),
+    "damage",
     [
-        (V2, V2.replace("6", "\x00"), "line 37: a NUL byte"),
-        (f"{V2},b", f"{V2},,b", "line 37: has 16 fields, expected 15"),
-        ("test,guitar_marimba,10", "tess,guitar_marimba,10", "split 'tess', expected train"),
-        ("test,guitar_marimba,10", "test,guitar_marimba,x", "frames 'x', expected"),
-        (",digest", ",digests", "column.* missing"),
-        (V2, V1M, f"uid {V1M} twice|benchmark"),
+        lambda text: text.replace("v2,test,horse", "v2,test,mouse"),
+        lambda text: text.replace(",test,", ",tess,", 1),
+        lambda text: "".join(text.splitlines(keepends=True)[:-1]),
+        lambda text: text + text.splitlines(keepends=True)[-1],
+        lambda text: "".join(np.array(text.splitlines(keepends=True))[[0, 2, 1, *range(3, 37)]]),
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("seal", "sea1"),
+        lambda text: text.split("\n")[0],
+        lambda text: text.replace(V2, V2.replace("6", "\0")),
+        lambda text: "",
     ],
 )
-def test_a_damaged_index_is_no_other_store(semantic, tmp_path, old, new, reason):
+def test_a_damaged_index_is_no_other_store(semantic, tmp_path, damage):
     path = tmp_path / "index.csv"
     content = write_index(read_avsbench(semantic)).decode()
-    assert content.count(old)
-    path.write_text(content.replace(old, new, 1))
-    if "twice" in reason:
-        path.write_text("\n".join([*content.split("\n")[:-1], content.split("\n")[-2], ""]))
-        reason = f"uid {V2} twice"
-    with pytest.raises(DataError, match=f"index.csv: {reason}") as caught:
+    assert damage(content) != content
+    path.write_text(damage(content))
+    with pytest.raises(DataError, match="index.csv: .*(.|\n)*make it again with") as caught:
         load_index(path)
-    assert str(caught.value).endswith("make it again with `python -m benchmarks data`.")
+    assert "python -m benchmarks data`" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["vggss.json", "metadata.csv"])
