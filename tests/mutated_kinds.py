@@ -4,7 +4,10 @@
 calls, and returns content that can be compared. A file whose content is another must be refused.
 """
 
+import importlib
+import io
 import json
+import logging
 import pickle
 from collections.abc import Callable
 from functools import cache
@@ -24,9 +27,11 @@ from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.log_mel import LogMelError, read_log_mel
 from benchmarks.data.vggss import indexed_annotations
 from benchmarks.data.video import sample_video
+from benchmarks.features.store import StoreError
 from benchmarks.preflight.layouts import write_vggss
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import NpzError, load_scores, save_scores
+from benchmarks.training import checkpoint
 from gavs.checkpoint import CheckpointError, EncoderFile, Header, checkpoint_bytes, read_checkpoint
 from gavs.media import MediaError
 from gavs.weights import WeightsError, read_weights
@@ -169,14 +174,6 @@ def _of_a_clip(name: str, part: str, read: Callable[[Path], np.ndarray]) -> dict
     return {"make": made, "read": checked}
 
 
-def _clip_errors() -> tuple[type[Exception], ...]:
-    try:
-        from benchmarks.data.clip_files import ClipFileError
-    except ImportError:
-        return ()
-    return (ClipFileError,)
-
-
 def _make_scores(folder: Path) -> Path:
     maps = torch.linspace(0, 1, 3 * 60).view(3, 6, 10)
     facts = {"uid": ["a", "b", "c"], "video": ["a", "b", "c"], "frame": [0, 1, 2]}
@@ -237,6 +234,89 @@ def _make_log_mel(folder: Path) -> Path:
     return _saved(pickle.dumps(torch.tensor(windows)), folder / "clip.pkl")
 
 
+def _make_shard(folder: Path) -> Path:
+    _store(folder)
+    return folder / "shard-00000.npy"
+
+
+def _make_manifest(folder: Path) -> Path:
+    _store(folder)
+    return folder / "manifest.json"
+
+
+def _store(folder: Path) -> None:
+    """A store of twelve rows in two shards."""
+    from benchmarks.features.store import Header, ShardWriter, write_manifest
+
+    rows = np.random.default_rng(0).standard_normal((12, 3, 5)).astype(np.float16)
+    header = Header("vggish", 12, (3, 5), "float16", 8, {"index": "0" * 64})
+    shards = {}
+    for number, part in enumerate((rows[:8], rows[8:])):
+        with ShardWriter(folder, header, number) as writer:
+            writer.append(part)
+            shards[number] = writer.finish()
+    write_manifest(folder, header, shards)
+
+
+def _read_store(path: Path) -> bytes:
+    from benchmarks.features.store import FeatureStore, Header
+
+    header = Header("vggish", 12, (3, 5), "float16", 8, {"index": "0" * 64})
+    return FeatureStore(path.parent, header)[np.arange(12)].tobytes()
+
+
+def _make_model(folder: Path) -> Path:
+    from benchmarks.grid.folders import finish
+
+    checkpoint.save(folder / "model.pt", _tensors())
+    finish(folder, "model.json", {"steps": 3}, ["model.pt"])
+    return folder / "model.pt"
+
+
+def _read_model(path: Path) -> str:
+    """As `grid.models.trained`: a folder with a damaged file is emptied, and that is said."""
+    from benchmarks.grid.folders import discard_damaged
+
+    log, said = logging.getLogger("benchmarks.grid.folders"), io.StringIO()
+    log.addHandler(handler := logging.StreamHandler(said))
+    try:
+        discard_damaged(path.parent, "model.json")
+    finally:
+        log.removeHandler(handler)
+    if not path.is_file():
+        raise checkpoint.CheckpointError(said.getvalue().strip())
+    return _text(checkpoint.load(path))
+
+
+def _make_record(folder: Path) -> Path:
+    from benchmarks.scoring.records import SCHEMA, write_record
+
+    record = {
+        "schema": SCHEMA, "profile": "smoke", "variant": "gavs", "benchmark": "v2",
+        "setting": "test", "seed": 0, "draw": None, "evaluations": ["test"], "files": {},
+        "checksums": {"index": "0" * 64, "code": "1" * 64},
+        "counts": {"trainable_parameters": 7, "updates": 3},
+        "history": [{"epoch": 0, "loss": 0.5, "validation": 0.25}],
+    }  # fmt: skip
+    write_record(folder / "gavs.json", record)
+    return folder / "gavs.json"
+
+
+def _read_record(path: Path) -> str:
+    from benchmarks.scoring.records import read_record
+
+    return read_record(path).model_dump_json()
+
+
+def _errors(module: str, name: str) -> tuple[type[Exception], ...]:
+    """An error's class, if its module is there."""
+    try:
+        return (getattr(importlib.import_module(module), name),)
+    except ImportError:
+        return ()
+
+
+CLIP = _errors("benchmarks.data.clip_files", "ClipFileError")
 LISTS = (DataError, SplitError)
 KINDS = {
     "index.csv": Kind("index.csv", _make_index, _read_index, LISTS),
@@ -251,11 +331,18 @@ KINDS = {
     "new log-mel pkl": Kind(
         "clip.pkl", _make_log_mel, lambda p: read_log_mel(p).tobytes(), (LogMelError,), True
     ),
-    "jpg": Kind("0.jpg", **_of_a_clip("0.jpg", "frame", read_frame), errors=_clip_errors()),
-    "png": Kind("0.png", **_of_a_clip("0.png", "mask", read_labels), errors=_clip_errors()),
-    "wav": Kind("audio.wav", **_of_a_clip("audio.wav", "audio", read_audio), errors=_clip_errors()),
-    "log-mel pkl": Kind(
-        "clip.pkl", **_of_a_clip("clip.pkl", "audio", read_log_mel), errors=_clip_errors()
+    "jpg": Kind("0.jpg", **_of_a_clip("0.jpg", "frame", read_frame), errors=CLIP),
+    "png": Kind("0.png", **_of_a_clip("0.png", "mask", read_labels), errors=CLIP),
+    "wav": Kind("audio.wav", **_of_a_clip("audio.wav", "audio", read_audio), errors=CLIP),
+    "log-mel pkl": Kind("clip.pkl", **_of_a_clip("clip.pkl", "audio", read_log_mel), errors=CLIP),
+    "npy shard": Kind("shard-00000.npy", _make_shard, _read_store, (StoreError,)),
+    "manifest": Kind("manifest.json", _make_manifest, _read_store, (StoreError,)),
+    "model.pt": Kind("model.pt", _make_model, _read_model, (checkpoint.CheckpointError,)),
+    "record.json": Kind(
+        "gavs.json",
+        _make_record,
+        _read_record,
+        _errors("benchmarks.scoring.records", "RecordError"),
     ),
     "mp4": Kind("clip.mp4", _make_video, _read_video, (MediaError,), True),
 }

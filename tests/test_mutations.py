@@ -1,4 +1,4 @@
-"""A few dozen damaged files of each kind; `python -m tests.mutations` tries as many as one likes."""
+"""Some damaged files of each kind; `python -m tests.mutations` tries as many as one likes."""
 
 import random
 from collections import Counter

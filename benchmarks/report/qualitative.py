@@ -16,7 +16,6 @@ from benchmarks.report import text
 from benchmarks.report.figures import png
 from benchmarks.report.overlays import Panel, overlay_figure
 from benchmarks.report.plan import Plan
-from benchmarks.scoring.npz import read_arrays
 from benchmarks.training.clips import fill_boxes
 from gavs.vggish import log_mel
 
@@ -111,4 +110,5 @@ def _predictions(records_root: Path, cell: Cell) -> dict[str, np.ndarray]:
     path = records_root / cell.table / cell.stage / f"{cell.file_stem}.overlays.npz"
     if not path.is_file():
         return {}
-    return read_arrays(path)
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
