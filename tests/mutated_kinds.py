@@ -221,7 +221,7 @@ def _read_index(path: Path) -> str:
 
 
 def _make_video(folder: Path) -> Path:
-    return make_video(folder / "clip.mp4", [i / 25 for i in range(130)], noise(5.2, channels=2))
+    return make_video(folder / "clip.mp4", [i / 25 for i in range(130)], noise(5.2, 44_100, 2))
 
 
 def _read_video(path: Path) -> bytes:

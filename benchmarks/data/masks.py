@@ -11,7 +11,7 @@ from PIL import Image
 
 CLASSES = 71  # of AVSBench-semantic, background included
 HOLE = 0.01  # share of the pixels; annotators' masks have smaller ones
-_FULL = {"L": 255, "I;16": 65535, "I": 65535}  # Pillow's modes of grey PNGs: what is white
+_GREY = ("1", "L", "I;16", "I")  # Pillow's modes of grey PNGs
 
 
 def voc_palette(count: int) -> np.ndarray:
@@ -28,6 +28,8 @@ def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
     if problem := _transparent(mask):
         return problem
     colours = np.asarray(mask.convert("RGB"))
+    if problem := _black_palette(mask, colours):
+        return problem
     if mask.mode in ("P", "PA", "RGB", "RGBA"):
         wrong = _off_palette(colours, classes)
     else:
@@ -54,11 +56,9 @@ def binary_problem(mask: Image.Image) -> str | None:
         wrong = _other_values(colours, lit)
         expected = "expected black and one colour"
     else:
-        values = np.asarray(mask) if mask.mode in _FULL else colours
-        wrong = (values != 0) & (values != _FULL.get(mask.mode, 255))
-        if values.ndim == 3:
-            wrong = wrong.any(-1) | (colours != colours[..., :1]).any(-1)
-        lit = values if values.ndim == 2 else lit
+        if mask.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+            return f"a mask of mode {mask.mode}, expected 8 bits a pixel"
+        wrong = ((colours != 0) & (colours != 255)).any(-1) | (colours != colours[..., :1]).any(-1)
         expected = "expected black and white, 0 and 255"
     problem = _counted(wrong, colours, f"mode {mask.mode}", expected)
     return problem or ("looks inverted: lit all round an unlit part" if inverted(lit) else None)
@@ -72,10 +72,10 @@ def foreign_problem(mask: Image.Image) -> str | None:
     if problem := _transparent(mask):
         return problem
     colours = np.asarray(mask.convert("RGB"))
-    values = np.asarray(mask) if mask.mode in (*_FULL, "1") else None
+    values = np.asarray(mask) if mask.mode in _GREY else None
     lit = colours.any(-1) if values is None else values > 0
-    if mask.mode == "P" and (lit != (np.asarray(mask) > 0)).any():
-        return "a palette in which index 0 isn't black, or another one is"
+    if problem := _black_palette(mask, colours):
+        return problem
     if not _other_values(colours if values is None else values, lit).any():
         return None
     wrong = _off_palette(colours, CLASSES) if values is None else values >= CLASSES
@@ -95,6 +95,13 @@ def _transparent(mask: Image.Image) -> str | None:
         if clear.any():
             return f"{clear.sum():,} of {clear.size:,} pixels are transparent, expected none"
     return None
+
+
+def _black_palette(mask: Image.Image, colours: np.ndarray) -> str | None:
+    """A palette that was lost: several indices of the mask are black."""
+    black = np.unique(np.asarray(mask)[~colours.any(-1)]) if mask.mode == "P" else ()
+    names = ", ".join(map(str, black[:5]))
+    return f"a palette in which indices {names} are all black" if len(black) > 1 else None
 
 
 def _other_values(values: np.ndarray, lit: np.ndarray) -> np.ndarray:

@@ -136,8 +136,15 @@ def _first(paths: list[Path]) -> str:
     return shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
-def _read_mask(path: Path) -> np.ndarray:
+def _open(path: Path) -> Image.Image:
+    """A PNG whose checksums are right: Pillow decodes a zeroed tail as another picture."""
     with Image.open(path) as image:
+        image.verify()
+    return Image.open(path)
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    with _open(path) as image:
         if problem := foreign_problem(image):
             raise ValueError(problem)
         grey = image.mode in GREY or image.mode == "1"
@@ -152,7 +159,7 @@ def _read_prediction(path: Path) -> np.ndarray:
         ValueError: another type or shape, or numbers outside 0..1: what they look like.
     """
     if path.suffix.lower() == ".png":
-        with Image.open(path) as image:
+        with _open(path) as image:
             if image.mode not in GREY:
                 raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
             return np.asarray(image).astype(np.float32) / GREY[image.mode]

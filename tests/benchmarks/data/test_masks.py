@@ -36,6 +36,7 @@ def smeared(image, kind):
 SEMANTIC = {
     "RGB": Image.fromarray(COLOURED),
     "palette": of_palette((0, 0, 0), RED),
+    "another order": of_palette(RED, (0, 0, 0), mask=~LIT),
     "opaque": with_alpha(COLOURED, np.full(LIT.shape, 255)),
     "every class": Image.fromarray(np.resize(voc_palette(71), (24, 32, 3))),
     "nothing lit, grey": Image.new("L", (32, 24)),
@@ -44,7 +45,6 @@ SEMANTIC = {
 OBJECT = {
     "L": Image.fromarray(GREY),
     "1": Image.fromarray(GREY).convert("1"),
-    "16-bit": Image.fromarray(GREY.astype(np.uint16) * 257),
     "RGB": Image.fromarray(np.dstack([GREY] * 3)),
     "palette": of_palette((0, 0, 0), RED),
     "nothing lit": Image.new("L", (32, 24)),
@@ -81,6 +81,7 @@ VOID[3] = 224, 224, 192  # the border of PASCAL VOC
         (smeared(Image.fromarray(COLOURED), "resized"), "pixels are off, mode RGB in #"),
         (smeared(Image.fromarray(COLOURED), "JPEG"), "pixels are off, mode RGB in #"),
         (with_alpha(COLOURED, GREY), "656 of 768 pixels are transparent"),
+        (of_palette((0, 0, 0), (0, 0, 0)), "a palette in which indices 0, 1 are all black"),
         (Image.fromarray(GREY), "112 of 768 pixels are off, mode L in #ffffff"),
         (Image.fromarray(LIT.astype(np.uint8)), "112 of 768 pixels are off, mode L in #010101"),
         (Image.fromarray(voc_palette(72)[LIT * 71]), "112 of 768 .* mode RGB in #a08080"),
@@ -99,6 +100,7 @@ def test_what_is_no_class_is_counted(mask, reason):
         (smeared(Image.fromarray(GREY), "resized"), "pixels are off, mode L in #"),
         (smeared(Image.fromarray(GREY), "JPEG"), "pixels are off, mode L in #"),
         (Image.fromarray(LIT.astype(np.uint8)), "112 of 768 pixels are off, mode L in #010101"),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), "mode I;16, expected 8 bits"),
         (Image.fromarray(COLOURED), "112 of 768 pixels are off, mode RGB in #800000"),
         (with_alpha(np.dstack([GREY] * 3), GREY), "656 of 768 pixels are transparent"),
         (

@@ -103,6 +103,11 @@ class Unpickled:
         return (pytest.fail, ("an object array was unpickled",))
 
 
+def zero_tail(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-4])
 
@@ -178,6 +183,7 @@ DEFECTS = {
         ValueError,
         "masks/b/1.png: ",
     ),
+    "zeroed tail": (lambda p, m: zero_tail(m / "b/1.png"), ValueError, "masks/b/1.png: "),
     "coloured prediction": (
         lambda p, m: ((p / "b/1.npy").unlink(), save(p / "b/1.png", MASK, mode="RGB")),
         ValueError,
