@@ -60,6 +60,7 @@ def test_marks_line_ends_and_blank_lines_change_nothing(tmp_path, change):
         ("v2\n", "V2\n", "label 'V2', expected one of v1s, v1m, v2"),
         ("0,0,cat", "0,zero,cat", "uid abcdefghijk_0_10000: s_sec 'zero', expected a number"),
         ("_5_", "_0_", "uid abcdefghijk_0_10000 twice"),
+        ("0,0,cat", "1,7,cat", "s_min and s_sec make 67 s, expected the uid's 0"),
         ("cat", "cat__dog", "a_obj 'cat__dog', expected classes joined by _"),
     ],
 )

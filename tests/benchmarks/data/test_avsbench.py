@@ -10,11 +10,12 @@ import soundfile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from benchmarks.data.avsbench import read_avsbench
+from benchmarks.data.avsbench import indexed_metadata, read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.vggss import read_vggss
 from benchmarks.preflight.layouts import write_avsbench_object, write_avsbench_semantic
+from splits.tables import read_metadata
 
 V1S, V1M, V2 = "a0000000002_6000_11000", "-0000011000", "b0000022003_65000_75000"
 FOLDER = f"v2/{V2}"
@@ -409,3 +410,20 @@ def test_a_broken_list_ends_in_no_advice_for_clips(tmp_path, name):
     with pytest.raises(DataError) as caught:
         read_vggss(tmp_path) if name == "vggss.json" else read_avsbench(tmp_path)
     assert name in str(caught.value) and "exclude" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (",cat_horse,train,v2", ",cat,train,v2", "classes 'cat', but .* has 'cat_horse'"),
+        (f"b0000022003,{V2}", f"c0000022003,{V2}", "video 'c0000022003', but .* 'b0000022003'"),
+        (f"\nb0000022003,{V2},1,5,guitar_marimba,test,v2", "", f"lacks uid {V2}"),
+    ],
+)
+def test_a_list_that_changed_since_its_clips_were_indexed(semantic, old, new, reason):
+    index, path = read_avsbench(semantic), semantic / "metadata.csv"
+    assert indexed_metadata(semantic, index).uid.tolist() == read_metadata(path)[0].uid.tolist()
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=f"metadata.csv: .*{reason}"):
+        indexed_metadata(semantic, index)
