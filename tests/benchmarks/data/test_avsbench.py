@@ -362,7 +362,7 @@ def test_scenes_have_a_row_per_clip(semantic, change, reason):
     [
         ("labels_rgb/2.png", _image("RGB", colour=(1, 1, 1))),
         ("labels_rgb/2.png", _image("RGBA", colour=(128, 0, 0, 128))),
-        ("labels_rgb/2.png", _image("P", colour=255)),
+        ("labels_rgb/2.png", _image("RGBA", colour=(0, 0, 0, 0))),
     ],
 )
 def test_a_mask_that_is_none_is_a_problem_of_its_file(semantic, name, mask):
