@@ -374,7 +374,7 @@ def test_a_mask_that_is_none_is_a_problem_of_its_file(semantic, name, mask):
 def test_two_clips_of_one_video_share_no_files_of_avsbench_object(released):
     path = released / "metadata.csv"
     row = next(line for line in path.read_text().split("\n") if line.startswith("a0000000002,"))
-    path.write_text(path.read_text() + "\n" + row.replace("_6000_", "_7000_"))
+    path.write_text(path.read_text() + "\n" + row.replace("_6000_11000,0,6,", "_7000_12000,0,7,"))
     with pytest.raises(DataError, match="vid a0000000002 of two Single-source clips"):
         read_object(released)
 
