@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from gavs.reading import shown
+
 EPILOG = """\
 what goes in:
   A checkpoint is one file: the trained part of a GAVS, and which SAM and VGGish it needs. It is
@@ -116,7 +118,7 @@ def predict(args: argparse.Namespace) -> None:
         raise ValueError(f"--device {device}: {f'{error}'.splitlines()[0]}") from None
     predictor = Predictor(args.checkpoint, args.sam, args.vggish, device)
     origin = ", ".join(f"{key} {value}" for key, value in predictor.header.origin.items())
-    print(f"{args.checkpoint}: {origin or 'no word on its training'}")
+    print(shown(f"{args.checkpoint}: {origin or 'no word on its training'}"))
     if args.video:
         masks, empty = predict_video(predictor, args.video, args.out, args.threshold, args.fps)
     else:

@@ -10,19 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from gavs.method import Config
+from gavs.reading import reading, shown
 
-KEY = "gavs"  # of the header in the file's metadata
+KEY, DIGEST = "gavs", "sha256"  # of the header and the checksum in the file's metadata
 ADVICE = "a checkpoint is made by `python -m benchmarks export ROW BENCHMARK --out FILE`"
 
 
 class CheckpointError(ValueError):
     """A file that is no checkpoint of GAVS, or encoders that don't belong to it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))  # names in a file may hold anything
 
 
 class EncoderFile(Config):
@@ -44,7 +49,8 @@ class Header(Config):
 def checkpoint_bytes(header: Header, trained: Mapping[str, Tensor]) -> bytes:
     """The file's content; equal for equal arguments."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.items()}
-    return save(tensors, {KEY: header.model_dump_json()})
+    text = header.model_dump_json()
+    return save(tensors, {KEY: text, DIGEST: _digest(text, tensors)})
 
 
 def read_checkpoint(path: Path) -> tuple[Header, dict[str, Tensor]]:
@@ -53,22 +59,31 @@ def read_checkpoint(path: Path) -> tuple[Header, dict[str, Tensor]]:
     Raises:
         FileNotFoundError, CheckpointError: naming the file and what was expected.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; {ADVICE}")
-    try:
+    with reading(path, CheckpointError, "as a checkpoint of GAVS", ADVICE):
         with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(KEY)
+            metadata = file.metadata() or {}
             trained = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a checkpoint of GAVS ({error}); {ADVICE}") from None
-    if text is None:
-        raise CheckpointError(
-            f"{path}: tensors without a header, so not a checkpoint of GAVS; {ADVICE}"
-        )
-    try:
-        return Header.model_validate_json(text), trained
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {first_problem(error)}; {ADVICE}") from None
+        if KEY not in metadata:
+            raise ValueError("tensors without a header, expected a trained GAVS")
+        if unknown := sorted(set(metadata) - {KEY, DIGEST}):
+            raise ValueError(f"metadata {unknown[0]!r:.80}, expected {KEY} and {DIGEST}")
+        try:
+            header = Header.model_validate_json(metadata[KEY])
+        except ValidationError as error:
+            raise ValueError(f"header: {first_problem(error)}") from None
+        expected, digest = metadata.get(DIGEST), _digest(metadata[KEY], trained)
+        if expected not in (None, digest):  # files of older versions have none
+            raise ValueError(f"its content has SHA-256 {digest}, recorded is {expected!r:.80}")
+        return header, trained
+
+
+def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the header and of every tensor's name, type, shape and content."""
+    digest = hashlib.sha256(header.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def encoder_path(header: Header, name: Literal["sam", "vggish"], given: Path | None) -> Path:
@@ -82,21 +97,21 @@ def encoder_path(header: Header, name: Literal["sam", "vggish"], given: Path | N
     path = given or Path(expected.path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file. The checkpoint was trained with this {name} (size "
+            f"{shown(path)}: no such file. The checkpoint was trained with this {name} (size "
             f"{expected.size}, SHA-256 {expected.sha256}); say where it is with `{name}` "
             f"(--{name} FILE)"
         )
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != expected.sha256:
         raise CheckpointError(
             f"{path}: not the {name} that the checkpoint was trained with ({expected.path}, size "
-            f"{expected.size}): SHA-256 {found}, expected {expected.sha256}"
+            f"{expected.size}): SHA-256 {digest}, expected {expected.sha256}"
         )
     return path
 
 
 def first_problem(error: ValidationError) -> str:
     """The first key that doesn't fit, and why."""
-    found = error.errors()[0]
-    return f"{'.'.join(map(str, found['loc'])) or 'header'}: {found['msg']}"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'header'}: {first['msg']}"[:300]

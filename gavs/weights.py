@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from gavs.reading import reading, shown
 
 AGAIN = "download it again (`python -m benchmarks weights` says from where)"
 _PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")  # torch's own use protocol 2
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # what training codes put a state dict in
+_WHAT = "as weights (cut short, or no torch file and no safetensors file)"
 _STATE_DICT_ALONE = "Give the published file, or one that holds a model's state_dict() alone"
 _reconstruct = np.zeros(0).__reduce__()[0]
 _ARRAYS = [  # what a pickled numpy array of floats is rebuilt from: data, not code
@@ -29,6 +31,9 @@ _ARRAYS = [  # what a pickled numpy array of floats is rebuilt from: data, not c
 
 class WeightsError(ValueError):
     """Weights that can't be used: which file, what it holds, what was expected, what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))  # names in a file may hold anything
 
 
 @dataclass(frozen=True)
@@ -56,33 +61,52 @@ def read_weights(path: Path, arrays: bool = False) -> dict[str, Tensor]:
             f"{path}: {what}; check the path in params.yaml, "
             "or get the file: `python -m benchmarks weights` says from where"
         )
-    with path.open("rb") as file:
-        start = file.read(512)
-    _refuse_other_content(path, start)
-    if path.suffix == ".safetensors" or start[8:10] == b'{"':
-        try:
+    with reading(path, WeightsError, _WHAT, AGAIN):
+        with path.open("rb") as file:
+            start = file.read(512)
+        _refuse_other_content(path, start)
+        if path.suffix == ".safetensors" or start[8:10] == b'{"':
             return load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(
-                f"{path}: cut short or no safetensors file ({error}); {AGAIN}"
-            ) from error
+        return _state_dict(_load(path, arrays), path)
+
+
+def _load(path: Path, arrays: bool) -> object:
+    """What torch saved. Its own messages advise to load a file without care: none is repeated.
+
+    Raises:
+        WeightsError: the pickle asks for more than data.
+        ValueError, OSError: can't be read.
+    """
+    archive = zipfile.is_zipfile(path)  # torch maps only its newer format
+    if archive:
+        _refuse_swollen(path)
     allowed = torch.serialization.safe_globals(_ARRAYS) if arrays else nullcontext()
     try:
-        with allowed:  # torch maps only its newer format, a zip archive
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+        with allowed:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except OSError:
+        raise
     except Exception as error:  # whatever the bytes lead torch to
         if code := re.search(r"GLOBAL ([\w.]+)|(TorchScript)", str(error)):
             raise WeightsError(
                 f"{path}: asks for {code[1] or code[2]}, expected tensors only. It is not loaded, "
                 f"since that could run any code. {_STATE_DICT_ALONE}"
-            ) from error
-        # An unpickler's own words advise to trust the file.
-        words = "" if isinstance(error, pickle.UnpicklingError) else str(error)
-        reason = words.splitlines()[0][:200] if words else type(error).__name__
-        raise WeightsError(f"{path}: cut short or no torch file ({reason}); {AGAIN}") from error
-    return _state_dict(content, path)
+            ) from None
+        if isinstance(error, pickle.UnpicklingError):
+            raise ValueError("a pickle of something else than tensors") from None
+        raise
+
+
+def _refuse_swollen(path: Path) -> None:
+    """torch stores its archive's members as they are: what claims more would be a bomb."""
+    with zipfile.ZipFile(path) as file:
+        members = file.infolist()
+    odd = [m.filename for m in members if m.compress_type != zipfile.ZIP_STORED]
+    if odd:
+        raise ValueError(f"member {odd[0]!r:.80} is compressed, which torch's never are")
+    claimed = sum(member.file_size for member in members)
+    if claimed > path.stat().st_size:
+        raise ValueError(f"its members claim {claimed:,} bytes")
 
 
 def fit_weights(
@@ -160,8 +184,8 @@ def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise WeightsError(
-                f"{path}: {key!r} is of type {type(value).__name__}, expected a state dict: names "
-                f"and tensors, alone or under one of {', '.join(_WRAPPERS)}"
+                f"{path}: {key!r:.80} is of type {type(value).__name__}, expected a state dict: "
+                f"names and tensors, alone or under one of {', '.join(_WRAPPERS)}"
             )
     if all(key.startswith("module.") for key in state):  # saved from DataParallel
         state = {key.removeprefix("module."): value for key, value in state.items()}

@@ -6,15 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from splits import audit, avs_v3, fractions, vggsound, vggss_sub
-from splits.tables import (
-    LABELS,
-    SplitError,
-    read_metadata,
-    read_table,
-    videos,
-    without_videos,
-    write_csv,
-)
+from splits.files import SplitError, read_table, write_csv
+from splits.tables import LABELS, read_metadata, videos, without_videos
 from splits.vggss_boxes import read_annotations
 
 HERE = Path(__file__).parent

@@ -13,19 +13,17 @@ from typing import Any
 
 import pandas as pd
 
+from splits.files import raise_if, read_table, shortened, write_csv
 from splits.tables import (
     COLUMNS,
     check_metadata,
     check_sizes,
     draw_shots,
     left_to_test,
-    raise_if,
-    read_table,
     stratified_order,
     too_few,
     videos,
     without_videos,
-    write_csv,
 )
 
 FOLDS = 10  # val is one of them, test the ones before it, train the ones behind it
@@ -60,6 +58,9 @@ def read_unseen(path: Path) -> tuple[list[str] | None, list[str]]:
     if column is None or not len(table):
         raise_if([f"{path}: expected rows in a column a_obj or class; found {list(table)}"])
     values = list(table[column])
+    problems = [f"{path}: {column} {v!r} twice" for v in table[column][table[column].duplicated()]]
+    problems += [f"{path}: row {i}: no {column}" for i, v in enumerate(values, 1) if not v.strip()]
+    raise_if(shortened(problems))
     classes = sorted({token for value in values for token in value.split("_")})
     return (values if column == "a_obj" else None), classes
 

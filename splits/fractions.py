@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from splits.tables import check_metadata, raise_if, stratified_order, videos
+from splits.files import raise_if
+from splits.tables import check_metadata, stratified_order, videos
 
 
 def split(train: pd.DataFrame, fractions: Sequence[float], draw: int) -> dict[float, pd.DataFrame]:

@@ -1,10 +1,9 @@
-"""What the protocols share: the error, metadata.csv, an order for every draw, shots and their test.
+"""What the protocols share: metadata.csv, an order for every draw, shots and their test.
 
 Every choice sorts by a hash of names, never by a random generator: the same metadata gives the same
 lists in whatever order its rows come and whatever the version of NumPy.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -12,33 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from splits.files import SplitError, raise_if, read_json, read_table, shortened
+
 COLUMNS = ["vid", "uid", "s_min", "s_sec", "a_obj", "split", "label"]
 LABELS = ("v1s", "v1m", "v2")
+SPLITS = ("train", "val", "test")
+_NUMBER = r"\d+(\.\d+)?"
 OFF_SCREEN = "off-the-screen"  # AVSBench's token for a source that no frame shows
-
-
-class SplitError(ValueError):
-    """Input that no split can be made of: one message that lists every problem."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n  ".join([f"{len(self.problems)} problem(s):", *self.problems]))
-
-
-def raise_if(problems: Sequence[str]) -> None:
-    if problems:
-        raise SplitError(problems)
-
-
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV with at least these columns, all text, nothing read as missing."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise SplitError([f"{path}: {error}"]) from error
-    missing = [c for c in columns if c not in table]
-    raise_if([f"{path}: column(s) {missing} missing; found {list(table)}"] if missing else [])
-    return table
 
 
 def read_metadata(path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -54,37 +33,84 @@ def read_metadata(path: Path) -> tuple[pd.DataFrame, list[str]]:
     spaced = table[table.a_obj.str.contains(" ")]
     repairs = [f"{r.uid}: a_obj {r.a_obj!r} read without its space" for r in spaced.itertuples()]
     table["a_obj"] = table.a_obj.str.replace(" ", "")
-    check_metadata(table)
+    check_metadata(table, str(path))
     known = path.with_name("label2idx.json")
     if known.is_file():
-        classes = {*json.loads(known.read_text(encoding="utf-8")), OFF_SCREEN}
-        raise_if(
-            [
-                f"{path}: uid {r.uid}: unknown class {token!r}; {known.name} lacks it"
-                for r in table.itertuples()
-                for token in r.a_obj.split("_")
-                if token not in classes
-            ]
-        )
+        classes = {*read_classes(known), OFF_SCREEN}
+        unknown = [
+            f"{path}: uid {r.uid}: unknown class {token!r}; {known.name} lacks it"
+            for r in table.itertuples()
+            for token in r.a_obj.split("_")
+            if token not in classes
+        ]
+        raise_if(shortened(unknown))
     return table, repairs
 
 
-def check_metadata(table: pd.DataFrame) -> None:
-    """Raise SplitError with all that is wrong in metadata rows."""
+def read_classes(path: Path) -> dict[str, int]:
+    """label2idx.json: the number of each class.
+
+    Raises:
+        SplitError: not an object of names and whole numbers from 0 on, or a number twice.
+    """
+    content = read_json(path)
+    expected = "expected an object of class names and numbers"
+    if not isinstance(content, dict) or not content:
+        raise SplitError(f"{path}: {content!r:.80}, {expected}")
+    problems = [
+        f"{path}: key {name!r}: {number!r:.80}, {expected} from 0 on"
+        for name, number in content.items()
+        if type(number) is not int or number < 0
+    ]
+    twice = [] if problems else [n for n, count in Counter(content.values()).items() if count > 1]
+    raise_if(shortened([*problems, *(f"{path}: number {n} twice" for n in twice)]))
+    return content
+
+
+def check_metadata(table: pd.DataFrame, source: str = "metadata") -> None:
+    """Raise SplitError with all that is wrong in metadata rows; `source` is named as theirs."""
     missing = [c for c in COLUMNS if c not in table]
-    raise_if([f"metadata: column(s) {missing} missing; found {list(table)}"] if missing else [])
-    problems = [] if len(table) else ["metadata: no rows"]
-    problems += [f"metadata: uid {u} twice" for u in table.uid[table.uid.duplicated()]]
-    for row in table.itertuples():
-        if row.label not in LABELS:
-            problems.append(f"metadata: uid {row.uid}: label {row.label!r}, expected {LABELS}")
-        if "" in row.a_obj.split("_"):
-            problems.append(f"metadata: uid {row.uid}: a_obj {row.a_obj!r} has an empty class")
-        if len(row.vid) < 11:
-            problems.append(
-                f"metadata: uid {row.uid}: vid {row.vid!r}, expected YouTube's 11 characters"
-            )
-    raise_if(problems)
+    raise_if([f"{source}: column(s) {missing} missing; found {list(table)}"] if missing else [])
+    problems = [] if len(table) else [f"{source}: no rows"]
+    problems += [f"{source}: uid {u} twice" for u in table.uid[table.uid.duplicated()]]
+    problems += unknown_values(source, table, "label", LABELS)
+    problems += unknown_values(source, table, "split", SPLITS)
+    for column, good, expected in (
+        ("a_obj", ~("_" + table.a_obj + "_").str.contains("__"), "classes joined by _, none empty"),
+        ("vid", table.vid.str.len() >= 11, "YouTube's 11 characters"),
+        ("s_min", table.s_min.str.fullmatch(_NUMBER), "a number"),
+        ("s_sec", table.s_sec.str.fullmatch(_NUMBER), "a number"),
+    ):
+        problems += [
+            f"{source}: uid {uid}: {column} {value!r}, expected {expected}"
+            for uid, value in zip(table.uid[~good], table[column][~good], strict=True)
+        ]
+    raise_if(shortened(problems or _other_starts(source, table)))
+
+
+def _other_starts(source: str, table: pd.DataFrame) -> list[str]:
+    """Rows whose uid, VIDEO_START_END in milliseconds, tells another start than s_min and s_sec."""
+    said = table.uid.str.extract(r"^.{11}_(\d+)_\d+$")[0].astype(float) // 1000
+    start = table.s_min.astype(float) * 60 + table.s_sec.astype(float)
+    return [
+        f"{source}: uid {uid}: s_min and s_sec make {seconds:g} s, expected the uid's {expected:g}"
+        for uid, seconds, expected, wrong in zip(
+            table.uid, start, said, said.notna() & (said != start // 1), strict=True
+        )
+        if wrong
+    ]
+
+
+def unknown_values(
+    source: object, table: pd.DataFrame, column: str, known: Sequence[str]
+) -> list[str]:
+    """A line for each value of a column that isn't known, with the first uid that has it."""
+    wrong = table[~table[column].isin(known)]
+    expected = f"expected one of {', '.join(known)}"
+    return [
+        f"{source}: {column} {value!r}, {expected} (uid {rows.uid.iat[0]}, {len(rows)} row(s))"
+        for value, rows in wrong.groupby(column)
+    ]
 
 
 def videos(clips: pd.DataFrame) -> pd.Series:
@@ -185,8 +211,3 @@ def check_sizes(shots: Sequence[int], draws: Sequence[object]) -> None:
 
 def _argsort(keys: Sequence) -> list[int]:
     return sorted(range(len(keys)), key=keys.__getitem__)
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, lineterminator="\n")

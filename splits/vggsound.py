@@ -13,10 +13,17 @@ from pathlib import Path
 import pandas as pd
 
 from splits.audit import Finding, compare
-from splits.tables import SplitError, raise_if, rank, read_table
+from splits.files import (
+    SplitError,
+    raise_if,
+    read_rows,
+    read_table,
+    read_text,
+    shortened,
+)
+from splits.tables import rank
 from splits.vggss_boxes import FILE
 
-_NAMED = 20  # wrong lines an error shows: whoever names another file has 200,000 of them
 _ENTRY = re.compile(rf"({FILE.pattern})(\.\w+)?", re.ASCII)
 
 
@@ -26,13 +33,9 @@ def read_list(path: Path) -> list[str]:
     Raises:
         SplitError: no such file, no id, a line that is no id, or an id twice.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:  # not UTF-8 is a ValueError
-        raise SplitError([f"{path}: {error}"]) from error
     files: dict[str, int] = {}
     problems: list[str] = []
-    for number, line in enumerate(map(str.strip, lines), start=1):
+    for number, line in enumerate(map(str.strip, read_text(path).split("\n")), start=1):
         entry = _ENTRY.fullmatch(line)
         if entry is None and line:
             problems.append(f"{path}: line {number}: {line!r:.80} isn't a VGG-Sound id")
@@ -40,7 +43,7 @@ def read_list(path: Path) -> list[str]:
             problems.append(f"{path}: line {number}: {entry[1]} twice")
     if not files and not problems:
         problems = [f"{path}: empty"]
-    raise_if(_shortened(problems))
+    raise_if(shortened(problems))
     return list(files)
 
 
@@ -56,18 +59,25 @@ def read_clips(path: Path) -> pd.DataFrame:
         SplitError: no table of four columns, or a row without id, second, label and split.
     """
     columns = ["video", "start", "label", "split"]
-    try:
-        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise SplitError([f"{path}: {error}"]) from error
-    if len(table.columns) != len(columns):
-        raise SplitError([f"{path}: {len(table.columns)} columns, expected {columns}"])
-    table.columns = columns
+    rows = read_rows(path)
+    if not rows:
+        raise SplitError(f"{path}: empty, expected rows of {columns}")
+    problems = [
+        f"{path}: line {line}: {len(fields)} columns, expected {columns}: {fields!r:.80}"
+        for line, fields in rows
+        if len(fields) != len(columns)
+    ]
+    raise_if(shortened(problems))
+    table = pd.DataFrame([fields for _, fields in rows], columns=columns, dtype=str)
     table["file"] = table.video + "_" + table.start.str.zfill(6)
     good = table.file.str.fullmatch(FILE) & (table.label != "")
     wrong = table[~(good & table["split"].isin(["train", "test"]))]
-    problems = [f"{path}: row {row[0] + 1}: {', '.join(row[1:5])!r}" for row in wrong.itertuples()]
-    raise_if(_shortened(problems))
+    expected = "expected an id, its first second, a label, train or test"
+    problems = [
+        f"{path}: line {rows[row[0]][0]}: {', '.join(row[1:5])!r:.80}, {expected}"
+        for row in wrong.itertuples()
+    ]
+    raise_if(shortened(problems))
     return table[["file", "label", "split"]]
 
 
@@ -82,6 +92,8 @@ def read_heard(path: Path) -> dict[str, set[str]]:
         f"{path}: {row.label!r} is in group {row.group!r}, expected heard or unheard"
         for row in table[~table.group.isin(["heard", "unheard"])].itertuples()
     ]
+    twice = table.label[table.label.duplicated()]
+    problems += [f"{path}: label {label!r} twice" for label in twice]
     groups = {name: set(table.label[table.group == name]) for name in ("heard", "unheard")}
     raise_if(problems or [f"{path}: no label is {name}" for name in groups if not groups[name]])
     return groups
@@ -161,8 +173,3 @@ def markdown(
         text = [f"{number:,}" for number in cells] + ["–"] * (7 - len(cells))
         lines.append(f"| `{name}` | " + " | ".join(text) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _shortened(problems: list[str]) -> list[str]:
-    more = len(problems) - _NAMED
-    return problems if more <= 0 else [*problems[:_NAMED], f"and {more} more"]

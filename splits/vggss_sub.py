@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from splits.files import raise_if, write_csv
 from splits.tables import (
     check_sizes,
     draw_shots,
     left_to_test,
-    raise_if,
     rank,
     shot_lines,
     too_few,
     videos,
     without_videos,
-    write_csv,
 )
 
 

@@ -9,23 +9,26 @@ For each of its labels the files lie in one of two layouts (OpenNLPLab/AVSBench)
   Multi-sources/ms3_meta_data.csv (v1m), with {s4,ms3}_data/visual_frames, gt_masks (binary, frames
   from 1 on), and audio_wav, or else audio_log_mel.
 
-A mask pixel is foreground where it isn't 0, in either.
+A mask pixel is foreground where it isn't 0, in either; what a mask may hold is in `masks.py`.
+scenes.csv of the miniature world beside metadata.csv has a row per clip, whose columns are added.
 """
 
+import io
 import logging
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from benchmarks.data.files import frame_file
-from benchmarks.data.index import ClipFiles, DataError, open_clips
-from splits.tables import SplitError, read_metadata, read_table
+from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
+from benchmarks.data.masks import CLASSES, binary_problem, palette_problem
+from splits.files import SplitError, read_table, read_text
+from splits.tables import SPLITS, read_classes, read_metadata, unknown_values
 
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10}
-SPLITS = ("train", "val", "test")
 OBJECT = {"v1s": ("Single-source", "s4"), "v1m": ("Multi-sources", "ms3")}
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,8 @@ def read_avsbench(
     if "{" in str(root):
         raise DataError([f"{root}: a brace in the path would be taken for the frame's place"])
     metadata = read_clips(root)
-    unknown = set(exclude) - set(metadata.uid)
+    metadata_uids = set(metadata.uid)
+    unknown = set(exclude) - metadata_uids
     if splits is not None:
         metadata = apply_splits(metadata, splits)
     if unknown:
@@ -65,8 +69,9 @@ def read_avsbench(
     first_only = (clips.label == "v1s") & (clips.split == "train")
     # AVSBench annotates only the first frame of a V1S training clip.
     labelled = clips.label.map(SECONDS).where(~first_only, 1)
+    coloured = partial(palette_problem, classes=_class_count(root))
     check = {
-        label: _binary_problem if layout_of(root, label) == "object" else _palette_problem
+        label: binary_problem if layout_of(root, label) == "object" else coloured
         for label in clips.label.unique()
     }
     files = [
@@ -98,9 +103,33 @@ def read_avsbench(
             "supervision": np.where(first_only, "first_frame", "all"),
         }
     )
-    if (root / "scenes.csv").is_file():
-        index = index.merge(pd.read_csv(root / "scenes.csv"), on="uid", validate="one_to_one")
-    return index
+    scenes = root / "scenes.csv"
+    return add_scenes(index, scenes, metadata_uids) if scenes.is_file() else index
+
+
+def add_scenes(index: pd.DataFrame, path: Path, known: Collection[str]) -> pd.DataFrame:
+    """The index with the columns of scenes.csv, which has a row per clip.
+
+    Raises:
+        DataError: a uid lacks, is there twice or isn't `known`, or a column is the index's own.
+    """
+    uids = _read_table(path, ["uid"])
+    twice, own = uids.uid[uids.uid.duplicated()], sorted(set(uids) & set(index) - {"uid"})
+    missing, unknown = index.uid[~index.uid.isin(uids.uid)], uids.uid[~uids.uid.isin(known)]
+    problems = [f"{path}: column {name!r} is the index's own" for name in own]
+    problems += [
+        f"{path}: {fault} ({len(found)} of {len(rows)} rows), expected a row per clip"
+        for fault, found, rows in (
+            (f"no row of uid {next(iter(missing), '')}, a clip of the index", missing, index),
+            (f"uid {next(iter(unknown), '')} is no clip of metadata.csv", unknown, uids),
+            (f"uid {next(iter(twice), '')} twice", twice, uids),
+        )
+        if len(found)
+    ]
+    if problems:
+        raise DataError(problems, "Make it again with the clips: `python -m benchmarks data`.")
+    scenes = pd.read_csv(io.StringIO(read_text(path)), dtype={"uid": str})
+    return index.merge(scenes, "left", on="uid", validate="one_to_one")
 
 
 def read_clips(root: Path) -> pd.DataFrame:
@@ -113,15 +142,27 @@ def read_clips(root: Path) -> pd.DataFrame:
         metadata, repairs = read_metadata(path)
     except SplitError as error:
         raise DataError(error.problems) from error
-    except ValueError as error:  # JSON's
-        raise DataError([f"{path.with_name('label2idx.json')}: {error}"]) from error
     for repair in repairs:
         log.info("%s: %s", path.name, repair)
     problems = [f"{path}: uid {uid!r} is no folder name" for uid in metadata.uid if _bad(uid)]
-    problems += _unknown_values(path, metadata.split, SPLITS)
     if problems:
         raise DataError(problems)
     return metadata
+
+
+def indexed_metadata(root: Path, index: pd.DataFrame) -> pd.DataFrame:
+    """metadata.csv of the indexed clips, with the index's splits.
+
+    Raises:
+        SplitError: what is wrong in metadata.csv.
+        DataError: it isn't the one that was indexed.
+    """
+    path, clips = root / "metadata.csv", index[index.mask_path != ""]
+    table, _ = read_metadata(path)
+    table = table[table.uid.isin(clips.uid)].reset_index(drop=True)
+    columns = {"classes": table.a_obj, "video": table.vid.str[:11], "benchmark": table.label}
+    listed_otherwise(path, clips, table, columns)
+    return table.assign(split=table.uid.map(clips.set_index("uid").split))
 
 
 def apply_splits(metadata: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -129,10 +170,18 @@ def apply_splits(metadata: pd.DataFrame, path: Path) -> pd.DataFrame:
     chosen = _read_table(path, ["uid", "split"])
     problems = [f"{path}: unknown uid {u}" for u in chosen.uid[~chosen.uid.isin(metadata.uid)]]
     problems += [f"{path}: uid {u} twice" for u in chosen.uid[chosen.uid.duplicated()]]
-    problems += _unknown_values(path, chosen.split, SPLITS)
+    problems += unknown_values(path, chosen, "split", SPLITS)
     if problems:
         raise DataError(problems)
-    return metadata.drop(columns="split").merge(chosen[["uid", "split"]], on="uid")
+    return metadata.drop(columns="split").merge(
+        chosen[["uid", "split"]], on="uid", validate="one_to_one"
+    )
+
+
+def _class_count(root: Path) -> int:
+    """How many colours masks may have: as label2idx.json says, but at least the published ones."""
+    path = root / "label2idx.json"
+    return max(CLASSES, 1 + max(read_classes(path).values())) if path.is_file() else CLASSES
 
 
 def layout_of(root: Path, label: str) -> str | None:
@@ -200,6 +249,8 @@ def _locate_object(
         for value in listed[column].unique()
         if _bad(value)
     ]
+    shared = rows.vid[rows.vid.duplicated()]
+    problems += [f"metadata.csv: vid {vid} of two {part} clips, one in {path}" for vid in shared]
     missing = rows.vid[~rows.vid.isin(listed.vid)]
     problems += [f"{path}: lacks {vid}, a clip of metadata.csv" for vid in missing]
     if problems:
@@ -228,31 +279,3 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 def _bad(name: str) -> bool:
     """Not fit to be a folder's name, or holding the place of the frame's number."""
     return not name or name in (".", "..") or Path(name).name != name or "{" in name
-
-
-def _unknown_values(path: Path, column: pd.Series, known: tuple[str, ...]) -> list[str]:
-    wrong = sorted(set(column) - set(known))
-    return [f"{path}: {column.name} {value!r}, expected one of {known}" for value in wrong]
-
-
-def _palette_problem(mask: Image.Image) -> str | None:
-    """Not in AVSBench's palette, whose colours are multiples of 32: a grey or binary mask.
-
-    A grey one of such a multiple may be a class's number as well as its colour: refused too.
-    """
-    colours = np.asarray(mask.convert("RGB"))
-    lit = colours[colours.any(-1)]
-    if len(lit) and (mask.mode not in ("P", "RGB", "RGBA") or (lit % 32).any(-1).all()):
-        first = "#{:02x}{:02x}{:02x}".format(*lit[0])
-        return f"a mask of mode {mask.mode} in {first}, expected the colours of the classes"
-    return None
-
-
-def _binary_problem(mask: Image.Image) -> str | None:
-    """Palette PNGs whose colours light other pixels than their indices, as AVSBench reads them."""
-    if mask.mode != "P":
-        return None
-    lit = np.asarray(mask.convert("RGB")).any(-1)
-    if (lit == (np.asarray(mask) > 0)).all():
-        return None
-    return "a palette in which index 0 isn't black, or another one is"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data.log_mel import read_log_mel
+from benchmarks.data.log_mel import LogMelError, read_log_mel
 from gavs.images import open_image, read_image
 from gavs.reading import MediaError, shown
 from gavs.sound import SAMPLE_RATE, read_mono, read_sound
@@ -53,7 +53,7 @@ def audio_problem(path: Path, seconds: float) -> str | None:
             length = sum(samples.shape[1] / rate for rate, samples, _ in read_mono(path))
     except FileNotFoundError:
         return f"{shown(path)}: missing"
-    except MediaError as error:
+    except (LogMelError, MediaError) as error:  # name their file
         return str(error)
     except (OSError, ValueError) as error:  # of the log-mels
         return f"{shown(path)}: {error}"

@@ -1,4 +1,4 @@
-"""The clip index: one row a clip, made by a reader that has opened every file of it.
+"""The clip index: one row per clip, made by a reader that has opened every file of it.
 
 Readers make it, everything else consumes it, nothing else walks folders. Columns:
 
@@ -8,14 +8,16 @@ frame_path, mask_path (of `files.frame_file`), audio_path (WAV, or log-mels: .pk
 place of a mask),
 supervision (first_frame: only frame 0 may be learned from; all; boxes; none: no labels),
 digest (sha256 of all its files), checksums (of each frame, mask and the audio, in order),
-world (whose clip it is, by `world_of`; empty for real data),
+world (whose clip it is, by `world_of`; empty for real data), seal (of index.csv
+alone, see `write_index`),
 and whatever analysis columns the data set brings (`scenes.csv` of the miniature world).
 """
 
+import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,29 +31,27 @@ from benchmarks.data.clip_files import LENGTH, ClipFileError, file_digests
 from benchmarks.data.files import audio_problem
 from gavs.images import open_image
 from gavs.reading import MediaError, shown
+from splits.files import SplitError, read_text, shortened
 
 log = logging.getLogger(__name__)
+SEAL = "seal"  # column of index.csv: the checksum of all others, in every row
 
 
 class DataError(ValueError):
-    """Broken data: one message that lists every file with its reason.
+    """Broken data: one message that lists every file with its reason, printable.
 
     Args:
-        leave_out: what to write into params.yaml to go on without the broken clips.
+        advice: what mends these problems, where that isn't said in each.
         uids: of the broken clips.
     """
 
     def __init__(
-        self, problems: Iterable[str], leave_out: str = "", uids: Sequence[str] = ()
+        self, problems: str | Iterable[str], advice: str = "", uids: Sequence[str] = ()
     ) -> None:
-        self.problems, self.leave_out, self.uids = list(problems), leave_out, uids
-        super().__init__(
-            f"{len(self.problems)} problem(s) in the data:\n  "
-            + "\n  ".join(self.problems)
-            + "\nRepair the files, or leave their clips out by params.yaml: data.exclude, "
-            "data.vggss_exclude or the list that data.vggsound.exclude names."
-            + (f" These are:\n  {leave_out}" if leave_out else "")
-        )
+        self.problems = [shown(p) for p in ([problems] if isinstance(problems, str) else problems)]
+        self.advice, self.uids = advice, uids
+        lines = [f"{len(self.problems)} problem(s) in the data:", *self.problems]
+        super().__init__("\n  ".join(lines) + (f"\n{advice}" if advice else ""))
 
 
 class ClipFiles(NamedTuple):
@@ -81,8 +81,10 @@ def open_clips(
     if problems:
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]
         lines = (p if n == 1 else f"{p}, needed by {n} clips" for p, n in problems.items())
-        few = 2 * len(uids) <= len(clips)  # else it's the path that is wrong
-        raise DataError(lines, f"{exclude_key}: {json.dumps(uids)}" if few else "", uids)
+        advice = f"Repair the files, or leave their clips out by params.yaml: {exclude_key}."
+        if 2 * len(uids) <= len(clips):  # else it's the path that is wrong
+            advice += f" These are:\n  {exclude_key}: {json.dumps(uids)}"
+        raise DataError(lines, advice, uids)
     return pd.DataFrame(facts, columns=["height", "width", "digest", "checksums"])
 
 
@@ -123,8 +125,40 @@ def _missing_folder(folder: Path) -> Path | None:
     return lost
 
 
+def listed_otherwise(
+    path: Path, index: pd.DataFrame, listed: pd.DataFrame, columns: Mapping[str, pd.Series]
+) -> None:
+    """Refuse a data set's list that has changed since its clips were indexed.
+
+    Args:
+        path: of the list.
+        index: the data set's rows.
+        listed: the list's rows, by their `uid`.
+        columns: of the index, as the list has them.
+
+    Raises:
+        DataError: a clip of the index that the list lacks, or another value.
+    """
+    problems = [f"lacks uid {uid}" for uid in index.uid[~index.uid.isin(listed.uid)]]
+    by_uid = index.set_index("uid")
+    for name, values in columns.items():
+        expected = listed.uid.map(by_uid[name])
+        wrong = expected.notna() & (expected != values)
+        problems += [
+            f"uid {uid}: {name} {value!r:.80}, but the clip index has {indexed!r:.80}"
+            for uid, value, indexed in zip(
+                listed.uid[wrong], values[wrong], expected[wrong], strict=True
+            )
+        ]
+    if problems:
+        advice = "Put back the list that was indexed, or run `python -m benchmarks data` again."
+        raise DataError([f"{path}: {p}" for p in shortened(problems)], advice)
+
+
 def write_index(index: pd.DataFrame) -> bytes:
-    return index.to_csv(index=False, lineterminator="\n").encode()
+    """The index as CSV, sealed with the checksum of its content."""
+    content = index.to_csv(index=False, lineterminator="\n")
+    return index.assign(**{SEAL: _seal(content)}).to_csv(index=False, lineterminator="\n").encode()
 
 
 def world_of(root: Path) -> str:
@@ -134,21 +168,36 @@ def world_of(root: Path) -> str:
 
 
 def load_index(path: Path) -> pd.DataFrame:
-    """Read the clip index.
+    """What `write_index` wrote.
 
     Raises:
-        DataError: it is missing.
+        DataError: no such file, damaged, edited, or of an older version.
         ClipFileError: it was made from another world than the folder holds now.
     """
     if not path.is_file():
         raise DataError([f"{path}: no such file; make it with `python -m benchmarks data`"])
-    index = pd.read_csv(path, dtype={"uid": str, "video": str}, keep_default_na=False)
-    again = "`python -m benchmarks data` makes it again"
-    if "checksums" not in index:
-        raise ClipFileError(f"{path}: was made by an older version of the code; {again}")
+    again = "make it again with `python -m benchmarks data`"
+    try:
+        header, *rows = read_text(path).removesuffix("\n").split("\n")
+    except SplitError as error:
+        raise DataError(error.problems, f"A damaged clip index: {again}.") from None
+    seal = rows[0].rpartition(",")[2] if rows else ""
+    content = "".join(
+        f"{line.removesuffix(f',{end}')}\n"
+        for line, end in ((header, SEAL), *((row, seal) for row in rows))
+    )
+    if not header.endswith(f",{SEAL}") or seal != _seal(content):
+        why = "damaged, edited or of an older version: its content isn't what its seal says"
+        raise DataError(f"{path}: {why}; {again}")
+    types = {"uid": str, "video": str}
+    index = pd.read_csv(io.StringIO(content), dtype=types, keep_default_na=False)
     for world in index.world.unique() if "world" in index else ():
         root = Path(world.rpartition("@")[0])
         if world and world_of(root) != world:
             raise ClipFileError(f"{path}: {root} holds another world than the index's; {again}")
     strings = index.select_dtypes("str").columns
     return index.astype(dict.fromkeys(strings, object))  # iterates ten times faster than str
+
+
+def _seal(content: str) -> str:
+    return sha256(content.encode())[:16]

@@ -9,7 +9,8 @@ from benchmarks.data.config import DataParams
 from benchmarks.data.index import DataError, world_of
 from benchmarks.data.vggsound import read_vggsound
 from benchmarks.data.vggss import read_vggss
-from splits.vggss_boxes import SplitError, read_annotations
+from splits.files import SplitError
+from splits.vggss_boxes import read_annotations
 
 
 def read_index(data: DataParams, workers: int) -> pd.DataFrame:
@@ -46,6 +47,6 @@ def read_index(data: DataParams, workers: int) -> pd.DataFrame:
             errors.append(error)
     if errors:
         problems = dict.fromkeys(p for error in errors for p in error.problems)
-        advice = [error.leave_out for error in errors if error.leave_out]
-        raise DataError(problems, "\n  ".join(advice))
+        advice = dict.fromkeys(error.advice for error in errors if error.advice)
+        raise DataError(problems, "\n".join(advice))
     return pd.concat(parts, ignore_index=True)

@@ -18,7 +18,8 @@ from benchmarks.common.paths import Name
 from benchmarks.data.index import ClipFiles, DataError, open_clips
 from benchmarks.data.vggss import FRAME_SECOND, SECONDS, clip_paths
 from gavs.method import Config
-from splits.tables import SplitError, rank
+from splits.files import SplitError
+from splits.tables import rank
 from splits.vggsound import overlap, read_list, without_tests
 
 log = logging.getLogger(__name__)
@@ -76,10 +77,11 @@ def read_vggsound(
         for file, frame, sound in zip(kept, frames, audio, strict=True)
     ]
     try:
-        facts = open_clips(clips, "", "checking VGG-Sound", workers, progress)
+        facts = open_clips(clips, "data.vggsound.exclude", "checking VGG-Sound", workers, progress)
     except DataError as error:
-        few = error.leave_out  # else it's the path that is wrong
-        advice = _list_missing(params, {*excluded, *error.uids}) if few else ""
+        advice = "Repair the files, or leave their clips out by a list."
+        if 2 * len(error.uids) <= len(clips):  # else it's the path that is wrong
+            advice += f" {_list_missing(params, {*excluded, *error.uids})}"
         raise DataError(error.problems, advice) from error
     return pd.DataFrame(
         {

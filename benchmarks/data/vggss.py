@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.data.index import ClipFiles, DataError, open_clips
-from splits.vggss_boxes import SplitError, read_annotations
+from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
+from splits.files import SplitError
+from splits.vggss_boxes import read_annotations
 
 SECONDS = 10
 FRAME_SECOND = 5  # the annotated frame lies at 5.0 s
@@ -73,6 +74,21 @@ def read_vggss(
             "boxes": boxes,
         }
     )
+
+
+def indexed_annotations(root: Path, index: pd.DataFrame) -> pd.DataFrame:
+    """Columns file, label, boxes, empty of the indexed clips.
+
+    Raises:
+        SplitError: what is wrong in vggss.json.
+        DataError: it isn't the one that was indexed.
+    """
+    path, clips = root / "vggss.json", index[index.benchmark == "vggss"]
+    annotations, _ = read_annotations(path)
+    annotations = annotations[annotations.file.isin(clips.uid)].reset_index(drop=True)
+    columns = {"classes": annotations.label, "boxes": annotations.boxes.map(json.dumps)}
+    listed_otherwise(path, clips, annotations.assign(uid=annotations.file), columns)
+    return annotations
 
 
 def clip_paths(root: Path, file: str) -> tuple[Path, Path]:

@@ -30,7 +30,7 @@ from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
 from gavs.media import INSTANT, picture_track, pictures
 from gavs.reading import MediaError, reading, shown
 from gavs.sound import open_media, read_sound
-from splits.tables import SplitError
+from splits.files import SplitError
 from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 

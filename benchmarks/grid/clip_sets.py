@@ -6,13 +6,14 @@ from functools import cached_property
 
 import pandas as pd
 
+from benchmarks.data.avsbench import indexed_metadata
 from benchmarks.data.index import DataError
+from benchmarks.data.vggss import indexed_annotations
 from benchmarks.grid.protocol import Cell
 from benchmarks.params import Params
 from splits import audit, avs_v3, fractions, vggss_sub
-from splits.tables import read_metadata
+from splits.files import read_table
 from splits.vggsound import read_heard
-from splits.vggss_boxes import read_annotations
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +60,7 @@ class ClipSets:
     @cached_property
     def metadata(self) -> pd.DataFrame:
         """metadata.csv of the indexed AVSBench clips with the index's splits."""
-        table, _ = read_metadata(self.params.data.root / "metadata.csv")
-        clips = self.index[self.index.mask_path != ""].set_index("uid")
-        table = table[table.uid.isin(clips.index)].reset_index(drop=True)
-        return table.assign(split=table.uid.map(clips.split))
+        return indexed_metadata(self.params.data.root, self.index)
 
     @cached_property
     def v3(self) -> avs_v3.AvsV3:
@@ -94,14 +92,12 @@ class ClipSets:
         root = self.params.data.vggss
         if root is None:
             raise DataError(["data.vggss is null: VGG-SS needs vggss.json, frames and audio"])
-        annotations, _ = read_annotations(root / "vggss.json")
-        indexed = self.index.uid[self.index.benchmark == "vggss"]
-        return annotations[annotations.file.isin(indexed)].reset_index(drop=True)
+        return indexed_annotations(root, self.index)
 
     @cached_property
     def sub(self) -> vggss_sub.VggssSub:
         annotations = self.annotations
-        labels = pd.read_csv(self.params.protocol.vggss_labels, dtype=str, keep_default_na=False)
+        labels = read_table(self.params.protocol.vggss_labels, ["label", "class"])
         v2 = set(self.metadata.vid[self.metadata.label == "v2"].str[:11])
         draws, shots = self._draws("vggss_sub"), self.params.protocol.shots
         return vggss_sub.split(annotations, labels, v2, draws, shots)

@@ -9,10 +9,10 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.common.files import write_atomic
+from benchmarks.data.masks import voc_palette
 
 from .clips import HOME, SECONDS, Clip, Job, draw_clip, jobs
 from .config import AVSBENCH, WorldConfig
@@ -44,12 +44,6 @@ def _build(root: Path, config: WorldConfig, workers: int) -> None:
     # Last, since whoever finds it takes the world for complete; the release ends without a newline.
     table = metadata.to_csv(index=False, lineterminator="\n").rstrip("\n")
     write_atomic(root / "metadata.csv", table)
-
-
-def voc_palette(count: int) -> np.ndarray:
-    """(count, 3) uint8 colours of PASCAL VOC: each 3 bits of the index are a bit of R, G and B."""
-    index = np.arange(count)[:, None] >> np.arange(3)  # the bits of each channel, 3 apart
-    return sum(((index >> 3 * k) & 1) << (7 - k) for k in range(8)).astype(np.uint8)
 
 
 def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[dict, dict]:

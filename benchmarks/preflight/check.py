@@ -31,7 +31,7 @@ from benchmarks.preflight.weights import Finding as WeightsFinding
 from benchmarks.preflight.weights import find_weights
 from benchmarks.training.audio import audio_from
 from gavs.losses import MIN_VIDEOS
-from splits.tables import SplitError
+from splits.files import SplitError
 
 GIB = 2**30
 PUBLISHED = {  # clips: AVSBench's metadata.csv, vggss.json and the released AVS-V3 lists
@@ -134,7 +134,7 @@ def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
     try:
         found = read_index(params.data, params.workers)
     except DataError as error:
-        remedy = str(error).split("\n  ".join(error.problems))[-1].strip()
+        remedy = error.advice or "repair or replace what is named"
         if params.world is not None:
             remedy = "`python -m benchmarks data` builds the miniature world"
         return None, [Finding("error", error.problems, remedy)]

@@ -139,7 +139,8 @@ def write_vggss(
     Args:
         labels: taken in turns.
         odd: other aspect ratios, stereo sound of another rate, and the release's boxes: several,
-            negative, of -2.9e16, and without width, which leave one clip without ground truth.
+            negative, of -2.9e16, and without width, which leave one clip without ground truth; the
+            first four clips have them.
     """
     flaws = (
         [[0.1, 0.2, 0.5, 0.9], [0.4, 0.1, 0.8, 0.6]],
@@ -150,7 +151,7 @@ def write_vggss(
     files, entries = [f"{_video(70_000 + i)}_{10 * i:06d}" for i in range(clips)], []
     for i, file in enumerate(files):
         _write_middle(folder, file, _aspect(size, i) if odd else size, i, stereo=odd and i % 2)
-        boxes = flaws[i % len(flaws)] if odd else [[0.25, 0.25, 0.75, 0.75]]
+        boxes = flaws[i] if odd and i < len(flaws) else [[0.25, 0.25, 0.75, 0.75]]
         entries.append({"file": file, "class": labels[i % len(labels)], "bbox": boxes})
     (folder / "vggss.json").write_text(json.dumps(entries))
     return files

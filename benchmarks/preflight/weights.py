@@ -6,6 +6,7 @@ Expected keys and shapes are those of the encoder, built without memory. Nothing
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,6 +17,7 @@ from torch import nn
 from benchmarks.miniature.pretrain.weights import CHECKSUMS, read_cards
 from benchmarks.params import Params
 from gavs.backbones import BACKBONES, build_backbone
+from gavs.reading import reading
 from gavs.sam import SAM_SIZES, build_sam
 from gavs.vggish import PCA, WIDTHS, VGGish, read_pca
 from gavs.weights import AGAIN, KeyMap, WeightsError, fit_weights, read_weights
@@ -269,9 +271,15 @@ def expected(encoder: str, size: str) -> tuple[nn.Module, Sequence[KeyMap]]:
 
 
 def _committed(path: Path) -> Iterator[Published]:
-    """What `checksums.json` beside the file says of it: the miniature's encoders."""
-    if (path.parent / CHECKSUMS).is_file():
-        card = read_cards(path.parent).get(path.stem)
+    """What `checksums.json` beside the file says of it: the miniature's encoders.
+
+    Raises:
+        WeightsError: checksums.json is damaged.
+    """
+    listed = path.parent / CHECKSUMS
+    if listed.is_file():
+        with reading(listed, WeightsError, "as checksums", f"git checkout -- {listed}"):
+            card = read_cards(path.parent).get(path.stem)
         if card is not None:
             restore = f"it back: git checkout -- {path}"
             made = f"`{card.made_by}`"
@@ -288,7 +296,10 @@ def _lines(finding: Finding) -> Iterator[str]:
     yield f"    {finding.detail}"
     if finding.usable:
         return
-    files = PUBLISHED.get(finding.size) or tuple(_committed(finding.path))
+    files = PUBLISHED.get(finding.size, ())
+    if not files:
+        with suppress(WeightsError):  # the detail says it
+            files = tuple(_committed(finding.path))
     for published in files:
         facts = [
             f"{published.bytes:,} bytes" if published.bytes else "",

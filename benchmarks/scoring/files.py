@@ -1,17 +1,34 @@
 """Scores of probability maps that lie in a folder, whoever made them."""
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.data.masks import foreign_problem, inverted
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.metrics import fscore, lit_area, miou
+from gavs.reading import reading, shown
 
 GREY = {"L": 255, "I;16": 65535, "I": 65535}  # Pillow's modes of grey PNGs: the value of 1
+DARK = 1.5 / 255  # the largest probability of a mask saved as 0 and 1 of 255
+log = logging.getLogger(__name__)
+
+
+class ScoreError(ValueError):
+    """A prediction or a mask that can't be scored: its name and why."""
+
+
+class _Look(NamedTuple):
+    """What a prediction's numbers look like."""
+
+    largest: float  # probability
+    binary: bool  # nothing but 0 and 1
 
 
 def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str, float]]:
@@ -23,42 +40,53 @@ def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str
 
     CLIP may be several folders deep; frames of one folder are one clip, and a file directly in the
     top folder is a clip of its own. Clips and frames are taken in natural order of their names.
-    Predictions have the size of their mask: nothing is resized.
+    Predictions have the size of their mask: nothing is resized. A mask holds one value above 0, or
+    the colours or numbers of AVSBench's classes.
+
+    What is odd but may be meant is logged: binary or all but dark predictions, masks that look
+    inverted, files of another kind.
 
     Returns the scores (classes empty, video = clip) and their headline figures, see `headline`.
-    Raises FileNotFoundError for a file without counterpart, ValueError for one that cannot be read
-    or scored; both name it.
+    Raises FileNotFoundError for a file without counterpart, ScoreError for one that can't be read
+    or scored, and for predictions that are all dark, as 0 and 1 of 255 are; both name the file.
     """
-    truth, found = _files(masks, {".png"}), _files(predictions, {".png", ".npy"})
+    truth, predicted = _files(masks, {".png"}), _files(predictions, {".png", ".npy"})
     for names, folder, other in (
-        (truth.keys() - found.keys(), predictions, "masks"),
-        (found.keys() - truth.keys(), masks, "predictions"),
+        (truth.keys() - predicted.keys(), predictions, "masks"),
+        (predicted.keys() - truth.keys(), masks, "predictions"),
     ):
         if names:
             raise FileNotFoundError(
-                f"{folder} lacks {len(names)} of the {other}' files, e.g. {min(names)}; "
+                f"{folder} lacks {len(names)} of the {other}' files, e.g. {shown(min(names))}; "
                 "both folders must hold the same relative paths"
             )
-    parts, frames = [], {}
+    parts, frames, looks, turned = [], {}, {}, []
     for name in sorted(truth, key=_natural):
         clip = name.rpartition("/")[0] or name
         frames[clip] = frames.get(clip, -1) + 1
-        prediction = _read(found[name], _read_prediction)
-        mask = _read(truth[name], _read_mask)
-        try:
-            parts.append(
-                score_frames(
-                    torch.from_numpy(prediction)[None],
-                    torch.from_numpy(mask)[None],
-                    uid=[clip],
-                    video=[clip],
-                    frame=[frames[clip]],
-                    classes=[""],
-                )
+        path = predicted[name]
+        with reading(truth[name], ScoreError, "as a mask"):
+            mask = _read_mask(truth[name])
+        with reading(path, ScoreError, "as a prediction"):
+            probabilities = _read_prediction(path)
+            _check_size(probabilities.shape, mask.shape)
+            scores = score_frames(
+                torch.from_numpy(probabilities)[None],
+                torch.from_numpy(mask)[None],
+                uid=[clip],
+                video=[clip],
+                frame=[frames[clip]],
+                classes=[""],
             )
-        except ValueError as error:
-            raise ValueError(f"{found[name]}: {error}") from error
+        parts.append(scores)
+        binary = bool(((probabilities == 0) | (probabilities == 1)).all())
+        looks[path] = _Look(float(probabilities.max()), binary)
+        if inverted(mask):
+            turned.append(truth[name])
     scores = FrameScores.concatenate(parts)
+    if turned:
+        log.warning("%s: lit all round an unlit part, as inverted masks are", _first(turned))
+    _judge(looks, bool(scores.target.any()))
     return scores, headline(scores)
 
 
@@ -80,44 +108,102 @@ def headline(scores: FrameScores) -> dict[str, float]:
 
 def _files(folder: Path, suffixes: set[str]) -> dict[str, Path]:
     """Relative name without suffix -> path. Names come from this walk only, never from a file."""
-    paths = [p for p in sorted(folder.rglob("*")) if p.suffix in suffixes and p.is_file()]
+    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name[0] != "."]
+    others = [p for p in paths if p.suffix.lower() not in suffixes]
+    paths = [p for p in paths if p.suffix.lower() in suffixes]
+    kinds = " or ".join(sorted(suffixes))
     if not paths:
-        kinds = " or ".join(sorted(suffixes))
         raise FileNotFoundError(f"{folder} holds no {kinds} files; expected CLIP/FRAME{kinds[:4]}")
-    found: dict[str, Path] = {}
+    if others:
+        log.warning("%s: not scored, only %s is read", _first(others), kinds)
+    by_name: dict[str, Path] = {}
     for path in paths:
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise ValueError(f"{path} and {found[name]} predict one frame; keep one of them")
-        found[name] = path
-    return found
+        if name in by_name:
+            raise ScoreError(
+                f"{shown(path)} and {shown(by_name[name])} are of one frame; keep one of them"
+            )
+        by_name[name] = path
+    return by_name
 
 
 def _natural(name: str) -> list[str]:
     return [part.zfill(20) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def _read(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
-    try:
-        return reader(path)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
-        raise ValueError(f"{path}: {error}") from error
+def _first(paths: list[Path]) -> str:
+    """The first of some files, and how many more there are."""
+    return shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
+def _open(path: Path) -> Image.Image:
+    """A PNG whose checksums are right: Pillow decodes a zeroed tail as another picture."""
+    with Image.open(path) as image:
+        image.verify()
+    return Image.open(path)
 
 
 def _read_mask(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    with _open(path) as image:
+        if problem := foreign_problem(image):
+            raise ValueError(problem)
         grey = image.mode in GREY or image.mode == "1"
         pixels = np.asarray(image if grey else image.convert("RGB")) > 0
     return pixels if pixels.ndim == 2 else pixels.any(-1)
 
 
 def _read_prediction(path: Path) -> np.ndarray:
-    if path.suffix == ".npy":
-        array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
-        if array.ndim != 2 or array.dtype.kind != "f":
-            raise ValueError(f"{array.dtype} of shape {array.shape}; expected floats (H, W)")
+    """Probabilities (H, W) float32.
+
+    Raises:
+        ValueError: another type or shape, or numbers outside 0..1: what they look like.
+    """
+    if path.suffix.lower() == ".png":
+        with _open(path) as image:
+            if image.mode not in GREY:
+                raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
+            return np.asarray(image).astype(np.float32) / GREY[image.mode]
+    array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
+    if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
+        raise ValueError(f"{array.dtype} of shape {array.shape}; expected floats (H, W)")
+    low, high = array.min(), array.max()
+    if 0 <= low and high <= 1:
         return array.astype(np.float32)
-    with Image.open(path) as image:
-        if image.mode not in GREY:
-            raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
-        return np.asarray(image).astype(np.float32) / GREY[image.mode]
+    if low < 0:
+        look = "as logits do: apply a sigmoid"
+    elif high <= 255:
+        look = f"as {'per cent' if high <= 100 else '8-bit values'} do: divide by 100 or 255"
+    else:
+        look = "which are no probabilities"
+    raise ValueError(f"probabilities must lie in 0..1, found {low:g}..{high:g}, {look}")
+
+
+def _check_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    if size != expected:
+        turned = "; it looks transposed" if size == expected[::-1] else ""
+        raise ValueError(f"{size} pixels, but its mask has {expected}{turned}; nothing is resized")
+
+
+def _judge(looks: Mapping[Path, _Look], sounding: bool) -> None:
+    """What all predictions of a folder look like, if anything sounds in it.
+
+    Raises:
+        ScoreError: no value above 1 of 255, though there is something to find.
+    """
+    if not sounding:
+        return
+    dark = [path for path, look in looks.items() if 0 < look.largest <= DARK]
+    if dark and all(look.largest <= DARK for look in looks.values()):
+        raise ScoreError(
+            f"{_first(dark)}: no value of any prediction is above 1/255, as in masks saved as 0 "
+            "and 1 of 255, or 8-bit values in 16-bit files; expected probabilities times 255"
+        )
+    if dark:
+        log.warning("%s: no value above 1/255, as in masks saved as 0 and 1", _first(dark))
+    if all(look.binary for look in looks.values()):
+        log.warning(
+            "all %d predictions are binary, %s first: mIoU at 0.5 is as in the tables, but the "
+            "tables' F is the maximum over 255 thresholds, which a binary mask hasn't: don't "
+            "compare fscore",
+            *(len(looks), shown(next(iter(looks)))),
+        )

@@ -1,7 +1,11 @@
-"""Per-frame and per-image scores on disk: one npz a cell."""
+"""Per-frame and per-image scores on disk: one npz per cell."""
 
 import io
+import math
+import zipfile
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +13,16 @@ import numpy as np
 from benchmarks.common.files import write_atomic
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.vggss import BoxScores
+from gavs.reading import reading
 
 Scores = FrameScores | BoxScores
+LARGEST = 1 << 30  # bytes of all arrays; V2's 7,500 test frames have 20 MB
+_SHARED = ("thresholds", "rules")  # one for all rows
+RATIO = 1100  # deflate makes 1032 bytes of one at most
+
+
+class NpzError(ValueError):
+    """A file that isn't the npz that was written: its name and why."""
 
 
 def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
@@ -26,13 +38,60 @@ def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
 
 
 def load_scores(path: Path) -> dict[str, Scores]:
-    """What `save_scores` wrote, by evaluation."""
-    found: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in file.files:
-            evaluation, _, name = key.rpartition("/")
-            found.setdefault(evaluation, {})[name] = file[key]
-    return {
-        evaluation: (FrameScores if "frame" in arrays else BoxScores).from_arrays(arrays)
-        for evaluation, arrays in found.items()
-    }
+    """What `save_scores` wrote, by evaluation.
+
+    Raises:
+        FileNotFoundError, NpzError: as `read_arrays`; or not the arrays of scores.
+    """
+    by_evaluation: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in read_arrays(path).items():
+        evaluation, _, name = key.rpartition("/")
+        by_evaluation.setdefault(evaluation, {})[name] = array
+    with reading(path, NpzError, "as scores"):
+        return {name: _scores(name, arrays) for name, arrays in by_evaluation.items()}
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Every array of an npz, by name; nothing is allocated that the file can't hold.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        NpzError: damaged (each member's CRC is compared), a name twice, an object array, or members
+            that claim more than the file holds.
+    """
+    with reading(path, NpzError, "as npz"), zipfile.ZipFile(path) as file:
+        members = file.infolist()
+        twice = [name for name, count in Counter(m.filename for m in members).items() if count > 1]
+        if twice:
+            raise ValueError(f"member {twice[0]!r:.80} twice")
+        claimed = sum(member.file_size for member in members)
+        if claimed > min(LARGEST, RATIO * path.stat().st_size):
+            raise ValueError(f"its members claim {claimed:,} bytes")
+        return {m.filename.removesuffix(".npy"): _array(file.read(m), m.filename) for m in members}
+
+
+def _array(content: bytes, name: str) -> np.ndarray:
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read_header(file)
+    held = len(content) - file.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != held:
+        raise ValueError(f"member {name!r:.80}: {dtype} of shape {shape} in {held:,} bytes")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _scores(evaluation: str, arrays: Mapping[str, np.ndarray]) -> Scores:
+    kind = FrameScores if "frame" in arrays else BoxScores
+    expected = {f.name for f in fields(kind)}
+    if set(arrays) != expected:
+        odd = sorted(set(arrays) ^ expected)
+        raise ValueError(f"arrays of {evaluation!r:.80}: {odd!r:.80} missing or unknown")
+    rows = {name: len(a) for name, a in arrays.items() if name not in _SHARED}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"arrays of {evaluation!r:.80} of different lengths: {rows!r:.200}")
+    return kind.from_arrays(arrays)

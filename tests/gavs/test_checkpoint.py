@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from benchmarks.common.files import sha256
 from benchmarks.training.checkpoint import trained_names, trained_state
+from gavs.checkpoint import CheckpointError, read_checkpoint
 from gavs.sam import build_sam
 from tests.gavs.files import WEIGHTS, encoder_file, make_method, run, write_checkpoint
 
@@ -59,10 +60,10 @@ def _lost_encoder(path, method):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (_text, "not a checkpoint of GAVS"),
-        (_pickled, "not a checkpoint of GAVS"),
+        (_text, "can't be read as a checkpoint of GAVS"),
+        (_pickled, "can't be read as a checkpoint of GAVS"),
         (_encoder_weights, "tensors without a header"),
-        (_suites_own, "not a checkpoint of GAVS"),
+        (_suites_own, "can't be read as a checkpoint of GAVS"),
         (_other_method, "a checkpoint of 'audio_sam', expected 'gavs'"),
         (_other_version, "version"),
         (_other_width, "cola.layers.0.down.weight"),
@@ -93,3 +94,36 @@ def test_encoders_must_be_the_files_trained_with(tmp_path, clip, checkpoint, cap
     assert run(*arguments, f"--{name}", moved) == 1
     error = capsys.readouterr().err
     assert f"moved.safetensors: not the {name}" in error and sha256(moved) in error
+
+
+def _flipped(path):
+    """A bit of the last tensor."""
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    path.write_bytes(content)
+
+
+def _renamed(path):
+    """A name in the header that clears the screen."""
+    content = path.read_bytes()
+    assert content.count(b"cola.layers.0.down.weight") == 1
+    path.write_bytes(content.replace(b"cola.layers.0.down.weight", b"\\u001b[2J.0.down.weight.."))
+
+
+def _without_checksum(path):
+    path.write_bytes(path.read_bytes().replace(b'"sha256"', b'"sha257"'))
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (_flipped, "its content has SHA-256"),
+        (_renamed, "its content has SHA-256"),
+        (_without_checksum, "metadata 'sha257', expected gavs and sha256"),
+    ],
+)
+def test_content_is_compared_with_its_checksum(tmp_path, checkpoint, damage, words):
+    damage(checkpoint)
+    with pytest.raises(CheckpointError, match=rf"{checkpoint.name}: .*{words}") as caught:
+        read_checkpoint(checkpoint)
+    assert str(caught.value).isprintable()

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -215,3 +216,25 @@ def test_published_sam_loads(size, weights_file):
             other = build_sam("vit_l")
         with pytest.raises(WeightsError, match="sam_vit_b.pth: 314 tensors.*this Sam.*blocks.12"):
             fit_weights(other, read_weights(path), path)
+
+
+@pytest.mark.parametrize("content", [{"x": print}, {"\x1b[2Jx": 3}, [torch.zeros(1), eval]])
+def test_no_advice_of_torch_and_no_escape_is_repeated(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="w.pth") as caught:
+        read_weights(tmp_path / "w.pth")
+    assert str(caught.value).isprintable()
+    assert "trust" not in str(caught.value) and "weights_only" not in str(caught.value)
+
+
+def test_a_compressed_archive_is_no_file_of_torch(tmp_path):
+    torch.save({"x": torch.zeros(1 << 20)}, tmp_path / "whole.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.pth") as whole,
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name))
+    assert (tmp_path / "bomb.pth").stat().st_size < 20_000
+    with pytest.raises(WeightsError, match="bomb.pth: .*is compressed, which torch's never are"):
+        read_weights(tmp_path / "bomb.pth")

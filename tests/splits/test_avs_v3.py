@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from splits import avs_v3
-from splits.tables import SplitError, read_metadata
+from splits.files import SplitError
+from splits.tables import read_metadata
 
 UNSEEN = ["fox", "owl"]
 
@@ -82,7 +83,10 @@ def test_a_class_of_one_video_is_trained_on(build):
             f"{'cat0'.ljust(11, '-')}.*twice",
         ),
         (lambda m: m.assign(label="v3"), "label 'v3', expected"),
-        (lambda m: m.assign(a_obj=m.a_obj.replace("cat", "cat__dog")), "has an empty class"),
+        (
+            lambda m: m.assign(a_obj=m.a_obj.replace("cat", "cat__dog")),
+            "a_obj 'cat__dog', expected classes joined by _, none empty",
+        ),
         (lambda m: m.assign(vid="short"), "vid 'short', expected YouTube's 11 characters"),
         (lambda m: m.drop(columns="a_obj"), r"column\(s\) \['a_obj'\] missing"),
         (lambda m: m[:0], "no rows"),
@@ -117,7 +121,7 @@ def test_reading_repairs_a_space_and_refuses_unknown_classes(hand, tmp_path):
     with pytest.raises(SplitError, match="unknown class 'fox'") as caught:
         read_metadata(path)
     assert len(caught.value.problems) == 6
-    with pytest.raises(SplitError, match="No such file"):
+    with pytest.raises(SplitError, match="no such file"):
         read_metadata(tmp_path / "none.csv")
 
 

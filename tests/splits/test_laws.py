@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splits import audit, avs_v3, fractions
-from splits.tables import SplitError
+from splits.files import SplitError
 
 SEEN, UNSEEN = ["ant", "bee", "cat", "dog"], ["fox", "owl", "yak"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from splits import audit, avs_v3, vggsound, vggss_sub
-from splits.tables import read_metadata, read_table, videos
+from splits.files import read_table
+from splits.tables import read_metadata, videos
 from splits.vggss_boxes import rasterise, read_annotations
 
 HERE = Path(avs_v3.__file__).parent

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splits import vggsound
-from splits.tables import SplitError, read_table
+from splits.files import SplitError, read_table
 
 HERE = Path(vggsound.__file__).parent
 
@@ -99,7 +99,7 @@ def test_vggsounds_own_table(tmp_path):
         "aaaaaaaaaaa,1,dog,train\naaaaaaaaaaa,x,dog,train\n../aaaaaaaa,1,dog,train\n"
         "aaaaaaaaaaa,-1,dog,train\naaaaaaaaaaa,1,,train\naaaaaaaaaaa,1,dog,val\n"
     )
-    with pytest.raises(SplitError, match="row 2: 'aaaaaaaaaaa, x, dog, train'") as caught:
+    with pytest.raises(SplitError, match="line 2: 'aaaaaaaaaaa, x, dog, train'") as caught:
         vggsound.read_clips(path)
     rows = [problem.split()[2] for problem in caught.value.problems]
     assert rows == ["2:", "3:", "4:", "5:", "6:"]

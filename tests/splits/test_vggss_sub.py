@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splits import vggss_sub
-from splits.tables import SplitError, read_table
+from splits.files import SplitError, read_table
 
 LABELS = pd.DataFrame(
     [("owl", ""), ("fox", ""), ("rare", ""), ("cat purring", "cat"), ("people", "man_woman")],

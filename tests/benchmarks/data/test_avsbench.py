@@ -10,10 +10,12 @@ import soundfile
 from PIL import Image
 from ruamel.yaml import YAML
 
-from benchmarks.data.avsbench import read_avsbench
+from benchmarks.data.avsbench import indexed_metadata, read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
+from benchmarks.data.vggss import read_vggss
 from benchmarks.preflight.layouts import write_avsbench_object, write_avsbench_semantic
+from splits.tables import read_metadata
 
 V1S, V1M, V2 = "a0000000002_6000_11000", "-0000011000", "b0000022003_65000_75000"
 FOLDER = f"v2/{V2}"
@@ -233,7 +235,12 @@ HEADER = "vid,uid,s_min,s_sec,a_obj,split,label"
         (V2, "C{}", "'C{}' is no folder name"),
         ("test,v2", "tset,v2", "split 'tset', expected one of"),
         ("test,v2", "test,v9", "label 'v9', expected"),
-        ("test,v2", "test", "label '', expected"),  # and half a row
+        ("test,v2", "Test,v2", "split 'Test', expected one of train, val, test"),
+        ("test,v2", "test", "line 34: has 6 fields, expected 7: vid,uid"),
+        (",v2", ",v2,", "line 26: has 8 fields, and ends in a comma, expected 7"),
+        ("uid,", "uid,uid,", "line 1: column 'uid' twice"),
+        (V2, f"{V2}\x1b[2J", rf"line 37: '{V2}\\x1b\[2J', expected printable text"),
+        ("1,5,guitar", "1,five,guitar", "s_sec 'five', expected a number"),
     ],
 )
 def test_broken_metadata(semantic, old, new, reason):
@@ -248,10 +255,10 @@ def test_half_downloaded_lists(semantic):
     path = semantic / "metadata.csv"
     whole = path.read_text()
     path.write_text(whole[:-5])
-    with pytest.raises(DataError, match=f"{V2}: label '', expected"):
+    with pytest.raises(DataError, match="line 37: has 6 fields, expected 7"):
         read_avsbench(semantic)
     path.write_bytes(whole.encode("utf-16"))
-    with pytest.raises(DataError, match="metadata.csv: .*utf-8"):
+    with pytest.raises(DataError, match="metadata.csv: line 1: text in UTF-16, expected UTF-8"):
         read_avsbench(semantic)
     path.write_bytes(whole.replace("\n", "\r\n").encode("utf-8-sig"))  # as Excel: harmless
     assert len(read_avsbench(semantic)) == 36
@@ -325,3 +332,98 @@ def test_splits_replace_the_column_and_select_the_clips(semantic, tmp_path):
     table.to_csv(splits, index=False, sep=";")
     with pytest.raises(DataError, match="splits.csv: .*missing; found"):
         read_avsbench(semantic, splits)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t[:1], r"no row of uid {1}, a clip of the index \(35 of 36 rows\)"),
+        (lambda t: t[1:], r"no row of uid {0}, a clip of the index \(1 of 36 rows\)"),
+        (lambda t: pd.concat([t, t[:1]]), "uid {0} twice"),
+        (lambda t: t.assign(uid=t.uid.str.upper()), "no row of uid"),
+        (lambda t: pd.concat([t, t[:1].assign(uid="x")]), "uid x is no clip of metadata.csv"),
+        (lambda t: t.assign(frames=3), "column 'frames' is the index's own"),
+        (lambda t: t.drop(columns="uid"), r"\['uid'\] missing"),
+    ],
+)
+def test_scenes_have_a_row_per_clip(semantic, change, reason):
+    uids = read_avsbench(semantic).uid
+    scenes = pd.DataFrame({"uid": uids, "n": range(36), "share": 0.5})
+    scenes[::-1].to_csv(semantic / "scenes.csv", index=False)
+    index = read_avsbench(semantic, labels=["v2"])  # a part of them may be asked for
+    assert index.n.tolist() == list(range(24, 36)) and (index.share == 0.5).all()
+    change(scenes).to_csv(semantic / "scenes.csv", index=False)
+    with pytest.raises(DataError, match=f"scenes.csv: .*{reason.format(*uids)}"):
+        read_avsbench(semantic)
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [
+        ("labels_rgb/2.png", _image("RGB", colour=(1, 1, 1))),
+        ("labels_rgb/2.png", _image("RGBA", colour=(128, 0, 0, 128))),
+        ("labels_rgb/2.png", _image("RGBA", colour=(0, 0, 0, 0))),
+    ],
+)
+def test_a_mask_that_is_none_is_a_problem_of_its_file(semantic, name, mask):
+    mask(semantic / FOLDER / name)
+    with pytest.raises(DataError, match=f"1 problem.*\n.*{FOLDER}/{name}: 930 of 930 pixels"):
+        read_avsbench(semantic)
+
+
+def test_two_clips_of_one_video_share_no_files_of_avsbench_object(released):
+    path = released / "metadata.csv"
+    row = next(line for line in path.read_text().split("\n") if line.startswith("a0000000002,"))
+    path.write_text(path.read_text() + "\n" + row.replace("_6000_11000,0,6,", "_7000_12000,0,7,"))
+    with pytest.raises(DataError, match="vid a0000000002 of two Single-source clips"):
+        read_object(released)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("v2,test,horse", "v2,test,mouse"),
+        lambda text: text.replace(",test,", ",tess,", 1),
+        lambda text: "".join(text.splitlines(keepends=True)[:-1]),
+        lambda text: text + text.splitlines(keepends=True)[-1],
+        lambda text: "".join(np.array(text.splitlines(keepends=True))[[0, 2, 1, *range(3, 37)]]),
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("seal", "sea1"),
+        lambda text: text.split("\n")[0],
+        lambda text: text.replace(V2, V2.replace("6", "\0")),
+        lambda text: "",
+    ],
+)
+def test_a_damaged_index_is_no_other_store(semantic, tmp_path, damage):
+    path = tmp_path / "index.csv"
+    content = write_index(read_avsbench(semantic)).decode()
+    assert damage(content) != content
+    path.write_text(damage(content))
+    with pytest.raises(DataError, match="index.csv: .*(.|\n)*make it again with") as caught:
+        load_index(path)
+    assert "python -m benchmarks data`" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["vggss.json", "metadata.csv"])
+def test_a_broken_list_ends_in_no_advice_for_clips(tmp_path, name):
+    (tmp_path / name).write_text("{")
+    with pytest.raises(DataError) as caught:
+        read_vggss(tmp_path) if name == "vggss.json" else read_avsbench(tmp_path)
+    assert name in str(caught.value) and "exclude" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (",cat_horse,train,v2", ",cat,train,v2", "classes 'cat', but .* has 'cat_horse'"),
+        (f"b0000022003,{V2}", f"c0000022003,{V2}", "video 'c0000022003', but .* 'b0000022003'"),
+        (f"\nb0000022003,{V2},1,5,guitar_marimba,test,v2", "", f"lacks uid {V2}"),
+    ],
+)
+def test_a_list_that_changed_since_its_clips_were_indexed(semantic, old, new, reason):
+    index, path = read_avsbench(semantic), semantic / "metadata.csv"
+    assert indexed_metadata(semantic, index).uid.tolist() == read_metadata(path)[0].uid.tolist()
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=f"metadata.csv: .*{reason}"):
+        indexed_metadata(semantic, index)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError, load_index, write_index
-from benchmarks.data.vggss import read_vggss
+from benchmarks.data.vggss import indexed_annotations, read_vggss
 
 FIRST, SECOND = "A-A_AAAAAAA_000007", "BBBBBBBBBBB_000130"
 CLIPS = [
@@ -178,7 +178,7 @@ def test_the_root_may_not_hold_a_placeholder(root):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda p: p.unlink(), "vggss.json: .*No such file"),
+        (lambda p: p.unlink(), "vggss.json: no such file"),
         (_truncate, "vggss.json: "),
         (lambda p: p.write_text("{}"), "vggss.json: expected a list"),
     ],
@@ -187,3 +187,19 @@ def test_a_broken_annotation_file(root, damage, reason):
     damage(root / "vggss.json")
     with pytest.raises(DataError, match=reason):
         read_vggss(root)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"class": "cat purring"}, "classes 'cat purring', but the clip index has 'dog barking"),
+        ({"bbox": [[0, 0.25, 0.5, 0.9]]}, "boxes '.*0.9.*', but the clip index has '.*1.0"),
+        ({"file": "CCCCCCCCCCC_000007"}, f"lacks uid {FIRST}"),
+    ],
+)
+def test_annotations_that_changed_since_their_clips_were_indexed(root, annotate, values, reason):
+    index = read_vggss(root)
+    assert indexed_annotations(root, index).file.tolist() == [FIRST, SECOND]
+    annotate(**values)
+    with pytest.raises(DataError, match=f"vggss.json: .*{reason}"):
+        indexed_annotations(root, index)

@@ -20,10 +20,10 @@ from PIL import Image
 
 from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import load_index, world_of, write_index
+from benchmarks.data.masks import voc_palette
 from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build, folder
 from benchmarks.miniature import world as made
 from benchmarks.miniature.clips import draw_clip, jobs
-from benchmarks.miniature.world import voc_palette
 
 SPLITS = Path(__file__).parents[3] / "splits" / "miniature"
 HOME = [name for name in CLASSES if name not in FOREIGN]

@@ -130,3 +130,10 @@ def test_the_pca_file(weights_file) -> None:
     assert examine("vggish_pca", "pca", path).state == "unknown"
     missing = examine("vggish_pca", "pca", path.with_name("absent.pth"))
     assert PUBLISHED["pca"][0].url in weights_text([missing])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"w": {"sha256": 3}}'])
+def test_a_damaged_list_of_checksums_is_named(vggish, content) -> None:
+    (vggish.parent / "checksums.json").write_text(content)
+    finding = examine("vggish", "full", vggish)
+    assert finding.state == "wrong" and "checksums.json: can't be read" in finding.detail

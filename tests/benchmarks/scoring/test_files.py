@@ -1,13 +1,17 @@
 """Folders of probability maps: the layout, the formats, and one clear error for each defect."""
 
+import logging
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.scoring.files import score_folders
+from benchmarks.scoring.files import ScoreError, score_folders
 from benchmarks.scoring.metrics import miou
 
 MASK = np.array([[1, 1, 0], [0, 0, 0]], np.uint8)
+RED = np.array([128, 0, 0])
 HALF = np.array([[0.9, 0.2, 0.1], [0.1, 0.1, 0.1]])  # IoU 1/2
 
 
@@ -63,7 +67,7 @@ def test_formats_mean_the_same_probabilities(folders):
 def test_masks_may_be_grey_coloured_or_palette(folders):
     predictions, masks = folders
     colour = np.zeros((2, 3, 3), np.uint8)
-    colour[0, 0], colour[0, 1] = (0, 0, 1), (128, 0, 0)  # the first has grey value 0
+    colour[0, :2] = 0, 0, 1  # of grey value 0
     save(masks / "b/0.png", colour)
     save(masks / "b/1.png", MASK)  # 1, not 255
     palette = Image.fromarray(MASK * 70)
@@ -99,6 +103,11 @@ class Unpickled:
         return (pytest.fail, ("an object array was unpickled",))
 
 
+def zero_tail(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-4])
 
@@ -117,7 +126,7 @@ DEFECTS = {
     "two predictions": (
         lambda p, m: save(p / "b/1.png", MASK),
         ValueError,
-        "b/1.png and .*b/1.npy predict one frame",
+        "b/1.png and .*b/1.npy are of one frame",
     ),
     "no files": (
         lambda p, m: [f.unlink() for f in m.rglob("*.png")],
@@ -127,11 +136,37 @@ DEFECTS = {
     "other shape": (
         lambda p, m: save(p / "b/1.npy", np.zeros((4, 5))),
         ValueError,
-        r"b/1.npy: probabilities \(1, 4, 5\) and targets \(1, 2, 3\)",
+        r"b/1.npy: .*\(4, 5\) pixels, but its mask has \(2, 3\); nothing",
+    ),
+    "transposed": (
+        lambda p, m: save(p / "b/1.npy", HALF.T),
+        ValueError,
+        r"b/1.npy: .*its mask has \(2, 3\); it looks transposed",
+    ),
+    "per cent": (lambda p, m: save(p / "b/1.npy", HALF * 100), ValueError, "0..1.*as per cent do"),
+    "8-bit": (lambda p, m: save(p / "b/1.npy", HALF * 255), ValueError, "0..1.*as 8-bit values do"),
+    "second case": (
+        lambda p, m: save(m / "b/1.PNG", MASK),
+        ValueError,
+        "b/1.png and .*b/1.PNG are of one frame",
+    ),
+    "mask of JPEG": (
+        lambda p, m: save(m / "b/1.png", np.array([[255, 251, 3], [0, 1, 0]], np.uint8)),
+        ValueError,
+        "masks/b/1.png: .*2 of 6 pixels are off, mode L in #ffffff, expected one value above 0",
+    ),
+    "mask on white": (
+        lambda p, m: save(m / "b/1.png", np.where(MASK[..., None], RED, 255).astype(np.uint8)),
+        ValueError,
+        "masks/b/1.png: .*4 of 6 pixels are off, mode RGB in #ffffff",
     ),
     "NaN": (lambda p, m: save(p / "b/1.npy", HALF * np.nan), ValueError, "b/1.npy: .*nan"),
-    "logits": (lambda p, m: save(p / "b/1.npy", HALF * 9), ValueError, "b/1.npy: .*0..1.*8.1"),
-    "integers": (lambda p, m: save(p / "b/1.npy", MASK), ValueError, "b/1.npy: uint8.*floats"),
+    "logits": (
+        lambda p, m: save(p / "b/1.npy", HALF * -9),
+        ValueError,
+        "b/1.npy: .*0..1.*-8.1.*as logits do",
+    ),
+    "integers": (lambda p, m: save(p / "b/1.npy", MASK), ValueError, "b/1.npy: .*uint8.*floats"),
     "three axes": (
         lambda p, m: save(p / "b/1.npy", HALF[None]),
         ValueError,
@@ -148,6 +183,7 @@ DEFECTS = {
         ValueError,
         "masks/b/1.png: ",
     ),
+    "zeroed tail": (lambda p, m: zero_tail(m / "b/1.png"), ValueError, "masks/b/1.png: "),
     "coloured prediction": (
         lambda p, m: ((p / "b/1.npy").unlink(), save(p / "b/1.png", MASK, mode="RGB")),
         ValueError,
@@ -162,3 +198,51 @@ def test_a_defect_is_one_error_that_names_the_file(folders, defect):
     damage(*folders)
     with pytest.raises(kind, match=message):
         score_folders(*folders)
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("png", MASK),  # 0 and 1 of 255
+        ("png", MASK.astype(np.uint16) * 255),  # 8-bit values in a 16-bit file
+        ("npy", MASK.astype(np.float32) / 255),
+    ],
+)
+def test_predictions_that_are_all_dark_are_refused(folders, name, saved):
+    predictions, masks = folders
+    for path in list(predictions.rglob("*.npy")):
+        path.unlink()
+        save(path.with_suffix(f".{name}"), saved)
+    with pytest.raises(ScoreError, match="a/deep/0.* and 3 more: no value .* is above 1/255"):
+        score_folders(predictions, masks)
+    for path in masks.rglob("*.png"):  # nothing sounds: rightly dark
+        save(path, MASK * 0)
+    assert score_folders(predictions, masks)[1]["miou"] == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (lambda p, m: save(p / "b/1.npy", MASK / 255), "b/1.npy: no value above 1/255"),
+        (
+            lambda p, m: [save(f, MASK.astype(float)) for f in p.rglob("*.npy")],
+            "all 4 predictions are binary.*don't compare fscore",
+        ),
+        (lambda p, m: (m / "b/2.jpg").write_bytes(b""), "b/2.jpg: not scored, only .png is read"),
+        (lambda p, m: (p / "x.pt").write_bytes(b""), "x.pt: not scored, only .npy or .png is read"),
+    ],
+)
+def test_what_may_be_meant_is_said(folders, caplog, damage, warning):
+    damage(*folders)
+    with caplog.at_level(logging.WARNING):
+        score_folders(*folders)
+    assert re.search(warning, caplog.text, re.S)
+
+
+def test_an_inverted_mask_is_said(tmp_path, caplog):
+    hole = np.pad(np.zeros((2, 2), np.uint8), 1, constant_values=255)
+    save(tmp_path / "m/c/0.png", hole)
+    save(tmp_path / "p/c/0.npy", np.full((4, 4), 0.25))
+    with caplog.at_level(logging.WARNING):
+        score_folders(tmp_path / "p", tmp_path / "m")
+    assert "c/0.png: lit all round an unlit part" in caplog.text
