@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from benchmarks import cli
 from benchmarks.common import closure
 from benchmarks.grid.fingerprint import recipe_checksum
 from benchmarks.params import load
+from benchmarks.params.files import read_yaml, write_yaml
 from benchmarks.report.provenance import first_cells, key
 
 ROOT = Path(__file__).parents[3]
@@ -46,15 +48,20 @@ def stale(committed, monkeypatch, capsys):
 
 @pytest.fixture
 def edit(committed, monkeypatch):
-    """edit(file, old, new): replaced for the time of a test."""
+    """edit(file, key, value): set a dotted key of a JSON or YAML file for the time of a test."""
     texts = {}
 
-    def replace(name: str, old: str, new: str) -> None:
-        text = texts.setdefault(name, (committed / name).read_text())
-        assert old in text
-        (committed / name).write_text(text.replace(old, new, 1))
+    def change(name: str, key: str, value: Any) -> None:
+        path = committed / name
+        texts.setdefault(name, path.read_text())
+        *parents, last = key.split(".")
+        values = block = read_yaml(path)
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[last] = value
+        path.write_text(json.dumps(values)) if path.suffix == ".json" else write_yaml(path, values)
 
-    yield replace
+    yield change
     for name, text in texts.items():
         (committed / name).write_text(text)
 
@@ -64,21 +71,16 @@ def test_tables_of_todays_code_are_not_stale(stale):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "row", "other"),
+    ("key", "value", "row", "other"),
     [
-        ("noise_dim: 128", "noise_dim: 8", "table1 gavs v1s", "table1 avsbench v1s"),
-        ("shots: [1, 3, 5]", "shots: [1, 3]", "table4 gavs vggss_sub 1-shot", "table1 gavs v1s"),
-        ("spectrogram_hop: 476", "spectrogram_hop: 475", "table1 avsbench v1s", None),
-        (
-            "in_set: [hardway, ez_vsl",
-            "in_set: [ez_vsl",
-            "table3 hardway vggss in-set",
-            "table1 gavs v1s",
-        ),
+        ("methods.gavs.prompt.noise_dim", 8, "table1 gavs v1s", "table1 avsbench v1s"),
+        ("protocol.shots", [1, 3], "table4 gavs vggss_sub 1-shot", "table1 gavs v1s"),
+        ("audio.spectrogram_hop", 475, "table1 avsbench v1s", None),
+        ("tables.table3.in_set", ["ez_vsl"], "table3 hardway vggss in-set", "table1 gavs v1s"),
     ],
 )
-def test_rows_that_a_parameter_moves_are(stale, edit, old, new, row, other):
-    edit("params.yaml", old, new)
+def test_rows_that_a_parameter_moves_are(stale, edit, key, value, row, other):
+    edit("params.yaml", key, value)
     code, lines = stale()
     assert code == 1
     rows = [line.split(": ")[1] for line in lines[:-1]]
@@ -99,10 +101,10 @@ def test_rows_that_an_edit_of_the_code_moves_are(stale, monkeypatch):
 
 
 def test_without_tables_or_with_another_profiles(stale, edit):
-    edit("results/provenance.json", '"profile": "miniature"', '"profile": "paper"')
+    edit("results/provenance.json", "profile", "paper")
     code, lines = stale()
     assert code == 1 and "all: made with profile paper, params.yaml has miniature" in lines[0]
-    edit("params.yaml", "results: results ", "results: work/miniature/results ")
+    edit("params.yaml", "results", "work/miniature/results")
     code, lines = stale()
     assert code == 1 and lines[0].startswith(
         "work/miniature/results/provenance.json: no tables yet"
