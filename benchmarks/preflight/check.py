@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.common.ranks import Rank, devices
+from benchmarks.common.ranks import DeviceError, Rank, devices
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.features.extract import covered, header
-from benchmarks.features.store import Header, StoreError, listed_shards, shard_path, shard_problem
+from benchmarks.features.store import Header, listed_shards, shard_path, shard_problem
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params
@@ -117,7 +117,7 @@ def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
         findings.append(Finding("warning", [many], f"set workers in params.yaml to {cores}"))
     try:
         return findings, devices(params.device, Rank())
-    except StoreError as error:
+    except DeviceError as error:
         findings.append(Finding("error", [str(error)], "set device in params.yaml"))
         return findings, [torch.device("cpu")]
 
