@@ -189,6 +189,7 @@ def test_floats_a_little_over_full_scale_are_taken(tmp_path, peak):
         (b"RIFF\0\0\0\0WAVEfmt ", "can't be read as a sound"),
         (b"", "can't be read as a sound"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "wav",  # its bytes hold the time
 )
 def test_sounds_that_cannot_be_right_are_refused(tmp_path, content, words):
     path = tmp_path / "a.wav"
