@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from segment_anything import SamPredictor
 
 from benchmarks import cli
 from benchmarks.common.closure import ROOT
-from benchmarks.common.files import locked
+from benchmarks.common.files import locked, read_sealed, write_sealed
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
@@ -102,7 +103,8 @@ def test_extraction_resumes_and_ends_in_the_same_bytes(bench):
     kept = shard_path(avs, 1).stat().st_mtime_ns
     shard_path(avs, 0).unlink()
     shard_path(avs, 2).write_bytes(whole["avs/sam_rgb/shard-00002.npy"][:-1] + b"x")
-    (avs / ".shard-00002.npy.99.part").write_bytes(b"half")  # as a kill leaves it
+    killed = f".shard-00002.npy.{platform.node()}-{2**22 + 1}.part"
+    (avs / killed).write_bytes(b"half")
     assert cli.main(["features"]) == 0
     assert _contents(folder) == whole
     assert shard_path(avs, 1).stat().st_mtime_ns == kept
@@ -175,10 +177,10 @@ def test_one_process_goes_on_from_what_ranks_have_listed(bench):
     folder = bench.params.work / "features"
     whole = _contents(folder)
     for path in folder.glob("*/*/manifest.json"):
-        listed = json.loads(path.read_text())
+        listed = read_sealed(path)
         for rank in (0, 1):
             own = {k: v for k, v in listed["shards"].items() if int(k) % 2 == rank}
-            path.with_name(f"manifest-{rank}.json").write_text(json.dumps(listed | {"shards": own}))
+            write_sealed(path.with_name(f"manifest-{rank}.json"), listed | {"shards": own})
         path.unlink()
     shards = {p: p.stat().st_mtime_ns for p in folder.rglob("shard-*.npy")}
     assert cli.main(["features"]) == 0
