@@ -124,12 +124,12 @@ def biased_attention(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Ten
     if len(k[0, 0]) <= CHUNK_QUERIES:  # windows: all heads of one are a piece
         return torch.stack([_attend(*one) for one in zip(q, k, v.mT, rows, columns, strict=True)])
     heads = [x.flatten(0, 1).contiguous() for x in (q, k, v.mT, rows, columns)]
-    read = [
+    outputs = [
         _attend(queries, key, value, *bias)
         for q, key, value, *bias in zip(*heads, strict=True)
         for queries, *bias in zip(*(x.split(CHUNK_QUERIES) for x in (q, *bias)), strict=True)
     ]
-    return torch.cat(read).view(q.shape)
+    return torch.cat(outputs).view(q.shape)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

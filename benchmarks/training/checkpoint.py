@@ -39,18 +39,18 @@ def load_trained_state(
         CheckpointError: naming the file and the first keys that differ.
     """
     expected = {k: v.shape for k, v in module.state_dict().items() if k in names}
-    found = {k: v.shape for k, v in state.items()}
-    if expected != found:
-        missing = sorted(set(expected) - set(found))[:3]
-        unknown = sorted(set(found) - set(expected))[:3]
-        shapes = [
-            f"{k} is {tuple(found[k])}, expected {tuple(expected[k])}"
-            for k in sorted(set(expected) & set(found))
-            if expected[k] != found[k]
+    shapes = {k: v.shape for k, v in state.items()}
+    if expected != shapes:
+        missing = sorted(set(expected) - set(shapes))[:3]
+        unknown = sorted(set(shapes) - set(expected))[:3]
+        differing = [
+            f"{k} is {tuple(shapes[k])}, expected {tuple(expected[k])}"
+            for k in sorted(set(expected) & set(shapes))
+            if expected[k] != shapes[k]
         ][:3]
         raise CheckpointError(
             f"{source}: a checkpoint of another architecture "
-            f"(missing {missing}, unknown {unknown}, shapes {shapes})"
+            f"(missing {missing}, unknown {unknown}, shapes {differing})"
         )
     module.load_state_dict(state, strict=False)
 

@@ -121,8 +121,8 @@ def train(
         if step % per_epoch == 0 or step == total:
             entry = _entry(epoch, sums, position + 1, params.lr * factor)
             sums = {}
-            due = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
-            if validate is not None and (due or step == total):
+            scheduled = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
+            if validate is not None and (scheduled or step == total):
                 entry["validation"] = validate()
                 method.train()
             history.append(entry)

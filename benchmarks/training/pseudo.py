@@ -17,7 +17,7 @@ def sam_masks(clips: ClipSet, sam: Sam) -> dict[str, np.ndarray]:
     Takes SAM's own best guess of three masks a box, and no pixel outside of the box.
     """
     size = sam.image_encoder.img_size
-    found = {}
+    masks = {}
     for clip in clips.index.itertuples():
         boxes, native = json.loads(clip.boxes), (clip.height, clip.width)
         mask = np.zeros(native, bool)
@@ -30,7 +30,9 @@ def sam_masks(clips: ClipSet, sam: Sam) -> dict[str, np.ndarray]:
                 sam, image.expand(len(boxes), -1, -1, -1), sparse, multimask=True
             )
             best = logits[torch.arange(len(boxes)), quality.argmax(1)][:, None]  # (K, 1, G, G)
-            for box, own in zip(boxes, postprocess(best, (height, width), native), strict=True):
-                mask |= (own[0] > 0).numpy() & fill_boxes([box], *native)
-        found[clip.uid] = mask
-    return found
+            for box, proposal in zip(
+                boxes, postprocess(best, (height, width), native), strict=True
+            ):
+                mask |= (proposal[0] > 0).numpy() & fill_boxes([box], *native)
+        masks[clip.uid] = mask
+    return masks
