@@ -17,9 +17,9 @@ import pandas as pd
 from benchmarks.common.files import locked, write_json
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import worker_pool
-from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.fill import Job, Plan, fill
+from benchmarks.features.fill import FillPlan, ShardJob, fill
 from benchmarks.features.layout import NAME, covered
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import (
     FeatureStore,
     Header,
@@ -68,7 +68,7 @@ def extract(
         listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
         _refuse_full_disk(folder, headers, listed)
         jobs = [
-            Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
+            ShardJob(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
             for cover in parts
             for group in passes(stores[cover])
             for shard in range(headers[f"{cover}/{group[0]}"].shards)
@@ -91,7 +91,7 @@ def extract(
         for key, h in headers.items():  # even of one that has nothing left to do: it is waited for
             write_manifest(folder / key, h, finished[key], number)
         readers = 1 if places[0].type == "cpu" else workers
-        plan = Plan(folder, parts, encoders, batch_size, precision, readers)
+        plan = FillPlan(folder, parts, encoders, batch_size, precision, readers)
         for job, entries in fill(todo, plan, places, workers):
             for key, entry in entries.items():
                 finished[key][job.shard] = entry
@@ -140,7 +140,7 @@ def bytes_to_write(
 
 
 def _still_whole(
-    folder: Path, jobs: Sequence[Job], listed: Mapping[str, Mapping], workers: int
+    folder: Path, jobs: Sequence[ShardJob], listed: Mapping[str, Mapping], workers: int
 ) -> dict[str, dict[int, Any]]:
     """The listed shards of these jobs whose files are as they were written, by store."""
     shards = [(k, job.shard) for job in jobs for k, _ in job.keyed if job.shard in listed[k]]

@@ -10,7 +10,7 @@ import torch
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import SAMPLE_RATE, read_audio
 from benchmarks.data.log_mel import read_log_mel
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.spectrogram import spectrogram
 from benchmarks.features.store import StoreError
 from gavs.vggish import log_mel

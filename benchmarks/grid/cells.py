@@ -32,11 +32,11 @@ from benchmarks.grid.models import lock, pick_device, trained
 from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
+from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.records import SCHEMA, write_record
-from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
 from benchmarks.training.loop import Diverged, count_parameters

@@ -12,8 +12,8 @@ import pandas as pd
 
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.layout import NAME, covered, frames_checksum, layout
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore, Header
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.protocol import (
@@ -82,7 +82,7 @@ def model_code(params: Params, model: Model) -> str:
         "benchmarks.training.pseudo": supervision_of(params, model) == "sam_mask",
         "benchmarks.training.evaluate": validated,
         "benchmarks.scoring.metrics": validated,
-        "benchmarks.scoring.vggss": False,  # boxes never select
+        "benchmarks.scoring.boxes": False,  # boxes never select
         "gavs.backbones": sizes,
         "gavs.swin": any(size.startswith("swin") for size in sizes),
     }
@@ -96,7 +96,7 @@ def record_code(params: Params, cell: Cell) -> str:
     row, _ = training_of(params, model_of(cell))
     parts = {
         **_no_clip(row, any(test.audio in ("silence", "noise") for test in tests)),
-        "benchmarks.scoring.vggss": any(test.rules for test in tests),
+        "benchmarks.scoring.boxes": any(test.rules for test in tests),
         "benchmarks.grid.models": False,
         "benchmarks.training.loop": False,
         "gavs.backbones": False,

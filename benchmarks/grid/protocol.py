@@ -60,7 +60,7 @@ class Evaluation:
     name: str
     clips: str
     audio: str = "own"  # own, silence, noise, shuffled, off_screen, other_clip
-    rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.vggss; else masks
+    rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.boxes; else masks
     guided: bool = False  # with the map of objects that `Method.guided` mixes in
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.files import write_atomic
+from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores
-from benchmarks.scoring.vggss import BoxScores
 from gavs.reading import reading
 
 Scores = FrameScores | BoxScores

@@ -45,7 +45,7 @@ class Features:
 
 
 @dataclass
-class ClipSet:
+class Samples:
     """Samples of one split: whole clips for a temporal method, else single frames (T = 1).
 
     Args:

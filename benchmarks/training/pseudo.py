@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from segment_anything.modeling import Sam
 
-from benchmarks.training.clips import ClipSet, fill_boxes
+from benchmarks.training.clips import Samples, fill_boxes
 from gavs.sam import decode, input_size, postprocess
 
 
 @torch.inference_mode()
-def sam_masks(clips: ClipSet, sam: Sam) -> dict[str, np.ndarray]:
+def sam_masks(clips: Samples, sam: Sam) -> dict[str, np.ndarray]:
     """Union of SAM's masks of a clip's boxes by uid, (H, W) bool at the frame's own size.
 
     Takes SAM's own best guess of three masks a box, and no pixel outside of the box.

@@ -13,7 +13,7 @@ from benchmarks.common.files import write_atomic
 from gavs.reading import reading
 
 
-class CheckpointError(ValueError):
+class SnapshotError(ValueError):
     """A checkpoint that is damaged or of another architecture."""
 
 
@@ -36,7 +36,7 @@ def load_trained_state(
     """Load strictly by name and shape.
 
     Raises:
-        CheckpointError: naming the file and the first keys that differ.
+        SnapshotError: naming the file and the first keys that differ.
     """
     expected = {k: v.shape for k, v in module.state_dict().items() if k in names}
     shapes = {k: v.shape for k, v in state.items()}
@@ -48,7 +48,7 @@ def load_trained_state(
             for k in sorted(set(expected) & set(shapes))
             if expected[k] != shapes[k]
         ][:3]
-        raise CheckpointError(
+        raise SnapshotError(
             f"{source}: a checkpoint of another architecture "
             f"(missing {missing}, unknown {unknown}, shapes {differing})"
         )
@@ -67,15 +67,15 @@ def load(path: Path) -> dict[str, Any]:
     torch doesn't compare a file's checksums, so a damaged storage would give other numbers.
 
     Raises:
-        CheckpointError: the file is missing, damaged or no checkpoint.
+        SnapshotError: the file is missing, damaged or no checkpoint.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
-    with reading(path, CheckpointError, "as a checkpoint"):
+        raise SnapshotError(f"{path}: no such checkpoint")
+    with reading(path, SnapshotError, "as a checkpoint"):
         with zipfile.ZipFile(path) as file:
             if damaged := file.testzip():
-                raise CheckpointError(f"{path}: {damaged} in it differs from its checksum")
+                raise SnapshotError(f"{path}: {damaged} in it differs from its checksum")
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:  # its text advises to load the file without care
-            raise CheckpointError(f"{path}: holds more than tensors and plain values") from None
+            raise SnapshotError(f"{path}: holds more than tensors and plain values") from None
