@@ -45,7 +45,7 @@ class Sources:
             if name in names or any(name == s or name.startswith(f"{s}.") for s in stops):
                 continue
             names.add(name)
-            queue += self._imports(name)
+            queue += self.imports(name)
         return sorted(names)
 
     def _checksum(self, roots: tuple[str, ...], stops: tuple[str, ...] = ()) -> str:
@@ -57,7 +57,7 @@ class Sources:
             digest.update(f"{name} {_essence(self._texts[name], name in names)}\n".encode())
         return digest.hexdigest()
 
-    def _imports(self, name: str) -> list[str]:
+    def imports(self, name: str) -> list[str]:
         """Modules of the project that a module names in its import statements."""
         package = name if self.paths[name].name == "__init__.py" else name.rpartition(".")[0]
         modules = []
