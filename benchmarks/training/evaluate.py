@@ -100,9 +100,9 @@ def _native(
         yield same, native, None if confidence is None else confidence.flatten()[rows]
 
 
-def overlay_samples(clips: Samples, wanted: int) -> np.ndarray:
+def overlay_samples(clips: Samples, count: int) -> np.ndarray:
     """Numbers of the samples that figures show: clips spread evenly, the same for all."""
-    chosen = np.linspace(0, len(clips.index) - 1, wanted).round().astype(int)
+    chosen = np.linspace(0, len(clips.index) - 1, count).round().astype(int)
     middle = {clip: clips.index.frames.iloc[clip] // 2 for clip in chosen}
     return np.array(
         [
