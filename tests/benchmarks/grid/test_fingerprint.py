@@ -151,7 +151,7 @@ def test_backbones_are_of_those_that_train_one(after):
         ("gavs/adapter.py", "class", "# a comment\nclass"),
         ("gavs/method.py", "-> Prediction", "-> object"),
         ("benchmarks/grid/models.py", "log = ", "# the module's log\nlog = "),
-        ("benchmarks/launch/plan.py", "", FLIP),
+        ("benchmarks/launch/jobs.py", "", FLIP),
         ("benchmarks/report/write.py", "", FLIP),
         ("benchmarks/params/__init__.py", "", FLIP),  # by value
         ("benchmarks/common/files.py", "os.fsync", "os.sync"),
