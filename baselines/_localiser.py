@@ -63,15 +63,15 @@ def audio_trunk(blocks: Sequence[int], channels: Sequence[int]) -> nn.Sequential
         nn.ReLU(inplace=True),
         nn.MaxPool2d(3, 2, 1),
     ]
-    for stage, (depth, wanted) in enumerate(zip(blocks, channels, strict=True)):
+    for stage, (depth, planes) in enumerate(zip(blocks, channels, strict=True)):
         for block in range(depth):
             stride = 2 if stage > 0 and block == 0 else 1
             shortcut = None
-            if stride > 1 or width != wanted:
-                conv = nn.Conv2d(width, wanted, 1, stride, bias=False)
-                shortcut = nn.Sequential(conv, nn.BatchNorm2d(wanted))
-            layers.append(BasicBlock(width, wanted, stride, shortcut))
-            width = wanted
+            if stride > 1 or width != planes:
+                conv = nn.Conv2d(width, planes, 1, stride, bias=False)
+                shortcut = nn.Sequential(conv, nn.BatchNorm2d(planes))
+            layers.append(BasicBlock(width, planes, stride, shortcut))
+            width = planes
     trunk = initialise(nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten()))
     return trunk.to(memory_format=torch.channels_last)  # faster on a CPU
 
@@ -211,8 +211,8 @@ class Localiser(Method):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         trunk = list(self.image.parameters())
-        own = {id(p) for p in trunk}
-        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in own]
+        trunk_ids = {id(p) for p in trunk}
+        rest = [p for p in self.parameters() if p.requires_grad and id(p) not in trunk_ids]
         return [
             {"params": rest, "lr_scale": 1.0},
             {"params": trunk, "lr_scale": self.config.backbone_lr_scale},

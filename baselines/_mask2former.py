@@ -81,17 +81,17 @@ class MaskedLayer(nn.Module):
         Place (Q, D) and position (S, D) are added to queries and keys, not to values; memory is
         (N, S, D); blocked (N, Q, S) bool is True where a query must not look.
         """
-        seen, _ = self.cross(
+        attended, _ = self.cross(
             queries + place,
             memory + position,
             memory,
             attn_mask=blocked.repeat_interleave(self.heads, dim=0),
             need_weights=False,
         )
-        queries = self.norm1(queries + seen)
+        queries = self.norm1(queries + attended)
         q = queries + place
-        said, _ = self.among(q, q, queries, need_weights=False)
-        queries = self.norm2(queries + said)
+        exchanged, _ = self.among(q, q, queries, need_weights=False)
+        queries = self.norm2(queries + exchanged)
         return self.norm3(queries + self.mlp(queries))
 
 
@@ -127,13 +127,13 @@ class MaskedDecoder(nn.Module):
             m.flatten(2).transpose(1, 2) + level for m, level in zip(maps, self.level, strict=True)
         ]
         position = [sine_position(*s, queries.shape[-1]).to(queries) for s in shapes]
-        found = [self._predict(queries, features)]
+        predictions = [self._predict(queries, features)]
         for i, layer in enumerate(self.layers):
             k = 2 - i % 3
-            blocked = outside(found[-1][1], shapes[k])
+            blocked = outside(predictions[-1][1], shapes[k])
             queries = layer(queries, self.place, memory[k], position[k], blocked)
-            found.append(self._predict(queries, features))
-        classes, masks = zip(*found, strict=True)
+            predictions.append(self._predict(queries, features))
+        classes, masks = zip(*predictions, strict=True)
         return Found(torch.stack(classes), torch.stack(masks), self.norm(queries))
 
     def _predict(self, queries: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

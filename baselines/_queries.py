@@ -78,12 +78,13 @@ def frame_targets(batch: Batch, side: int, classes: int | None) -> tuple[Tensor,
     if classes is None:
         present = sounding
     else:
-        known = batch.classes.shape[1]
-        if known > classes:
+        columns = batch.classes.shape[1]
+        if columns > classes:
             raise ValueError(
-                f"`classes` is {classes}, but the clips have {known} classes: give at least {known}"
+                f"`classes` is {classes}, but the clips have {columns} classes: "
+                f"give at least {columns}"
             )
-        named = F.pad(batch.classes, (0, classes - known))  # (B, K)
+        named = F.pad(batch.classes, (0, classes - columns))  # (B, K)
         named = named.repeat_interleave(batch.masks.shape[1], dim=0)[chosen]
         if (sounding[:, 0] & ~named.any(1)).any():
             raise ValueError("a clip has a mask, but none of AVSBench's classes: nothing to match")
@@ -125,9 +126,9 @@ def match(cost: Tensor, present: Tensor) -> Tensor:
     classes than queries the dearest go without.
     """
     assigned = torch.full(cost.shape[:2], cost.shape[2], dtype=torch.long)
-    table, wanted = cost.float().cpu().numpy(), present.cpu().numpy()
+    table, classes = cost.float().cpu().numpy(), present.cpu().numpy()
     for n in range(len(table)):  # scipy's solver takes one problem at a time
-        targets = wanted[n].nonzero()[0]
+        targets = classes[n].nonzero()[0]
         queries, columns = linear_sum_assignment(table[n][:, targets])
         assigned[n, torch.from_numpy(queries)] = torch.from_numpy(targets[columns])
     return assigned.to(cost.device)
@@ -162,17 +163,19 @@ def set_loss(
     cost = matching_costs(class_logits, mask_logits, masks, config)
     assigned = match(cost, present)  # (N, Q)
 
-    taken = assigned < present.shape[1]
+    matched = assigned < present.shape[1]
     if unmatched is None:
-        weight = torch.where(taken, 1.0, config.no_object)
+        weight = torch.where(matched, 1.0, config.no_object)
     else:
-        weight = torch.where(taken, 1.0, unmatched.flatten(0, 1))
+        weight = torch.where(matched, 1.0, unmatched.flatten(0, 1))
     of_class = F.cross_entropy(class_logits.transpose(1, 2), assigned, reduction="none")
     of_class = (weight * of_class).sum() / weight.sum().clamp(min=1e-6)
 
-    found = taken.any(1)
-    union = mask_logits[found].masked_fill(~taken[found][..., None, None], -torch.inf).amax(1)
-    union, masks = union.flatten(1), masks[found].flatten(1)
+    sounding = matched.any(1)
+    union = (
+        mask_logits[sounding].masked_fill(~matched[sounding][..., None, None], -torch.inf).amax(1)
+    )
+    union, masks = union.flatten(1), masks[sounding].flatten(1)
     frames = max(len(union), 1)
     bce = F.binary_cross_entropy_with_logits(union, masks, reduction="none").mean(-1)
     return {

@@ -86,8 +86,8 @@ class ChannelMixer(nn.Module):
         """Feature (N, D, h, w) and audio (N, 1, D) -> (N, D, h, w)."""
         dim, heads, pixels = x.shape[1], self.attention.num_heads, x.flatten(2)  # (N, D, h w)
         to_query, to_key, to_value = self.attention.in_proj_weight.view(3, heads, -1, dim)
-        asked = torch.einsum("nd,hed->nhe", audio[:, 0], to_query) / (dim // heads) ** 0.5
-        scores = torch.einsum("nhe,hed->nhd", asked, to_key) @ pixels  # (N, heads, h w)
+        query = torch.einsum("nd,hed->nhe", audio[:, 0], to_query) / (dim // heads) ** 0.5
+        scores = torch.einsum("nhe,hed->nhd", query, to_key) @ pixels  # (N, heads, h w)
         seen = scores.softmax(-1) @ pixels.transpose(1, 2)  # (N, heads, D)
         heard = torch.einsum("nhd,hed->nhe", seen, to_value).flatten(1)  # (N, D)
         return x * self.attention.out_proj(heard).sigmoid()[..., None, None]

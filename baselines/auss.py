@@ -57,8 +57,8 @@ def likeness(x: Tensor) -> Tensor:
     x = F.normalize(x.float(), dim=-1)
     similar = torch.einsum("nqs,nps->nqp", x, x).clamp(min=0)
     queries = x.shape[1]
-    own = torch.eye(queries, dtype=torch.bool, device=x.device)
-    return similar.masked_fill(own, 0).sum((1, 2)).mean() / (queries * (queries - 1))
+    diagonal = torch.eye(queries, dtype=torch.bool, device=x.device)
+    return similar.masked_fill(diagonal, 0).sum((1, 2)).mean() / (queries * (queries - 1))
 
 
 @METHODS.register_module(name="auss")
@@ -75,10 +75,10 @@ class AUSS(BackboneMethod):
 
     def forward(self, batch: Batch) -> Prediction:
         queries = self.unmix(F.relu(batch.audio.flatten(0, 1)))  # the published VGGish ends in ReLU
-        found = self.decoder(queries, *self.pixels(self.maps(batch)))
-        objects = 1 - found.classes[-1].float().softmax(-1)[..., -1]  # (N, Q)
-        logits = self.resize(union_logits(objects, found.masks[-1]), batch)
-        return Prediction(logits, vars(found))
+        predictions = self.decoder(queries, *self.pixels(self.maps(batch)))
+        objects = 1 - predictions.classes[-1].float().softmax(-1)[..., -1]  # (N, Q)
+        logits = self.resize(union_logits(objects, predictions.masks[-1]), batch)
+        return Prediction(logits, vars(predictions))
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         classes, masks, queries = (prediction.aux[k] for k in ("classes", "masks", "queries"))

@@ -76,8 +76,8 @@ class AudioVisualLayer(nn.Module):
         """Pixels (N, S, D) and audio (N, 1, D) -> the same."""
         x = self.norm1(x + x * self.hear(audio))
         x = self.pixels(x, position, reference, shapes)
-        seen, _ = self.look(audio, x + position, x, need_weights=False)
-        return x, self.norm2(audio + seen)
+        attended, _ = self.look(audio, x + position, x, need_weights=False)
+        return x, self.norm2(audio + attended)
 
 
 class AudioVisualEncoder(nn.Module):
@@ -121,10 +121,10 @@ class DecoderLayer(nn.Module):
     ) -> Tensor:
         """Queries (N, Q, D), place (Q, D), memory (N, S, D), reference (Q, 2) -> (N, Q, D)."""
         q = queries + place
-        said, _ = self.among(q, q, queries, need_weights=False)
-        queries = self.norm1(queries + self.dropout(said))
-        seen = self.cross(queries + place, memory, reference, shapes)
-        queries = self.norm2(queries + self.dropout(seen))
+        exchanged, _ = self.among(q, q, queries, need_weights=False)
+        queries = self.norm1(queries + self.dropout(exchanged))
+        attended = self.cross(queries + place, memory, reference, shapes)
+        queries = self.norm2(queries + self.dropout(attended))
         return self.norm3(queries + self.dropout(self.mlp(queries)))
 
 

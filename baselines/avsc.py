@@ -71,13 +71,13 @@ class AVSC(BackboneMethod):
 
     def forward(self, batch: Batch) -> Prediction:
         features, maps = self.pixels(self.maps(batch))
-        found = self.decoder(self.start.expand(len(features), -1, -1), features, maps)
+        predictions = self.decoder(self.start.expand(len(features), -1, -1), features, maps)
         heard = self.hear(F.relu(batch.audio.flatten(0, 1)))  # (N, K) logits
-        query, exists = select(found.classes[-1])  # (N, K)
-        h, w = found.masks.shape[-2:]
-        masks = found.masks[-1].gather(1, query[..., None, None].expand(-1, -1, h, w))
+        query, exists = select(predictions.classes[-1])  # (N, K)
+        h, w = predictions.masks.shape[-2:]
+        masks = predictions.masks[-1].gather(1, query[..., None, None].expand(-1, -1, h, w))
         chosen = union_logits(heard.float().sigmoid() * exists, masks)  # (N, h, w)
-        aux = {"classes": found.classes, "masks": found.masks, "chosen": chosen}
+        aux = {"classes": predictions.classes, "masks": predictions.masks, "chosen": chosen}
         return Prediction(self.resize(chosen, batch), aux)
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:

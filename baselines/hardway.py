@@ -55,9 +55,11 @@ class HardWay(Localiser):
 
 def tri_map_nce(maps: Tensor, config: HardWayConfig) -> Tensor:
     """The loss from each picture's maps for each sound, (N, N, h, w)."""
-    own = maps.diagonal().movedim(-1, 0)  # (N, h, w)
+    matching = maps.diagonal().movedim(-1, 0)  # (N, h, w)
     means = soft_mean(maps, torch.sigmoid((maps - config.positive) / config.softness))  # (N, N)
     # 1 - sigmoid(x), without rounding to 0 / 0 where all of the map is bright
-    hard = soft_mean(own, torch.sigmoid((config.negative - own) / config.softness))  # (N,)
+    hard = soft_mean(
+        matching, torch.sigmoid((config.negative - matching) / config.softness)
+    )  # (N,)
     logits = torch.cat([means, hard[:, None]], 1) / config.temperature
     return F.cross_entropy(logits, torch.arange(len(maps), device=maps.device))

@@ -43,7 +43,7 @@ class AudioAdapters(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, audio: Tensor) -> Tensor:
-        return self.shared(F.gelu(torch.stack([own(audio) for own in self.own])))
+        return self.shared(F.gelu(torch.stack([project(audio) for project in self.own])))
 
 
 def frame_iou(logits: Tensor, batch: Batch) -> Tensor:

@@ -1,3 +1,5 @@
+"""`python -m benchmarks`."""
+
 import sys
 
 from benchmarks.cli import main

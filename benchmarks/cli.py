@@ -317,7 +317,7 @@ def check(args: argparse.Namespace) -> int:
 def rehearse(args: argparse.Namespace) -> int:
     from benchmarks.preflight.rehearse import rehearse
 
-    return 0 if rehearse(args.params, args.folder, args.workers) else 1
+    return 0 if rehearse(args.params, args.folder, args.workers, main) else 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -445,7 +445,7 @@ def _failed(failures: list[str], page: Path | None = None) -> int:
 
 
 def vggss_baselines(args: argparse.Namespace) -> None:
-    from benchmarks.scoring.vggss import baselines_text
+    from benchmarks.scoring.boxes import baselines_text
 
     print(baselines_text(args.annotations))
 

@@ -36,9 +36,9 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
-    given = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
     # VGG-Sound's ids may begin with "-": what names a file is no option.
-    args = parser.parse_args([f"./{a}" if a[:1] == "-" and Path(a).exists() else a for a in given])
+    args = parser.parse_args([f"./{a}" if a[:1] == "-" and Path(a).exists() else a for a in words])
     if (args.image is None) != (args.audio is None):
         parser.error("--image and --audio go together")
     if args.second and args.video:

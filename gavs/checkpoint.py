@@ -1,8 +1,8 @@
 """A trained GAVS in one file: what was trained, and the encoders that it was trained with.
 
 The file is safetensors, which holds tensors and text, never code: the trained parameters and the
-buffers under their names, and a `Header` as JSON. SAM and VGGish stay in their own files; the
-header has their sizes, paths and checksums.
+buffers under their names, and a `CheckpointHeader` as JSON. SAM and VGGish stay in their own files;
+the header has their sizes, paths and checksums.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class EncoderFile(Config):
     sha256: str  # of the file
 
 
-class Header(Config):
+class CheckpointHeader(Config):
     version: Literal[1] = 1
     method: str
     config: dict[str, Any]
@@ -46,14 +46,14 @@ class Header(Config):
     origin: dict[str, str | int] = {}  # what it was trained on, for people
 
 
-def checkpoint_bytes(header: Header, trained: Mapping[str, Tensor]) -> bytes:
+def checkpoint_bytes(header: CheckpointHeader, trained: Mapping[str, Tensor]) -> bytes:
     """The file's content; equal for equal arguments."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.items()}
     text = header.model_dump_json()
     return save(tensors, {KEY: text, DIGEST: _digest(text, tensors)})
 
 
-def read_checkpoint(path: Path) -> tuple[Header, dict[str, Tensor]]:
+def read_checkpoint(path: Path) -> tuple[CheckpointHeader, dict[str, Tensor]]:
     """Header and trained tensors, on the CPU.
 
     Raises:
@@ -68,7 +68,7 @@ def read_checkpoint(path: Path) -> tuple[Header, dict[str, Tensor]]:
         if unknown := sorted(set(metadata) - {KEY, DIGEST}):
             raise ValueError(f"metadata {unknown[0]!r:.80}, expected {KEY} and {DIGEST}")
         try:
-            header = Header.model_validate_json(metadata[KEY])
+            header = CheckpointHeader.model_validate_json(metadata[KEY])
         except ValidationError as error:
             raise ValueError(f"header: {first_problem(error)}") from None
         expected, digest = metadata.get(DIGEST), _digest(metadata[KEY], trained)
@@ -86,7 +86,9 @@ def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def encoder_path(header: Header, name: Literal["sam", "vggish"], given: Path | None) -> Path:
+def encoder_path(
+    header: CheckpointHeader, name: Literal["sam", "vggish"], given: Path | None
+) -> Path:
     """The weights file of an encoder: the one given, or where it lay; with the right content.
 
     Raises:

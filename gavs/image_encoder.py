@@ -16,7 +16,7 @@ CHUNK_QUERIES = 512  # of global attention on a CPU: 8 MB of scores at a time
 
 
 class ImageEncoder(original.ImageEncoderViT):
-    """segment_anything's `ImageEncoderViT` with `Block`s of this module; same arguments."""
+    """segment_anything's `ImageEncoderViT` with `EncoderBlock`s; same arguments."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ImageEncoder(original.ImageEncoderViT):
         super().__init__(img_size, patch_size, 3, embed_dim, depth=0, out_chans=out_chans)
         grid = img_size // patch_size
         self.blocks.extend(
-            Block(
+            EncoderBlock(
                 embed_dim,
                 num_heads,
                 mlp_ratio,
@@ -47,7 +47,7 @@ class ImageEncoder(original.ImageEncoderViT):
         )
 
 
-class Block(original.Block):
+class EncoderBlock(original.Block):
     """segment_anything's `Block`, whose `Attention` here only holds the parameters."""
 
     def forward(self, x: Tensor, adapter: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -124,12 +124,12 @@ def biased_attention(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Ten
     if len(k[0, 0]) <= CHUNK_QUERIES:  # windows: all heads of one are a piece
         return torch.stack([_attend(*one) for one in zip(q, k, v.mT, rows, columns, strict=True)])
     heads = [x.flatten(0, 1).contiguous() for x in (q, k, v.mT, rows, columns)]
-    read = [
+    outputs = [
         _attend(queries, key, value, *bias)
         for q, key, value, *bias in zip(*heads, strict=True)
         for queries, *bias in zip(*(x.split(CHUNK_QUERIES) for x in (q, *bias)), strict=True)
     ]
-    return torch.cat(read).view(q.shape)
+    return torch.cat(outputs).view(q.shape)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -63,16 +63,16 @@ def alignment(
             "or set alignment.loss: none"
         )
     cue, audio = F.normalize(cue, dim=-1), F.normalize(audio, dim=-1)
-    own = (cue * audio).sum(-1, keepdim=True)  # (B, T, 1)
+    matching = (cue * audio).sum(-1, keepdim=True)  # (B, T, 1)
     others = torch.einsum("bta,usa->btus", cue, audio).flatten(2)  # (B, T, B * T)
     negative = video[:, None] != video[None, :]  # (B, B)
     if config.negatives == "other_class":
         negative = negative & ~(classes[:, None] & classes[None, :]).any(-1)
     negative = negative.repeat_interleave(cue.shape[1], dim=1)[:, None]  # (B, 1, B * T)
     if config.loss == "infonce":
-        candidates = torch.cat([own, others.masked_fill(~negative, -torch.inf)], dim=-1)
+        candidates = torch.cat([matching, others.masked_fill(~negative, -torch.inf)], dim=-1)
         return -F.log_softmax(candidates / config.temperature, dim=-1)[..., 0].mean()
-    violations = F.relu(config.margin - own + others) * negative
+    violations = F.relu(config.margin - matching + others) * negative
     return (violations.sum(-1) / negative.sum(-1).clamp(min=1)).mean()
 
 

@@ -43,7 +43,7 @@ SOUND_RATE = 48_000  # of the overlaid copy
 REMEDY = "encode it anew, e.g. with `ffmpeg -i OLD NEW.mp4`"
 
 
-class Shown(NamedTuple):
+class Picture(NamedTuple):
     """A decoded picture of a video.
 
     `time` is the container's; `seconds` is how long it stays, 0 if that isn't said; `size` is that
@@ -92,7 +92,7 @@ def sample_frames(path: Path, fps: float = 1) -> Iterator[np.ndarray]:
         number += 1
 
 
-def pictures(path: Path, threads: int = 0) -> Iterator[Shown]:
+def pictures(path: Path, threads: int = 0) -> Iterator[Picture]:
     """Yield all pictures of a video in order, at least one.
 
     Args:
@@ -118,7 +118,7 @@ def pictures(path: Path, threads: int = 0) -> Iterator[Shown]:
                 raise MediaError(f"{shown(path)}: damaged at {frame.time:.2f} s; {REMEDY}")
             time, size = frame.time, size or (frame.width, frame.height)
             seconds = min(LONGEST, float((frame.duration or 0) * frame.time_base))
-            yield Shown(path, frame, time, seconds, size, aspect)
+            yield Picture(path, frame, time, seconds, size, aspect)
         if time is None:
             raise MediaError(f"{shown(path)}: its picture has no frame that can be decoded")
         check_end(container, stream, time + seconds)

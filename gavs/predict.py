@@ -192,9 +192,9 @@ def _write(
 
 
 def _check_length(path: Path, sound: np.ndarray, second: int) -> None:
-    needed = second + 1 - TOLERANCE
-    if len(sound) < needed * SAMPLE_RATE:
+    seconds = second + 1 - TOLERANCE
+    if len(sound) < seconds * SAMPLE_RATE:
         raise MediaError(
             f"{shown(path)}: {len(sound) / SAMPLE_RATE:.2f} s of sound, but second {second} (from "
-            f"0) needs at least {needed:.1f} s"
+            f"0) needs at least {seconds:.1f} s"
         )

@@ -195,12 +195,12 @@ def continue_from_tokens(
     return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
 
 
-def recomputed(wanted: bool, block: Callable[..., Tensor], *inputs: Any) -> Tensor:
+def recomputed(saving: bool, block: Callable[..., Tensor], *inputs: Any) -> Tensor:
     """`block(*inputs)`; if wanted, it runs again for the gradient instead of keeping activations.
 
     The same values for a third more time: a global block of ViT-B at 1024 keeps 0.8 GB a frame.
     """
-    if wanted and torch.is_grad_enabled():
+    if saving and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
     return block(*inputs)
 
@@ -247,12 +247,12 @@ def decode(
 
     queries, keys = _two_way(decoder.transformer, tokens, keys, key_pe, adapters or _unchanged)
 
-    asked = {False: slice(0, 1), True: slice(1, None), None: slice(None)}[multimask]
-    hypernetworks = decoder.output_hypernetworks_mlps[asked]
-    mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, asked].unbind(1)
+    masks = {False: slice(0, 1), True: slice(1, None), None: slice(None)}[multimask]
+    hypernetworks = decoder.output_hypernetworks_mlps[masks]
+    mask_queries = queries[:, 1 : 1 + decoder.num_mask_tokens][:, masks].unbind(1)
     kernels = [net(q) for net, q in zip(hypernetworks, mask_queries, strict=True)]
     logits = _masks(decoder, keys, torch.stack(kernels, dim=1), (h, w))
-    return logits, decoder.iou_prediction_head(queries[:, 0])[:, asked]
+    return logits, decoder.iou_prediction_head(queries[:, 0])[:, masks]
 
 
 def _masks(decoder: MaskDecoder, keys: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
@@ -299,8 +299,8 @@ def _two_way(
         queries = block.norm1(queries)
 
         placed = keys + key_pe
-        seen = _tokens_see(block.cross_attn_token_to_image, queries + tokens, placed, keys)
-        queries = block.norm2(queries + adapt("attention", i, seen))
+        attended = _tokens_see(block.cross_attn_token_to_image, queries + tokens, placed, keys)
+        queries = block.norm2(queries + adapt("attention", i, attended))
 
         queries = block.norm3(queries + adapt("mlp", i, block.mlp(queries)))
 
@@ -324,9 +324,9 @@ def _tokens_see(attention: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor
     """`attention(q, k, v)` for few queries: q (N, K, C), k and v (N, L, C) -> (N, K, C)."""
     h = attention.num_heads
     weights = _scores(attention.q_proj(q), attention.k_proj, h, k).softmax(3)  # (N, H, K, L)
-    seen = (weights.flatten(1, 2) @ v).unflatten(1, (h, -1))  # (N, H, K, C)
+    pooled = (weights.flatten(1, 2) @ v).unflatten(1, (h, -1))  # (N, H, K, C)
     to_v = attention.v_proj.weight.unflatten(0, (h, -1))  # (H, d, C)
-    values = torch.einsum("nhkc,hdc->nkhd", seen, to_v).flatten(2)
+    values = torch.einsum("nhkc,hdc->nkhd", pooled, to_v).flatten(2)
     return attention.out_proj(values + attention.v_proj.bias)
 
 

@@ -198,10 +198,10 @@ def _check_wav_size(path: Path) -> None:
         total = os.fstat(file.fileno()).st_size
         while len(head := file.read(8)) == 8:
             kind, size = struct.unpack("<4sI", head)
-            there = total - file.tell()
+            present = total - file.tell()
             if kind == b"data":
-                if there < size < PIPED:
-                    raise ValueError(f"holds {there:,} of {size:,} bytes of samples: it is cut")
+                if present < size < PIPED:
+                    raise ValueError(f"holds {present:,} of {size:,} bytes of samples: it is cut")
                 return
             file.seek(size + size % 2, os.SEEK_CUR)
 

@@ -47,13 +47,13 @@ def log_mel(waveform: Tensor, hop_seconds: float, n_windows: int) -> Tensor:
     """
     hop = round(hop_seconds * SAMPLE_RATE / HOP)  # in STFT frames
     frames = (n_windows - 1) * hop + FRAMES
-    needed = (frames - 1) * HOP + WINDOW
-    if waveform.shape[-1] < needed:
+    samples = (frames - 1) * HOP + WINDOW
+    if waveform.shape[-1] < samples:
         raise ValueError(
-            f"{n_windows} windows at a hop of {hop_seconds} s need {needed} samples at 16 kHz "
-            f"({needed / SAMPLE_RATE:.3f} s), the waveform has {waveform.shape[-1]}"
+            f"{n_windows} windows at a hop of {hop_seconds} s need {samples} samples at 16 kHz "
+            f"({samples / SAMPLE_RATE:.3f} s), the waveform has {waveform.shape[-1]}"
         )
-    pieces = waveform[..., :needed].double().unfold(-1, WINDOW, HOP)  # (..., frames, 400)
+    pieces = waveform[..., :samples].double().unfold(-1, WINDOW, HOP)  # (..., frames, 400)
     mels = torch.cat([_mel(some) for some in pieces.split(BLOCK, dim=-2)], dim=-2)
     bands = torch.log(mels.double() + LOG_OFFSET).float()  # (..., frames, 64)
     return bands.unfold(-2, FRAMES, hop).transpose(-1, -2)  # (..., n_windows, 96, 64)

@@ -117,31 +117,31 @@ def fit_weights(
     Raises:
         WeightsError: naming `source`, the first missing or unexpected key, or a wrong shape.
     """
-    found = f"{len(state)} tensors"
+    tensors = f"{len(state)} tensors"
     for key_map in maps:
         prefix = next((p for p in key_map.prefixes if p + key_map.sign in state), None)
         if prefix is not None:
-            found += f" by the names of {key_map.release}"
+            tensors += f" by the names of {key_map.release}"
             state = _renamed(state, key_map, prefix, source)
             break
-    own = module.state_dict()
+    expected = module.state_dict()
     # Files older than torch 0.4.1 lack batch norm's counter, which nothing reads.
-    counters = {k: v for k, v in own.items() if k.endswith(".num_batches_tracked")}
+    counters = {k: v for k, v in expected.items() if k.endswith(".num_batches_tracked")}
     state = {**counters, **state}
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    wrong = [key for key in own if key in state and _kind(state[key]) != _kind(own[key])]
+    missing = [key for key in expected if key not in state]
+    unexpected = [key for key in state if key not in expected]
+    wrong = [key for key in expected if key in state and _kind(state[key]) != _kind(expected[key])]
     problems = []
     if missing:
-        problems.append(f"{len(missing)} of {len(own)} keys missing, first: {missing[0]}")
+        problems.append(f"{len(missing)} of {len(expected)} keys missing, first: {missing[0]}")
     if unexpected:
         problems.append(f"{len(unexpected)} unexpected keys, first: {unexpected[0]}")
     if wrong:
-        got, expected = _kind(state[wrong[0]]), _kind(own[wrong[0]])
-        problems.append(f"{wrong[0]} has {got}, expected {expected}")
+        kind, expected_kind = _kind(state[wrong[0]]), _kind(expected[wrong[0]])
+        problems.append(f"{wrong[0]} has {kind}, expected {expected_kind}")
     if problems:
         raise WeightsError(
-            f"{source}: {found}, not weights of this {type(module).__name__}: "
+            f"{source}: {tensors}, not weights of this {type(module).__name__}: "
             f"{'; '.join(problems)}. Give the file made for this encoder and size "
             "(`python -m benchmarks weights` lists it)"
         )

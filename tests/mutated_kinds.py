@@ -31,8 +31,14 @@ from benchmarks.features.store import StoreError
 from benchmarks.preflight.layouts import write_vggss
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import NpzError, load_scores, save_scores
-from benchmarks.training import checkpoint
-from gavs.checkpoint import CheckpointError, EncoderFile, Header, checkpoint_bytes, read_checkpoint
+from benchmarks.training import snapshot
+from gavs.checkpoint import (
+    CheckpointError,
+    CheckpointHeader,
+    EncoderFile,
+    checkpoint_bytes,
+    read_checkpoint,
+)
 from gavs.media import MediaError
 from gavs.weights import WeightsError, read_weights
 from splits.files import SplitError
@@ -193,7 +199,9 @@ def _tensors() -> dict[str, torch.Tensor]:
 
 def _make_checkpoint(folder: Path) -> Path:
     encoder = EncoderFile(size="mini", path="weights/sam.safetensors", sha256="0" * 64)
-    header = Header(method="gavs", config={"lr": 1}, sam=encoder, vggish=encoder, hop_seconds=1.0)
+    header = CheckpointHeader(
+        method="gavs", config={"lr": 1}, sam=encoder, vggish=encoder, hop_seconds=1.0
+    )
     return _saved(checkpoint_bytes(header, _tensors()), folder / "gavs.safetensors")
 
 
@@ -267,7 +275,7 @@ def _read_store(path: Path) -> bytes:
 def _make_model(folder: Path) -> Path:
     from benchmarks.grid.folders import finish
 
-    checkpoint.save(folder / "model.pt", _tensors())
+    snapshot.save(folder / "model.pt", _tensors())
     finish(folder, "model.json", {"steps": 3}, ["model.pt"])
     return folder / "model.pt"
 
@@ -283,8 +291,8 @@ def _read_model(path: Path) -> str:
     finally:
         log.removeHandler(handler)
     if not path.is_file():
-        raise checkpoint.CheckpointError(said.getvalue().strip())
-    return _text(checkpoint.load(path))
+        raise snapshot.SnapshotError(said.getvalue().strip())
+    return _text(snapshot.load(path))
 
 
 def _make_record(folder: Path) -> Path:
@@ -336,7 +344,7 @@ KINDS = {
     "log-mel pkl": Kind("clip.pkl", **_of_a_clip("clip.pkl", "audio", read_log_mel), errors=CLIP),
     "npy shard": Kind("shard-00000.npy", _make_shard, _read_store, (StoreError,)),
     "manifest": Kind("manifest.json", _make_manifest, _read_store, (StoreError,)),
-    "model.pt": Kind("model.pt", _make_model, _read_model, (checkpoint.CheckpointError,)),
+    "model.pt": Kind("model.pt", _make_model, _read_model, (snapshot.SnapshotError,)),
     "record.json": Kind(
         "gavs.json",
         _make_record,

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from benchmarks.common import closure
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid import fingerprint
 from benchmarks.grid.protocol import cells_of
 from benchmarks.params import STAGE_BLOCKS, TABLES, Params, load

@@ -36,16 +36,16 @@ class Sources:
         Raises:
             ValueError: a root is no module of the project.
         """
-        left, names = list(roots), set()
-        for name in left:
+        queue, names = list(roots), set()
+        for name in queue:
             if name not in self.paths:
                 raise ValueError(f"{name}: no module of {', '.join(PACKAGES)}; its code is unknown")
-        while left:
-            name = left.pop()
+        while queue:
+            name = queue.pop()
             if name in names or any(name == s or name.startswith(f"{s}.") for s in stops):
                 continue
             names.add(name)
-            left += self._imports(name)
+            queue += self.imports(name)
         return sorted(names)
 
     def _checksum(self, roots: tuple[str, ...], stops: tuple[str, ...] = ()) -> str:
@@ -57,17 +57,19 @@ class Sources:
             digest.update(f"{name} {_essence(self._texts[name], name in names)}\n".encode())
         return digest.hexdigest()
 
-    def _imports(self, name: str) -> list[str]:
+    def imports(self, name: str) -> list[str]:
         """Modules of the project that a module names in its import statements."""
         package = name if self.paths[name].name == "__init__.py" else name.rpartition(".")[0]
-        found = []
+        modules = []
         for base, level, alias in _imported(self._texts[name]):
             if level:
                 parent = package.split(".")[: len(package.split(".")) - level + 1]
                 base = ".".join([*parent, *([base] if base else [])])
             module = f"{base}.{alias}"
-            found += [m for m in ([module] if module in self.paths else [base]) if m in self.paths]
-        return found
+            modules += [
+                m for m in ([module] if module in self.paths else [base]) if m in self.paths
+            ]
+        return modules
 
 
 @cache
@@ -79,13 +81,13 @@ def project() -> Sources:
 @cache
 def _imported(text: str) -> list[tuple[str, int, str]]:
     """(module, level, name) of every import; an `import a.b` has no name."""
-    found = []
+    names = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
-            found += [(node.module or "", node.level, alias.name) for alias in node.names]
+            names += [(node.module or "", node.level, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            found += [(alias.name, 0, "") for alias in node.names]
-    return found
+            names += [(alias.name, 0, "") for alias in node.names]
+    return names
 
 
 @cache

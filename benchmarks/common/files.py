@@ -157,10 +157,10 @@ def seal_problem(content: dict[str, Any]) -> str | None:
     """How JSON differs from the checksum that it carries; None: not at all."""
     content = json.loads(json.dumps(content))
     recorded = _sealed_block(content).pop(CHECKSUM, None)
-    found = _seal(content)
-    if recorded == found:
+    checksum = _seal(content)
+    if recorded == checksum:
         return None
-    return f"its content has the checksum {found[:12]}, but {str(recorded)[:12]} was recorded"
+    return f"its content has the checksum {checksum[:12]}, but {str(recorded)[:12]} was recorded"
 
 
 def _sealed_block(content: dict[str, Any]) -> dict[str, Any]:

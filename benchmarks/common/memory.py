@@ -42,8 +42,8 @@ def ran_out(error: BaseException) -> bool:
 
 def _machine(proc: Path) -> Iterator[Bound]:
     if (proc / "meminfo").is_file():
-        found = re.search(r"MemAvailable: +(\d+) kB", (proc / "meminfo").read_text())
-        yield Bound(1024.0 * int(found[1]), "what the machine has (MemAvailable)")
+        line = re.search(r"MemAvailable: +(\d+) kB", (proc / "meminfo").read_text())
+        yield Bound(1024.0 * int(line[1]), "what the machine has (MemAvailable)")
     else:
         pages = os.sysconf("SC_PHYS_PAGES")
         yield Bound(float(os.sysconf("SC_PAGE_SIZE") * pages), "what the machine has")
@@ -61,8 +61,8 @@ def _groups(proc: Path, cgroup: Path) -> Iterator[Bound]:
                 names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
             else:
                 continue
-            here = root / path.lstrip("/")
-            for folder in (here, *here.parents):
+            group = root / path.lstrip("/")
+            for folder in (group, *group.parents):
                 yield from _group(folder, *names)
                 if folder == root:
                     break
@@ -71,11 +71,11 @@ def _groups(proc: Path, cgroup: Path) -> Iterator[Bound]:
 def _group(folder: Path, limit: str, used: str, cached: str) -> Iterator[Bound]:
     with suppress(OSError, ValueError):  # "max" is no number: no bound
         most = int((folder / limit).read_text())
-        taken = int((folder / used).read_text())
-        found = re.search(rf"^{cached} (\d+)", (folder / "memory.stat").read_text(), re.M)
-        taken -= int(found[1]) if found else 0  # the kernel gives it up
+        bytes_used = int((folder / used).read_text())
+        line = re.search(rf"^{cached} (\d+)", (folder / "memory.stat").read_text(), re.M)
+        bytes_used -= int(line[1]) if line else 0  # the kernel gives it up
         if most < 2**60:  # version 1 writes a huge number where there is none
-            yield Bound(float(most - taken), f"the control group's limit {folder / limit}")
+            yield Bound(float(most - bytes_used), f"the control group's limit {folder / limit}")
 
 
 def _limits(proc: Path) -> Iterator[Bound]:

@@ -36,7 +36,7 @@ def this_rank() -> Rank:
     return Rank()
 
 
-def devices(wanted: str, rank: Rank) -> list[torch.device]:
+def devices(device: str, rank: Rank) -> list[torch.device]:
     """The devices to encode on: every GPU for a process alone, else one for each of a machine's.
 
     CUDA is not initialised: a worker couldn't be forked any more.
@@ -44,13 +44,13 @@ def devices(wanted: str, rank: Rank) -> list[torch.device]:
     Raises:
         DeviceError: a GPU is asked for that isn't there.
     """
-    gpus = torch.cuda.device_count() if wanted != "cpu" else 0
-    if wanted == "cpu" or (wanted == "auto" and not gpus):
+    gpus = torch.cuda.device_count() if device != "cpu" else 0
+    if device == "cpu" or (device == "auto" and not gpus):
         return [torch.device("cpu")]
-    number = torch.device("cuda" if wanted == "auto" else wanted).index
+    number = torch.device("cuda" if device == "auto" else device).index
     if not gpus or (number or 0) >= gpus:
         raise DeviceError(
-            f"device: {wanted}, but this machine has {gpus} GPUs; cpu and auto will do"
+            f"device: {device}, but this machine has {gpus} GPUs; cpu and auto will do"
         )
     if number is not None:
         numbers = [number]

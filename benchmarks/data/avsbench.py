@@ -114,17 +114,17 @@ def add_scenes(index: pd.DataFrame, path: Path, known: Collection[str]) -> pd.Da
         DataError: a uid lacks, is there twice or isn't `known`, or a column is the index's own.
     """
     uids = _read_table(path, ["uid"])
-    twice, own = uids.uid[uids.uid.duplicated()], sorted(set(uids) & set(index) - {"uid"})
+    twice, clashing = uids.uid[uids.uid.duplicated()], sorted(set(uids) & set(index) - {"uid"})
     missing, unknown = index.uid[~index.uid.isin(uids.uid)], uids.uid[~uids.uid.isin(known)]
-    problems = [f"{path}: column {name!r} is the index's own" for name in own]
+    problems = [f"{path}: column {name!r} is the index's own" for name in clashing]
     problems += [
-        f"{path}: {fault} ({len(found)} of {len(rows)} rows), expected a row per clip"
-        for fault, found, rows in (
+        f"{path}: {fault} ({len(uids_at_fault)} of {len(rows)} rows), expected a row per clip"
+        for fault, uids_at_fault, rows in (
             (f"no row of uid {next(iter(missing), '')}, a clip of the index", missing, index),
             (f"uid {next(iter(unknown), '')} is no clip of metadata.csv", unknown, uids),
             (f"uid {next(iter(twice), '')} twice", twice, uids),
         )
-        if len(found)
+        if len(uids_at_fault)
     ]
     if problems:
         raise DataError(problems, "Make it again with the clips: `python -m benchmarks data`.")

@@ -56,9 +56,10 @@ def _verified(pattern: str, number: int, checksums: str, place: int) -> Path:
         raise ClipFileError(f"{path}: the clip index has no such file; it can't be learned from")
     if not path.is_file():
         raise ClipFileError(f"{path}: missing, though it was indexed; {REMEDY}")
-    found = sha256(path)[:LENGTH]
-    if found != recorded[place]:
+    checksum = sha256(path)[:LENGTH]
+    if checksum != recorded[place]:
         raise ClipFileError(
-            f"{path}: its checksum is {found}, but the clip index has {recorded[place]}; {REMEDY}"
+            f"{path}: its checksum is {checksum}, but the clip index has {recorded[place]}; "
+            f"{REMEDY}"
         )
     return path

@@ -75,8 +75,8 @@ def open_clips(
         DataError: all that is missing, truncated, of a wrong size or length, or not finite.
     """
     with worker_pool(workers) as pool:
-        found = pool.map(_open_clip, clips, chunksize=16)
-        facts = list(tqdm(found, what, len(clips), disable=None if progress else True))
+        opened = pool.map(_open_clip, clips, chunksize=16)
+        facts = list(tqdm(opened, what, len(clips), disable=None if progress else True))
     problems = Counter(p for clip in facts for p in clip["problems"])
     if problems:
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]

@@ -45,15 +45,15 @@ def read_log_mel(path: Path) -> np.ndarray:
         size = path.stat().st_size
         if size > LARGEST:
             raise pickle.UnpicklingError(f"{size:,} bytes, expected at most {LARGEST:,}")
-        found = _ArrayUnpickler(io.BytesIO(path.read_bytes())).load()
-        found = getattr(found, "array", found)
-        if not isinstance(found, np.ndarray):
-            raise ValueError(f"holds a {type(found).__name__}, expected an array (T, 1, 96, 64)")
-        if found.ndim not in (3, 4) or found.shape[1:] not in ((1, BINS, BANDS), (BINS, BANDS)):
-            raise ValueError(f"log-mels of shape {found.shape}, expected (T, 1, {BINS}, {BANDS})")
-        if not np.isfinite(found).all():
+        array = _ArrayUnpickler(io.BytesIO(path.read_bytes())).load()
+        array = getattr(array, "array", array)
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"holds a {type(array).__name__}, expected an array (T, 1, 96, 64)")
+        if array.ndim not in (3, 4) or array.shape[1:] not in ((1, BINS, BANDS), (BINS, BANDS)):
+            raise ValueError(f"log-mels of shape {array.shape}, expected (T, 1, {BINS}, {BANDS})")
+        if not np.isfinite(array).all():
             raise ValueError("log-mels with NaN or infinity")
-        return found.reshape(-1, BINS, BANDS).astype(np.float32)
+        return array.reshape(-1, BINS, BANDS).astype(np.float32)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -109,11 +109,11 @@ def _load_storage(content: bytes) -> np.ndarray:
         pass
     code, length = _StorageUnpickler(file).load()
     _scan(file)  # the storage's key
-    said = int.from_bytes(file.read(8), "little")
+    count = int.from_bytes(file.read(8), "little")
     dtype, start = np.dtype(code.removeprefix("b")), file.tell()
-    if said != length or length * dtype.itemsize != len(content) - start:
-        held = f"{len(content) - start:,} bytes"
-        raise pickle.UnpicklingError(f"a storage of {length} {dtype} numbers in {held}")
+    if count != length or length * dtype.itemsize != len(content) - start:
+        size = f"{len(content) - start:,} bytes"
+        raise pickle.UnpicklingError(f"a storage of {length} {dtype} numbers in {size}")
     numbers = np.frombuffer(content, dtype, offset=start)
     # bfloat16 is the upper half of a float32.
     return (numbers.astype("<u4") << 16).view("<f4") if code == "b<u2" else numbers

@@ -66,15 +66,15 @@ def read_vggsound(
         "these videos are left out" if params.exclude_tests else "they are LEARNED FROM",
     )
     files = without_tests(listed, tests) if params.exclude_tests else listed
-    kept = [file for file in files if file not in excluded]
+    uids = [file for file in files if file not in excluded]
     if excluded:
-        log.info("%s: %d of %d clips excluded", what, len(files) - len(kept), len(files))
-    _refuse_missing(params, kept, excluded)
-    held_out = _held_out(kept, params)
-    frames, audio = zip(*(clip_paths(root, file) for file in kept), strict=True)
+        log.info("%s: %d of %d clips excluded", what, len(files) - len(uids), len(files))
+    _refuse_missing(params, uids, excluded)
+    held_out = _held_out(uids, params)
+    frames, audio = zip(*(clip_paths(root, file) for file in uids), strict=True)
     clips = [
         ClipFiles(file, [frame], [], sound, SECONDS)
-        for file, frame, sound in zip(kept, frames, audio, strict=True)
+        for file, frame, sound in zip(uids, frames, audio, strict=True)
     ]
     try:
         facts = open_clips(clips, "data.vggsound.exclude", "checking VGG-Sound", workers, progress)
@@ -85,10 +85,10 @@ def read_vggsound(
         raise DataError(error.problems, advice) from error
     return pd.DataFrame(
         {
-            "uid": kept,
-            "video": [file[:11] for file in kept],
+            "uid": uids,
+            "video": [file[:11] for file in uids],
             "benchmark": "vggsound",
-            "split": ["val" if file[:11] in held_out else "train" for file in kept],
+            "split": ["val" if file[:11] in held_out else "train" for file in uids],
             "classes": "",
             "frames": 1,
             **facts,
@@ -108,8 +108,8 @@ def _refuse_missing(params: VGGSoundParams, files: list[str], excluded: set[str]
     lost = [f"{folder}: no such folder" for folder, _ in folders if not folder.is_dir()]
     if lost:
         raise DataError(lost)
-    there = set.intersection(*({p.stem for p in f.glob(f"*{kind}")} for f, kind in folders))
-    missing = [file for file in files if file not in there]
+    complete = set.intersection(*({p.stem for p in f.glob(f"*{kind}")} for f, kind in folders))
+    missing = [file for file in files if file not in complete]
     if missing:
         raise DataError(
             [

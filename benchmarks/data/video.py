@@ -73,20 +73,20 @@ def extract_videos(
         DataError: every video that was refused, with its reason, after all others are done.
     """
     table = _avsbench_clips(out) if layout == "avsbench" else _vggss_clips(out, listed)
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     twice = []
     files = sorted(p for p in videos.rglob("*") if not p.is_dir())
     for path in (p for p in files if p.suffix.lower() in SUFFIXES):
-        if found.setdefault(path.stem, path) is not path:
-            twice.append(f"{path}: a second video of {path.stem}, besides {found[path.stem]}")
-    wanted = [name for name in table if name in found]
-    if twice or not wanted:
+        if paths.setdefault(path.stem, path) is not path:
+            twice.append(f"{path}: a second video of {path.stem}, besides {paths[path.stem]}")
+    names = [name for name in table if name in paths]
+    if twice or not names:
         raise DataError(twice or [_no_video(videos, files, table, out)])
-    jobs = [_Job(found[name], *table[name]) for name in wanted]
+    jobs = [_Job(paths[name], *table[name]) for name in names]
     todo = [job for job in jobs if not job.finished]
     log.info(
         "%d of %d clips have a video; %d are extracted, %d to do",
-        *(len(wanted), len(table), len(jobs) - len(todo), len(todo)),
+        *(len(names), len(table), len(jobs) - len(todo), len(todo)),
     )
     with worker_pool(workers) as pool:
         results = tqdm(pool.map(_extract, todo), "extracting", len(todo), disable=None)
@@ -98,10 +98,10 @@ def extract_videos(
 def _no_video(videos: Path, files: list[Path], names: dict, out: Path) -> str:
     """What the folder holds in place of videos of the clips."""
     kinds = Counter(path.suffix for path in files).most_common(5)
-    held = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in kinds)
+    content = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in kinds)
     return (
         f"{shown(videos)}: no video of the {len(names)} clips of {shown(out)}; expected names like "
-        f"{next(iter(names), 'ID')}.mp4 ({' '.join(SUFFIXES)}), it holds {held or 'no file'}"
+        f"{next(iter(names), 'ID')}.mp4 ({' '.join(SUFFIXES)}), it holds {content or 'no file'}"
     )
 
 

@@ -19,9 +19,9 @@ import pandas as pd
 import torch
 
 from benchmarks.data.files import frame_file
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.layout import NAME
 from benchmarks.features.pixels import squash
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sam import through_sam
 from benchmarks.features.sound import listen
 from benchmarks.features.store import Header

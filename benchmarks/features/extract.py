@@ -17,9 +17,9 @@ import pandas as pd
 from benchmarks.common.files import locked, write_json
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import worker_pool
-from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.features.fill import Job, Plan, fill
+from benchmarks.features.fill import FillPlan, ShardJob, fill
 from benchmarks.features.layout import NAME, covered
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import (
     FeatureStore,
     Header,
@@ -68,16 +68,16 @@ def extract(
         listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
         _refuse_full_disk(folder, headers, listed)
         jobs = [
-            Job(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
+            ShardJob(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
             for cover in parts
             for group in passes(stores[cover])
             for shard in range(headers[f"{cover}/{group[0]}"].shards)
         ][rank.number :: rank.size]
         finished = _still_whole(folder, jobs, listed, workers)
         todo = [
-            replace(job, stores=left)
+            replace(job, stores=unfinished)
             for job in jobs
-            if (left := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
+            if (unfinished := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
         ]
         gigabytes = sum(h.rows * h.row_bytes for h in headers.values()) / 2**30
         log.info(
@@ -87,15 +87,15 @@ def extract(
             f" by rank {rank.number} of {rank.size}" if rank.size > 1 else "",
         )
         start = time.monotonic()
-        own = rank.number if rank.size > 1 else None
+        number = rank.number if rank.size > 1 else None
         for key, h in headers.items():  # even of one that has nothing left to do: it is waited for
-            write_manifest(folder / key, h, finished[key], own)
+            write_manifest(folder / key, h, finished[key], number)
         readers = 1 if places[0].type == "cpu" else workers
-        plan = Plan(folder, parts, encoders, batch_size, precision, readers)
+        plan = FillPlan(folder, parts, encoders, batch_size, precision, readers)
         for job, entries in fill(todo, plan, places, workers):
             for key, entry in entries.items():
                 finished[key][job.shard] = entry
-                write_manifest(folder / key, headers[key], finished[key], own)
+                write_manifest(folder / key, headers[key], finished[key], number)
         log.info("features ready after %.0f s", time.monotonic() - start)
         if rank.number:
             return
@@ -115,12 +115,12 @@ def passes(names: Sequence[str]) -> list[list[str]]:
 
 
 def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mapping) -> None:
-    wanted = bytes_to_write(folder, headers, listed)
+    size = bytes_to_write(folder, headers, listed)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    if wanted > free:
+    if size > free:
         raise StoreError(
-            f"{folder}: {wanted / 2**30:.1f} GiB to write, {free / 2**30:.1f} GiB free: free some, "
+            f"{folder}: {size / 2**30:.1f} GiB to write, {free / 2**30:.1f} GiB free: free some, "
             "move `work` to a larger disk and leave a link, or take stores out of features.stores "
             "with the rows that read them"
         )
@@ -130,26 +130,26 @@ def bytes_to_write(
     folder: Path, headers: Mapping[str, Header], listed: Mapping[str, Mapping]
 ) -> int:
     """Of the shards that no manifest lists, less the files that they replace."""
-    wanted = 0
+    total = 0
     for key, h in headers.items():
         for shard in set(range(h.shards)) - set(listed[key]):
             old = shard_path(folder / key, shard)
             replaced = old.stat().st_size if old.is_file() else 0
-            wanted += max(0, h.row_bytes * len(h.shard_rows(shard)) - replaced)
-    return wanted
+            total += max(0, h.row_bytes * len(h.shard_rows(shard)) - replaced)
+    return total
 
 
 def _still_whole(
-    folder: Path, jobs: Sequence[Job], listed: Mapping[str, Mapping], workers: int
+    folder: Path, jobs: Sequence[ShardJob], listed: Mapping[str, Mapping], workers: int
 ) -> dict[str, dict[int, Any]]:
     """The listed shards of these jobs whose files are as they were written, by store."""
-    known = [(k, job.shard) for job in jobs for k, _ in job.keyed if job.shard in listed[k]]
+    shards = [(k, job.shard) for job in jobs for k, _ in job.keyed if job.shard in listed[k]]
     finished: dict[str, dict[int, Any]] = {key: {} for key in listed}
     with worker_pool(workers) as pool:
-        paths = [shard_path(folder / key, shard) for key, shard in known]
-        entries = [listed[key][shard] for key, shard in known]
+        paths = [shard_path(folder / key, shard) for key, shard in shards]
+        entries = [listed[key][shard] for key, shard in shards]
         problems = pool.map(partial(shard_problem, content=True), paths, entries)
-        for (key, shard), entry, problem in zip(known, entries, problems, strict=True):
+        for (key, shard), entry, problem in zip(shards, entries, problems, strict=True):
             if problem:
                 log.warning("%s: it is encoded again", problem)
             else:
@@ -160,19 +160,19 @@ def _still_whole(
 def _gather(folder: Path, headers: Mapping[str, Header]) -> None:
     """Wait for the other ranks and make one list of theirs."""
 
-    def found(key: str) -> dict[int, Any]:
+    def shards(key: str) -> dict[int, Any]:
         return listed_shards(folder / key, headers[key], "manifest-*.json")
 
     def missing() -> list[str]:
         return [
             str(shard_path(folder / key, shard))
             for key, h in headers.items()
-            for shard in sorted(set(range(h.shards)) - set(found(key)))
+            for shard in sorted(set(range(h.shards)) - set(shards(key)))
         ]
 
     _await(missing)
     for key, h in headers.items():
-        write_manifest(folder / key, h, found(key))
+        write_manifest(folder / key, h, shards(key))
 
 
 def _await(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
@@ -181,14 +181,15 @@ def _await(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
     Raises:
         StoreError: naming what is, when no more has come for a long time.
     """
-    left, since = missing(), time.monotonic()
-    while left:
+    waiting, since = missing(), time.monotonic()
+    while waiting:
         if time.monotonic() - since > PATIENCE:
             raise StoreError(
-                f"{len(left)} shards of other processes don't come, {left[0]} first: one must have "
+                f"{len(waiting)} shards of other processes don't come, {waiting[0]} first: "
+                "one must have "
                 "been killed. Start the same command again: it continues"
             )
         time.sleep(seconds)
-        found = missing()
-        if found != left:
-            left, since = found, time.monotonic()
+        current = missing()
+        if current != waiting:
+            waiting, since = current, time.monotonic()

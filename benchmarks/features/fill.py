@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.common.memory import free_memory, ran_out
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.encode import encode
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import Header, ShardWriter, StoreError
 from gavs.reading import reason
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class ShardJob:
     """One shard of the stores that one pass over the frames can fill."""
 
     cover: str
@@ -54,7 +54,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FillPlan:
     """What all jobs need."""
 
     folder: Path
@@ -65,13 +65,14 @@ class Plan:
     readers: int  # threads of each process that decode frames
 
 
-_plan: Plan | None = None  # inherited by the forked workers: pickled, it would be copied for a job
+# Inherited by the forked workers: pickled, it would be copied for each job.
+_plan: FillPlan | None = None
 _devices: Any = None  # a queue with a device for each worker
 
 
 def fill(
-    jobs: Sequence[Job], plan: Plan, devices: Sequence[torch.device], workers: int
-) -> Iterator[tuple[Job, Entries]]:
+    jobs: Sequence[ShardJob], plan: FillPlan, devices: Sequence[torch.device], workers: int
+) -> Iterator[tuple[ShardJob, Entries]]:
     """Each job as it is done; SAM's last, one process a GPU."""
     cpus = [torch.device("cpu")] * workers
     for by_sam, places in ((False, cpus), (True, cpus if devices == cpus[:1] else devices)):
@@ -106,14 +107,14 @@ def _short_of_memory(error: BaseException) -> Exception:
     )
 
 
-def pace(job: Job, plan: Plan, device: torch.device) -> tuple[float, float]:
+def pace(job: ShardJob, plan: FillPlan, device: torch.device) -> tuple[float, float]:
     """Seconds a row and GiB of one process, by a short trial."""
     with _pool(plan, [device]) as pool:
         seconds = pool.submit(_pace, job).result()
         return seconds, pool.submit(peak_memory_mb, device).result() / 2**10
 
 
-def _pool(plan: Plan, devices: Sequence[torch.device]) -> ProcessPoolExecutor:
+def _pool(plan: FillPlan, devices: Sequence[torch.device]) -> ProcessPoolExecutor:
     """A worker process for each device."""
     global _plan, _devices
     _plan, _devices = plan, get_context("fork").SimpleQueue()
@@ -122,7 +123,7 @@ def _pool(plan: Plan, devices: Sequence[torch.device]) -> ProcessPoolExecutor:
     return worker_pool(len(devices))
 
 
-def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[Job], workers: int) -> None:
+def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[ShardJob], workers: int) -> None:
     """How long each kind of job takes, by a short trial."""
     kinds = {job.kind: job for job in jobs}
     paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}
@@ -141,7 +142,7 @@ def _device() -> torch.device:
     return torch.device(_devices.get())
 
 
-def _fill(job: Job) -> Entries:
+def _fill(job: ShardJob) -> Entries:
     """Encode and write a shard of each store; in a worker process."""
     with ExitStack() as stack:
         writers = {
@@ -154,7 +155,7 @@ def _fill(job: Job) -> Entries:
         return {key: writers[h.name].finish() for key, h in job.keyed}
 
 
-def _encoded(job: Job, rows: range) -> Iterator[dict[str, np.ndarray]]:
+def _encoded(job: ShardJob, rows: range) -> Iterator[dict[str, np.ndarray]]:
     return encode(
         job.stores,
         _plan.parts[job.cover],
@@ -167,7 +168,7 @@ def _encoded(job: Job, rows: range) -> Iterator[dict[str, np.ndarray]]:
     )
 
 
-def _pace(job: Job) -> float:
+def _pace(job: ShardJob) -> float:
     """Seconds a row; in a worker process."""
 
     def seconds(rows: range) -> float:

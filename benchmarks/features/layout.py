@@ -5,7 +5,7 @@ import pandas as pd
 from benchmarks.common.files import sha256
 from benchmarks.features import spectrogram
 from benchmarks.features.config import STORE_NAME as NAME
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
 from gavs.sam import SAM_SIZES
 

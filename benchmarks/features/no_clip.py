@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.data.files import SAMPLE_RATE
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sound import hear
 
 

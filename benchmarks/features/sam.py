@@ -45,12 +45,12 @@ def through_sam(
         yield _encoded(sam, images.to(device), names, precision)
 
 
-def _ahead(read: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> Iterator[Any]:
+def _ahead(load: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> Iterator[Any]:
     """`map(read, batches)`, as many batches ahead as there are threads."""
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque()
         for batch in batches:
-            waiting.append(pool.submit(read, batch))
+            waiting.append(pool.submit(load, batch))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:

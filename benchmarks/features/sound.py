@@ -10,7 +10,7 @@ import torch
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import SAMPLE_RATE, read_audio
 from benchmarks.data.log_mel import read_log_mel
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.spectrogram import spectrogram
 from benchmarks.features.store import StoreError
 from gavs.vggish import log_mel
@@ -34,8 +34,8 @@ def hear(
     if store == "spectrogram":
         hop = encoders.audio.spectrogram_hop
         return np.stack([spectrogram(waveform, first + k, hop) for k in range(seconds)])
-    wanted = (first + seconds) * SAMPLE_RATE
-    padded = np.pad(waveform, (0, max(0, wanted - len(waveform))))[:wanted]
+    samples = (first + seconds) * SAMPLE_RATE
+    padded = np.pad(waveform, (0, max(0, samples - len(waveform))))[:samples]
     mels = log_mel(torch.from_numpy(padded), encoders.audio.hop_seconds, first + seconds)[first:]
     return (mels if store == "logmel" else encoders.vggish(mels)).numpy()
 
@@ -46,10 +46,10 @@ def listen(
     """Rows of an audio store, a clip at a time."""
     start = 0  # number of the clip's frame 0
     for clip in clips.itertuples():
-        wanted = range(max(rows.start, start), min(rows.stop, start + clip.frames))
-        if wanted:
+        overlap = range(max(rows.start, start), min(rows.stop, start + clip.frames))
+        if overlap:
             seconds = _seconds(store, clip, encoders)
-            yield seconds[wanted.start - start : wanted.stop - start]
+            yield seconds[overlap.start - start : overlap.stop - start]
         start += clip.frames
 
 

@@ -35,9 +35,9 @@ def spectrogram(waveform: np.ndarray, centre: float = SECONDS / 2, hop: int = HO
 
     if len(waveform) == 0:
         raise ValueError("the waveform is empty")
-    wanted = SECONDS * SAMPLE_RATE
-    start = round(centre * SAMPLE_RATE) - wanted // 2
-    start = max(0, min(start, len(waveform) - wanted))
-    piece = np.resize(waveform[start : start + wanted], wanted).clip(-1, 1)  # resize repeats
+    samples = SECONDS * SAMPLE_RATE
+    start = round(centre * SAMPLE_RATE) - samples // 2
+    start = max(0, min(start, len(waveform) - samples))
+    piece = np.resize(waveform[start : start + samples], samples).clip(-1, 1)  # resize repeats
     _, _, power = signal.spectrogram(piece, SAMPLE_RATE, nperseg=WINDOW, noverlap=WINDOW - hop)
     return (np.log(power + OFFSET) / SCALE).astype(np.float32)[None]

@@ -163,11 +163,11 @@ def listed_shards(
     listed: dict[int, dict[str, Any]] = {}
     for path in sorted(folder.glob(manifests), reverse=True):  # the ranks' are newer
         try:
-            made, shards = _read_manifest(path)
+            recorded, shards = _read_manifest(path)
         except StoreError as error:
             log.warning("%s: its shards are encoded again", error)
             continue
-        if made == header.as_json():
+        if recorded == header.as_json():
             listed |= shards
     return listed
 
@@ -179,9 +179,9 @@ def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> st
     size = path.stat().st_size
     if size != entry["bytes"]:
         return f"{path}: {size} bytes, expected {entry['bytes']}"
-    if content and (found := sha256(path)) != entry["sha256"]:
-        recorded = f"the manifest has the checksum {entry['sha256'][:12]}, the file {found[:12]}"
-        return f"{path}: content differs from its checksum ({recorded})"
+    if content and (checksum := sha256(path)) != entry["sha256"]:
+        text = f"the manifest has the checksum {entry['sha256'][:12]}, the file {checksum[:12]}"
+        return f"{path}: content differs from its checksum ({text})"
     return None
 
 
@@ -193,10 +193,12 @@ def _content_start(path: Path, header: Header, shard: int) -> int:
     """
     with reading(path, StoreError, "as an npy shard", REBUILD), path.open("rb") as file:
         np.lib.format.read_magic(file)
-        found = np.lib.format.read_array_header_1_0(file)  # shape, Fortran's order, dtype
+        layout = np.lib.format.read_array_header_1_0(file)  # shape, Fortran's order, dtype
         expected = (len(header.shard_rows(shard)), *header.shape), False, np.dtype(header.dtype)
-        if found != expected:
-            raise StoreError(f"{path}: {_layout(*found)}, expected {_layout(*expected)}; {REBUILD}")
+        if layout != expected:
+            raise StoreError(
+                f"{path}: {_layout(*layout)}, expected {_layout(*expected)}; {REBUILD}"
+            )
         return file.tell()
 
 
@@ -230,11 +232,11 @@ class FeatureStore:
         """
         if not (folder / "manifest.json").is_file():
             raise StoreError(f"{folder}: no feature store; {REBUILD}")
-        made, self.entries = _read_manifest(folder / "manifest.json")
-        wanted = expected.as_json()
-        if made != wanted:
-            keys = [k for k in wanted if made.get(k) != wanted[k]]
-            differs = "; ".join(f"{k} is {made.get(k)}, expected {wanted[k]}" for k in keys)
+        recorded, self.entries = _read_manifest(folder / "manifest.json")
+        required = expected.as_json()
+        if recorded != required:
+            keys = [k for k in required if recorded.get(k) != required[k]]
+            differs = "; ".join(f"{k} is {recorded.get(k)}, expected {required[k]}" for k in keys)
             raise StoreError(f"{folder}: made for other parameters: {differs}; {REBUILD}")
         self.folder, self.header, self.first_row = folder, expected, first_row
         self._raise_if(self.problems(content=False))
@@ -250,11 +252,11 @@ class FeatureStore:
 
     def problems(self, content: bool) -> list[str]:
         """What is wrong with the shards' sizes, or with their `content` too: that reads it all."""
-        found = (
+        problems = (
             shard_problem(shard_path(self.folder, k), self.entries.get(k), content)
             for k in range(self.header.shards)
         )
-        return [problem for problem in found if problem]
+        return [problem for problem in problems if problem]
 
     def verify(self) -> None:
         """Read everything and compare checksums.

@@ -32,11 +32,11 @@ from benchmarks.grid.models import lock, pick_device, trained
 from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
+from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.records import SCHEMA, write_record
-from benchmarks.scoring.vggss import BoxScores, box_terms
 from benchmarks.training import distributed
 from benchmarks.training.evaluate import evaluate, evaluate_boxes, overlay_samples, predict
 from benchmarks.training.loop import Diverged, count_parameters
@@ -54,7 +54,7 @@ def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> N
         PathError: a name leads out of the table's records, or their folder is a link.
     """
     folder = below(params.work / "records", table)
-    asked = {below(folder, cell.stage, cell.file_stem) for cell in cells}
+    stems = {below(folder, cell.stage, cell.file_stem) for cell in cells}
     top = below(folder, stage) if stage else folder
     if any(path.is_symlink() for path in (top, folder)):
         raise PathError(f"{top}: a link; records are removed from plain folders only")
@@ -63,7 +63,7 @@ def prune(params: Params, table: str, stage: str | None, cells: list[Cell]) -> N
             stem = path.name.removesuffix(".json").removesuffix(".npz").removesuffix(".overlays")
             if path.is_symlink() or not path.is_file() or stem.startswith("."):
                 continue
-            if path.with_name(stem) not in asked:
+            if path.with_name(stem) not in stems:
                 path.unlink(missing_ok=True)  # another run may be quicker
 
 
@@ -83,9 +83,9 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
         clear_parts(folder)
     cells = sorted(cells, key=lambda cell: -cost(bench, cell))
     failures = []
-    for done, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
+    for number, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
         try:
-            log.info("[%d/%d] %s: %s", done, len(cells), cell, result())
+            log.info("[%d/%d] %s: %s", number, len(cells), cell, result())
         except BrokenProcessPool:
             raise BrokenProcessPool(
                 f"a worker process was killed, as when memory runs out; {free_memory()}: set fewer "
@@ -96,7 +96,7 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
             if distributed.several() and not isinstance(error, Diverged):
                 raise  # the other ranks don't know of it, and would wait for this one
             text = str(error) if " " in str(error) else f"{type(error).__name__}: {error}"
-            log.error("[%d/%d] %s: FAILED: %s", done, len(cells), cell, text)
+            log.error("[%d/%d] %s: FAILED: %s", number, len(cells), cell, text)
             failures.append(f"{cell}: {text}")
     return failures
 
@@ -144,15 +144,15 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     """Train and score a cell unless a finished run has its fingerprint; a line on how it went."""
     params = bench.params
     identity = bench.fingerprints.record(cell)
-    own = fingerprint(identity)
-    folder = params.work / "runs" / own[:16]
+    checksum = fingerprint(identity)
+    folder = params.work / "runs" / checksum[:16]
     with lock(folder, str(cell)):
         if distributed.first():
             discard_damaged(folder, "record.json")
         distributed.wait()
-        known = (folder / "record.json").is_file()
-        if not known:
-            _score(bench, cell, {"schema": SCHEMA, "fingerprint": own, **identity}, folder)
+        recorded = (folder / "record.json").is_file()
+        if not recorded:
+            _score(bench, cell, {"schema": SCHEMA, "fingerprint": checksum, **identity}, folder)
         if not distributed.first():
             return "written by the first rank"
         record = read_sealed(folder / "record.json")
@@ -168,7 +168,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
     }
     write_record(target.with_name(f"{target.name}.json"), record)
-    spent = "already run" if known else f"{record['run']['seconds']:.1f} s"
+    spent = "already run" if recorded else f"{record['run']['seconds']:.1f} s"
     return f"{record['headline']['name']} {100 * record['headline']['value']:.1f} ({spent})"
 
 
@@ -182,21 +182,21 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
         clips = bench.clips(method, test.clips, test.audio)
         method.guided = test.guided
         if test.rules:
-            found = evaluate_boxes(method, clips, device, params.scoring, test.rules)
+            counts = evaluate_boxes(method, clips, device, params.scoring, test.rules)
         else:
-            found = evaluate(method, clips, device, params.scoring)
-        scores[test.name] = found
+            counts = evaluate(method, clips, device, params.scoring)
+        scores[test.name] = counts
     method.guided = False
     if not distributed.first():
         return
     trainable, total = count_parameters(method)
-    shown = bench.clips(method, tests[0].clips, tests[0].audio, "all")
+    all_frames = bench.clips(method, tests[0].clips, tests[0].audio, "all")
     record = identity | {
         **{key: model[key] for key in ("method", "parameters", "code", "history", "selection")},
         "counts": model["counts"]
         | {
-            "test_clips": len(shown.index),
-            "test_videos": shown.index.video.nunique(),
+            "test_clips": len(all_frames.index),
+            "test_videos": all_frames.index.video.nunique(),
             "trainable_parameters": trainable,
             "total_parameters": total,
         },
@@ -216,8 +216,8 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
         },
     }
     save_scores(folder / "scores.npz", scores)
-    samples = overlay_samples(shown, params.report.overlay_clips)
-    write_atomic(folder / "overlays.npz", predict(method, shown, samples, device))
+    samples = overlay_samples(all_frames, params.report.overlay_clips)
+    write_atomic(folder / "overlays.npz", predict(method, all_frames, samples, device))
     finish(folder, "record.json", record, ["scores.npz", "overlays.npz"])
 
 

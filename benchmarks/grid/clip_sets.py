@@ -23,7 +23,7 @@ class ClipSets:
 
     def __init__(self, params: Params, index: pd.DataFrame) -> None:
         self.params, self.index = params, index
-        self._found: dict[str, pd.DataFrame] = {}  # a table asks for each a hundred times
+        self._sets: dict[str, pd.DataFrame] = {}  # a table asks for each a hundred times
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Rows in the index's order, not to be changed.
@@ -31,9 +31,9 @@ class ClipSets:
         Raises:
             DataError: there are none, or the name stands for no set.
         """
-        if name not in self._found:
-            self._found[name] = self._rows(name)
-        return self._found[name]
+        if name not in self._sets:
+            self._sets[name] = self._rows(name)
+        return self._sets[name]
 
     def _rows(self, name: str) -> pd.DataFrame:
         benchmark, part = name.split("/")
@@ -69,14 +69,14 @@ class ClipSets:
         if protocol.official:
             folder, shots = protocol.official, protocol.shots
             excluded = self.params.data.exclude
-            found, repairs = avs_v3.official(
+            split, repairs = avs_v3.official(
                 folder, self.metadata, strings, classes, shots, excluded
             )
             for repair in repairs:
                 log.info("%s", repair)
         else:
             draws = self._draws("v3")
-            found = avs_v3.split(
+            split = avs_v3.split(
                 self.metadata,
                 strings,
                 classes,
@@ -84,7 +84,7 @@ class ClipSets:
                 protocol.shots,
                 test_folds=protocol.seen_test_folds,
             )
-        return avs_v3.strict(found) if protocol.strict else found
+        return avs_v3.strict(split) if protocol.strict else split
 
     @cached_property
     def annotations(self) -> pd.DataFrame:
@@ -140,8 +140,8 @@ class ClipSets:
         """The leakage audit of every set that the tables use, as Markdown."""
         if self.params.data.vggss is None:
             return audit.markdown(audit.audit(self.metadata, {"AVS-V3": self.v3}))
-        found = audit.audit(self.metadata, {"AVS-V3": self.v3}, self.annotations, self.sub)
-        return audit.markdown(found)
+        findings = audit.audit(self.metadata, {"AVS-V3": self.v3}, self.annotations, self.sub)
+        return audit.markdown(findings)
 
     def subsets(self, cell: Cell) -> dict[str, list[str]]:
         """Parts of a cell's clips by name: those that few-shot cells are tested on, and whether
@@ -158,5 +158,5 @@ class ClipSets:
         draws = self._draws(cell.benchmark)
         if cell.benchmark == "vggss_sub":
             return {f"test-{d}": sorted(self.sub.test[d].file) for d in draws}
-        found = {f"test-{d}": sorted(self.v3.test[d].uid) for d in draws}
-        return {"pool": sorted(self.v3.pool.uid), **found}
+        tests = {f"test-{d}": sorted(self.v3.test[d].uid) for d in draws}
+        return {"pool": sorted(self.v3.pool.uid), **tests}

@@ -9,8 +9,8 @@ from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params.errors import ParamsError
-from benchmarks.training.checkpoint import trained_names, trained_state
-from gavs.checkpoint import EncoderFile, Header, checkpoint_bytes
+from benchmarks.training.snapshot import trained_names, trained_state
+from gavs.checkpoint import CheckpointHeader, EncoderFile, checkpoint_bytes
 
 
 def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> None:
@@ -25,7 +25,7 @@ def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> 
     if resolved.method != "gavs":
         raise ParamsError(f"{row} is {resolved.method}; only GAVS and its variants are exported")
     method, _ = trained(bench, model, f"{row} {model.train} seed {seed}")
-    header = Header(
+    header = CheckpointHeader(
         method=resolved.method,
         config=resolved.config,
         sam=_file(params.encoders.sam),

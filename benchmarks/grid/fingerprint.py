@@ -12,8 +12,8 @@ import pandas as pd
 
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.layout import NAME, covered, frames_checksum, layout
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore, Header
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.protocol import (
@@ -82,7 +82,7 @@ def model_code(params: Params, model: Model) -> str:
         "benchmarks.training.pseudo": supervision_of(params, model) == "sam_mask",
         "benchmarks.training.evaluate": validated,
         "benchmarks.scoring.metrics": validated,
-        "benchmarks.scoring.vggss": False,  # boxes never select
+        "benchmarks.scoring.boxes": False,  # boxes never select
         "gavs.backbones": sizes,
         "gavs.swin": any(size.startswith("swin") for size in sizes),
     }
@@ -96,7 +96,7 @@ def record_code(params: Params, cell: Cell) -> str:
     row, _ = training_of(params, model_of(cell))
     parts = {
         **_no_clip(row, any(test.audio in ("silence", "noise") for test in tests)),
-        "benchmarks.scoring.vggss": any(test.rules for test in tests),
+        "benchmarks.scoring.boxes": any(test.rules for test in tests),
         "benchmarks.grid.models": False,
         "benchmarks.training.loop": False,
         "gavs.backbones": False,
@@ -259,13 +259,13 @@ class Fingerprints:
         Raises:
             StoreError: no store has such a name, or no clip is of its cover.
         """
-        asked, part = self.params.features, covered(self.clip_sets.index, cover)
-        return header(name, part, self.encoders, asked.rows_per_shard, asked.precision)
+        features, part = self.params.features, covered(self.clip_sets.index, cover)
+        return header(name, part, self.encoders, features.rows_per_shard, features.precision)
 
     def stores(self) -> dict[str, Header]:
         """Of every store that the parameters ask for, by "{cover}/{name}"."""
-        asked = self.params.stores
-        return {f"{c}/{name}": self.store(name, c) for c in asked for name in sorted(asked[c])}
+        covers = self.params.stores
+        return {f"{c}/{name}": self.store(name, c) for c in covers for name in sorted(covers[c])}
 
     def model(self, model: Model) -> dict[str, Any]:
         """Everything that a trained model depends on."""
@@ -307,9 +307,9 @@ class Fingerprints:
         """Of a clip set's frames and of what is told of them."""
         if name not in self._checksums:
             index = self.clip_sets[name]
-            told = ["uid", "video", "classes", "supervision", "boxes"]
-            told += [column for column in ("heard", "shown") if column in index]
-            labels = index[told].to_csv(index=False, lineterminator="\n")
+            columns = ["uid", "video", "classes", "supervision", "boxes"]
+            columns += [column for column in ("heard", "shown") if column in index]
+            labels = index[columns].to_csv(index=False, lineterminator="\n")
             self._checksums[name] = sha256(frames_checksum(index).encode(), labels.encode())
         return self._checksums[name]
 

@@ -35,9 +35,9 @@ def discard_damaged(folder: Path, name: str) -> None:
         for member, recorded in read_sealed(folder / name)["files"].items():
             if not (folder / member).is_file():
                 raise DamagedError(f"{folder / member}: missing")
-            if (found := sha256(folder / member)) != recorded:
+            if (checksum := sha256(folder / member)) != recorded:
                 raise DamagedError(
-                    f"{folder / member}: its checksum is {found[:12]}, but {name} has "
+                    f"{folder / member}: its checksum is {checksum[:12]}, but {name} has "
                     f"{recorded[:12]}"
                 )
     except DamagedError as error:

@@ -21,7 +21,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Row
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.selection import select
-from benchmarks.training import checkpoint, distributed
+from benchmarks.training import distributed, snapshot
 from benchmarks.training.config import TrainingParams
 from benchmarks.training.evaluate import evaluate, held_out_loss
 from benchmarks.training.loop import train, updates
@@ -54,7 +54,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
     row, training = training_of(bench.params, model)
     with lock(folder, name):
         method = bench.build(row, model.seed)
-        names = checkpoint.trained_names(method)
+        names = snapshot.trained_names(method)
         path = folder / "model.pt"
         if distributed.first():
             discard_damaged(folder, "model.json")
@@ -62,7 +62,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
         if not (folder / "model.json").is_file():
             try:
                 facts = _train(bench, model, method, row, training, folder, name)
-            except checkpoint.CheckpointError as error:  # what a killed training has left
+            except snapshot.SnapshotError as error:  # what a killed training has left
                 log.warning("%s; %s is trained from its start", error, name)
                 distributed.wait()
                 if distributed.first():
@@ -72,10 +72,10 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
                 facts = _train(bench, model, method, row, training, folder, name)
             distributed.wait()  # every rank has read what goes now
             if distributed.first():
-                checkpoint.save(path, checkpoint.trained_state(method, names))
+                snapshot.save(path, snapshot.trained_state(method, names))
                 finish(folder, "model.json", identity | facts, ["model.pt"])
         else:
-            checkpoint.load_trained_state(method, names, checkpoint.load(path), path)
+            snapshot.load_trained_state(method, names, snapshot.load(path), path)
         if distributed.first():
             for rest in ("last.pt", "best.pt"):
                 (folder / rest).unlink(missing_ok=True)

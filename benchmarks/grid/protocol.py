@@ -60,7 +60,7 @@ class Evaluation:
     name: str
     clips: str
     audio: str = "own"  # own, silence, noise, shuffled, off_screen, other_clip
-    rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.vggss; else masks
+    rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.boxes; else masks
     guided: bool = False  # with the map of objects that `Method.guided` mixes in
 
 
@@ -105,10 +105,10 @@ def _settings(
         return [("negatives", seed, None) for seed in params.scoring.shuffle_seeds if seed in seeds]
     if params.row(row, benchmark).cls.oracle:
         return [("train", seeds[0], None)]
-    found = [("train", seed, None) for seed in seeds]
+    settings = [("train", seed, None) for seed in seeds]
     if table == "table1" and row not in params.tables.table1.operators:
-        found += [(FLOOR, seed, None) for seed in params.scoring.floor_seeds if seed in seeds]
-    return found
+        settings += [(FLOOR, seed, None) for seed in params.scoring.floor_seeds if seed in seeds]
+    return settings
 
 
 def model_of(cell: Cell) -> Model:

@@ -7,15 +7,15 @@ import pandas as pd
 import torch
 
 from benchmarks.data.index import load_index
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.layout import covered
 from benchmarks.features.no_clip import NoClip
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.fingerprint import Fingerprints
 from benchmarks.params import Params, Row
 from benchmarks.training.audio import audio_from
-from benchmarks.training.clips import ClipSet, Features
+from benchmarks.training.clips import Features, Samples
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
 
@@ -66,13 +66,13 @@ class Workbench:
 
     def clips(
         self, method: Method, name: str, audio: str = "own", frames: str = "scored"
-    ) -> ClipSet:
+    ) -> Samples:
         """The clips of a set as `method` takes them, with the frames that are scored, that may be
         learned from (`labelled`), or all."""
         index = self.clip_sets[name]
         size = SAM_SIZES[self.params.encoders.sam.size].img_size
         stores = partial(self.store, cover=method.cover())
-        return ClipSet(
+        return Samples(
             index,
             Features(stores, self._no_clip, size),
             method,

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from benchmarks.features.extract import bytes_to_write, passes
-from benchmarks.features.fill import Job, Plan, pace
+from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
 from benchmarks.features.store import Header, listed_shards
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params, Row
 from benchmarks.preflight.trial import Kind, Trial, kind_of, outline
-from benchmarks.training.clips import ClipSet
+from benchmarks.training.clips import Samples
 from benchmarks.training.loop import updates
 from gavs.method import Method
 
@@ -33,7 +33,7 @@ def encoding(
         for group in passes(names):
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
             listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
-            job = Job(cover, tuple(keyed.values()), 0)
+            job = ShardJob(cover, tuple(keyed.values()), 0)
             shards = set(range(job.stores[0].shards)) - set.intersection(*map(set, listed.values()))
             rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
             gpu = job.by_sam and places[0].type == "cuda"
@@ -43,7 +43,7 @@ def encoding(
             if rows:
                 part = {cover: covered(bench.index, cover)}
                 readers = params.workers if gpu else 1
-                plan = Plan(
+                plan = FillPlan(
                     folder, part, bench.encoders, options.batch_size, options.precision, readers
                 )
                 try:
@@ -95,7 +95,7 @@ class Tables:
         self.bench, self.params, self.trials = bench, bench.params, trials
         self.processes = processes
         self._methods: dict[tuple[str, str], Method] = {}
-        self._clips: dict[tuple[bool, str, str], ClipSet] = {}
+        self._clips: dict[tuple[bool, str, str], Samples] = {}
 
     def lines(self) -> list[Line]:
         lines, before = [], set()
@@ -157,7 +157,7 @@ class Tables:
     def _frames(self, method: Method, name: str) -> int:
         return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
 
-    def _set(self, method: Method, name: str, frames: str) -> ClipSet:
+    def _set(self, method: Method, name: str, frames: str) -> Samples:
         key = method.temporal(method.config), name, frames
         if key not in self._clips:
             self._clips[key] = self.bench.clips(method, name, frames=frames)

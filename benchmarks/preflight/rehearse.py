@@ -9,7 +9,7 @@ import logging
 import resource
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks import cli
 from benchmarks.common.checks import merge
 from benchmarks.params import TABLES, load
 from benchmarks.params.files import lower, write_yaml
@@ -76,10 +75,11 @@ CHANGES = {
     "scoring": {"frames_per_clip": 1, "floor_seeds": []},
     "report": {"bootstrap_draws": 100},
 }
+Command = Callable[[list[str]], int]  # `python -m benchmarks` in this process: its exit code
 log = logging.getLogger(__name__)
 
 
-def rehearse(params: Path, folder: Path, workers: int) -> bool:
+def rehearse(params: Path, folder: Path, workers: int, command: Command) -> bool:
     """Make the folder unless it is there, and run every stage in it; whether all went well.
 
     The same command continues where it stopped. What it needs: 20 GB of disk and up to 22 GiB of
@@ -93,7 +93,7 @@ def rehearse(params: Path, folder: Path, workers: int) -> bool:
         part.rename(folder)
     log.info("data sets and weights: %.0f s", time.monotonic() - start)
     stages = [("data",), ("features",), *(("run", table) for table in TABLES), ("report",)]
-    return run(folder, stages, workers)
+    return run(folder, stages, workers, command)
 
 
 def make(
@@ -143,14 +143,14 @@ def _untrained(encoder: WeightsFinding) -> nn.Module:
     return build_backbone(encoder.size).net
 
 
-def run(folder: Path, stages: Sequence[Sequence[str]], workers: int) -> bool:
+def run(folder: Path, stages: Sequence[Sequence[str]], workers: int, command: Command) -> bool:
     """Run stages one after the other, also after one has failed; print how long each took."""
     lines, well = [], True
     with chdir(folder):
         for stage in stages:
             start = time.monotonic()
             options = [] if stage[0] == "report" else ["--workers", str(workers)]
-            failed = cli.main([*stage, *options])
+            failed = command([*stage, *options])
             seconds = time.monotonic() - start
             memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
             outcome = "FAILED" if failed else "done"

@@ -12,8 +12,8 @@ from segment_anything.modeling import Sam
 from torch import nn
 
 from benchmarks.common.workers import peak_memory_mb, worker_pool
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.layout import layout
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid.models import pick_device
 from benchmarks.params import Params, Row
 from benchmarks.scoring.counts import score_frames

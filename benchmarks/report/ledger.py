@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.metrics import (
     Terms,
     class_mean,
@@ -19,7 +20,6 @@ from benchmarks.scoring.metrics import (
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.records import REMEDY, Key, Record, RecordError, Stored
 from benchmarks.scoring.statistics import Run, Sample, sample
-from benchmarks.scoring.vggss import BoxScores, box_terms
 
 
 def _lit_boxes(scores: BoxScores) -> Terms:

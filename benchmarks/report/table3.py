@@ -16,12 +16,12 @@ from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
-from benchmarks.scoring.vggss import trivial_rows
+from benchmarks.scoring.boxes import trivial_rows
 from splits.vggss_boxes import read_annotations
 
 RULES = {"fixed": "fixed 0.5", "median": "median", "oracle": "oracle size"}
 SHAPES = {"mask": "raw mask", "hull": "box hull"}
-FIGURES = {  # of scoring.vggss -> title, unit, name in paper.csv
+FIGURES = {  # of scoring.boxes -> title, unit, name in paper.csv
     "mean_iou": ("mean IoU (%)", PERCENT, "ciou"),
     "success": ("cIoU@0.5 (%)", PERCENT, None),
     "auc": ("AUC", SHARE, "auc"),

@@ -54,10 +54,11 @@ class FrameScores:
     @classmethod
     def concatenate(cls, parts: Sequence["FrameScores"]) -> "FrameScores":
         """All frames in order. ValueError if the parts were counted at different thresholds."""
-        found = {tuple(p.thresholds.tolist()) for p in parts}
-        if len(found) != 1:
+        thresholds = {tuple(p.thresholds.tolist()) for p in parts}
+        if len(thresholds) != 1:
             raise ValueError(
-                f"cannot join scores counted at thresholds {sorted(found)}; count all with the same"
+                f"cannot join scores counted at thresholds {sorted(thresholds)}; "
+                "count all with the same"
             )
         names = [f.name for f in fields(cls) if f.name != "thresholds"]
         joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}

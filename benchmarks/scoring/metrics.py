@@ -52,10 +52,10 @@ def restrict(scores: S, uids: Collection[str]) -> S:
     absent = sorted(set(uids) - set(scores.uid))
     if absent:
         raise ValueError(f"no scores of {len(absent)} clips, e.g. {absent[0]}")
-    kept = np.isin(scores.uid, list(uids))
+    rows = np.isin(scores.uid, list(uids))
     arrays = {f.name: getattr(scores, f.name) for f in fields(scores)}
     common = ("thresholds", "rules")  # of all frames
-    return type(scores)(**{k: v if k in common else v[kept] for k, v in arrays.items()})
+    return type(scores)(**{k: v if k in common else v[rows] for k, v in arrays.items()})
 
 
 def miou(
@@ -94,8 +94,8 @@ def iou_terms(
     value, used = _frame_iou(scores, threshold, empty, resolution)
     groups, video = _groups(scores, unit)
     total, number = np.bincount(groups, value * used), np.bincount(groups, used)
-    kept = number > 0
-    return Terms(video[kept], total[kept] / number[kept], np.ones(kept.sum()))
+    scored = number > 0
+    return Terms(video[scored], total[scored] / number[scored], np.ones(scored.sum()))
 
 
 def fscore(scores: FrameScores, unit: FUnit = "clip", empty: FEmpty = "zero") -> float:
@@ -125,8 +125,8 @@ def fscore_terms(
     member = csr_array((np.ones(len(frames)), (groups, frames)), (len(video), len(frames)))
     number = member @ (scores.target > 0)  # frames without target have a curve of zeros
     best = (member @ curves).max(1) / np.maximum(number, 1)
-    kept = (number > 0) | (empty == "zero")
-    return Terms(video[kept], best[kept], np.ones(kept.sum()))
+    scored = (number > 0) | (empty == "zero")
+    return Terms(video[scored], best[scored], np.ones(scored.sum()))
 
 
 def fscore_curves(scores: FrameScores) -> np.ndarray:
@@ -184,13 +184,13 @@ def _counts(scores: FrameScores, threshold: float, resolution: Resolution) -> li
 
 
 def _column(scores: FrameScores, threshold: float) -> int:
-    found = np.flatnonzero(scores.thresholds == threshold)
-    if not len(found):
+    columns = np.flatnonzero(scores.thresholds == threshold)
+    if not len(columns):
         raise ValueError(
             f"no counts at threshold {threshold}: these scores hold {scores.thresholds.tolist()}; "
             "score again with it among `thresholds`"
         )
-    return int(found[0])
+    return int(columns[0])
 
 
 def _reaching(histogram: np.ndarray) -> np.ndarray:
@@ -213,7 +213,7 @@ def _groups(scores: FrameScores, unit: Unit | FUnit) -> tuple[np.ndarray, np.nda
     return batch, np.array([f"batch {i}" for i in range(batch.max() + 1)])
 
 
-def _check(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known and not (name == "unit" and isinstance(value, int) and value > 0):
+def _check(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices and not (name == "unit" and isinstance(value, int) and value > 0):
         clips = " or a number of clips" if name == "unit" else ""
-        raise ValueError(f"{name} {value!r}: expected {', '.join(known)}{clips}")
+        raise ValueError(f"{name} {value!r}: expected {', '.join(choices)}{clips}")

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.files import write_atomic
+from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores
-from benchmarks.scoring.vggss import BoxScores
 from gavs.reading import reading
 
 Scores = FrameScores | BoxScores
@@ -78,9 +78,9 @@ def _array(content: bytes, name: str) -> np.ndarray:
         (2, 0): np.lib.format.read_array_header_2_0,
     }[version]
     shape, _, dtype = read_header(file)
-    held = len(content) - file.tell()
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != held:
-        raise ValueError(f"member {name!r:.80}: {dtype} of shape {shape} in {held:,} bytes")
+    size = len(content) - file.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"member {name!r:.80}: {dtype} of shape {shape} in {size:,} bytes")
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
 

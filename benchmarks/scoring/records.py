@@ -133,9 +133,10 @@ class Stored:
             RecordError: it is another.
         """
         path, recorded = self.path.with_suffix(suffix), self.record.files.get(name, "none")
-        if path.is_file() and (found := sha256(path)) != recorded:
+        if path.is_file() and (checksum := sha256(path)) != recorded:
             raise RecordError(
-                f"{path}: its checksum is {found[:12]}, but {self.path.name} has {recorded[:12]}; "
+                f"{path}: its checksum is {checksum[:12]}, "
+                f"but {self.path.name} has {recorded[:12]}; "
                 f"{REMEDY}"
             )
         return path

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from baselines._tpavi import TPAVI
+from baselines.sam_fusion import TPAVI
 from benchmarks.speed.compare import Line, compare
 
 FRAMES, CHANNELS, AUDIO, SIDE = 10, 256, 128, 56

@@ -29,9 +29,9 @@ def audio_from(kind: str, index: pd.DataFrame) -> Heard:
     if kind == "shuffled":
         return _partners(0, index, lambda i, j: not heard[i] & heard[j])
     if kind == "off_screen":
-        shown = index.shown if "shown" in index else index.classes
-        seen = [h | frozenset(s.split("_")) for h, s in zip(heard, shown, strict=True)]
-        return _partners(1, index, lambda i, j: not seen[i] & heard[j])
+        visible = index.shown if "shown" in index else index.classes
+        tokens = [h | frozenset(s.split("_")) for h, s in zip(heard, visible, strict=True)]
+        return _partners(1, index, lambda i, j: not tokens[i] & heard[j])
     if kind == "other_clip":
         video = index.video.tolist()
         return _partners(2, index, lambda i, j: video[i] != video[j])

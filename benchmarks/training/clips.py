@@ -45,7 +45,7 @@ class Features:
 
 
 @dataclass
-class ClipSet:
+class Samples:
     """Samples of one split: whole clips for a temporal method, else single frames (T = 1).
 
     Args:
@@ -109,9 +109,9 @@ class ClipSet:
             if self.index.video.nunique() <= 2 * MIN_VIDEOS:
                 video = pd.Series(self.videos[[self.samples[i][0] for i in group]])
                 turn = video.groupby(video).cumcount()
-                kept = np.argsort(turn, kind="stable")[: n * count]  # large videos lose the rest
-                kept = kept[np.argsort(video[kept], kind="stable")]
-                group = group[kept].reshape(n, count).T.ravel()
+                order = np.argsort(turn, kind="stable")[: n * count]  # large videos lose the rest
+                order = order[np.argsort(video[order], kind="stable")]
+                group = group[order].reshape(n, count).T.ravel()
             plan += [group[b * n : (b + 1) * n] for b in range(count)]
         return [plan[i] for i in rng.permutation(len(plan))]
 
@@ -195,7 +195,7 @@ class ClipSet:
 
     def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
         """Points that an oracle is told, (B, T, P, 3): x, y in SAM's square, 1 where present."""
-        found = [
+        places = [
             [
                 self.method.sources(
                     read_labels(clip_file(self._clips[clip], "mask", f)),
@@ -205,9 +205,9 @@ class ClipSet:
             ]
             for clip, seconds in zip(clips, frames, strict=True)
         ]
-        most = max(1, max(len(points) for clip in found for points in clip))
+        most = max(1, max(len(points) for clip in places for points in clip))
         clicks = torch.zeros(*frames.shape, most, 3)
-        for b, clip in enumerate(found):
+        for b, clip in enumerate(places):
             for t, points in enumerate(clip):
                 for p, (x, y) in enumerate(points):
                     clicks[b, t, p] = torch.tensor([x, y, 1.0])

@@ -128,10 +128,10 @@ def whole(
     if not several():
         return prediction, batch
     counts = [len(part) for part in np.array_split(range(size), dist.get_world_size())]
-    told = {k: _gather(v, counts, 0) for k, v in vars(batch).items() if isinstance(v, Tensor)}
+    tensors = {k: _gather(v, counts, 0) for k, v in vars(batch).items() if isinstance(v, Tensor)}
     aux = {k: _gather(v, counts, int(k in method.layered)) for k, v in prediction.aux.items()}
     logits = _gather(prediction.logits, counts, 0)
-    return Prediction(logits, aux), replace(batch, features={}, **told)
+    return Prediction(logits, aux), replace(batch, features={}, **tensors)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -198,12 +198,12 @@ class _Gather(torch.autograd.Function):
     """All ranks' tensors one after the other along a dimension."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, sizes: list[int], dim: int) -> Tensor:
-        ctx.place = dim, sum(sizes[: dist.get_rank()]), own.shape[dim]
-        shape = list(own.shape)
+    def forward(ctx: Any, part: Tensor, sizes: list[int], dim: int) -> Tensor:
+        ctx.place = dim, sum(sizes[: dist.get_rank()]), part.shape[dim]
+        shape = list(part.shape)
         shape[dim] = sum(sizes)
-        full = own.new_zeros(shape)
-        full.narrow(*ctx.place).copy_(own)
+        full = part.new_zeros(shape)
+        full.narrow(*ctx.place).copy_(part)
         dist.all_reduce(full)
         return full
 
@@ -213,9 +213,9 @@ class _Gather(torch.autograd.Function):
         return dist.get_world_size() * gradient.narrow(*ctx.place), None, None
 
 
-def _gather(own: Tensor, counts: list[int], dim: int) -> Tensor:
+def _gather(part: Tensor, counts: list[int], dim: int) -> Tensor:
     """`counts` are the ranks' clips; the dimension may count the frames of each."""
-    each = own.shape[dim] // counts[dist.get_rank()]
-    if own.dtype == torch.bool:
-        return _gather(own.byte(), counts, dim).bool()
-    return _Gather.apply(own, [each * count for count in counts], dim)
+    each = part.shape[dim] // counts[dist.get_rank()]
+    if part.dtype == torch.bool:
+        return _gather(part.byte(), counts, dim).bool()
+    return _Gather.apply(part, [each * count for count in counts], dim)

@@ -10,17 +10,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.scoring.boxes import BoxScores, Rule, score_boxes
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.scoring.counts import FrameScores, score_frames
-from benchmarks.scoring.vggss import BoxScores, Rule, score_boxes
 from benchmarks.training import distributed
-from benchmarks.training.clips import ClipSet, to_native
+from benchmarks.training.clips import Samples, to_native
 from gavs.method import Method
 
 
 @torch.inference_mode()
 def evaluate(
-    method: Method, clips: ClipSet, device: torch.device, params: ScoringParams
+    method: Method, clips: Samples, device: torch.device, params: ScoringParams
 ) -> FrameScores:
     """Counts of every frame at its own resolution, and squashed to a common square."""
 
@@ -47,7 +47,7 @@ def evaluate(
 @torch.inference_mode()
 def evaluate_boxes(
     method: Method,
-    clips: ClipSet,
+    clips: Samples,
     device: torch.device,
     params: ScoringParams,
     rules: Sequence[Rule],
@@ -74,7 +74,7 @@ def evaluate_boxes(
 
 
 @torch.inference_mode()
-def held_out_loss(method: Method, clips: ClipSet, device: torch.device, size: int) -> float:
+def held_out_loss(method: Method, clips: Samples, device: torch.device, size: int) -> float:
     """Mean loss over batches of `size` clips, the same each time: what unlabelled clips tell."""
 
     def loss(numbers: np.ndarray) -> float:
@@ -86,7 +86,7 @@ def held_out_loss(method: Method, clips: ClipSet, device: torch.device, size: in
 
 
 def _native(
-    method: Method, clips: ClipSet, device: torch.device, numbers: np.ndarray
+    method: Method, clips: Samples, device: torch.device, numbers: np.ndarray
 ) -> Iterator[tuple[pd.DataFrame, Tensor, Tensor | None]]:
     """A batch's frames of one size, their logits at it (n, H, W), and the method's own confidence
     (n,) if it has one, until every frame has come."""
@@ -100,9 +100,9 @@ def _native(
         yield same, native, None if confidence is None else confidence.flatten()[rows]
 
 
-def overlay_samples(clips: ClipSet, wanted: int) -> np.ndarray:
+def overlay_samples(clips: Samples, count: int) -> np.ndarray:
     """Numbers of the samples that figures show: clips spread evenly, the same for all."""
-    chosen = np.linspace(0, len(clips.index) - 1, wanted).round().astype(int)
+    chosen = np.linspace(0, len(clips.index) - 1, count).round().astype(int)
     middle = {clip: clips.index.frames.iloc[clip] // 2 for clip in chosen}
     return np.array(
         [
@@ -115,7 +115,7 @@ def overlay_samples(clips: ClipSet, wanted: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def predict(method: Method, clips: ClipSet, samples: np.ndarray, device: torch.device) -> bytes:
+def predict(method: Method, clips: Samples, samples: np.ndarray, device: torch.device) -> bytes:
     """Probabilities of the samples' middle frames as npz: `{uid}/{frame}` -> (H, W) uint8."""
     method.to(device).eval()
     maps = {}

@@ -19,8 +19,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
 from benchmarks.scoring.selection import select
-from benchmarks.training import checkpoint, distributed
-from benchmarks.training.clips import ClipSet
+from benchmarks.training import distributed, snapshot
+from benchmarks.training.clips import Samples
 from benchmarks.training.config import TrainingParams
 from gavs.losses import box_projection
 from gavs.method import Method
@@ -35,7 +35,7 @@ class Diverged(RuntimeError):
 
 def train(
     method: Method,
-    clips: ClipSet,
+    clips: Samples,
     params: TrainingParams,
     seed: int,
     device: torch.device,
@@ -59,7 +59,7 @@ def train(
 
     Raises:
         Diverged: the loss became NaN or infinite.
-        CheckpointError: `folder` holds a checkpoint of another architecture.
+        SnapshotError: `folder` holds a checkpoint of another architecture.
         ValueError: a batch has fewer samples than there are processes.
     """
     size = params.batch_clips if clips.temporal else params.batch_frames
@@ -68,7 +68,7 @@ def train(
     epochs = math.ceil(total / per_epoch)
     method.to(device).train()
     distributed.sync_batch_norms(method)
-    names = checkpoint.trained_names(method)
+    names = snapshot.trained_names(method)
     groups = method.parameter_groups()
     scales = [group.pop("lr_scale", 1.0) for group in groups]
     optimizer = OPTIMIZERS[params.optimizer](
@@ -121,8 +121,8 @@ def train(
         if step % per_epoch == 0 or step == total:
             entry = _entry(epoch, sums, position + 1, params.lr * factor)
             sums = {}
-            due = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
-            if validate is not None and (due or step == total):
+            scheduled = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
+            if validate is not None and (scheduled or step == total):
                 entry["validation"] = validate()
                 method.train()
             history.append(entry)
@@ -130,7 +130,7 @@ def train(
             may_be_chosen = step == total or (validated and params.selection != "last")
             chosen = may_be_chosen and select(params.selection, history)["epoch"] == epoch
             if chosen and distributed.first():
-                checkpoint.save(folder / "best.pt", checkpoint.trained_state(method, names))
+                snapshot.save(folder / "best.pt", snapshot.trained_state(method, names))
             if distributed.first():
                 _log(folder, name, entry, epochs, time.monotonic() - start)
         if time.monotonic() - saved > params.checkpoint_seconds and distributed.first():
@@ -138,19 +138,19 @@ def train(
                 "step": step,
                 "sums": sums,
                 "history": history,
-                "model": checkpoint.trained_state(method, names),
+                "model": snapshot.trained_state(method, names),
                 "optimizer": optimizer.state_dict(),
             }
-            checkpoint.save(folder / "last.pt", state)
+            snapshot.save(folder / "last.pt", state)
             saved = time.monotonic()
     if history:
         distributed.wait()  # until it is written
-        best = checkpoint.load(folder / "best.pt")
-        checkpoint.load_trained_state(method, names, best, folder / "best.pt")
+        best = snapshot.load(folder / "best.pt")
+        snapshot.load_trained_state(method, names, best, folder / "best.pt")
     return history
 
 
-def updates(clips: ClipSet, params: TrainingParams) -> int:
+def updates(clips: Samples, params: TrainingParams) -> int:
     """Optimiser steps of a training."""
     if params.steps is not None:
         return params.steps
@@ -164,8 +164,8 @@ def _resume(
     path = folder / "last.pt"
     if not path.is_file():
         return 0, {}, []
-    state = checkpoint.load(path)
-    checkpoint.load_trained_state(method, names, state["model"], path)
+    state = snapshot.load(path)
+    snapshot.load_trained_state(method, names, state["model"], path)
     optimizer.load_state_dict(state["optimizer"])
     return state["step"], state["sums"], state["history"]
 

@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from segment_anything.modeling import Sam
 
-from benchmarks.training.clips import ClipSet, fill_boxes
+from benchmarks.training.clips import Samples, fill_boxes
 from gavs.sam import decode, input_size, postprocess
 
 
 @torch.inference_mode()
-def sam_masks(clips: ClipSet, sam: Sam) -> dict[str, np.ndarray]:
+def sam_masks(clips: Samples, sam: Sam) -> dict[str, np.ndarray]:
     """Union of SAM's masks of a clip's boxes by uid, (H, W) bool at the frame's own size.
 
     Takes SAM's own best guess of three masks a box, and no pixel outside of the box.
     """
     size = sam.image_encoder.img_size
-    found = {}
+    masks = {}
     for clip in clips.index.itertuples():
         boxes, native = json.loads(clip.boxes), (clip.height, clip.width)
         mask = np.zeros(native, bool)
@@ -30,7 +30,9 @@ def sam_masks(clips: ClipSet, sam: Sam) -> dict[str, np.ndarray]:
                 sam, image.expand(len(boxes), -1, -1, -1), sparse, multimask=True
             )
             best = logits[torch.arange(len(boxes)), quality.argmax(1)][:, None]  # (K, 1, G, G)
-            for box, own in zip(boxes, postprocess(best, (height, width), native), strict=True):
-                mask |= (own[0] > 0).numpy() & fill_boxes([box], *native)
-        found[clip.uid] = mask
-    return found
+            for box, proposal in zip(
+                boxes, postprocess(best, (height, width), native), strict=True
+            ):
+                mask |= (proposal[0] > 0).numpy() & fill_boxes([box], *native)
+        masks[clip.uid] = mask
+    return masks

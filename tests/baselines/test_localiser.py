@@ -20,7 +20,7 @@ from baselines._localiser import (
     to_unit_range,
     top_quarter,
 )
-from benchmarks.training.checkpoint import load_trained_state, trained_names, trained_state
+from benchmarks.training.snapshot import load_trained_state, trained_names, trained_state
 from gavs.backbones import MultiScaleResNet
 from gavs.method import METHODS
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from benchmarks.common.files import sha256
 from benchmarks.features.config import EncoderParams
-from benchmarks.features.encoders import ProfileEncoders
-from benchmarks.training.checkpoint import trained_names, trained_state
+from benchmarks.features.pretrained import ProfileEncoders
+from benchmarks.training.snapshot import trained_names, trained_state
 from gavs import GAVS, GavsConfig
 from gavs.__main__ import main
-from gavs.checkpoint import EncoderFile, Header, checkpoint_bytes
+from gavs.checkpoint import CheckpointHeader, EncoderFile, checkpoint_bytes
 
 WEIGHTS = Path(__file__).parents[2] / "weights/miniature"
 RATE = 25
@@ -48,7 +48,7 @@ def make_method(hop: float = 1.0, **config) -> GAVS:
 
 
 def write_checkpoint(path: Path, trained: GAVS, hop: float = 1.0, **changes) -> Path:
-    header = Header(
+    header = CheckpointHeader(
         method="gavs",
         config=trained.config.model_dump(mode="json"),
         sam=encoder_file("sam"),

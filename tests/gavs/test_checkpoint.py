@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.common.files import sha256
-from benchmarks.training.checkpoint import trained_names, trained_state
+from benchmarks.training.snapshot import trained_names, trained_state
 from gavs.checkpoint import CheckpointError, read_checkpoint
 from gavs.sam import build_sam
 from tests.gavs.files import WEIGHTS, encoder_file, make_method, run, write_checkpoint

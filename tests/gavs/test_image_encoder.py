@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from benchmarks.speed.encoder import pair
-from gavs.image_encoder import Block, biased_attention, linear
+from gavs.image_encoder import EncoderBlock, biased_attention, linear
 from gavs.sam import SAM_SIZES, SamSize, build_sam, continue_from_tokens, tokens
 
 # 24 x 24 tokens: global blocks take two pieces of queries, windows of 7 pad the map to 28 x 28
@@ -95,4 +95,4 @@ def test_adapted_blocks_pass_the_gradient_of_their_input():
         out = blocks[1](blocks[0](y))
         found.append(torch.autograd.grad(out.square().mean(), y)[0])
     torch.testing.assert_close(*found, atol=1e-6, rtol=1e-3)
-    assert isinstance(ours.blocks[0], Block)
+    assert isinstance(ours.blocks[0], EncoderBlock)

@@ -16,10 +16,10 @@ from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from benchmarks.data.files import read_audio, read_frame
-from benchmarks.features.encoders import ProfileEncoders
 from benchmarks.features.no_clip import NoClip
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sound import hear
-from benchmarks.training.clips import ClipSet, Features, to_native
+from benchmarks.training.clips import Features, Samples, to_native
 from gavs import GAVS
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
 from gavs.predict import COLOUR, OPACITY, Predictor
@@ -94,7 +94,7 @@ def suite_probabilities(method: GAVS, clip: Path, encoders: ProfileEncoders) -> 
     heard = hear(encoders, "vggish", read_audio(clip / "audio.wav"), 0, 10)
     arrays = {store: x.numpy(), "vggish": heard}
     features = Features(arrays.__getitem__, NoClip(encoders), 96)
-    clips = ClipSet(index, features, method, ["dog"])
+    clips = Samples(index, features, method, ["dog"])
     with torch.inference_mode():
         logits = method(clips.batch(np.arange(10))).logits.flatten(0, 1)
     return to_native(logits, 60, 80, method, 96).sigmoid().numpy()

@@ -16,7 +16,7 @@ from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import AudioParams
 from benchmarks.features.encode import encode, frame_paths
-from benchmarks.features.encoders import ProfileEncoders
+from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
 from benchmarks.grid.fingerprint import header
 from benchmarks.params import load

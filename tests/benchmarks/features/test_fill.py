@@ -10,7 +10,7 @@ import torch
 from benchmarks.features import fill
 from benchmarks.features.store import Header, StoreError
 
-JOB = fill.Job("avs", (Header("pixels8", 4, (3, 8, 8), "uint8", 4, {}),), 0)
+JOB = fill.ShardJob("avs", (Header("pixels8", 4, (3, 8, 8), "uint8", 4, {}),), 0)
 
 
 def _no_memory(*_):
@@ -37,7 +37,7 @@ def test_short_memory_is_an_error_with_the_bound_and_the_remedy(
     tmp_path, monkeypatch, encoded, kind, what
 ):
     monkeypatch.setattr(fill, "_encoded", encoded)
-    plan = fill.Plan(tmp_path, {}, None, 4, "fp32", 1)
+    plan = fill.FillPlan(tmp_path, {}, None, 4, "fp32", 1)
     with pytest.raises(kind) as error:
         list(fill.fill([JOB], plan, [torch.device("cpu")], 1))
     text = str(error.value)
@@ -50,6 +50,6 @@ def test_another_error_keeps_its_own_words(tmp_path, monkeypatch):
         raise StoreError("row 3 holds NaN")
 
     monkeypatch.setattr(fill, "_encoded", broken)
-    plan = fill.Plan(tmp_path, {}, None, 4, "fp32", 1)
+    plan = fill.FillPlan(tmp_path, {}, None, 4, "fp32", 1)
     with pytest.raises(StoreError, match="^row 3 holds NaN$"):
         list(fill.fill([JOB], plan, [torch.device("cpu")], 1))

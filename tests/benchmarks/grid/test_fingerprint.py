@@ -151,7 +151,7 @@ def test_backbones_are_of_those_that_train_one(after):
         ("gavs/adapter.py", "class", "# a comment\nclass"),
         ("gavs/method.py", "-> Prediction", "-> object"),
         ("benchmarks/grid/models.py", "log = ", "# the module's log\nlog = "),
-        ("benchmarks/launch/plan.py", "", FLIP),
+        ("benchmarks/launch/jobs.py", "", FLIP),
         ("benchmarks/report/write.py", "", FLIP),
         ("benchmarks/params/__init__.py", "", FLIP),  # by value
         ("benchmarks/common/files.py", "os.fsync", "os.sync"),
@@ -179,7 +179,7 @@ def test_the_loop_is_everyones(after, params, name, old, new):
 
 
 def test_metrics_move_records_and_what_is_selected_by_them(after, params):
-    _, models, records = after("benchmarks/scoring/vggss.py", "", FLIP)
+    _, models, records = after("benchmarks/scoring/boxes.py", "", FLIP)
     assert not models
     assert {cell.benchmark for cell in records} == {"vggss", "vggss_sub"}
     _, models, records = after("benchmarks/scoring/metrics.py", "", FLIP)

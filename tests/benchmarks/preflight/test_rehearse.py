@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_every_stage_runs_at_full_width(folder, capsys, monkeypatch):
     stages = [("data",), ("features",), *(("run", table) for table in ROWS)]
-    well = run(folder, stages, workers=2)
+    well = run(folder, stages, 2, cli.main)
     out, err = capsys.readouterr()
     assert well, out + err
     assert out.count(" done ") == len(stages)

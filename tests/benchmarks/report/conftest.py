@@ -23,9 +23,9 @@ from benchmarks.params import TablesParams
 from benchmarks.report import Plan, read, tables
 from benchmarks.report.layout import Section
 from benchmarks.report.write import lay_out
+from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.npz import Scores, save_scores
-from benchmarks.scoring.vggss import BoxScores
 
 RULES = ("fixed", "median", "oracle")
 TABLES = {

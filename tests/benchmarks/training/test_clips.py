@@ -9,7 +9,7 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.training import clips as module
-from benchmarks.training.clips import ClipSet, Features, to_native
+from benchmarks.training.clips import Features, Samples, to_native
 from gavs.method import Config, Method
 
 
@@ -72,7 +72,7 @@ def clips(tmp_path):
     def make(method, **options):
         classes = ["cat", "cow", "dog"]
         table = pd.DataFrame(rows).assign(**options.pop("columns", {}))
-        return ClipSet(table, features, method(Config(), None), classes, **options)
+        return Samples(table, features, method(Config(), None), classes, **options)
 
     return make
 
@@ -203,7 +203,7 @@ def test_few_videos_meet_in_every_batch(clips, clips_of_a, size):
     video = ["a"] * clips_of_a + ["b", "c", "d"]
     index = pd.concat([sets.index.iloc[:1]] * len(video), ignore_index=True)
     index = index.assign(video=video, frames=10, supervision="all")
-    few = ClipSet(index, sets.features, sets.method, sets.classes)
+    few = Samples(index, sets.features, sets.method, sets.classes)
     for seed in range(20):
         plan = few.epoch(np.random.default_rng(seed), size)
         assert [len(batch) for batch in plan] == [size] * (10 * len(video) // size)
@@ -220,7 +220,7 @@ def test_eight_videos_give_batches_of_four_without_a_repeat(clips):
     sets = clips(_Square)
     index = pd.concat([sets.index.iloc[:1]] * 8, ignore_index=True)
     index = index.assign(video=list("abcdefgh"), frames=5, supervision="all")
-    few = ClipSet(index, sets.features, sets.method, sets.classes)
+    few = Samples(index, sets.features, sets.method, sets.classes)
     for seed in range(20):
         for batch in few.epoch(np.random.default_rng(seed), 4):
             assert len({few.samples[n][0] for n in batch}) == 4

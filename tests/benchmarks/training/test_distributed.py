@@ -92,6 +92,7 @@ class Clips:
 
     def __init__(self, method: Method, batch: Batch) -> None:
         self.method, self.whole = method, batch
+        self.temporal = method.temporal(method.config)
 
     def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
         return [rng.permutation(8)[:6] for _ in range(2)]

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmarks.params import load
-from benchmarks.training import checkpoint
+from benchmarks.training import snapshot
 from benchmarks.training.loop import Diverged, _schedule, train
 from gavs.method import Prediction
 
@@ -108,10 +108,8 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, often, kill_at
 
 
 def test_a_short_training_writes_only_the_weights_that_count(tmp_path, params, monkeypatch):
-    save, written = checkpoint.save, []
-    monkeypatch.setattr(
-        checkpoint, "save", lambda *args: (written.append(args[0].name), save(*args))
-    )
+    save, written = snapshot.save, []
+    monkeypatch.setattr(snapshot, "save", lambda *args: (written.append(args[0].name), save(*args)))
     run(Line(), tmp_path, params)
     assert written == ["best.pt"]
 
@@ -197,11 +195,11 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, often):
     run(Line(), tmp_path, often)
     other = Line()
     other.layer = nn.Linear(1, 2)
-    with pytest.raises(checkpoint.CheckpointError, match=r"last.pt: .*layer.bias is \(1,\), exp"):
+    with pytest.raises(snapshot.SnapshotError, match=r"last.pt: .*layer.bias is \(1,\), exp"):
         run(other, tmp_path, often)
     more = Line()
     more.extra = nn.Linear(1, 1)
-    with pytest.raises(checkpoint.CheckpointError, match="missing .'extra.bias', 'extra.weight'"):
+    with pytest.raises(snapshot.SnapshotError, match="missing .'extra.bias', 'extra.weight'"):
         run(more, tmp_path, often)
 
 
@@ -241,11 +239,11 @@ def _evil(path):
 def test_damaged_and_malicious_checkpoints_are_refused(tmp_path, often, damage, message):
     run(Line(), tmp_path, often)
     damage(tmp_path / "last.pt")
-    with pytest.raises(checkpoint.CheckpointError, match=f"last.pt: .*{message}") as error:
-        checkpoint.load(tmp_path / "last.pt")
+    with pytest.raises(snapshot.SnapshotError, match=f"last.pt: .*{message}") as error:
+        snapshot.load(tmp_path / "last.pt")
     assert "weights_only" not in str(error.value)  # torch's own advice
     if (tmp_path / "last.pt").exists():
-        with pytest.raises(checkpoint.CheckpointError):
+        with pytest.raises(snapshot.SnapshotError):
             run(Line(), tmp_path, often)
     assert not (tmp_path / "pwned").exists()
 
@@ -254,4 +252,4 @@ def test_frozen_parameters_are_not_in_the_checkpoint():
     method = Line()
     method.layer.weight.requires_grad_(False)
     method.register_buffer("running", torch.ones(1))
-    assert checkpoint.trained_names(method) == {"layer.bias", "running"}
+    assert snapshot.trained_names(method) == {"layer.bias", "running"}

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from benchmarks.scoring.statistics import interval, sample
-from benchmarks.scoring.vggss import (
+from benchmarks.scoring.boxes import (
     BoxScores,
     Figure,
     Rule,
@@ -27,6 +26,7 @@ from benchmarks.scoring.vggss import (
     score_boxes,
     trivial_rows,
 )
+from benchmarks.scoring.statistics import interval, sample
 
 PIXELS = 224 * 224
 FIXED, MEDIAN, ORACLE = range(3)

@@ -13,7 +13,7 @@ from benchmarks.common.files import write_atomic
 from gavs.reading import reading
 
 
-class CheckpointError(ValueError):
+class SnapshotError(ValueError):
     """A checkpoint that is damaged or of another architecture."""
 
 
@@ -36,21 +36,21 @@ def load_trained_state(
     """Load strictly by name and shape.
 
     Raises:
-        CheckpointError: naming the file and the first keys that differ.
+        SnapshotError: naming the file and the first keys that differ.
     """
     expected = {k: v.shape for k, v in module.state_dict().items() if k in names}
-    found = {k: v.shape for k, v in state.items()}
-    if expected != found:
-        missing = sorted(set(expected) - set(found))[:3]
-        unknown = sorted(set(found) - set(expected))[:3]
-        shapes = [
-            f"{k} is {tuple(found[k])}, expected {tuple(expected[k])}"
-            for k in sorted(set(expected) & set(found))
-            if expected[k] != found[k]
+    shapes = {k: v.shape for k, v in state.items()}
+    if expected != shapes:
+        missing = sorted(set(expected) - set(shapes))[:3]
+        unknown = sorted(set(shapes) - set(expected))[:3]
+        differing = [
+            f"{k} is {tuple(shapes[k])}, expected {tuple(expected[k])}"
+            for k in sorted(set(expected) & set(shapes))
+            if expected[k] != shapes[k]
         ][:3]
-        raise CheckpointError(
+        raise SnapshotError(
             f"{source}: a checkpoint of another architecture "
-            f"(missing {missing}, unknown {unknown}, shapes {shapes})"
+            f"(missing {missing}, unknown {unknown}, shapes {differing})"
         )
     module.load_state_dict(state, strict=False)
 
@@ -67,15 +67,15 @@ def load(path: Path) -> dict[str, Any]:
     torch doesn't compare a file's checksums, so a damaged storage would give other numbers.
 
     Raises:
-        CheckpointError: the file is missing, damaged or no checkpoint.
+        SnapshotError: the file is missing, damaged or no checkpoint.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
-    with reading(path, CheckpointError, "as a checkpoint"):
+        raise SnapshotError(f"{path}: no such checkpoint")
+    with reading(path, SnapshotError, "as a checkpoint"):
         with zipfile.ZipFile(path) as file:
             if damaged := file.testzip():
-                raise CheckpointError(f"{path}: {damaged} in it differs from its checksum")
+                raise SnapshotError(f"{path}: {damaged} in it differs from its checksum")
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:  # its text advises to load the file without care
-            raise CheckpointError(f"{path}: holds more than tensors and plain values") from None
+            raise SnapshotError(f"{path}: holds more than tensors and plain values") from None

@@ -262,7 +262,7 @@ def _values(figure: Figure, intersection: np.ndarray, union: np.ndarray) -> np.n
     raise ValueError(f"figure {figure!r}: expected {', '.join(get_args(Figure))}")
 
 
-def _position(name: str, value: str, known: Sequence[str]) -> int:
-    if value not in known:
-        raise ValueError(f"{name} {value!r}: expected {', '.join(known)}")
-    return known.index(value)
+def _position(name: str, value: str, choices: Sequence[str]) -> int:
+    if value not in choices:
+        raise ValueError(f"{name} {value!r}: expected {', '.join(choices)}")
+    return choices.index(value)
