@@ -23,9 +23,8 @@ CONFIGS = {
     "pvt": PretrainConfig(pool=16_000, steps=7_000, batch=32, lr=1e-3, weight_decay=0.05),
     "resnet": PretrainConfig(pool=16_000, steps=6_000, batch=32, lr=3e-3, weight_decay=0.05),
 }
-MOST_OBJECTS = (
-    3  # per scene: with up to five, as SAM sees, tags hardly teach a network from scratch
-)
+# Per scene: with up to five, as SAM sees, tags hardly teach a network from scratch.
+MOST_OBJECTS = 3
 HELD_OUT_SCENES = 800
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
