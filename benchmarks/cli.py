@@ -468,6 +468,6 @@ def weights(args: argparse.Namespace) -> int:
     from benchmarks.params import load
     from benchmarks.preflight.weights import find_weights, weights_text
 
-    findings = find_weights(load(args.params))
-    print(weights_text(findings))
-    return 0 if all(finding.usable for finding in findings) else 1
+    files = find_weights(load(args.params))
+    print(weights_text(files))
+    return 0 if all(file.usable for file in files) else 1

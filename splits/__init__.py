@@ -1,1 +1,1 @@
-"""Which clips are learned from and which are tested: definitions, draws, leaks."""
+"""Lists of the clips that are learned from and tested: definitions, draws, audit of leaks."""

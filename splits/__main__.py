@@ -1,4 +1,4 @@
-"""The command line: `python -m splits --help`."""
+"""The command line of the package: `python -m splits --help`."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ the released AVS-V3 lists, repaired, beside ours (lists/v3/official):
 the same lists without a test clip whose video was learned from:
   python -m splits audit --metadata metadata.csv --out lists/audit --strict
 
-metadata.csv is AVSBench-semantic's; label2idx.json beside it, if there, tells unknown classes.
+metadata.csv is AVSBench-semantic's; classes are checked by a label2idx.json beside it.
 The same input gives the same files. splits/README.md says what each definition is and why.
 """
 
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "--clips",
         type=_positive,
         metavar="N",
-        help="so many a list, e.g. 144000; heard.txt stays whole if it has fewer; default: all",
+        help="clips per list, e.g. 144000; heard.txt stays whole if it has fewer; default: all",
     )
     sub = add("audit", make_audit, metadata, unseen, labels, shots)
     sub.add_argument("--annotations", type=Path, help="vggss.json")
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="VGG-SS ids that other systems learned from, one a line",
+        help="VGG-SS ids that other systems learned from, one per line",
     )
     sub.add_argument(
         "--strict",
@@ -139,17 +139,17 @@ def _metadata(args: argparse.Namespace):
 
 def _v3(args: argparse.Namespace, metadata) -> dict[str, avs_v3.AvsV3]:
     unseen = avs_v3.read_unseen(args.unseen)
-    found = {"V3": avs_v3.split(metadata, *unseen, range(args.draws), args.shots)}
+    lists = {"V3": avs_v3.split(metadata, *unseen, range(args.draws), args.shots)}
     if args.official:
         released, repairs = avs_v3.official(args.official, metadata, *unseen, args.shots)
         for repair in repairs:
             print(f"repaired {repair}")
-        found["V3 official"] = released
-    return found
+        lists["V3 official"] = released
+    return lists
 
 
-def _write_v3(found: dict[str, avs_v3.AvsV3], folder: Path) -> None:
-    for name, split in found.items():
+def _write_v3(lists: dict[str, avs_v3.AvsV3], folder: Path) -> None:
+    for name, split in lists.items():
         avs_v3.write(split, folder / "official" if name.endswith("official") else folder)
 
 
@@ -170,16 +170,16 @@ def _sub(args: argparse.Namespace, metadata, annotations) -> vggss_sub.VggssSub:
 
 
 def make_avs_v3(args: argparse.Namespace) -> None:
-    """AVS-V3: seen folds, unseen test, k-shot draws"""
-    found = _v3(args, _metadata(args))
-    _write_v3(found, args.out)
-    for name, s in found.items():
+    """lists of AVS-V3: seen folds, unseen test, k-shot draws"""
+    lists = _v3(args, _metadata(args))
+    _write_v3(lists, args.out)
+    for name, s in lists.items():
         sizes = ", ".join(f"{part} {len(getattr(s, part))}" for part in avs_v3.PARTS)
         print(f"{name}: {sizes}; {len(s.shots)} draw(s) in {args.out}")
 
 
 def make_vggss_sub(args: argparse.Namespace) -> None:
-    """VGG-SS-Sub: novel labels, shots, control, test"""
+    """lists of VGG-SS-Sub: novel labels, shots, control, test"""
     sub = _sub(args, _metadata(args), _annotations(args))
     vggss_sub.write(sub, args.out)
     for group, clips in sub.clips.groupby("group"):
@@ -198,7 +198,7 @@ def make_fractions(args: argparse.Namespace) -> None:
 
 
 def make_vggsound(args: argparse.Namespace) -> None:
-    """VGG-Sound without VGG-SS's videos, all of it and what is heard, to learn localising from"""
+    """lists of VGG-Sound to learn localising from, without VGG-SS's videos: all and heard"""
     clips = vggsound.read_clips(args.table)
     tests = _annotations(args).file.tolist()
     lists = {
@@ -206,15 +206,15 @@ def make_vggsound(args: argparse.Namespace) -> None:
         "heard": vggsound.heard_list(clips, tests, vggsound.read_heard(args.heard)["heard"]),
     }
     for name, files in lists.items():
-        # The published numbers are of all labels; half of them have fewer clips.
+        # The published counts are for all labels; half of the labels have fewer clips.
         count = min(args.clips, len(files)) if args.clips and name == "heard" else args.clips
-        chosen = vggsound.draw(files, count) if count else files
-        vggsound.write_list(chosen, args.out / f"{name}.txt")
-        print(f"{args.out / name}.txt: {len(chosen)} of {len(files)} clips")
+        drawn = vggsound.draw(files, count) if count else files
+        vggsound.write_list(drawn, args.out / f"{name}.txt")
+        print(f"{args.out / name}.txt: {len(drawn)} of {len(files)} clips")
 
 
 def make_audit(args: argparse.Namespace) -> None:
-    """splits.md: what is tested after its video was learned from"""
+    """report splits.md: test clips whose video is learned from"""
     metadata = _metadata(args)
     v3 = _v3(args, metadata)
     vggss = _annotations(args) if args.annotations else None
@@ -229,11 +229,11 @@ def make_audit(args: argparse.Namespace) -> None:
         metadata = audit.strict_metadata(metadata)
         write_csv(metadata, folder / "metadata.csv")
         _write_v3(v3, folder / "v3")
-    found = audit.audit(metadata, v3, vggss, sub, lists)
+    leaks = audit.audit(metadata, v3, vggss, sub, lists)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "splits.md").write_text(audit.markdown(found), encoding="utf-8")
-    leaking = sum(bool(finding.clips) for finding in found)
-    print(f"{len(found)} pairs, {leaking} with shared videos: {args.out / 'splits.md'}")
+    (args.out / "splits.md").write_text(audit.markdown(leaks), encoding="utf-8")
+    leaking = sum(bool(leak.clips) for leak in leaks)
+    print(f"{len(leaks)} pairs, {leaking} with shared videos: {args.out / 'splits.md'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The leakage audit: which clips are tested after something of their video was learned."""
+"""Audit of leaks: test clips of whose video something is learned from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ from splits.vggss_sub import VggssSub
 
 SECONDS = {"v1s": 5, "v2": 10}  # V1M's rows don't say when a clip starts
 VGGSS_SECONDS = 10
-NAMED = 50  # clips named a finding
+NAMED = 50  # clips named per leak
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Clips of a test set whose video is also learned from.
+class Leak:
+    """Test clips whose video is also learned from; without one where two sets share no video.
 
     clips: their ids. Among them `identical`: the very clip is learned from; `overlapping`: another
     or the same clip of the video shares a moment with it, where both say when they start.
+    videos: how many videos the two sets share. test_clips: all clips of the test set.
     """
 
     train: str
@@ -31,24 +32,28 @@ class Finding:
     overlapping: tuple[str, ...]
 
 
-def compare(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataFrame) -> Finding:
-    """What `test` shares with `train`; both rows of metadata.csv or with a VGG-SS `file`."""
+def compare(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataFrame) -> Leak:
+    """Find the videos that two sets share.
+
+    Args:
+        train, test: rows of metadata.csv, or rows with a column `file` (ids of VGG-SS).
+    """
     learned, tested = _timeline(train), _timeline(test)
     pairs = tested.merge(learned, on="video", suffixes=("", "_learned"))
     together = pairs[(pairs.start < pairs.end_learned) & (pairs.start_learned < pairs.end)]
 
-    def ids(found: Iterable[str]) -> tuple[str, ...]:
-        kept = set(found)
-        return tuple(i for i in tested.id if i in kept)
+    def in_order(ids: Iterable[str]) -> tuple[str, ...]:
+        members = set(ids)
+        return tuple(i for i in tested.id if i in members)
 
-    return Finding(
+    return Leak(
         train_name,
         test_name,
         len(tested),
         pairs.video.nunique(),
-        ids(pairs.id),
-        ids(set(tested.id) & set(learned.id)),
-        ids(together.id),
+        in_order(pairs.id),
+        in_order(set(tested.id) & set(learned.id)),
+        in_order(together.id),
     )
 
 
@@ -58,26 +63,27 @@ def audit(
     vggss: pd.DataFrame | None = None,
     sub: VggssSub | None = None,
     lists: Mapping[str, Sequence[str]] | None = None,
-) -> list[Finding]:
-    """Every pair of sets of which one is learned from, or selects, before the other is tested.
+) -> list[Leak]:
+    """Compare every pair of sets of which one is learned or selected on and the other tested.
 
     Args:
         metadata: metadata.csv with AVSBench's own splits.
         v3: by name, e.g. {"V3": split(...), "V3 official": official(...)}.
         vggss: column file, the VGG-SS test clips.
+        sub: VGG-SS-Sub with its draws.
         lists: by name, training lists of other systems: VGG-SS ids.
     """
-    found = []
+    leaks = []
 
     def check(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataFrame) -> None:
         if len(train) and len(test):
-            found.append(compare(train_name, train, test_name, test))
+            leaks.append(compare(train_name, train, test_name, test))
 
     by_label = {label: metadata[metadata.label == label] for label in LABELS}
     for name, rows in [*by_label.items(), ("AVSBench", metadata)]:
-        of = {s: rows[rows["split"] == s] for s in ("train", "val", "test")}
+        parts = {s: rows[rows["split"] == s] for s in ("train", "val", "test")}
         for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-            check(f"{name} {first}", of[first], f"{name} {second}", of[second])
+            check(f"{name} {first}", parts[first], f"{name} {second}", parts[second])
     for name, s in (v3 or {}).items():
         for part in ("seen_val", "seen_test", "unseen"):
             check(f"{name} seen_train", s.seen_train, f"{name} {part}", getattr(s, part))
@@ -100,25 +106,25 @@ def audit(
             check(f"VGG-SS-Sub {k}-shot, draw {draw}", by_k[k], test, sub.test[draw])
             control = sub.control[draw][k]
             check(f"VGG-SS-Sub {k}-shot control, draw {draw}", control, test, sub.test[draw])
-    return found
+    return leaks
 
 
 def strict_metadata(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Rows of metadata.csv without a video twice in one benchmark's splits.
+    """Drop rows of metadata.csv until no two splits of a benchmark share a video.
 
     Val loses what shares a video with train, test what shares one with train or val; train stays.
     The rows' uid and split are what `data.splits` of params.yaml takes.
     """
-    kept = []
+    parts = []
     for label in LABELS:
         rows = metadata[metadata.label == label]
         train, val, test = (rows[rows["split"] == s] for s in ("train", "val", "test"))
-        kept += [train, without_videos(val, train), without_videos(test, train, val)]
-    return pd.concat(kept).sort_index()
+        parts += [train, without_videos(val, train), without_videos(test, train, val)]
+    return pd.concat(parts).sort_index()
 
 
-def markdown(findings: Sequence[Finding]) -> str:
-    """A table with a row a finding, then the clips of those that aren't empty."""
+def markdown(leaks: Sequence[Leak]) -> str:
+    """Markdown page: a table with one row per pair of sets, then the clips that leak."""
     lines = [
         "| learned or selected on | tested on | clips tested | of a video learned from | videos "
         "| the very clip | overlapping in time |",
@@ -127,9 +133,9 @@ def markdown(findings: Sequence[Finding]) -> str:
     lines += [
         f"| {f.train} | {f.test} | {f.test_clips} | {len(f.clips)} | {f.videos} "
         f"| {len(f.identical)} | {len(f.overlapping)} |"
-        for f in findings
+        for f in leaks
     ]
-    for f in findings:
+    for f in leaks:
         if f.clips:
             names = ", ".join(f"`{clip}`" for clip in f.clips[:NAMED])
             more = f" and {len(f.clips) - NAMED} more" if len(f.clips) > NAMED else ""
@@ -138,7 +144,7 @@ def markdown(findings: Sequence[Finding]) -> str:
 
 
 def _timeline(clips: pd.DataFrame) -> pd.DataFrame:
-    """Columns id, video, start, end (seconds in the video; NaN where the rows don't say)."""
+    """Table with columns id, video, start, end (seconds in the video; NaN where rows lack them)."""
     if "file" in clips:
         start = clips.file.str[12:].astype(float)
         seconds, key = VGGSS_SECONDS, "file"

@@ -1,4 +1,4 @@
-"""AVS-V3: V1M and V2 clips split by class, with k-shot draws from the unseen ones.
+"""Lists of AVS-V3: V1M and V2 clips split by class, with k-shot draws from the unseen ones.
 
 The released lists (GeWu-Lab/Generalizable-Audio-Visual-Segmentation) follow from metadata.csv and
 15 strings: unseen are the clips whose `a_obj` is one of them, seen those without any of their
@@ -26,14 +26,14 @@ from splits.tables import (
     without_videos,
 )
 
-FOLDS = 10  # val is one of them, test the ones before it, train the ones behind it
+FOLDS = 10  # val is one of them, test the folds before it, train those behind it
 OFFICIAL = "official"
 PARTS = ("seen_train", "seen_val", "seen_test", "unseen", "pool")
 
 
 @dataclass(frozen=True)
 class AvsV3:
-    """Rows of metadata.csv; their `split` says what each is for: train, val or test.
+    """Lists of one protocol: rows of metadata.csv; `split` says what each is for.
 
     seen_train, seen_val, seen_test: disjoint; together the seen set. `split`'s share no video.
     unseen: the 0-shot test. pool: the clips that are a shot or a test in some draw.
@@ -52,7 +52,11 @@ class AvsV3:
 
 
 def read_unseen(path: Path) -> tuple[list[str] | None, list[str]]:
-    """Unseen strings and classes of a CSV with a column `a_obj`, or only classes of one `class`."""
+    """Read unseen strings and classes of a CSV with a column `a_obj`, or classes of one `class`.
+
+    Raises:
+        SplitError: neither column, a value twice, or a row without one.
+    """
     table = read_table(path, [])
     column = next((c for c in ("a_obj", "class") if c in table), None)
     if column is None or not len(table):
@@ -70,7 +74,7 @@ def membership(
     unseen_strings: Collection[str] | None,
     unseen_classes: Collection[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Seen and unseen rows, in metadata's order.
+    """Split rows into seen and unseen ones, in metadata's order.
 
     Args:
         unseen_strings: a_obj strings that are unseen; None: all made of unseen classes only.
@@ -111,8 +115,8 @@ def split(
     seed: int = 0,
     test_folds: int = 1,
 ) -> AvsV3:
-    """Our own draws: ten folds of seen videos (the first: test, the next: val, the others: train)
-    and k-shot draws.
+    """Draw lists of our own: ten folds of seen videos (the first: test, the next: val, the others:
+    train) and k-shot draws.
 
     Shots come from the single-class clips of every unseen class; a draw's test is the pool (all
     unseen clips) without the clips of its largest k and, where the class can afford it, without
@@ -139,12 +143,12 @@ def split(
 
 
 def _folds(seen: pd.DataFrame, seed: int, test_folds: int) -> pd.Series:
-    """Fold of every seen row: whole videos, equal in clips up to a video, stratified by class."""
+    """Assign a fold to every seen row: whole videos, equal in clips, stratified by class."""
     video = videos(seen)
     counts = video.value_counts()[stratified_order(seen, "folds", seed)]
     middle = counts.cumsum() - counts / 2
     fold = video.map((FOLDS * middle / len(seen)).astype(int))
-    # A class that no training video shows can't be tested as seen.
+    # A class that is in no training video can't be tested as seen.
     tokens = seen.a_obj.map(lambda a: set(a.split("_")))
     missing = set().union(*tokens) - set().union(*tokens[fold > test_folds])
     moved = video[~tokens.map(missing.isdisjoint)]
@@ -157,7 +161,7 @@ def _assemble(
     test: Mapping[Any, pd.DataFrame],
     folds: pd.DataFrame | None = None,
 ) -> AvsV3:
-    """AvsV3 with what each row is for in `split`: metadata's own says AVSBench's stock split."""
+    """Build an `AvsV3` whose `split` says what each row is for; metadata's is AVSBench's split."""
     role = {"seen_train": "train", "seen_val": "val"}
 
     def rows(table: pd.DataFrame, split: str) -> pd.DataFrame:
@@ -179,14 +183,14 @@ def official(
     shots: Sequence[int] = (1, 3, 5),
     excluded: Collection[str] = (),
 ) -> tuple[AvsV3, list[str]]:
-    """The released CSVs as the one draw `official`, and one line a repair.
+    """Read the released CSVs as the one draw `official`, and one line per repair.
 
-    The test of the draw is the one of its largest k. The seen test is what of seen_val shares no
-    video with seen_train; seen_val is the rest, so that no selection sees the test.
+    The test of the draw is the one of its largest k. The clips of seen_val that share no video with
+    seen_train are the seen test; the rest is seen_val, so that no selection sees the test.
 
     Args:
         folder: with meta_v3_{seen_train,seen_val,unseen}.csv and v3_{k}_shot/{train,test}.csv.
-        excluded: uids that `metadata` lacks on purpose: they are left out here too.
+        excluded: uids that `metadata` lacks on purpose; they are left out here too.
 
     Raises:
         SplitError: a uid unknown or twice, another membership than metadata's, shots not nested or
@@ -203,11 +207,11 @@ def official(
         left_out = table.uid.isin(list(excluded))
         repairs.extend(f"{name}: {uid} is excluded" for uid in table.uid[left_out])
         table = table[~left_out].reset_index(drop=True)
-        lost = table.uid[~table.uid.isin(known.index)]
-        problems.extend(f"{name}: unknown uid {uid}" for uid in lost)
+        unknown = table.uid[~table.uid.isin(known.index)]
+        problems.extend(f"{name}: unknown uid {uid}" for uid in unknown)
         problems.extend(f"{name}: uid {uid} twice" for uid in table.uid[table.uid.duplicated()])
-        rows = known.loc[table.uid[~table.uid.isin(lost)]].reset_index(drop=True)
-        if lost.empty:
+        rows = known.loc[table.uid[~table.uid.isin(unknown)]].reset_index(drop=True)
+        if unknown.empty:
             repairs.extend(f"{name}: {line}" for line in _differences(table, rows))
         return rows
 
@@ -245,7 +249,7 @@ def official(
 
 
 def _differences(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """What of a released file metadata's rows replace."""
+    """Lines on the values of a released file that metadata's rows replace."""
     lines = []
     for column in [c for c in COLUMNS if c in table and c not in ("uid", "split")]:
         wrong = int((table[column] != rows[column]).sum())
@@ -259,7 +263,7 @@ def _differences(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 
 
 def strict(v3: AvsV3) -> AvsV3:
-    """Without the val and test rows that share a video with what is learned before them.
+    """Drop the val and test rows that share a video with what is learned before them.
 
     seen_val loses videos of seen_train; seen_test, unseen and pool lose those of seen_train and
     seen_val, a draw's test also those of its largest shots. seen_train and the shots stay as they
@@ -280,7 +284,7 @@ def strict(v3: AvsV3) -> AvsV3:
 
 
 def write(v3: AvsV3, folder: Path) -> None:
-    """A CSV a part, folds.csv, shots/{draw}/{k}/train.csv and shots/{draw}/test.csv."""
+    """Write one CSV per part, folds.csv, shots/{draw}/{k}/train.csv and shots/{draw}/test.csv."""
     for name in PARTS:
         write_csv(getattr(v3, name), folder / f"{name}.csv")
     if v3.folds is not None:

@@ -1,4 +1,4 @@
-"""Text files of others, CSV and JSON: read strictly; errors name the file and the line."""
+"""Strict readers of text files made by others, CSV and JSON; errors name the file and line."""
 
 import codecs
 import csv
@@ -19,7 +19,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class SplitError(ValueError):
-    """Input that no split can be made of: one message that lists every problem, printable."""
+    """Error of an input that no split can be made of: one printable message with all problems."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
         self.problems = [shown(p) for p in ([problems] if isinstance(problems, str) else problems)]
@@ -27,18 +27,19 @@ class SplitError(ValueError):
 
 
 def raise_if(problems: Sequence[str]) -> None:
+    """Raise a `SplitError` that lists the problems, if there are any."""
     if problems:
         raise SplitError(problems)
 
 
 def shortened(problems: Sequence[str]) -> list[str]:
-    """The first `NAMED` problems, and how many more there are."""
+    """Cut a list to its first `NAMED` problems and a line that counts the others."""
     more = len(problems) - NAMED
     return list(problems) if more <= 0 else [*problems[:NAMED], f"and {more} more"]
 
 
 def read_text(path: Path) -> str:
-    """Text of a file in UTF-8, with or without a byte order mark.
+    """Read a file in UTF-8, with or without a byte order mark.
 
     Raises:
         SplitError: no such file, no regular file, larger than `LARGEST`, or not UTF-8 text.
@@ -68,7 +69,7 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows of a CSV, each with the number of its first line; blank lines are skipped.
+    """Read the rows of a CSV, each with the number of its first line; blank lines are skipped.
 
     Raises:
         SplitError: as `read_text`; a quote that doesn't end, a field of over 131,072 characters, or
@@ -89,7 +90,7 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV with at least these columns, all text, nothing read as missing.
+    """Read a CSV with at least these columns, all text, nothing read as missing.
 
     Raises:
         SplitError: as `read_rows`; a column missing or named twice, or a row that is longer or
@@ -115,7 +116,7 @@ def _ragged(path: Path, line: int, fields: list[str], header: list[str]) -> str:
 
 
 def read_json(path: Path, parse_int: Callable[[str], Any] = int) -> Any:
-    """Content of a JSON file.
+    """Read a JSON file.
 
     Raises:
         SplitError: as `read_text`; not JSON (with line and column), or a key twice in one object.
@@ -133,5 +134,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table without its index, and the folders above the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, lineterminator="\n")

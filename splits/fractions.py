@@ -9,7 +9,7 @@ from splits.tables import check_metadata, stratified_order, videos
 
 
 def split(train: pd.DataFrame, fractions: Sequence[float], draw: int) -> dict[float, pd.DataFrame]:
-    """Parts of a training set, each the first videos of one stratified order (one a draw).
+    """Cut parts of a training set: the first videos of a stratified order, one order per draw.
 
     Args:
         train: rows of metadata.csv.

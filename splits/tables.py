@@ -1,4 +1,4 @@
-"""What the protocols share: metadata.csv, an order for every draw, shots and their test.
+"""Parts that the protocols share: metadata.csv, an order for every draw, shots and their test.
 
 Every choice sorts by a hash of names, never by a random generator: the same metadata gives the same
 lists in whatever order its rows come and whatever the version of NumPy.
@@ -21,12 +21,14 @@ OFF_SCREEN = "off-the-screen"  # AVSBench's token for a source that no frame sho
 
 
 def read_metadata(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """metadata.csv of AVSBench-semantic, and one line a repair (a space in a class name).
+    """Read metadata.csv of AVSBench-semantic; returns it and one line per repair.
+
+    The one repair takes a space out of a class name.
 
     Where label2idx.json lies beside it, every class must be in there.
 
     Raises:
-        SplitError: what `check_metadata` finds, or an unknown class.
+        SplitError: as `check_metadata`, or an unknown class.
     """
     path = Path(path)
     table = read_table(path, COLUMNS)
@@ -48,7 +50,7 @@ def read_metadata(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def read_classes(path: Path) -> dict[str, int]:
-    """label2idx.json: the number of each class.
+    """Read label2idx.json: the number of each class.
 
     Raises:
         SplitError: not an object of names and whole numbers from 0 on, or a number twice.
@@ -68,7 +70,14 @@ def read_classes(path: Path) -> dict[str, int]:
 
 
 def check_metadata(table: pd.DataFrame, source: str = "metadata") -> None:
-    """Raise SplitError with all that is wrong in metadata rows; `source` is named as theirs."""
+    """Check rows of metadata.
+
+    Args:
+        source: the name that errors give the rows.
+
+    Raises:
+        SplitError: listing all that is wrong.
+    """
     missing = [c for c in COLUMNS if c not in table]
     raise_if([f"{source}: column(s) {missing} missing; found {list(table)}"] if missing else [])
     problems = [] if len(table) else [f"{source}: no rows"]
@@ -89,13 +98,13 @@ def check_metadata(table: pd.DataFrame, source: str = "metadata") -> None:
 
 
 def _other_starts(source: str, table: pd.DataFrame) -> list[str]:
-    """Rows whose uid, VIDEO_START_END in milliseconds, tells another start than s_min and s_sec."""
-    said = table.uid.str.extract(r"^.{11}_(\d+)_\d+$")[0].astype(float) // 1000
+    """Lines on rows whose uid (VIDEO_START_END, ms) has another start than s_min and s_sec."""
+    in_uid = table.uid.str.extract(r"^.{11}_(\d+)_\d+$")[0].astype(float) // 1000
     start = table.s_min.astype(float) * 60 + table.s_sec.astype(float)
     return [
         f"{source}: uid {uid}: s_min and s_sec make {seconds:g} s, expected the uid's {expected:g}"
         for uid, seconds, expected, wrong in zip(
-            table.uid, start, said, said.notna() & (said != start // 1), strict=True
+            table.uid, start, in_uid, in_uid.notna() & (in_uid != start // 1), strict=True
         )
         if wrong
     ]
@@ -104,7 +113,7 @@ def _other_starts(source: str, table: pd.DataFrame) -> list[str]:
 def unknown_values(
     source: object, table: pd.DataFrame, column: str, known: Sequence[str]
 ) -> list[str]:
-    """A line for each value of a column that isn't known, with the first uid that has it."""
+    """Lines, one per value of a column that isn't known, with the first uid that has it."""
     wrong = table[~table[column].isin(known)]
     expected = f"expected one of {', '.join(known)}"
     return [
@@ -114,7 +123,7 @@ def unknown_values(
 
 
 def videos(clips: pd.DataFrame) -> pd.Series:
-    """YouTube's 11 characters, of metadata rows (V1M's vid appends _k) or of VGG-SS's files."""
+    """YouTube ids (11 characters) of metadata rows (V1M's vid appends _k) or of VGG-SS's files."""
     return (clips["vid"] if "vid" in clips else clips["file"]).str[:11]
 
 
@@ -125,15 +134,15 @@ def without_videos(test: pd.DataFrame, *trains: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank(*names: object) -> str:
-    """Where names come in a shuffled order: the hash of all of them."""
+    """Sort key of a shuffled order: the hash of the names together."""
     return sha256("/".join(map(str, names)).encode()).hexdigest()
 
 
 def stratified_order(clips: pd.DataFrame, *salt: object) -> list[str]:
-    """Videos in an order of which every prefix, and every stretch, is stratified by class.
+    """Order videos so that every prefix, and every stretch, is stratified by class.
 
     A video belongs to its rarest class. The n videos of a class are shuffled and stand at
-    (i + u) / n of the whole, i = 0 .. n - 1, one random u a class: systematic sampling, so the
+    (i + u) / n of the whole, i = 0 .. n - 1, one random u per class: systematic sampling, so the
     first fraction f of the line holds f n videos of each class, rounded up or down.
     """
     pairs = {(v, t) for v, a in zip(videos(clips), clips.a_obj, strict=True) for t in a.split("_")}
@@ -152,7 +161,7 @@ def stratified_order(clips: pd.DataFrame, *salt: object) -> list[str]:
 
 
 def shot_lines(clips: pd.DataFrame, key: str, group: str, *salt: object) -> list[pd.DataFrame]:
-    """By group, its clips in the order in which they become shots.
+    """Order the clips of each group as they become shots; one table per group.
 
     Videos take turns in a shuffled order, so a video gives its second clip only when every other
     video of the group has given one.
@@ -169,7 +178,7 @@ def shot_lines(clips: pd.DataFrame, key: str, group: str, *salt: object) -> list
 def draw_shots(
     clips: pd.DataFrame, key: str, group: str, sizes: Sequence[int], *salt: object
 ) -> dict[int, pd.DataFrame]:
-    """k clips of every group, for each k; a smaller k's clips are among a larger one's."""
+    """Draw k clips of every group, for each k; a smaller k's clips are among a larger one's."""
     lines = shot_lines(clips, key, group, *salt)
     return {k: pd.concat([line.head(k) for line in lines]).sort_index() for k in sizes}
 
@@ -177,20 +186,20 @@ def draw_shots(
 def left_to_test(
     pool: pd.DataFrame, shots: pd.DataFrame, group: str, at_least: int
 ) -> pd.DataFrame:
-    """The pool without the shots and without the other clips of their videos.
+    """Drop the shots and the other clips of their videos from the pool.
 
     A group keeps its clips of shot videos only if fewer than `at_least` would be left; a string of
     several classes never does (its classes are tested by their own clips).
     """
     rest = pool.drop(shots.index)
     clean = ~videos(rest).isin(set(videos(shots)))
-    left = clean.groupby(rest[group]).sum()
-    scarce = [name for name, count in left.items() if count < at_least and "_" not in name]
+    counts = clean.groupby(rest[group]).sum()
+    scarce = [name for name, count in counts.items() if count < at_least and "_" not in name]
     return rest[clean | rest[group].isin(scarce)]
 
 
 def too_few(clips: pd.DataFrame, group: str, groups: Iterable[str], most: int) -> list[str]:
-    """A line for every group that can't give `most` shots and a clip to test."""
+    """Lines, one per group that can't give `most` shots and a clip to test."""
     counts = clips[group].value_counts()
     return [
         f"{group} {name!r}: {counts.get(name, 0)} clips, but {most} shots and a test need at least "
@@ -201,6 +210,11 @@ def too_few(clips: pd.DataFrame, group: str, groups: Iterable[str], most: int) -
 
 
 def check_sizes(shots: Sequence[int], draws: Sequence[object]) -> None:
+    """Check numbers of shots and names of draws.
+
+    Raises:
+        SplitError: no shots, fewer than 1, or a value twice.
+    """
     problems = []
     if not shots or min(shots) < 1 or len(set(shots)) < len(shots):
         problems.append(f"shots {list(shots)}: expected different numbers from 1 up")

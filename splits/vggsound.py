@@ -1,8 +1,8 @@
-"""VGG-Sound: lists to learn localisation from, without the videos that VGG-SS tests.
+"""Lists of VGG-Sound to learn localisation from, without the videos that VGG-SS tests.
 
-A list is a text file with an id a line, as the published ones: YouTube's 11 characters, "_" and the
-first second in six digits. VGG-Sound's own table, vggsound.csv (hche11/VGGSound), has no header and
-the columns video, first second, label, train or test. All of VGG-SS is in its test part; yet
+A list is a text file with one id per line, as the published ones: YouTube's 11 characters, "_" and
+the first second in six digits. VGG-Sound's own table, vggsound.csv (hche11/VGGSound), has no header
+and the columns video, first second, label, train or test. All of VGG-SS is in its test part; yet
 several published lists hold thousands of its clips.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from splits.audit import Finding, compare
+from splits.audit import Leak, compare
 from splits.files import (
     SplitError,
     raise_if,
@@ -28,7 +28,7 @@ _ENTRY = re.compile(rf"({FILE.pattern})(\.\w+)?", re.ASCII)
 
 
 def read_list(path: Path) -> list[str]:
-    """The ids of a list, in its order, without their extensions.
+    """Read the ids of a list, in its order, without their extensions.
 
     Raises:
         SplitError: no such file, no id, a line that is no id, or an id twice.
@@ -48,12 +48,13 @@ def read_list(path: Path) -> list[str]:
 
 
 def write_list(files: Sequence[str], path: Path) -> None:
+    """Write a list, one id per line, and the folders above the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{file}\n" for file in files), encoding="utf-8")
 
 
 def read_clips(path: Path) -> pd.DataFrame:
-    """vggsound.csv as columns file, label, split.
+    """Read vggsound.csv as columns file, label, split.
 
     Raises:
         SplitError: no table of four columns, or a row without id, second, label and split.
@@ -82,7 +83,7 @@ def read_clips(path: Path) -> pd.DataFrame:
 
 
 def read_heard(path: Path) -> dict[str, set[str]]:
-    """The labels of the groups `heard` and `unheard` of a CSV label,group.
+    """Read the labels of the groups `heard` and `unheard` of a CSV label,group.
 
     Raises:
         SplitError: no such file or columns, another group than heard and unheard, or an empty one.
@@ -100,19 +101,19 @@ def read_heard(path: Path) -> dict[str, set[str]]:
 
 
 def without_tests(files: Sequence[str], tests: Collection[str]) -> list[str]:
-    """The ids whose video isn't one of VGG-SS's: another clip of it may show the same seconds."""
+    """Drop the ids whose video VGG-SS tests: another clip of it may show the same seconds."""
     tested = {file[:11] for file in tests}
     return [file for file in files if file[:11] not in tested]
 
 
 def clean_list(clips: pd.DataFrame, tests: Collection[str]) -> list[str]:
-    """VGG-Sound's training clips without VGG-SS's videos, in order of their ids."""
+    """Training clips of VGG-Sound without VGG-SS's videos, in order of their ids."""
     train = clips.file[clips["split"] == "train"]
     return without_tests(sorted(set(train)), tests)
 
 
 def heard_list(clips: pd.DataFrame, tests: Collection[str], labels: Collection[str]) -> list[str]:
-    """The part of `clean_list` in which one of these labels sounds.
+    """Part of `clean_list` in which one of these labels sounds.
 
     Raises:
         SplitError: a label that no training clip has.
@@ -124,24 +125,24 @@ def heard_list(clips: pd.DataFrame, tests: Collection[str], labels: Collection[s
 
 
 def draw(files: Sequence[str], count: int) -> list[str]:
-    """So many of the ids, in their order; a smaller draw is part of a larger one.
+    """Draw `count` of the ids, in their order; a smaller draw is part of a larger one.
 
     Raises:
-        SplitError: fewer are there.
+        SplitError: there are fewer.
     """
     if count > len(files):
-        raise SplitError([f"{count} clips wanted, {len(files)} there"])
-    chosen = set(sorted(files, key=lambda file: rank("vggsound", file))[:count])
-    return [file for file in files if file in chosen]
+        raise SplitError([f"expected at least {count} clips, found {len(files)}"])
+    drawn = set(sorted(files, key=lambda file: rank("vggsound", file))[:count])
+    return [file for file in files if file in drawn]
 
 
 def heard_labels(clips: pd.DataFrame, files: Collection[str]) -> set[str]:
-    """Labels of listed clips; published lists have clips that vggsound.csv doesn't know."""
+    """Labels of the listed clips; published lists have clips that vggsound.csv doesn't know."""
     return set(clips.label[clips.file.isin(set(files))])
 
 
-def overlap(name: str, files: Sequence[str], tests: Sequence[str]) -> Finding:
-    """What VGG-SS tests of a list's clips and of their videos."""
+def overlap(name: str, files: Sequence[str], tests: Sequence[str]) -> Leak:
+    """Compare a list with the clips that VGG-SS tests."""
     learned, tested = (pd.DataFrame({"file": list(ids)}, dtype=str) for ids in (files, tests))
     return compare(name, learned, "VGG-SS", tested)
 
@@ -151,7 +152,7 @@ def markdown(
     annotations: pd.DataFrame,
     clips: pd.DataFrame | None = None,
 ) -> str:
-    """A row a list: its size, what VGG-SS tests of it, and VGG-SS clips by whether it sounds them.
+    """Markdown table with one row per list: its size, its clips that VGG-SS tests, heard labels.
 
     Args:
         annotations: columns file, label, of VGG-SS (splits.vggss_boxes.read_annotations).
@@ -164,9 +165,9 @@ def markdown(
         "| :-- | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for name, files in lists.items():
-        found = overlap(name, files, tests)
+        leak = overlap(name, files, tests)
         cells = [len(files), len({file[:11] for file in files})]
-        cells += [len(found.identical), len(found.clips)]
+        cells += [len(leak.identical), len(leak.clips)]
         if clips is not None:
             heard = annotations.label.isin(heard_labels(clips, files))
             cells += [annotations.label[heard].nunique(), heard.sum(), (~heard).sum()]

@@ -1,4 +1,4 @@
-"""vggss.json: the boxes of VGG-SS, repaired, and the 224 x 224 map that everybody rasterises.
+"""Boxes of VGG-SS (vggss.json), repaired, and the 224 x 224 map that published work scores on.
 
 The file (hche11/Localizing-Visual-Sounds-the-Hard-Way) is a list of {file, class, bbox}; `file` is
 YouTube's id, "_" and the clip's first second in six digits; a box is [xmin, ymin, xmax, ymax] as
@@ -21,12 +21,12 @@ FILE = re.compile(r"[\w-]{11}_\d{6}", re.ASCII)
 
 
 def read_annotations(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Boxes of every clip, clipped to the frame, unusable ones dropped.
+    """Read the boxes of every clip, clipped to the frame, unusable ones dropped.
 
     Returns:
         Columns file, label, boxes (list of [xmin, ymin, xmax, ymax] in 0..1, with min < max) and
         empty (no pixel of the 224 x 224 map is lit; read it as frame["empty"], `frame.empty` is
-        pandas' own), in the file's order; and one line a repair.
+        pandas' own), in the file's order; and one line per repair.
 
     Raises:
         SplitError: not a list of {file, class, bbox}, a file twice, a box that isn't four numbers,
@@ -50,24 +50,27 @@ def read_annotations(path: Path) -> tuple[pd.DataFrame, list[str]]:
             if fixed is not None:
                 boxes.append(fixed)
             if fixed != box:
-                done = "dropped" if fixed is None else f"clipped to {fixed}"
-                repairs.append(f"{entry['file']}: box {box} {done}")
+                change = "dropped" if fixed is None else f"clipped to {fixed}"
+                repairs.append(f"{entry['file']}: box {box} {change}")
         empty = not rasterise(boxes).any()
         if empty:
             repairs.append(f"{entry['file']}: no pixel inside its boxes at {SIZE}: empty")
         rows.append((entry["file"], entry["class"], boxes, empty))
     raise_if(shortened(problems))
-    raise_if(_other_format(path, entries, {file for file, _, boxes, _ in rows if not boxes}))
+    emptied = {file for file, _, boxes, _ in rows if not boxes}
+    raise_if(_other_format(path, entries, emptied))
     return pd.DataFrame(rows, columns=["file", "label", "boxes", "empty"]), repairs
 
 
-def _other_format(path: Path, entries: list[dict], lost: set[str]) -> list[str]:
-    """Whether too many clips lose all boxes, or have one cut by half a frame; what they look like.
+def _other_format(path: Path, entries: list[dict], emptied: set[str]) -> list[str]:
+    """Line on a file whose numbers look like another format; none where repairs make sense.
+
+    Too many of its clips lose all boxes (`emptied`) or have one cut by half a frame.
 
     The released file has 18 boxes without area and one at -2.9e16, in 5,158 clips.
     """
     cut = {e["file"] for e in entries if any(map(_half_cut, e["bbox"]))}
-    wrong = {e["file"] for e in entries if e["bbox"] and e["file"] in lost} | cut
+    wrong = {e["file"] for e in entries if e["bbox"] and e["file"] in emptied} | cut
     if len(wrong) < 2 or len(wrong) <= FAULTY * len(entries):
         return []
     boxes = np.array([box for e in entries for box in e["bbox"]])
@@ -81,7 +84,7 @@ def _other_format(path: Path, entries: list[dict], lost: set[str]) -> list[str]:
 
 
 def _looks(boxes: np.ndarray, finite: np.ndarray) -> str:
-    """What boxes (N, 4) look like, of which those of `finite` hold numbers."""
+    """Name the format that boxes (N, 4) look like; `finite` are those without NaN or infinity."""
     if len(finite) < len(boxes) * (1 - FAULTY):
         return f"{len(boxes) - len(finite)} of {len(boxes)} boxes hold NaN or infinity"
     low, high = np.percentile(finite, [1, 99])
@@ -102,12 +105,12 @@ def _looks(boxes: np.ndarray, finite: np.ndarray) -> str:
 
 
 def _half_cut(box: list[float]) -> bool:
-    """An edge that the repair moves by more than half a frame."""
+    """Whether the repair moves an edge of the box by more than half a frame."""
     return _repair(box) is not None and not -0.5 <= min(box) <= max(box) <= 1.5
 
 
 def rasterise(boxes: Sequence[Sequence[float]], size: int = SIZE) -> np.ndarray:
-    """Union of boxes in 0..1, (size, size) bool; edges truncated to pixels, the end excluded."""
+    """Draw the union of boxes in 0..1 as (size, size) bool; edges cut to pixels, end excluded."""
     lit = np.zeros((size, size), dtype=bool)
     for box in boxes:
         left, top, right, bottom = (int(size * edge) for edge in box)
@@ -137,7 +140,7 @@ def _is_box(box: object) -> bool:
 
 
 def _repair(box: list[float]) -> list[float] | None:
-    """The box inside the frame; None if that leaves nothing or a number is NaN or infinite."""
+    """Clip a box to the frame; None if that leaves nothing or a number is NaN or infinite."""
     if not all(map(math.isfinite, box)):
         return None
     left, top, right, bottom = (min(max(v, 0.0), 1.0) for v in box)

@@ -1,4 +1,4 @@
-"""VGG-SS-Sub: the classes of VGG-SS that AVSBench lacks, with k-shot draws and a format control.
+"""Lists of VGG-SS-Sub: the labels of VGG-SS that AVSBench lacks, k-shot draws, a format control.
 
 The paper gives only the name. splits/README.md says how this definition was reached.
 """
@@ -24,7 +24,7 @@ from splits.tables import (
 
 @dataclass(frozen=True)
 class VggssSub:
-    """Columns file, label, video, group (novel or mapped).
+    """Lists of one protocol: columns file, label, video, group (novel or mapped).
 
     clips: all of both groups. shots: by draw and k, k clips of every novel label, nested over k.
     control: by draw and k, as many clips in all, of mapped labels, nested over k.
@@ -46,7 +46,7 @@ def split(
     min_clips: int = 15,
     classes: Collection[str] | None = None,
 ) -> VggssSub:
-    """Novel labels (no AVSBench class, at least `min_clips` usable clips) and mapped ones.
+    """Draw lists of novel labels (no AVSBench class, `min_clips` usable clips) and mapped ones.
 
     Clips with an empty ground truth and clips of `avs_videos` are left out first; so are labels
     without an AVSBench class and with too few clips. Tests follow the rule of `avs_v3.split`. The
@@ -78,7 +78,7 @@ def split(
     problems = too_few(novel, "label", labels, max(shots))
     if len(spare) < max(shots) * len(labels):
         problems.append(
-            f"control: {max(shots) * len(labels)} clips wanted, {len(spare)} mapped ones there"
+            f"control: {max(shots) * len(labels)} mapped clips expected, found {len(spare)}"
         )
     raise_if(problems)
     drawn = {d: draw_shots(novel, "file", "label", shots, "sub", d) for d in draws}
@@ -115,7 +115,7 @@ def _check(
 def _control(
     spare: pd.DataFrame, shots: Sequence[int], labels: int, draw: int
 ) -> dict[int, pd.DataFrame]:
-    """By k, k x `labels` clips; the mapped labels take turns in a shuffled order."""
+    """Draw k x `labels` clips for each k; the mapped labels take turns in a shuffled order."""
     lines = shot_lines(spare, "file", "label", "control", draw)
     lines.sort(key=lambda line: rank("control", draw, line.label.iat[0]))
     turns = pd.concat([line.assign(turn=range(len(line))) for line in lines])
@@ -124,7 +124,7 @@ def _control(
 
 
 def write(sub: VggssSub, folder: Path) -> None:
-    """clips.csv, {shots,control}/{draw}/{k}/train.csv, shots/{draw}/test.csv."""
+    """Write clips.csv, {shots,control}/{draw}/{k}/train.csv and shots/{draw}/test.csv."""
     write_csv(sub.clips, folder / "clips.csv")
     for name, drawn in (("shots", sub.shots), ("control", sub.control)):
         for draw, by_k in drawn.items():

@@ -33,12 +33,12 @@ STYLES = {
 
 
 def grid(size: int) -> np.ndarray:
-    """(S,) centres of the pixels of a row."""
+    """Centres (S,) of the pixels of a row."""
     return (np.arange(size, dtype=np.float32) + 0.5) * np.float32(EXTENT / size)
 
 
 def random_background(rng: np.random.Generator, style: str, size: int = 128) -> np.ndarray:
-    """(S, S, 3) float32 background of a style, with its clutter of thin lines."""
+    """Draw a background of a style, (S, S, 3) float32, with its clutter of thin lines."""
     ranges = STYLES[style]
     kind = ranges.backgrounds[rng.integers(len(ranges.backgrounds))]
     first, second = (

@@ -1,4 +1,4 @@
-"""Clips of the miniature world: what is seen, what sounds when, and by which law.
+"""Clips of the miniature world: the law by which things are seen and sound.
 
 A video has a look (background, things, who sounds); its clips differ in positions, motion, times
 and noise. Both come from generators seeded by (seed, benchmark, split, number), so a clip is the
@@ -42,14 +42,14 @@ UNHEARD = (
     *("disc-checker", "disc-dots", "square-plain", "triangle-plain"),
     *("star-dots", "plus-stripes", "ring-stripes", "ring-checker"),
 )
-# What the first sources of successive videos go round; half of VGG-SS's are foreign, so that enough
-# clips remain to test on after some of each class were learned from.
+# Classes that the first sources of successive videos go round. Half of VGG-SS's are foreign, so
+# that enough clips remain to test on after some of each class were learned from.
 ROUND = {
     **dict.fromkeys(AVSBENCH, HOME),
     "vggss": HOME + 5 * FOREIGN,
     "vggsound": tuple(name for name in CLASSES if name not in UNHEARD),
 }
-SHOWN = {  # what the others are drawn from
+SHOWN = {  # classes that the other things are drawn from
     **dict.fromkeys(AVSBENCH, HOME),
     **dict.fromkeys(FURTHER, CLASSES),
 }
@@ -62,7 +62,9 @@ SAME_CLASS_RATIO = 1.35  # least ratio of size, hence of pitch, of two objects o
 _VID = string.ascii_letters + string.digits + "-_"
 
 
-class Job(NamedTuple):
+class ClipKey(NamedTuple):
+    """Place of a clip in a world; with the configuration it decides all of the clip."""
+
     benchmark: Benchmark
     split: Split
     number: int  # of the clip in its benchmark and split
@@ -76,7 +78,9 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Clip:
-    job: Job
+    """One clip, drawn but not rendered."""
+
+    key: ClipKey
     vid: str
     start: int  # second of the video
     scene: Scene
@@ -91,12 +95,12 @@ class Clip:
 
     @property
     def file(self) -> str:
-        """VGG-SS's and VGG-Sound's id."""
+        """Id in VGG-SS's and VGG-Sound's manner."""
         return f"{self.vid}_{self.start:06d}"
 
     @property
     def classes(self) -> str:
-        """`a_obj`: the sounding classes, or the pseudo class of an off-screen sound."""
+        """Value of `a_obj`: the sounding classes, or the pseudo class of an off-screen sound."""
         return OFF_SCREEN if self.facts["off_screen"] else self.facts["heard"]
 
     def sounding(self, second: int) -> list[bool]:
@@ -105,7 +109,10 @@ class Clip:
         return [any(thing is source for source in loud) for thing in self.scene.things]
 
     def frames(self) -> Iterator[tuple[Frame, np.ndarray]]:
-        """AVSBench: each second's frame and (S, S) uint8 mask, 1 + index in HOME of what sounds."""
+        """Render AVSBench's frames: per second a frame and a (S, S) uint8 mask.
+
+        A mask holds 1 + the index in HOME of what sounds, 0 elsewhere.
+        """
         rng = np.random.default_rng([self.noise, 0])
         for second in range(self.on.shape[1]):
             frame = self.scene.frame(rng, second)
@@ -116,22 +123,22 @@ class Clip:
             yield frame, np.array([*index, 0], np.uint8)[frame.owner]
 
     def waveform(self) -> np.ndarray:
-        """(seconds * 16000,) float32; a source starts and stops at whole seconds."""
+        """Synthesise (seconds * 16000,) float32; sources start and stop at whole seconds."""
         rng = np.random.default_rng([self.noise, 1])
         tracks = []
         for source, on in zip(self.heard, self.on, strict=True):
             first, last = np.flatnonzero(on)[[0, -1]].tolist()
             track = np.zeros(len(on) * RATE, np.float32)
             track[first * RATE : (last + 1) * RATE] = synth(
-                rng, source.label, source.radius, last + 1 - first, TRANSPOSE[self.job.style]
+                rng, source.label, source.radius, last + 1 - first, TRANSPOSE[self.key.style]
             )
             tracks.append(track)
-        return mix(rng, tracks, self.job.style)
+        return mix(rng, tracks, self.key.style)
 
 
-def jobs(config: WorldConfig, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> list[Job]:
-    """Every clip of the world; a video's clips follow each other."""
-    found = []
+def clip_keys(config: WorldConfig, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> list[ClipKey]:
+    """List the clips of a world; a video's clips follow each other."""
+    keys = []
     for benchmark in benchmarks:
         further = FURTHER.get(benchmark, config.further)
         for split in SPLITS:
@@ -140,22 +147,22 @@ def jobs(config: WorldConfig, benchmarks: Sequence[Benchmark] = BENCHMARKS) -> l
             for number in range(config.clips.get(benchmark, {}).get(split, 0)):
                 again = rng.uniform() < further and take < 3
                 video, take = (video, take + 1) if again else (video + 1, 0)
-                found.append(Job(benchmark, split, number, video, take))
-    return found
+                keys.append(ClipKey(benchmark, split, number, video, take))
+    return keys
 
 
-def draw_clip(config: WorldConfig, job: Job) -> Clip:
-    """The clip of a job; nothing is rendered yet."""
-    benchmark, split, number, video, take = job
+def draw_clip(config: WorldConfig, key: ClipKey) -> Clip:
+    """Draw a clip; nothing is rendered yet."""
+    benchmark, split, number, video, take = key
     regime, seconds = config.regime[benchmark], SECONDS[benchmark]
     look = _generator(config, benchmark, split, 1, video)
     vid, start = _name(look)
     if benchmark == "vggss" and _lot(config, benchmark, split, 10, video) < config.shared:
         vid, start = _name_of_v2(config, video) or (vid, start)
     start += seconds * take
-    things, sources, distractor, hint = _cast(look, config, job)
+    things, sources, distractor, hint = _cast(look, config, key)
     order = look.permutation(len(things))
-    stage = random_scene(look, job.style, labels=[], size=config.size)  # and furniture
+    stage = random_scene(look, key.style, labels=[], size=config.size)  # and furniture
 
     rng = _generator(config, benchmark, split, 2, number)
     off_screen = (
@@ -165,7 +172,7 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
     if off_screen:
         others = _others(benchmark, heard[0].label)
         things = [thing for thing in things[sources:] if thing.label != heard[0].label]
-        things = things or [random_thing(rng, int(rng.choice(others)), job.style)]
+        things = things or [random_thing(rng, int(rng.choice(others)), key.style)]
         things = place(rng, things, seconds)
         distractor, hint, order = "other_class", "none", range(len(things))
     else:
@@ -177,10 +184,10 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
     on = np.ones((len(heard), seconds), bool)
     if benchmark == "v2":
         on = np.array([_interval(rng, seconds, pauses or index > 0) for index in range(len(heard))])
-    names = dict.fromkeys(CLASSES[thing.label] for thing in heard)
-    shown = sorted({CLASSES[thing.label] for thing in things})
+    sounding = dict.fromkeys(CLASSES[thing.label] for thing in heard)
+    visible = sorted({CLASSES[thing.label] for thing in things})
     return Clip(
-        job=job,
+        key=key,
         vid=vid,
         start=start,
         scene=replace(stage, things=(*stage.things, *(things[i] for i in order))),
@@ -194,22 +201,24 @@ def draw_clip(config: WorldConfig, job: Job) -> Clip:
             "hint": hint,
             "off_screen": off_screen,
             "silent_frames": int((~on.any(0)).sum()),
-            "unseen": bool({*names, *shown} & {*UNSEEN}),
-            "heard": "_".join(names),
-            "shown": "_".join(shown),
+            "unseen": bool({*sounding, *visible} & {*UNSEEN}),
+            "heard": "_".join(sounding),
+            "shown": "_".join(visible),
         },
     )
 
 
 def _name(look: np.random.Generator) -> tuple[str, int]:
-    """A video's id and the second at which its first clip starts."""
+    """Draw a video's id and the second at which its first clip starts."""
     vid = "".join(_VID[i] for i in look.integers(len(_VID), size=11))
     return vid, int(look.integers(300))
 
 
 def _name_of_v2(config: WorldConfig, video: int) -> tuple[str, int] | None:
-    """Id of a V2 training video, and a start of its own for each VGG-SS video that takes it."""
-    names = 1 + max((job.video for job in jobs(config, ["v2"]) if job.split == "train"), default=-1)
+    """Pick the id of a V2 training video, and a start that no other VGG-SS video of it has."""
+    names = 1 + max(
+        (key.video for key in clip_keys(config, ["v2"]) if key.split == "train"), default=-1
+    )
     if names == 0:
         return None
     turn, video = divmod(video, names)
@@ -218,11 +227,11 @@ def _name_of_v2(config: WorldConfig, video: int) -> tuple[str, int] | None:
 
 
 def _cast(
-    look: np.random.Generator, config: WorldConfig, job: Job
+    look: np.random.Generator, config: WorldConfig, key: ClipKey
 ) -> tuple[list[Thing], int, str, str]:
-    """A video's objects (sources first), how many are sources, distractor kind and hint."""
-    benchmark = job.benchmark
-    lots = [_lot(config, benchmark, job.split, purpose, job.video) for purpose in range(5, 10)]
+    """Draw a video's objects (sources first), their number of sources, distractor kind, hint."""
+    benchmark = key.benchmark
+    lots = [_lot(config, benchmark, key.split, purpose, key.video) for purpose in range(5, 10)]
     natural = config.regime[benchmark] == "natural"
     pairs = {"v1s": 0.0, "v1m": 1.0, "v2": 0.3}
     sources = 2 if lots[1] < pairs.get(benchmark, config.crowd) else 1
@@ -241,7 +250,7 @@ def _cast(
     if natural and silent and lots[4] < config.hint:
         hint = "larger" if look.uniform() < 0.5 else "central"
     while True:
-        things = [random_thing(look, label, job.style) for label in labels]
+        things = [random_thing(look, label, key.style) for label in labels]
         if benchmark not in AVSBENCH:  # videos about their sound: the larger half of the sizes
             things = [replace(t, radius=math.sqrt(t.radius * RADIUS[1])) for t in things]
         if hint == "larger":
@@ -263,22 +272,22 @@ def _is_central(things: list[Thing], sources: int, seconds: int) -> bool:
 
 
 def _interval(rng: np.random.Generator, seconds: int, pauses: bool) -> np.ndarray:
-    """(seconds,) bool: on throughout, or for one interval of 4 seconds or more."""
+    """Draw (seconds,) bool: on throughout, or for one interval of 4 seconds or more."""
     length = int(rng.integers(4, seconds)) if pauses else seconds
     begin = int(rng.integers(seconds - length + 1))
     return (np.arange(seconds) >= begin) & (np.arange(seconds) < begin + length)
 
 
 def _lot(config: WorldConfig, benchmark: str, split: str, purpose: int, number: int) -> float:
-    """A uniform number that visits each n-th of [0, 1) once in n successive numbers.
+    """Draw a number of [0, 1) such that n successive numbers visit each n-th of it once.
 
     With n the length of the benchmark's ROUND, shares hold in small splits too, and the first
     sources go round all classes.
     """
-    cells = len(ROUND[benchmark])
-    turn, position = divmod(number, cells)
+    parts = len(ROUND[benchmark])
+    turn, position = divmod(number, parts)
     rng = _generator(config, benchmark, split, purpose, turn)
-    return float((rng.permutation(cells)[position] + rng.uniform()) / cells)
+    return float((rng.permutation(parts)[position] + rng.uniform()) / parts)
 
 
 def _generator(

@@ -1,4 +1,4 @@
-"""What may be configured of a miniature world: `world` in params.yaml."""
+"""Parameters of a miniature world: `world` in params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ BENCHMARKS = (*AVSBENCH, "vggss", "vggsound")  # their order is in every seed
 
 
 class WorldConfig(Config):
-    """Contents of a world; sizes and shares as in docs/miniature.md."""
+    """Parameters of a world; docs/miniature.md says what sizes and shares stand for."""
 
     version: Literal["2"] = "2"
     seed: NonNegativeInt = 0

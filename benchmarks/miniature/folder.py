@@ -1,4 +1,4 @@
-"""A folder of generated clips: whose it is, and clips that appear whole or not at all."""
+"""Folder of generated clips: which world it holds, and clips that appear whole or not at all."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ from benchmarks.common.closure import project
 from benchmarks.common.files import clear_parts, is_part, locked, write_json
 from benchmarks.common.workers import worker_pool
 
-from .clips import SECONDS, Job
+from .clips import SECONDS, ClipKey
 from .config import AVSBENCH, Benchmark, WorldConfig
 from .sounds import RATE
 
@@ -35,23 +35,23 @@ def claimed(
     config: WorldConfig,
     needs: Sequence[Benchmark],
     maker: str,
-    owned: Sequence[str],
+    outputs: Sequence[str],
     index: Path | None,
 ) -> Iterator[None]:
-    """Hold the lock of the world in `root`, which has nothing but clips of this very world.
+    """Hold the lock of the world in `root`, and leave nothing but this world's clips in it.
 
     Args:
         needs: the benchmarks whose numbers of clips matter here.
         maker: the module that writes this folder; an edit of its code makes another world.
-        owned: what a build writes here, relative to `root`; first what marks it as complete.
-        index: the clip index that was made from the world; it goes before another world comes.
+        outputs: what a build writes, relative to `root`; first the file that marks it complete.
+        index: the clip index made from the world; removed before another world replaces it.
 
     Raises:
         FileExistsError: `root` holds files but no world.
     """
     with locked(root.with_name(f"{root.name}.lock"), f"the world in {root}"):
-        made = [*([index] if index else []), *map(root.joinpath, owned)]
-        _claim(root, config, needs, maker, made)
+        paths = [*([index] if index else []), *map(root.joinpath, outputs)]
+        _claim(root, config, needs, maker, paths)
         yield
 
 
@@ -60,9 +60,9 @@ def _claim(
     config: WorldConfig,
     needs: Sequence[Benchmark],
     maker: str,
-    made: Sequence[Path],
+    outputs: Sequence[Path],
 ) -> None:
-    """Remove what was `made` of another world, in this order; say in world.json whose this is."""
+    """Remove the outputs of another world, in this order; write this one's world.json."""
     clips = {name: config.clips[name] for name in needs if name in config.clips}
     identity = {
         "config": config.model_copy(update={"clips": clips}).model_dump(mode="json"),
@@ -72,7 +72,7 @@ def _claim(
     if stamp.exists():
         if json.loads(stamp.read_text()) != identity:
             log.info("%s holds another world: replacing it", root)
-            for path in made:
+            for path in outputs:
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
@@ -86,8 +86,8 @@ def _claim(
     # What a killed build left is moved before it is deleted, so that a worker that outlived that
     # build can't put half a clip in place.
     trash = Path(tempfile.mkdtemp(prefix=".stale-", dir=root))
-    for left in root.glob(".parts-*"):
-        left.rename(trash / left.name)
+    for parts in root.glob(".parts-*"):
+        parts.rename(trash / parts.name)
     for stale in root.glob(".stale-*"):
         shutil.rmtree(stale)
 
@@ -96,22 +96,29 @@ def make_all(
     make: Callable[[tuple], Any],
     root: Path,
     config: WorldConfig,
-    jobs: Sequence[Any],
+    keys: Sequence[Any],
     workers: int,
     what: str,
 ) -> list[Any]:
-    """`make((root, parts, config, job))` of each job, in order; `parts` is for half-made files."""
-    if not jobs:
+    """Call `make((root, parts, config, key))` per key; returns the results in order.
+
+    `parts` is a folder for half-made files.
+
+    Raises:
+        OSError: the disk has too little room, before or while clips are made.
+        ValueError: no keys.
+    """
+    if not keys:
         raise ValueError(f"world.clips: no clips, so there is nothing to make {what} of")
-    missing = sum(map(_bytes_of, [config] * len(jobs), jobs)) - _bytes_there(root)
+    missing = sum(map(_bytes_of, [config] * len(keys), keys)) - _bytes_there(root)
     if missing > (free := shutil.disk_usage(root).free):
         raise OSError(_full(root, what, missing, free))
     parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=root))
-    tasks = [(root, parts, config, job) for job in jobs]
+    tasks = [(root, parts, config, key) for key in keys]
     try:
         with worker_pool(workers) as pool:
-            made = pool.map(make, tasks, chunksize=8)
-            rows = list(tqdm(made, f"making {what}", len(tasks), unit="clip", disable=None))
+            results = pool.map(make, tasks, chunksize=8)
+            rows = list(tqdm(results, f"making {what}", len(tasks), unit="clip", disable=None))
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -122,43 +129,44 @@ def make_all(
     return rows
 
 
-def _bytes_of(config: WorldConfig, job: Job) -> int:
-    """About what a clip's files take: sound, and frames and masks that hardly compress less."""
-    seconds = SECONDS[job.benchmark]
-    frames = seconds if job.benchmark in AVSBENCH else 1
+def _bytes_of(config: WorldConfig, key: ClipKey) -> int:
+    """Estimate the bytes of a clip's files: sound, and frames and masks at worst."""
+    seconds = SECONDS[key.benchmark]
+    frames = seconds if key.benchmark in AVSBENCH else 1
     return 2 * RATE * seconds + BLOCK + frames * (2 * BLOCK + config.size**2)
 
 
 def _bytes_there(root: Path) -> int:
+    """Bytes of all files in a folder."""
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
 
 
 def _full(path: Path, what: str, missing: int, free: int) -> str:
     return (
         f"{path}: {what} needs about {missing / 2**20:,.0f} MiB more, {free / 2**20:,.0f} MiB are "
-        "free: free some, or name another disk in params.yaml (data); what is made stays"
+        "free: free some, or name another disk in params.yaml (data); finished clips stay"
     )
 
 
 def read_world(root: Path) -> WorldConfig:
-    """The configuration of the world in a folder."""
+    """Read the configuration of the world in a folder."""
     return WorldConfig.model_validate(json.loads((root / "world.json").read_text())["config"])
 
 
 def write_mask(path: Path, colours: np.ndarray) -> None:
-    """(S, S, 3) uint8 RGB as PNG."""
+    """Write (S, S, 3) uint8 RGB as PNG."""
     with _naming(path):
         Image.fromarray(colours).save(path)
 
 
 def write_frame(path: Path, image: np.ndarray) -> None:
-    """(S, S, 3) uint8 RGB as JPEG."""
+    """Write (S, S, 3) uint8 RGB as JPEG."""
     with _naming(path):
         Image.fromarray(image).save(path, quality=95, subsampling=0)
 
 
 def write_sound(path: Path, samples: np.ndarray) -> None:
-    """(n,) float32 in [-1, 1] as 16-bit mono WAV at 16 kHz."""
+    """Write (n,) float32 in [-1, 1] as 16-bit mono WAV at 16 kHz."""
     with _naming(path), wave.open(str(path), "wb") as audio:
         audio.setnchannels(1)
         audio.setsampwidth(2)
@@ -168,7 +176,7 @@ def write_sound(path: Path, samples: np.ndarray) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Let an error of the disk say which file it concerns; a failed write names none."""
+    """Add the file's name to an error of the disk, which names none when a write fails."""
     try:
         yield
     except OSError as error:

@@ -31,7 +31,7 @@ RADIUS = (11.0, 26.0)
 
 @dataclass(frozen=True)
 class Thing:
-    """One object or piece of furniture; `label` is its class, -1 for furniture."""
+    """One object or piece of furniture."""
 
     kind: int  # index into KINDS
     radius: float
@@ -46,32 +46,36 @@ class Thing:
 
     @property
     def label(self) -> int:
+        """Class (index into CLASSES), -1 for furniture."""
         return self.kind if self.kind < len(CLASSES) else -1
 
     def at(self, second: float) -> tuple[float, float]:
+        """Position (x, y) at a time."""
         return self.x + self.vx * second, self.y + self.vy * second
 
 
 @dataclass(frozen=True)
 class Frame:
+    """Picture of a scene at one time, and what is seen at each pixel."""
+
     image: np.ndarray  # (S, S, 3) uint8 RGB
     owner: np.ndarray  # (S, S) int8, index into the scene's things of what is seen, -1 background
     things: tuple[Thing, ...]
 
     @property
     def visible(self) -> np.ndarray:
-        """(N, S, S) bool: the visible pixels of each thing, in the order of `things`."""
+        """Visible pixels of each thing, (N, S, S) bool, in the order of `things`."""
         return self.owner == np.arange(len(self.things), dtype=np.int8)[:, None, None]
 
     @property
     def labels(self) -> np.ndarray:
-        """(S, S) int8: class of each pixel, -1 on background and furniture."""
+        """Class of each pixel, (S, S) int8, -1 on background and furniture."""
         return np.array([t.label for t in self.things] + [-1], np.int8)[self.owner]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A background with things in front of it, back to front; the same look in every frame."""
+    """Background with things in front of it, back to front; the same look in every frame."""
 
     background: np.ndarray  # (S, S, 3) float32 0..255
     things: tuple[Thing, ...]
@@ -79,7 +83,7 @@ class Scene:
     noise: float = 0.0
 
     def frame(self, rng: np.random.Generator, second: float = 0.0) -> Frame:
-        """The scene at a time; `rng` draws the sensor noise only."""
+        """Render the scene at a time; `rng` draws the sensor noise only."""
         image = self.background.copy()
         size = len(image)
         owner = np.full((size, size), -1, np.int8)
@@ -102,7 +106,7 @@ def random_scene(
     seconds: float = 0.0,
     size: int = 128,
 ) -> Scene:
-    """A scene in a style: 1-5 objects of all classes in front of 0-2 pieces of furniture.
+    """Draw a scene in a style: 1-5 objects of all classes in front of 0-2 pieces of furniture.
 
     `labels` (indices into CLASSES) or `n_objects` fix the objects, `seconds` is how long their
     linear motion must keep them in view.
@@ -123,7 +127,7 @@ def random_scene(
 
 
 def random_thing(rng: np.random.Generator, kind: int, style: str) -> Thing:
-    """A thing of a kind (index into KINDS) with size and look from the style, not yet placed."""
+    """Draw size and look of a thing of a kind (index into KINDS); it is not placed yet."""
     if kind < len(CLASSES):
         twin = CLASSES.index(LOOKALIKES.get(CLASSES[kind], CLASSES[kind]))
         mean = twin * 7 % len(CLASSES) / len(CLASSES)  # neighbours in CLASSES are far apart in hue
@@ -148,7 +152,7 @@ def random_thing(rng: np.random.Generator, kind: int, style: str) -> Thing:
 
 
 def scatter(rng: np.random.Generator, thing: Thing) -> Thing:
-    """The thing anywhere in the frame, at rest."""
+    """Put a thing anywhere in the frame, at rest."""
     return replace(thing, x=float(rng.uniform(0, EXTENT)), y=float(rng.uniform(0, EXTENT)))
 
 
@@ -166,6 +170,7 @@ def place(rng: np.random.Generator, things: Sequence[Thing], seconds: float = 0.
 
 
 def _try_place(rng, things: list[Thing], seconds: float) -> list[Thing] | None:
+    """Place each thing with 12 tries; None where one fits nowhere."""
     placed = list(things)
     paths: list[tuple[np.ndarray, float]] = []
     for index in rng.permutation(len(things)):  # the first placed would be the most central
@@ -192,7 +197,7 @@ def _try_place(rng, things: list[Thing], seconds: float) -> list[Thing] | None:
 
 
 def _stamp(thing: Thing, x: float, y: float, size: int) -> tuple[tuple, np.ndarray, np.ndarray]:
-    """Window of the frame, coverage (h, w) and colour (h, w, 3) of a thing at (x, y)."""
+    """Draw a thing at (x, y): window of the frame, coverage (h, w), colour (h, w, 3)."""
     centres, reach = grid(size), 1.35 * thing.radius
     rows = slice(*np.searchsorted(centres, (y - reach, y + reach)))
     cols = slice(*np.searchsorted(centres, (x - reach, x + reach)))
@@ -208,7 +213,7 @@ def _stamp(thing: Thing, x: float, y: float, size: int) -> tuple[tuple, np.ndarr
 
 
 def _outline(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Signed distance to the shape's edge in a frame where its radius is 1, negative inside."""
+    """Signed distance to the shape's edge where its radius is 1, negative inside."""
     shape = KINDS[kind].split("-")[0]
     match shape:
         case "disc":
@@ -241,7 +246,7 @@ def _outline(kind: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(h, w) share of the second colour, 0..1."""
+    """Share of the second colour, (h, w), 0..1."""
     angle, period, du, dv = thing.grain
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     step = np.float32(2 * np.pi / period)

@@ -1,4 +1,4 @@
-"""Contact sheet of a miniature world: what is seen, what is to be segmented, what is heard."""
+"""Contact sheet of a miniature world: frames, masks or boxes, and spectrograms of test clips."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame
 from gavs.vggish import log_mel
 
-from .clips import SECONDS, Clip, draw_clip, jobs
+from .clips import SECONDS, Clip, clip_keys, draw_clip
 from .config import AVSBENCH, WorldConfig
 from .folder import read_world
 from .scenes import Frame
@@ -38,20 +38,20 @@ def contact_sheet(root: Path, path: Path, vggss: Path | None = None) -> None:
     generator. `vggss` is the folder of VGG-SS's part, shown below the others.
     """
     parts = [(b, root) for b in AVSBENCH] + ([("vggss", vggss)] if vggss else [])
-    shown = [(b, home, read_world(home)) for b, home in parts]
-    shown = [part for part in shown if part[2].clips.get(part[0], {}).get("test")]
-    heights = [sum(_rows(b).values()) + TITLE for b, _, _ in shown]
+    blocks = [(b, home, read_world(home)) for b, home in parts]
+    blocks = [block for block in blocks if block[2].clips.get(block[0], {}).get("test")]
+    heights = [sum(_rows(b).values()) + TITLE for b, _, _ in blocks]
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 7}):
         figure = Figure(figsize=(WIDTH, sum(heights)), dpi=200)
         top = 1.0
-        for (benchmark, home, config), height in zip(shown, heights, strict=True):
+        for (benchmark, home, config), height in zip(blocks, heights, strict=True):
             bottom = top - height / sum(heights)
-            block = figure.add_gridspec(
+            area = figure.add_gridspec(
                 1, 1, left=0.025, right=0.998,
                 top=top - TITLE / sum(heights), bottom=bottom + 0.004,
             )[0]  # fmt: skip
             draw = _draw_boxes if benchmark == "vggss" else _draw_block
-            draw(figure, block, home, benchmark, config)
+            draw(figure, area, home, benchmark, config)
             top = bottom
         figure.text(0.998, 0.995, "silent", color=RED, ha="right", va="top", weight="bold")
         figure.text(0.95, 0.995, "sounding", color=GREEN, ha="right", va="top", weight="bold")
@@ -60,14 +60,14 @@ def contact_sheet(root: Path, path: Path, vggss: Path | None = None) -> None:
 
 
 def _rows(benchmark: str) -> dict[str, float]:
-    """Height of each row of a block; boxes are drawn on the frames."""
+    """Heights of a block's rows in inches; boxes are drawn on the frames."""
     return {k: v for k, v in HEIGHTS.items() if (benchmark, k) != ("vggss", "mask")}
 
 
 def _choose(config: WorldConfig, benchmark: str) -> list[Clip]:
-    """The first test clip of each video; for v2 the one whose sounds come and go most."""
-    test = [job for job in jobs(config) if job[:2] == (benchmark, "test") and job.take == 0]
-    clips = [draw_clip(config, job) for job in test[: 4 * COLUMNS]]
+    """Choose the first test clip of each video; for v2 the one whose sounds come and go most."""
+    test = [key for key in clip_keys(config) if key[:2] == (benchmark, "test") and key.take == 0]
+    clips = [draw_clip(config, key) for key in test[: 4 * COLUMNS]]
     if benchmark == "v2":
         on_screen = [clip for clip in clips if not clip.facts["off_screen"]] or clips
         return [max(on_screen, key=lambda clip: len({*map(bytes, clip.on.T)}))]
@@ -84,12 +84,12 @@ def _grid(block: SubplotSpec, benchmark: str) -> GridSpecFromSubplotSpec:
 def _draw_block(
     figure: Figure, block: SubplotSpec, root: Path, benchmark: str, config: WorldConfig
 ) -> None:
-    """Rows of frames, masks and log-mels; a column is a clip, or a second of the only clip."""
+    """Draw rows of frames, masks, log-mels; a column is a clip, or a second of the only clip."""
     grid, clips = _grid(block, benchmark), _choose(config, benchmark)
     whole = len(clips) == 1
     seconds = range(SECONDS[benchmark]) if whole else [SECONDS[benchmark] // 2]
-    cells = [(clip, second) for clip in clips for second in seconds]
-    for column, (clip, second) in enumerate(cells):
+    columns = [(clip, second) for clip in clips for second in seconds]
+    for column, (clip, second) in enumerate(columns):
         folder = root / benchmark / clip.uid
         axes = figure.add_subplot(grid[0, column])
         axes.imshow(read_frame(folder / "frames" / f"{second}.jpg"))
@@ -120,10 +120,10 @@ def _draw_block(
 def _draw_boxes(
     figure: Figure, block: SubplotSpec, root: Path, benchmark: str, config: WorldConfig
 ) -> None:
-    """Rows of frames with the boxes of vggss.json, and of log-mels; a column is a clip."""
+    """Draw rows of frames with the boxes of vggss.json, and of log-mels; a column is a clip."""
     grid = _grid(block, benchmark)
     entries = json.loads((root / "vggss.json").read_text())
-    clips = [draw_clip(config, job) for job in jobs(config, ["vggss"])[: 20 * COLUMNS]]
+    clips = [draw_clip(config, key) for key in clip_keys(config, ["vggss"])[: 20 * COLUMNS]]
     # Several objects and several boxes are the exception: half of the columns show them.
     order = sorted(range(len(clips)), key=lambda k: (-len(clips[k].heard), k))[:2]
     order += [k for k, c in enumerate(clips) if c.facts["n_objects"] > len(c.heard)][:3]

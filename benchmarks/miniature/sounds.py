@@ -32,7 +32,7 @@ def synth(
     seconds: float = 1.0,
     transpose: float = 1.0,
 ) -> np.ndarray:
-    """(seconds * 16000,) sound of a class (index into CLASSES) and a size, RMS = LEVEL.
+    """Synthesise a class (index into CLASSES) and a size: (seconds * 16000,), RMS = LEVEL.
 
     `transpose` multiplies the pitch.
     """
@@ -56,7 +56,7 @@ def synth(
 
 
 def mix(rng: np.random.Generator, waves: list[np.ndarray], style: str = "source") -> np.ndarray:
-    """Sum of equally long sounds within 3 dB of each other, plus the style's noise.
+    """Sum equally long sounds within 3 dB of each other, and the style's noise.
 
     The noise (white; pink-ish in "shifted", either in "pretrain") is relative to LEVEL, not to what
     sounds, so it goes on in silent seconds.
@@ -107,6 +107,6 @@ def _timbre(rng: np.random.Generator, texture: str, phase: np.ndarray, top: floa
             return ((noise[_GRAIN:] - noise[:-_GRAIN]) * np.sin(phase)).astype(np.float32)
         case _:
             raise ValueError(f"texture {texture!r} has no sound")
-    heard = [(ratio, amplitude) for ratio, amplitude in partials if ratio * top < _CEILING]
-    wave = sum(np.float32(amplitude) * np.sin(np.float32(r) * phase) for r, amplitude in heard)
-    return wave * np.float32(np.sqrt(2 / sum(amplitude**2 for _, amplitude in heard)))
+    audible = [(ratio, amplitude) for ratio, amplitude in partials if ratio * top < _CEILING]
+    wave = sum(np.float32(amplitude) * np.sin(np.float32(r) * phase) for r, amplitude in audible)
+    return wave * np.float32(np.sqrt(2 / sum(amplitude**2 for _, amplitude in audible)))

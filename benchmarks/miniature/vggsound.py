@@ -1,6 +1,6 @@
 """VGG-Sound's part of the miniature world: clips that localisers learn from without labels.
 
-frames/{file}.jpg and audio/{file}.wav as in VGG-SS's folder, and lists of ids, one a line:
+frames/{file}.jpg and audio/{file}.wav as in VGG-SS's folder, and lists of ids, one per line:
 
 train.txt: clips drawn by VGG-SS's law, none of its test's videos; UNHEARD's classes never sound.
 published.txt: as many, among them VGG-SS test clips, as in a list that several systems learned from
@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.common.files import write_atomic
 
 from . import vggss
-from .clips import Clip, Job, draw_clip, jobs
+from .clips import Clip, ClipKey, clip_keys, draw_clip
 from .config import WorldConfig
 from .folder import claimed, make_all
 from .scenes import CLASSES
@@ -34,38 +34,39 @@ def build_vggsound(
         OSError: naming a file that the disk has no room for.
         ValueError: the configuration has no clips for it.
     """
-    owned = ["train.txt", "frames", "audio"]
-    with claimed(root, config, ("v2", "vggss", "vggsound"), __name__, owned, index):
+    outputs = ["train.txt", "frames", "audio"]
+    with claimed(root, config, ("v2", "vggss", "vggsound"), __name__, outputs, index):
         _build(root, config, workers)
 
 
 def _build(root: Path, config: WorldConfig, workers: int) -> None:
     for name in ("frames", "audio"):
         (root / name).mkdir(exist_ok=True)
-    train, tests = jobs(config, ["vggsound"]), jobs(config, ["vggss"])
+    train, tests = clip_keys(config, ["vggsound"]), clip_keys(config, ["vggss"])
     leaked = tests[: int(config.published * len(tests))] if train else []
-    made = make_all(_make_clip, root, config, [*train, *leaked], workers, "VGG-Sound")
-    rows, scenes = (list(part) for part in zip(*made, strict=True))
-    rows += [_row(draw_clip(config, job)) for job in tests[len(leaked) :]]
+    pairs = make_all(_make_clip, root, config, [*train, *leaked], workers, "VGG-Sound")
+    rows, scenes = (list(part) for part in zip(*pairs, strict=True))
+    rows += [_row(draw_clip(config, key)) for key in tests[len(leaked) :]]
     files = [scene["uid"] for scene in scenes]
     clean, published = files[: len(train)], files[len(train) :]
     published += clean[: max(len(train) - len(leaked), 0)]
     for name, table, header in (("scenes", scenes, True), ("vggsound", rows, False)):
         text = pd.DataFrame(table).to_csv(index=False, header=header, lineterminator="\n")
         write_atomic(root / f"{name}.csv", text)
-    # The default list last, since whoever finds it takes the world for complete.
+    # The default list last, since readers take a world with this file for complete.
     for name, ids in (("published", published), ("train", clean)):
         write_atomic(root / f"{name}.txt", "".join(f"{file}\n" for file in sorted(ids)))
 
 
-def _make_clip(task: tuple[Path, Path, WorldConfig, Job]) -> tuple[tuple, dict]:
-    """Write a clip's files unless they are there; its rows of vggsound.csv and scenes.csv."""
-    root, parts, config, job = task
-    clip = draw_clip(config, job)
+def _make_clip(task: tuple[Path, Path, WorldConfig, ClipKey]) -> tuple[tuple, dict]:
+    """Write a clip's files; returns its rows of vggsound.csv and scenes.csv."""
+    root, parts, config, key = task
+    clip = draw_clip(config, key)
     vggss.write_clip(root, parts, clip)
     return _row(clip), {"uid": clip.file, **clip.facts}
 
 
 def _row(clip: Clip) -> tuple[str, int, str, str]:
+    """Row of vggsound.csv: video, first second, label, split."""
     label = vggss.label_of(CLASSES[clip.heard[0].label])
-    return clip.vid, clip.start, label, clip.job.split
+    return clip.vid, clip.start, label, clip.key.split

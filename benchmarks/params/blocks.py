@@ -22,7 +22,7 @@ class ProtocolParams(Config):
     seen_test_folds: int = Field(1, ge=1, le=8)  # of AVS-V3's ten folds of seen videos; ours
     # Clips per class: the paper's.
     shots: Distinct[Annotated[int, Field(gt=0, le=1000)]] = Field([1, 3, 5], min_length=1)
-    # Which clips; draw i goes with seed i. Ours: the release has one.
+    # Draws of shots; draw i goes with seed i. Ours: the release has one.
     draws: Distinct[Seed] = Field(list(range(10)), min_length=1)
     cross: bool = False  # every draw with every seed
     # Of V2's training clips, the paper's; 1 is Table 1's.
@@ -32,7 +32,7 @@ class ProtocolParams(Config):
 
 
 class FewShotParams(Config):
-    """Training on few shots, from the 0-shot model."""
+    """Parameters of the training on few shots, from the 0-shot model."""
 
     supervision: Literal["box_fill", "box_projection", "sam_mask"] = "box_fill"  # of VGG-SS-Sub
     # Over the row's own training; 10 further epochs: the released GAVS README.
@@ -44,12 +44,14 @@ class FewShotParams(Config):
 
 
 class BenchmarkParams(Config):
-    """What every method gets on one benchmark."""
+    """Parameters that every method has on one benchmark."""
 
     training: dict[str, Any] = {}
 
 
 class ReportParams(Config):
+    """Parameters of tables and figures."""
+
     bootstrap_draws: int = Field(10_000, gt=0, le=1_000_000)
     overlay_clips: int = Field(4, ge=0, le=1000)
 

@@ -1,4 +1,4 @@
-"""The block `cluster` of params.yaml: what one job of each stage gets."""
+"""Block `cluster` of params.yaml: the resources of one job of each stage."""
 
 import re
 from typing import Annotated, Literal, get_args
@@ -10,13 +10,13 @@ from gavs.method import Config
 Stage = Literal["data", "features", "train", "score", "few_shot"]
 Part = Literal["row", "benchmark", "seed"]  # of a table's stage, as `run` selects it
 SPLIT = get_args(Part)
-# What a launch sets itself, and reads again: a job with another value couldn't be found.
+# Options that a launch sets and reads again: it couldn't find a job with another value.
 RESERVED = ("array", "chdir", "dependency", "error", "no-requeue", "open-mode", "output", "signal")
 RESERVED += ("time",)
 
 
 def _sbatch_options(options: dict[str, str | int | bool | None]) -> dict:
-    """Refuse what would break a line of the batch script, or the launch.
+    """Refuse options that would break a line of the batch script, or the launch.
 
     Raises:
         ValueError: naming the option.
@@ -40,13 +40,13 @@ Options = Annotated[dict[str, str | int | bool | None], AfterValidator(_sbatch_o
 
 
 class Resources(Config):
-    """What one job of a stage, a command, gets."""
+    """Resources of one job: one command."""
 
     gpus: int = Field(ge=0, le=64)  # above 1: one training, or extraction, over as many processes
-    cpus: int = Field(gt=0, le=1024)  # also how many cells, clips or shards are worked on at once
+    cpus: int = Field(gt=0, le=1024)  # also how many cells, clips or shards are made at once
     memory_gb: float = Field(gt=0, le=100_000, allow_inf_nan=False)
-    hours: float = Field(gt=0, le=8760, allow_inf_nan=False)  # what isn't ready by then continues
-    split: list[Part] = list(SPLIT)  # a job for each combination; [] is one for a table's stage
+    hours: float = Field(gt=0, le=8760, allow_inf_nan=False)  # then it is queued again
+    split: list[Part] = list(SPLIT)  # one job per combination; []: one per stage of a table
     partition: str | None = Field(None, pattern=r"^[!-~]+$")  # null: the cluster's default
     options: Options = {}  # further sbatch options, over the common ones
 
@@ -55,7 +55,7 @@ class Resources(Config):
 
 
 class ClusterParams(Config):
-    """How `python -m benchmarks launch` spreads the cells."""
+    """Parameters of `python -m benchmarks launch`: how it spreads the cells over jobs."""
 
     jobs: int = Field(gt=0, le=10_000)  # of one array at the same time
     retries: int = Field(ge=0, le=1000)  # of a job that ran out of its hours or lost a process
@@ -71,6 +71,6 @@ class ClusterParams(Config):
         return stages
 
     def resources(self, stage: Stage) -> Resources:
-        """The resources of a stage, with the common options under its own."""
+        """Resources of a stage, with the common options under its own."""
         resources = self.stages[stage]
         return resources.model_copy(update={"options": self.options | resources.options})

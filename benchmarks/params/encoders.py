@@ -16,7 +16,7 @@ EXAMPLES += ["pixels224"]
 
 
 def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]) -> None:
-    """Sizes, names of weight files and names of stores.
+    """Check sizes, names of weight files and names of stores.
 
     Raises:
         ParamsError: naming the key, and the nearest known value.
@@ -48,7 +48,7 @@ def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]
 
 
 def check_weights(encoders: EncodersParams, names: Iterable[str]) -> None:
-    """The weight files of these encoders are there.
+    """Check that the weight files of these encoders are there.
 
     Raises:
         ParamsError: naming each that isn't, with the nearest file beside it.
@@ -57,9 +57,9 @@ def check_weights(encoders: EncodersParams, names: Iterable[str]) -> None:
     for name in names:
         path = getattr(encoders, name).weights
         if not path.is_file():
-            there = sorted(p.name for p in path.parent.glob("*") if p.suffix in SUFFIXES)
+            neighbours = sorted(p.name for p in path.parent.glob("*") if p.suffix in SUFFIXES)
             problems.append(f"encoders.{name}.weights: {path}: no such file")
-            problems[-1] += nearest(path.name, there)
+            problems[-1] += nearest(path.name, neighbours)
     if problems:
         advice = "`python -m benchmarks weights` says where to get them"
         raise ParamsError("; ".join([*problems, advice]))

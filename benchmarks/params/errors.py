@@ -1,4 +1,4 @@
-"""Nested values against pydantic models; errors name the key and the nearest known one."""
+"""Validation of nested values by pydantic models; errors name the key and the nearest known one."""
 
 import difflib
 import types
@@ -12,11 +12,15 @@ MOST = 20  # errors of one file that are listed
 
 
 class ParamsError(ValueError):
-    """A parameter file that can't be used; the message names every offending key."""
+    """Error of a parameter file that can't be used; the message names every offending key."""
 
 
 def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
-    """`model(**values)`, with errors that name the full key and the nearest known one."""
+    """Build `model(**values)`.
+
+    Raises:
+        ParamsError: naming the full key of each wrong value, and the nearest known one.
+    """
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
@@ -28,7 +32,7 @@ def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
 
 
 def _line(model: type[pydantic.BaseModel], error: Mapping[str, Any], where: str) -> str:
-    """What is wrong with one key. A value is shown where it is short; a block never is."""
+    """Describe what is wrong with one key, with its value where that is short and no block."""
     key = ".".join(str(part) for part in ((where,) if where else ()) + error["loc"])
     if error["type"] == "extra_forbidden":
         *parents, last = error["loc"]
@@ -38,8 +42,8 @@ def _line(model: type[pydantic.BaseModel], error: Mapping[str, Any], where: str)
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         message = "expected a mapping of keys to values"
-    shown = ascii(error["input"])
-    got = "" if isinstance(error["input"], Mapping) or len(shown) > 80 else f" (got {shown})"
+    value = ascii(error["input"])
+    got = "" if isinstance(error["input"], Mapping) or len(value) > 80 else f" (got {value})"
     return f"{key}: {message}{got}" if key else f"{message}{got}"
 
 
@@ -59,7 +63,7 @@ def _is_union(annotation: Any) -> bool:
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """`value`, which a free block of keys must be.
+    """Return `value`, a free block of keys, if it is a mapping.
 
     Raises:
         ParamsError: it is none.
@@ -70,7 +74,7 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """The end of an error: what may have been meant, or what there is."""
+    """End of an error: the known word that may have been meant, or all known ones."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean '{close[0]}'?"

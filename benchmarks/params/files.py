@@ -23,7 +23,7 @@ DEPTH = 20
 
 
 def read_text(path: Path) -> str:
-    """Text of a parameter file.
+    """Read the text of a parameter file.
 
     Raises:
         ParamsError: it isn't there, is no plain file, is too large, or isn't UTF-8.
@@ -52,7 +52,7 @@ def read_text(path: Path) -> str:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a parameter file holds.
+    """Read the mapping that a parameter file holds.
 
     Raises:
         ParamsError: as `read_text`; or it isn't YAML, too large or deep, or not a mapping.
@@ -69,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _bound(text: str) -> None:
-    """Count the values of a YAML text before any is built, aliases as what they stand for.
+    """Count the values of a YAML text before any is built; an alias counts as what it stands for.
 
     Raises:
         ValueError: they are too many or too deep.
@@ -99,14 +99,14 @@ def _bound(text: str) -> None:
 
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a parameter file that no one reads: no comments."""
+    """Write a parameter file for programs, without comments."""
     buffer = io.StringIO()
     YAML(typ="safe").dump(dict(values), buffer)
     write_atomic(path, buffer.getvalue())
 
 
 def edit_yaml(path: Path, change: Callable[[Any], list[str]]) -> list[str]:
-    """Let `change` edit a YAML document; its list of changes, without which nothing is written.
+    """Let `change` edit a YAML document; returns its list of changes, writes only if it has any.
 
     The writer is the one of `dvc exp run --set-param`, whose lines the files in `profiles/` have:
     what isn't changed stays, byte for byte.
@@ -123,8 +123,8 @@ def edit_yaml(path: Path, change: Callable[[Any], list[str]]) -> list[str]:
 
 
 def lower(values: Mapping[str, Any], most: Mapping[str, int]) -> dict[str, Any]:
-    """`values` with no whole number above `most` of its key, at any depth; of dotted keys the last
-    part counts."""
+    """Cut whole numbers, at any depth, to at most `most` of their key; of dotted keys the last part
+    counts."""
 
     def lowered(key: Any, value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""`python -m benchmarks params`: every knob with its value, and the default if a file sets it."""
+"""List of every knob with its value and default: `python -m benchmarks params`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,8 @@ from gavs.method import METHODS
 
 
 def listing(path: Path, prefix: str = "") -> list[str]:
-    """A line for each knob below a dotted prefix: `key = value`, as JSON; of a key that the file
-    sets, the default.
+    """List the knobs below a dotted prefix, one line each: `key = value`, as JSON; with the default
+    where the file sets the key.
 
     Raises:
         ParamsError: the file isn't valid, or it has no such key.
@@ -37,6 +37,7 @@ def listing(path: Path, prefix: str = "") -> list[str]:
 
 
 def _leaves(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each dotted key with its value."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{where}{key}.")
@@ -45,16 +46,16 @@ def _leaves(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, A
 
 
 def _full(params: Params) -> dict[str, Any]:
-    """All values, those of the methods' classes included."""
+    """All values, defaults of the methods' classes included."""
     values = params.model_dump(mode="json")
     for name, block in values["methods"].items():
-        own = METHODS.get(name).Config().model_dump(mode="json")
-        values["methods"][name] = merge(own, block)
+        defaults = METHODS.get(name).Config().model_dump(mode="json")
+        values["methods"][name] = merge(defaults, block)
     return values
 
 
 def _defaults(params: Params) -> dict[str, Any]:
-    """All values of a file that sets nothing but what it must."""
+    """All values of a file that sets only required keys."""
     required = {name for name, field in Params.model_fields.items() if field.is_required()}
     values = params.model_dump(mode="json", include=required)
     defaults = _full(Params.model_validate(values))

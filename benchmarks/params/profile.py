@@ -1,4 +1,4 @@
-"""Profiles: params.yaml is the present one, `profiles/` beside it has the others."""
+"""Profiles: params.yaml is the current one, `profiles/` beside it has the others."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FOLDER = "profiles"
 
 
 def profile_file(name: str, params: Path = Path("params.yaml")) -> Path:
-    """File of a profile: `params` if it is the present one, else one in `profiles/` beside it.
+    """File of a profile: `params` if it is the current one, else one in `profiles/` beside it.
 
     Raises:
         ParamsError: there is no such profile.
@@ -30,35 +30,35 @@ def profile_file(name: str, params: Path = Path("params.yaml")) -> Path:
 
 
 def switch_profile(name: str, params: Path) -> str:
-    """Make a profile the present one; a line that says what was done.
+    """Make a profile the current one; returns a line that says what was done.
 
-    The present params.yaml goes to `profiles/<its profile>.yaml`, byte for byte, and
+    The current params.yaml goes to `profiles/<its profile>.yaml`, byte for byte, and
     `profiles/<name>.yaml` becomes params.yaml, so that switching back restores both. A copy is
-    written before anything is replaced: a kill in between loses nothing, and the same command ends
-    what it began.
+    written before anything is replaced: a kill in between loses nothing, and the same command
+    completes the switch.
 
     Raises:
         ParamsError: there is no such profile, it isn't valid, or it has another name than its file;
-            or a file is in the way of the present profile's.
+            or another file has the place of the current profile's.
     """
-    chosen, present = profile_file(name, params), _name(params)
-    if chosen == params:
+    source, current = profile_file(name, params), _name(params)
+    if source == params:
         return f"{params}: profile {name} already"
-    if (stated := load(chosen).profile) != name:
-        raise ParamsError(f"{chosen}: profile is '{stated}'; expected '{name}', as the file's name")
-    saved, content = below(chosen.parent, f"{present}.yaml"), params.read_bytes()
+    if (stated := load(source).profile) != name:
+        raise ParamsError(f"{source}: profile is '{stated}'; expected '{name}', as the file's name")
+    saved, content = below(source.parent, f"{current}.yaml"), params.read_bytes()
     if saved.exists() and saved.read_bytes() != content:
         raise ParamsError(
-            f"{saved}: exists and differs from {params}, whose profile is '{present}' too; delete "
+            f"{saved}: exists and differs from {params}, whose profile is '{current}' too; delete "
             "one of the two, or give it a profile name of its own"
         )
     write_atomic(saved, content)
-    chosen.replace(params)
-    return f"{params}: profile {name}; {present} is kept in {saved}"
+    source.replace(params)
+    return f"{params}: profile {name}; {current} is saved in {saved}"
 
 
 def _name(params: Path) -> str:
-    """What a parameter file says that it is, whatever else is wrong in it.
+    """Read the name of a parameter file's profile, whatever else is wrong in the file.
 
     Raises:
         ParamsError: it can't be read, or its profile has no name that a file can have.

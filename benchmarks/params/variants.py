@@ -1,6 +1,6 @@
-"""Rows that are a method with some of its keys set: Table 1's variants, and the ablations of GAVS.
+"""Variants, methods with some of their keys set: Table 1's, and the ablations of GAVS.
 
-The widths are the full ones; params.yaml names a variant to set other values, or adds one.
+Widths are full ones; params.yaml overrides a variant by its name, or adds one.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from gavs.method import Config
 
 
 class Variant(Config):
-    """A method or another variant with dotted keys set, as in `{prompt.cue: false}`."""
+    """Method or another variant with dotted keys set, as in `{prompt.cue: false}`."""
 
     base: str
     set: dict[str, Any] = {}
@@ -17,7 +17,7 @@ class Variant(Config):
 
 
 def _gavs(note: str, **changes: Any) -> dict[str, Any]:
-    """A variant of GAVS; `a__b` is the key a.b."""
+    """Define a variant of GAVS; `a__b` is the key a.b."""
     keys = {key.replace("__", "."): value for key, value in changes.items()}
     return {"base": "gavs", "set": keys, "note": note}
 
@@ -74,7 +74,7 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "Gaussian noise added to the audio in training", prompt__noise_mode="add"
         ),
         "gavs_noise_scale": _gavs(
-            "the same, with a learned scale a channel", prompt__noise_mode="learned_scale"
+            "the same, with a learned scale per channel", prompt__noise_mode="learned_scale"
         ),
         "gavs_noise_replace": _gavs(
             "noise in place of the audio in training", prompt__noise_mode="replace"

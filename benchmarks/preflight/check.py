@@ -1,4 +1,4 @@
-"""`python -m benchmarks check`: what could go wrong, before hours of work, in one list."""
+"""Check before hours of work: parameters, data, weights, machine; all problems in one list."""
 
 import os
 import re
@@ -27,8 +27,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params
 from benchmarks.preflight.cost import Line, Tables, encoding, kinds_of, models_of
 from benchmarks.preflight.trial import Kind, Trial, try_row
-from benchmarks.preflight.weights import Finding as WeightsFinding
-from benchmarks.preflight.weights import find_weights
+from benchmarks.preflight.weights import WeightFile, find_weights
 from benchmarks.training.audio import audio_from
 from gavs.losses import MIN_VIDEOS
 from splits.files import SplitError
@@ -63,7 +62,7 @@ class Finding:
 
 
 def check(params: Params) -> bool:
-    """Print what each stage costs and all that is wrong; True: no error.
+    """Print what each stage costs and all that is wrong; returns True if nothing is an error.
 
     Opens every clip, reads every finished feature, tries every encoder and method; writes nothing.
     """
@@ -99,9 +98,9 @@ def check(params: Params) -> bool:
 
 
 def free_memory(device: torch.device) -> float:
-    """Bytes that are free: the GPU's, or those that this machine and our limits leave us.
+    """Bytes that are free: of the GPU, or of this machine within this process's limits.
 
-    CUDA is asked in another process.
+    Another process asks CUDA.
     """
     if device.type == "cuda":
         with worker_pool(1) as pool:
@@ -110,7 +109,7 @@ def free_memory(device: torch.device) -> float:
 
 
 def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
-    """Where frames are encoded, if there is such a place."""
+    """Find the devices that encode frames; warn of more workers than cores."""
     findings, cores = [], os.cpu_count() or 1
     if params.workers > cores:
         many = f"workers: {params.workers} processes, but this machine has {cores} cores"
@@ -122,7 +121,8 @@ def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
         return findings, [torch.device("cpu")]
 
 
-def _weights(wrong: Sequence[WeightsFinding]) -> list[Finding]:
+def _weights(wrong: Sequence[WeightFile]) -> list[Finding]:
+    """Report weight files that can't be used."""
     if not wrong:
         return []
     lines = [f"{f.path}: {f.encoder} ({f.size}): {f.state}: {f.detail}" for f in wrong]
@@ -131,20 +131,22 @@ def _weights(wrong: Sequence[WeightsFinding]) -> list[Finding]:
 
 
 def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
+    """Read all clips anew; returns their index, or what is wrong with them."""
     try:
-        found = read_index(params.data, params.workers)
+        index = read_index(params.data, params.workers)
     except DataError as error:
         remedy = error.advice or "repair or replace what is named"
         if params.world is not None:
             remedy = "`python -m benchmarks data` builds the miniature world"
         return None, [Finding("error", error.problems, remedy)]
-    with TemporaryDirectory() as folder:  # as every later stage sees it
+    with TemporaryDirectory() as folder:  # written and read, as later stages read it
         path = Path(folder, "index.csv")
-        path.write_bytes(write_index(found))
+        path.write_bytes(write_index(index))
         return load_index(path), []
 
 
 def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
+    """Report files that have changed since they were indexed."""
     path = params.work / "index.csv"
     try:
         if not path.is_file() or write_index(load_index(path)) == write_index(index):
@@ -159,7 +161,7 @@ def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
 
 
 def _sets(bench: Workbench) -> list[Finding]:
-    """Sets of clips that the tables ask for and the protocol can't draw from these."""
+    """Report sets of clips that the tables ask for and that can't be drawn from these clips."""
     params, problems = bench.params, []
     contrast: dict[str, str] = {}
     names: list[str] = []
@@ -197,23 +199,23 @@ def _sets(bench: Workbench) -> list[Finding]:
 
 
 def _counts(bench: Workbench) -> list[Finding]:
-    """Clips by split against the published ones; of the real data only."""
+    """Compare numbers of clips with the published ones; of the real data only."""
     if bench.params.profile != "paper":
         return []
     problems = []
     for name, published in PUBLISHED.items():
         try:
-            found = len(bench.clip_sets[name])
+            clips = len(bench.clip_sets[name])
         except (DataError, SplitError):
-            found = 0
-        if found != published:
-            problems.append(f"{name}: {found} clips, published {published}")
+            clips = 0
+        if clips != published:
+            problems.append(f"{name}: {clips} clips, published {published}")
     remedy = "other clips are another experiment: say so beside the tables, or complete the data"
     return [Finding("warning", problems, remedy)] if problems else []
 
 
 def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
-    """What is damaged of the features that are finished."""
+    """Report damaged shards among the finished ones."""
     folder = params.work / "features"
     listed = [
         (shard_path(folder / key, shard), entry)
@@ -221,8 +223,8 @@ def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
         for shard, entry in listed_shards(folder / key, h).items()
     ]
     with worker_pool(params.workers) as pool:
-        found = pool.map(partial(shard_problem, content=True), *zip(*listed, strict=True))
-        problems = [problem for problem in found if problem] if listed else []
+        results = pool.map(partial(shard_problem, content=True), *zip(*listed, strict=True))
+        problems = [problem for problem in results if problem] if listed else []
     remedy = "`python -m benchmarks features` encodes these again"
     return [Finding("error", problems, remedy)] if problems else []
 
@@ -234,13 +236,13 @@ def _resources(
     lines: Sequence[Line],
     free: float,
 ) -> list[Finding]:
-    """More memory or disk than there is."""
+    """Report work that takes more memory or disk than there is, and trials that failed."""
     where = "on the GPU" if places[0].type == "cuda" else "here"
     memory, failed = [], []
     for trial in trials.values():
         if trial.problem:
-            lost = re.search("memory|killed", trial.problem)
-            (memory if lost else failed).append(f"{trial.row}: {trial.problem}")
+            too_large = re.search("memory|killed", trial.problem)
+            (memory if too_large else failed).append(f"{trial.row}: {trial.problem}")
         for what, gib in (("a training step", trial.step_gib), ("scoring", trial.score_gib)):
             if gib * GIB > free:
                 memory.append(
@@ -248,9 +250,9 @@ def _resources(
                 )
     encoded = [line for line in lines if line["stage"].startswith("features")]
     memory += [
-        f"{line['stage']}: {line['GiB a process']:.1f} GiB, {free / GIB:.1f} are free {where}"
+        f"{line['stage']}: {line['GiB per process']:.1f} GiB, {free / GIB:.1f} are free {where}"
         for line in encoded
-        if line["GiB a process"] * GIB > free
+        if line["GiB per process"] * GIB > free
     ]
     memory += [f"{line['stage']}: {line['work']}" for line in encoded if np.isnan(line["hours"])]
     findings = []
@@ -261,31 +263,32 @@ def _resources(
         findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
     sizes = [trial.gib for trial in trials.values() if not trial.problem]
     if places[0].type == "cpu":  # on GPUs a process encodes alone
-        sizes += [line["GiB a process"] for line in encoded]
+        sizes += [line["GiB per process"] for line in encoded]
     most = np.nanmax([0.0, *sizes]) * params.workers * GIB
     if not memory and most > free:
         many = f"workers: {params.workers} processes may take {most / GIB:.1f} GiB together"
         remedy = f"{free / GIB:.1f} are free {where}: set fewer workers in params.yaml"
         findings.append(Finding("warning", [many], remedy))
     place = next(p for p in (params.work, *params.work.absolute().parents) if p.is_dir())
-    wanted, disk = sum(line["disk GiB"] for line in lines), shutil.disk_usage(place).free / GIB
-    if wanted > disk:
-        full = f"{params.work}: {wanted:.1f} GiB to be written, {disk:.1f} are free"
+    needed, disk = sum(line["disk GiB"] for line in lines), shutil.disk_usage(place).free / GIB
+    if needed > disk:
+        full = f"{params.work}: {needed:.1f} GiB to be written, {disk:.1f} are free"
         remedy = "move `work` to a larger disk and leave a link, or ask for fewer rows and stores"
         findings.append(Finding("error", [full], remedy))
     return findings
 
 
 def _methods_text(trials: Mapping[Kind, Trial]) -> str:
+    """Table of the trials, one line per kind of row."""
     table = [
         {
             "as row": trial.row,
             "reads": ", ".join(stores),
             "batch": f"{trial.batch} x {seconds} s",
             "tried": trial.samples,
-            "s a step": trial.step_seconds,
+            "s per step": trial.step_seconds,
             "GiB": trial.step_gib,
-            "s a scored frame": trial.score_seconds,
+            "s per scored frame": trial.score_seconds,
             "GiB to score": trial.score_gib,
         }
         for (_, _, stores, seconds), trial in trials.items()
@@ -294,6 +297,7 @@ def _methods_text(trials: Mapping[Kind, Trial]) -> str:
 
 
 def _stages_text(lines: Sequence[Line]) -> str:
+    """Table of the stages' costs, with their sum."""
     if not lines:
         return "no costs of the stages: the clips or the weights aren't there"
     total = {"stage": "all", "work": ""}

@@ -1,4 +1,4 @@
-"""What the stages cost in hours, disk and memory, from short trials on this machine."""
+"""Costs of the stages in hours, disk and memory, from short trials on this machine."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,16 @@ from benchmarks.training.loop import updates
 from gavs.method import Method
 
 GIB = 2**30
-Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB a process
+Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB per process
 
 
 def encoding(
     bench: Workbench, headers: Mapping[str, Header], places: Sequence[torch.device]
 ) -> list[Line]:
-    """What is left to encode, a line for each pass over the frames; hours are NaN where the trial
-    failed, and its work says why."""
+    """Cost of the features not encoded yet, one line per pass over the frames.
+
+    Hours are NaN where the trial failed; `work` says why.
+    """
     params = bench.params
     folder, options, lines = params.work / "features", params.features, []
     for cover, names in params.stores.items():
@@ -57,14 +59,14 @@ def encoding(
                     "work": work,
                     "hours": rows * seconds / processes / 3600,
                     "disk GiB": bytes_to_write(folder, keyed, listed) / GIB,
-                    "GiB a process": memory,
+                    "GiB per process": memory,
                 }
             )
     return lines
 
 
 def models_of(params: Params) -> dict[str, list[Model]]:
-    """By table, every training that its cells ask for, parents first."""
+    """List the trainings that each table's cells ask for, parents first."""
     return {
         table: [
             model
@@ -78,7 +80,7 @@ def models_of(params: Params) -> dict[str, list[Model]]:
 
 
 def kinds_of(params: Params) -> dict[Kind, Row]:
-    """One row for each kind of training."""
+    """Pick one row per kind of training."""
     rows = {}
     models = [model for models in models_of(params).values() for model in models]
     for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
@@ -89,7 +91,7 @@ def kinds_of(params: Params) -> dict[Kind, Row]:
 
 
 class Tables:
-    """What the tables cost from nothing; a training counts where it comes first."""
+    """Costs of the tables from nothing; a training counts in the first table that needs it."""
 
     def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
         self.bench, self.params, self.trials = bench, bench.params, trials
@@ -112,7 +114,7 @@ class Tables:
                     "work": f"{len(cells)} cells, {len(new)} trainings",
                     "hours": sum(seconds for seconds, _ in costs) / self.processes / 3600,
                     "disk GiB": sum(size for _, size in costs) / GIB,
-                    "GiB a process": max((trial.gib for trial in tried), default=math.nan),
+                    "GiB per process": max((trial.gib for trial in tried), default=math.nan),
                 }
             )
         return lines
@@ -128,7 +130,7 @@ class Tables:
         return kind_of(self._method(model), row, model.benchmark)
 
     def _training(self, model: Model) -> tuple[float, float]:
-        """Seconds and bytes of a training, with its validations."""
+        """Estimate the seconds and bytes of a training, with its validations."""
         trial = self.trials.get(self._kind(model))
         if trial is None:  # of the oracle
             return 0.0, 0.0
@@ -145,7 +147,7 @@ class Tables:
         return seconds, trial.trained_bytes
 
     def _scoring(self, cell: Cell) -> tuple[float, float]:
-        """Seconds and bytes of a cell's evaluations, kept in its run and in its record."""
+        """Estimate the seconds and bytes of a cell's evaluations, stored in its run and record."""
         model = model_of(cell)
         trial = self.trials.get(self._kind(model))
         if trial is None:

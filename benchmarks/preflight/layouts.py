@@ -1,7 +1,7 @@
-"""The real data sets' folders in small, with the oddities of the released ones.
+"""Small copies of the real data sets' folders, with the oddities of the released ones.
 
-AVSBench-semantic, AVSBench-object (S4, MS3), VGG-SS and VGG-Sound, to rehearse with and to test: a
-rectangle is marked on noise, and there is noise to hear.
+AVSBench-semantic, AVSBench-object (S4, MS3), VGG-SS and VGG-Sound, for rehearsals and tests: frames
+and sounds of noise, with a rectangle as the mask.
 """
 
 import json
@@ -43,7 +43,7 @@ def write_avsbench_semantic(
     several: bool = True,
     missing_second: bool = False,
 ) -> pd.DataFrame:
-    """AVSBench-semantic; returns metadata.csv's rows, or what was added to those of another layout.
+    """Write AVSBench-semantic; returns its rows of metadata.csv, added to those already there.
 
     Args:
         clips_per_split: of each label.
@@ -84,10 +84,10 @@ def write_avsbench_object(
     several: bool = True,
     audio: Sequence[str] = ("audio_log_mel",),
 ) -> pd.DataFrame:
-    """S4 and MS3 of the clips that `write_avsbench_semantic` writes.
+    """Write S4 and MS3 of the clips that `write_avsbench_semantic` writes.
 
     Args:
-        odd: the dirty rows; masks of MS3 in every mode that means the same.
+        odd: the dirty rows; masks of MS3 in every image mode that means the same.
         audio: of `audio_log_mel` and `audio_wav`.
     """
     rows = _rows(labels, clips_per_split, classes, odd, several)
@@ -134,7 +134,7 @@ def write_vggss(
     labels: Sequence[str] = LABELS,
     odd: bool = True,
 ) -> list[str]:
-    """VGG-SS; returns its files' names.
+    """Write VGG-SS; returns the names of its files.
 
     Args:
         labels: taken in turns.
@@ -164,7 +164,7 @@ def write_vggsound(
     size: tuple[int, int] = (40, 30),
     tests: Sequence[str] = (),
 ) -> list[str]:
-    """VGG-Sound's frames, sounds and {name}.txt; returns the ids in the list.
+    """Write VGG-Sound's frames, sounds and {name}.txt; returns the ids in the list.
 
     Args:
         tests: ids of VGG-SS that the list names as well, as the published lists do.
@@ -177,7 +177,7 @@ def write_vggsound(
 
 
 def _rows(labels, clips_per_split, classes, odd: bool, several: bool) -> pd.DataFrame:
-    """metadata.csv: clips of a split are of consecutive videos, those of the splits of others."""
+    """Make metadata.csv; a split's clips are of consecutive videos, no two splits share one."""
     rows = []
     for label in labels:
         for split in SPLITS:
@@ -196,6 +196,7 @@ def _rows(labels, clips_per_split, classes, odd: bool, several: bool) -> pd.Data
 
 
 def _row(label: str, split: str, i: int, name: str, odd: bool) -> tuple[str, ...]:
+    """Make a row of metadata.csv."""
     number = 10_000 * list(SECONDS).index(label) + 1000 * SPLITS.index(split) + i
     video, start = _video(number), (0, 1, 6, 65)[i % 4]
     if label == "v1m":
@@ -206,15 +207,16 @@ def _row(label: str, split: str, i: int, name: str, odd: bool) -> tuple[str, ...
 
 
 def _video(number: int) -> str:
-    """YouTube's 11 characters; some begin with "-" or "_"."""
+    """Make an id of YouTube's 11 characters; some begin with "-" or "_"."""
     return "-_ab"[number % 4] + f"{number:010d}"
 
 
 def _add_metadata(folder: Path, rows: pd.DataFrame) -> None:
+    """Add rows to metadata.csv, and their classes to label2idx.json."""
     path = folder / "metadata.csv"
     if path.exists():
-        before = pd.read_csv(path, dtype=str, keep_default_na=False)
-        rows = pd.concat([before, rows])
+        earlier = pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows = pd.concat([earlier, rows])
     path.write_text(rows.to_csv(index=False, lineterminator="\n").rstrip("\n"))  # as released
     names = {t for a in rows.a_obj for t in a.replace(" ", "").split("_")}
     names = ["background", *sorted(names - {"background", "off-the-screen"})]
@@ -222,17 +224,20 @@ def _add_metadata(folder: Path, rows: pd.DataFrame) -> None:
 
 
 def _aspect(size: tuple[int, int], number: int) -> tuple[int, int]:
+    """Choose one of four aspect ratios in turn."""
     width, height = size
     return [size, (height, width), (width, width * 9 // 16), (height + 1, height)][number % 4]
 
 
 def _noise(width: int, height: int, *seed: int) -> Image.Image:
+    """Draw an image of smooth noise."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     return small.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _lit(width: int, height: int, a_obj: str) -> np.ndarray:
+    """Draw the mask (H, W) bool: a rectangle, or nothing where the classes aren't in view."""
     mask = np.zeros((height, width), bool)
     if a_obj not in ("background", "off-the-screen"):
         mask[height // 4 : height // 2, width // 4 : 3 * width // 4] = True
@@ -240,7 +245,7 @@ def _lit(width: int, height: int, a_obj: str) -> np.ndarray:
 
 
 def _palette_mask(lit: np.ndarray, a_obj: str, rgb: bool) -> Image.Image:
-    """One class's colour of PASCAL VOC's palette; which one doesn't matter here."""
+    """Colour a mask as one class of PASCAL VOC's palette; which one doesn't matter here."""
     index = 1 + len(a_obj) % 70
     bits = [[index >> 3 * level + channel & 1 for level in range(3)] for channel in range(3)]
     colour = [sum(bit << 7 - level for level, bit in enumerate(b)) for b in bits]
@@ -250,6 +255,7 @@ def _palette_mask(lit: np.ndarray, a_obj: str, rgb: bool) -> Image.Image:
 
 
 def _binary_mask(lit: np.ndarray, mode: str) -> Image.Image:
+    """Make a binary mask in a mode of PIL."""
     grey = Image.fromarray(lit.astype(np.uint8) * 255)
     if mode != "P":
         return grey.convert(mode)
@@ -258,26 +264,27 @@ def _binary_mask(lit: np.ndarray, mode: str) -> Image.Image:
     return mask
 
 
-def _noise_to_hear(seconds: int, seed: int, rate: int = RATE, channels: int = 1) -> np.ndarray:
+def _sound(seconds: int, seed: int, rate: int = RATE, channels: int = 1) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal((seconds * rate, channels))
 
 
 def _write_sound(path: Path, seconds: int, seed: int, stereo: bool = False) -> None:
-    """Mono at 16 kHz, or stereo at 44.1 kHz."""
+    """Write noise, mono at 16 kHz or stereo at 44.1 kHz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rate, channels = (44_100, 2) if stereo else (RATE, 1)
-    soundfile.write(path, _noise_to_hear(seconds, seed, rate, channels), rate)
+    soundfile.write(path, _sound(seconds, seed, rate, channels), rate)
 
 
 def _write_log_mel(path: Path, seconds: int, seed: int) -> None:
-    """As AVSBench's preprocessing: a pickled torch tensor (5, 1, 96, 64) that wants a gradient."""
+    """Write a pickled tensor (5, 1, 96, 64) that requires a gradient, as AVSBench does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sound = torch.from_numpy(_noise_to_hear(seconds, seed)[:, 0])
+    sound = torch.from_numpy(_sound(seconds, seed)[:, 0])
     windows = log_mel(sound, 0.96, seconds)[:, None].clone().requires_grad_()
     path.write_bytes(pickle.dumps(windows))
 
 
 def _write_middle(folder: Path, file: str, size, seed: int, stereo: bool = False) -> None:
+    """Write the middle frame and the 10 s of sound of a clip."""
     (folder / "frames").mkdir(parents=True, exist_ok=True)
     _noise(*size, seed).save(folder / "frames" / f"{file}.jpg", quality=95)
     _write_sound(folder / "audio" / f"{file}.wav", 10, seed, stereo)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks rehearse`: every stage of the paper profile on a few clips of noise.
+"""Rehearsal of every stage of the paper profile on clips of noise: `python -m benchmarks rehearse`.
 
-Nothing of it is a result. The folders are laid out as the real data sets, the encoders have their
+Its numbers are no results. The folders are laid out as the real data sets, the encoders have their
 published sizes and random weights, the methods their full width; few clips, single steps, one seed.
-What it tells: that the machine copes, and how long a stage takes before the first real hour.
+It shows, before the first real hour, whether the machine can run every stage.
 """
 
 import logging
@@ -27,13 +27,12 @@ from benchmarks.preflight.layouts import (
     write_vggsound,
     write_vggss,
 )
-from benchmarks.preflight.weights import Finding as WeightsFinding
-from benchmarks.preflight.weights import find_weights
+from benchmarks.preflight.weights import WeightFile, find_weights
 from gavs.backbones import build_backbone
 from gavs.sam import build_sam
 from gavs.vggish import build_vggish
 
-# Clips of each label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
+# Clips per label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
 CLIPS = {
     "v1s": {"train": 4, "val": 2, "test": 2},
     "v1m": {"train": 6, "val": 2, "test": 2},
@@ -43,7 +42,7 @@ SIZE = (1280, 720)  # pixels of a frame
 UNSEEN, SEEN = ("dog", "cat"), ("horse", "guitar", "man", "baby")  # V1M's classes, the others'
 NOVEL, MAPPED = "wind chime", "dog barking"  # VGG-SS's labels: 15 clips make a novel one
 IMAGES = [NOVEL] * 15 + [MAPPED] * 6
-CUT = {  # what any block of params.yaml may ask for at most
+CUT = {  # most that any block of params.yaml may ask for
     "epochs": 1,
     "steps": 1,
     "freeze_epochs": 0,
@@ -80,10 +79,10 @@ log = logging.getLogger(__name__)
 
 
 def rehearse(params: Path, folder: Path, workers: int, command: Command) -> bool:
-    """Make the folder unless it is there, and run every stage in it; whether all went well.
+    """Make the folder unless it is there, and run every stage in it; returns whether all succeeded.
 
-    The same command continues where it stopped. What it needs: 20 GB of disk and up to 22 GiB of
-    memory for each worker (docs/real-data.md has its times).
+    The same command continues where it stopped. It needs 20 GB of disk and up to 22 GiB of memory
+    per worker (docs/real-data.md has its times).
     """
     start = time.monotonic()
     if not (folder / "params.yaml").is_file():
@@ -103,7 +102,7 @@ def make(
     images: Sequence[str] = IMAGES,
     changes: Mapping[str, Any] = {},
 ) -> None:
-    """A project folder: data sets, weights, and params.yaml with the paper profile cut short.
+    """Make a project folder: data sets, weights, and params.yaml with the paper profile cut short.
 
     Args:
         clips: by label and split; V1S and V1M in AVSBench-object's layout, V2 in the semantic one.
@@ -113,12 +112,12 @@ def make(
     root = folder / "avsbench"
     root.mkdir(parents=True)
     for label, counts in clips.items():
-        chosen = {"labels": [label], "clips_per_split": counts, "several": False}
+        options = {"labels": [label], "clips_per_split": counts, "several": False}
         if label == "v2":
-            write_avsbench_semantic(root, size=SIZE, classes=SEEN, **chosen)
+            write_avsbench_semantic(root, size=SIZE, classes=SEEN, **options)
         else:  # V1M's oddities would leave its shots too few
             classes = UNSEEN if label == "v1m" else SEEN
-            write_avsbench_object(root, classes=classes, odd=label == "v1s", **chosen)
+            write_avsbench_object(root, classes=classes, odd=label == "v1s", **options)
     files = write_vggss(folder / "vggss", len(images), SIZE, images, odd=False)
     write_vggsound(folder / "vggsound", "train", 6, SIZE, files[:1])
     (folder / "unseen.csv").write_text("\n".join(["class", *UNSEEN]) + "\n")
@@ -130,22 +129,25 @@ def make(
         values = merge(values, change)
     write_yaml(path, values)
     (folder / "weights").mkdir()
-    for finding in find_weights(load(path)):
-        torch.save(_untrained(finding).state_dict(), folder / finding.path)
+    for file in find_weights(load(path)):
+        torch.save(_untrained(file).state_dict(), folder / file.path)
 
 
-def _untrained(encoder: WeightsFinding) -> nn.Module:
-    """Random weights by the published names and of the published shapes."""
-    if encoder.encoder == "sam":
-        return build_sam(encoder.size)
-    if encoder.encoder == "vggish":
-        return build_vggish(encoder.size)
-    return build_backbone(encoder.size).net
+def _untrained(file: WeightFile) -> nn.Module:
+    """Build an encoder with random weights by the published names and of the published shapes."""
+    if file.encoder == "sam":
+        return build_sam(file.size)
+    if file.encoder == "vggish":
+        return build_vggish(file.size)
+    return build_backbone(file.size).net
 
 
 def run(folder: Path, stages: Sequence[Sequence[str]], workers: int, command: Command) -> bool:
-    """Run stages one after the other, also after one has failed; print how long each took."""
-    lines, well = [], True
+    """Run stages one after the other, also after one has failed; print how long each took.
+
+    Returns whether all succeeded.
+    """
+    lines, succeeded = [], True
     with chdir(folder):
         for stage in stages:
             start = time.monotonic()
@@ -156,7 +158,7 @@ def run(folder: Path, stages: Sequence[Sequence[str]], workers: int, command: Co
             outcome = "FAILED" if failed else "done"
             lines.append(f"{' '.join(stage):<20} {outcome:<7} {seconds:7.0f} s {memory:6.1f} GiB")
             log.info(lines[-1])
-            well &= not failed
-    print("stage, its time, and the most memory that any worker process has taken until then:")
+            succeeded &= not failed
+    print("stage, its time, and the most memory that a worker process has taken by its end:")
     print("\n".join(lines))
-    return well
+    return succeeded

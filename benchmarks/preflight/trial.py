@@ -1,4 +1,4 @@
-"""What a training step and a scored frame cost with a method: a short trial on this machine."""
+"""Trial of a method on this machine: the cost of a training step and of a scored frame."""
 
 import resource
 import time
@@ -24,13 +24,13 @@ from gavs.method import Batch, Method
 from gavs.sam import SAM_SIZES, build_sam
 
 Kind = tuple[str, tuple[str, ...], tuple[str, ...], int]  # method, encoders, stores, seconds
-LONG = 5.0  # seconds: what takes longer isn't tried on more, but scaled up
+LONG = 5.0  # seconds; a step that takes longer isn't tried on more samples, but scaled up
 NATIVE = (720, 1280)  # pixels of the frame that is scored
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a row's method costs: of a step at the whole batch, and of a frame that is scored."""
+    """Cost of a row's method: of a step at the whole batch, and of a scored frame."""
 
     row: str
     samples: int  # of the batch that was tried; the rest is in proportion
@@ -38,41 +38,44 @@ class Trial:
     step_seconds: float
     step_gib: float
     score_seconds: float
-    score_gib: float  # of as many frames at once as are scored
+    score_gib: float  # of as many frames as are scored at once
     trained_bytes: int
     score_bytes: float
     problem: str = ""  # why there are no figures
 
     @property
     def gib(self) -> float:
+        """Most memory that it takes."""
         return max(self.step_gib, self.score_gib)
 
 
 class UntrainedEncoders(ProfileEncoders):
-    """Encoders of random weights: there may be no files yet, and it takes as long."""
+    """Encoders with random weights, which cost as much; there may be no files yet."""
 
     def sam(self) -> Sam:
+        """Build SAM."""
         return build_sam(self.params.sam.size)
 
     def backbone(self, name: str) -> nn.Module:
+        """Build a backbone."""
         return build_backbone(getattr(self.params, name).size)
 
 
 def outline(params: Params, row: Row) -> Method:
-    """The row's method without numbers, made in no time: what it says of itself."""
+    """Build a row's method without memory for its weights, to ask for its properties."""
     with torch.device("meta"):
         return row.cls(row.method_config(), UntrainedEncoders(params.encoders, params.audio))
 
 
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
-    """Rows of one kind cost alike: a method on as many frames of the same stores."""
+    """Kind of a row; rows of one kind cost the same: a method, its stores, frames per clip."""
     seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.temporal else 1
     encoders = tuple(row.cls.encoders(row.method_config()))
     return row.method, encoders, tuple(row.stores), seconds
 
 
 def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
-    """A row with clips of so many seconds, in a process that may take `free` bytes of memory."""
+    """Try a row on clips of `seconds`, in a process that may take `free` bytes of memory."""
     with worker_pool(1) as pool:
         try:
             return pool.submit(_try, params, row, seconds, free).result()
@@ -80,16 +83,17 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
             problem = "was killed, most likely for its memory"
         except (RuntimeError, MemoryError, ValueError) as error:
             problem = f"{error}\n".splitlines()[0]
-            if isinstance(error, MemoryError) or "primitive" in problem:  # oneDNN's word for it
+            if isinstance(error, MemoryError) or "primitive" in problem:  # oneDNN's message
                 problem = "out of memory"
     return Trial(row.name, 0, 0, *[np.nan] * 4, 0, 0, problem)
 
 
 def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
+    """Time steps and scored frames; the memory grows in proportion to the batch."""
     device = pick_device(params.device)
-    own = Path("/proc/self/statm")
-    if device.type == "cpu" and own.exists():
-        mapped = int(own.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
+    pages = Path("/proc/self/statm")
+    if device.type == "cpu" and pages.exists():
+        mapped = int(pages.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
         resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
     encoders = UntrainedEncoders(params.encoders, params.audio)
     method = row.cls(row.method_config(), encoders).to(device)
@@ -107,10 +111,10 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     )
 
     def step(samples: int) -> float:
-        given = random_batch(params, method, row, samples, seconds).to(device)
+        inputs = random_batch(params, method, row, samples, seconds).to(device)
         start = time.monotonic()
         with autocast:
-            loss = sum(method.loss(method(given), given).values())
+            loss = sum(method.loss(method(inputs), inputs).values())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -143,11 +147,11 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
 def _score(
     params: Params, method: Method, row: Row, seconds: int, device: torch.device
 ) -> tuple[float, float]:
-    """Seconds and bytes of one scored frame."""
+    """Measure the seconds and bytes of one scored frame."""
     method.eval()
-    given = random_batch(params, method, row, 1, seconds).to(device)
+    inputs = random_batch(params, method, row, 1, seconds).to(device)
     start = time.monotonic()
-    logits = method(given).logits.float().flatten(0, 1)
+    logits = method(inputs).logits.float().flatten(0, 1)
     native = to_native(logits, *NATIVE, method, SAM_SIZES[params.encoders.sam.size].img_size)
     scores = score_frames(
         native.sigmoid(),
@@ -162,7 +166,7 @@ def _score(
 
 
 def random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
-    """A batch of the shapes that the row reads."""
+    """Make a batch of the shapes that the row reads."""
     encoders, size = UntrainedEncoders(params.encoders, params.audio), method.target_size
     inputs = row.cls.inputs(method.config)
 

@@ -1,4 +1,4 @@
-"""The public weight files: where each is had; which that params.yaml asks for are there and right.
+"""Weight files: where the public ones are, and whether those that params.yaml names are right.
 
 Expected keys and shapes are those of the encoder, built without memory. Nothing is downloaded.
 """
@@ -25,7 +25,7 @@ from gavs.weights import AGAIN, KeyMap, WeightsError, fit_weights, read_weights
 
 @dataclass(frozen=True)
 class Published:
-    """A public file; what nobody has published of it is None."""
+    """Public file; a fact that nobody has published is None."""
 
     file: str
     url: str
@@ -49,17 +49,20 @@ _BSD = "BSD-3-Clause (torchvision); ImageNet's terms"
 
 
 def _sam(file: str, size: int, sha256: str) -> Published:
+    """Describe a file of SAM."""
     # The digits in SAM's file names are of the MD5.
     return Published(file, f"{_SAM_FILES}/{file}", _SAM, "Apache-2.0", size, sha256)
 
 
 def _resnet(file: str, size: int | None, sha256: str, note: str) -> Published:
+    """Describe a file of torchvision."""
     url = f"{_TORCHVISION_FILES}/{file}"
     return Published(file, url, _TORCHVISION, _BSD, size, sha256, note)
 
 
-# By the encoder's size, what the published systems used first. Whole checksums and sizes are those
-# of public copies kept in Git LFS or noted in public code; digits alone are from the file's name.
+# By the encoder's size, first the file that the published systems used. Whole checksums and sizes
+# are those of public copies kept in Git LFS or noted in public code; digits alone are from the
+# file's name.
 PUBLISHED: dict[str, tuple[Published, ...]] = {
     "vit_b": (
         _sam(
@@ -132,7 +135,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "resnet50-0676ba61.pth",
             102_530_333,
             "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
-            "torchvision's IMAGENET1K_V1 of today",
+            "torchvision's IMAGENET1K_V1 in current versions",
         ),
         _resnet("resnet50-11ad3fa6.pth", None, "11ad3fa6", "another recipe: IMAGENET1K_V2"),
     ),
@@ -141,13 +144,13 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "resnet18-5c106cde.pth",
             46_827_520,
             "5c106cde386e87d4033832f2996f5493238eda96ccf559d1d62760c4de0613f8",
-            "that of the localisers' time",
+            "the file that the localisers had",
         ),
         _resnet(
             "resnet18-f37072fd.pth",
             46_830_571,
             "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
-            "torchvision's IMAGENET1K_V1 of today",
+            "torchvision's IMAGENET1K_V1 in current versions",
         ),
     ),
     "swin_base": (
@@ -173,22 +176,23 @@ STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is to be said of one encoder's weights."""
+class WeightFile:
+    """Weight file that params.yaml names for an encoder, and its state."""
 
     encoder: str  # its key in params.yaml
     size: str
     path: Path
-    state: State  # unknown: fits, but is no file of the table
+    state: State  # unknown: it fits, but isn't in PUBLISHED
     detail: str
 
     @property
     def usable(self) -> bool:
+        """Whether the encoder can be built from it."""
         return self.state in ("right", "unknown")
 
 
-def find_weights(params: Params) -> list[Finding]:
-    """A finding for each file that params.yaml names and a row of its tables needs."""
+def find_weights(params: Params) -> list[WeightFile]:
+    """Examine each file that params.yaml names and a row of its tables needs."""
     rows = params.rows_in_use()
     needed = {"vggish", *(name for r in rows for name in r.cls.encoders(r.method_config()))}
     return [
@@ -198,8 +202,8 @@ def find_weights(params: Params) -> list[Finding]:
     ]
 
 
-def examine(encoder: str, size: str, path: Path) -> Finding:
-    """Size, checksum, keys and shapes of one file."""
+def examine(encoder: str, size: str, path: Path) -> WeightFile:
+    """Check the size, checksum, keys and shapes of one file."""
     try:
         state, detail = _examine(encoder, size, path)
     except FileNotFoundError:
@@ -208,17 +212,24 @@ def examine(encoder: str, size: str, path: Path) -> Finding:
         state, detail = "wrong", str(error).removeprefix(f"{path}: ")
         if path.is_file():
             length = path.stat().st_size
-            files = (p.file for known in PUBLISHED.values() for p in known if p.bytes == length)
+            everything = (p for files in PUBLISHED.values() for p in files)
+            files = (p.file for p in everything if p.bytes == length)
             detail += "".join(f" (as long as {file})" for file in files)
-    return Finding(encoder, size, path, state, detail)
+    return WeightFile(encoder, size, path, state, detail)
 
 
-def weights_text(findings: list[Finding]) -> str:
-    """The answer of `python -m benchmarks weights`."""
-    return "\n".join([*(line for finding in findings for line in _lines(finding)), _sum(findings)])
+def weights_text(files: list[WeightFile]) -> str:
+    """Text that `python -m benchmarks weights` prints."""
+    return "\n".join([*(line for file in files for line in _lines(file)), _sum(files)])
 
 
 def _examine(encoder: str, size: str, path: Path) -> tuple[State, str]:
+    """Find the state of a file, and details; the faults are errors.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        WeightsError: it is damaged or of another encoder.
+    """
     module, key_maps = expected(encoder, size)
     if not path.is_file():
         raise FileNotFoundError(path)
@@ -236,22 +247,22 @@ def _examine(encoder: str, size: str, path: Path) -> tuple[State, str]:
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    found = f"{length:,} bytes, sha256 {digest[:12]}"
+    facts = f"{length:,} bytes, sha256 {digest[:12]}"
     for published in known:
         if published.sha256 and digest.startswith(published.sha256):
-            return "right", f"{published.file}, {found}"
+            return "right", f"{published.file}, {facts}"
     if named and named.sha256:
-        wanted = f"{named.bytes:,} bytes, " if named.bytes else ""
+        size_text = f"{named.bytes:,} bytes, " if named.bytes else ""
         raise WeightsError(
-            f"{path}: {found}, expected {wanted}sha256 {named.sha256[:12]}; "
+            f"{path}: {facts}, expected {size_text}sha256 {named.sha256[:12]}; "
             f"{AGAIN}, or name your own file otherwise"
         )
     why = "no checksum of it is public" if named else "no file of the table"
-    return "unknown", f"fits by names and shapes; {why}; {found}"
+    return "unknown", f"fits by names and shapes; {why}; {facts}"
 
 
 def expected(encoder: str, size: str) -> tuple[nn.Module, Sequence[KeyMap]]:
-    """The module that the keys and shapes of a file have to fit, without memory, and other names.
+    """Build, without memory, the module that a file has to fit; returns its keys' other names too.
 
     Raises:
         WeightsError: unknown size.
@@ -271,7 +282,7 @@ def expected(encoder: str, size: str) -> tuple[nn.Module, Sequence[KeyMap]]:
 
 
 def _committed(path: Path) -> Iterator[Published]:
-    """What `checksums.json` beside the file says of it: the miniature's encoders.
+    """Describe a file of the miniature by `checksums.json` beside it.
 
     Raises:
         WeightsError: checksums.json is damaged.
@@ -287,19 +298,21 @@ def _committed(path: Path) -> Iterator[Published]:
 
 
 def _is_mit(keys: list[str]) -> bool:
+    """Whether keys are in the order of SegFormer's encoder."""
     first = ("patch_embed2.proj.weight", "block1.0.norm1.weight")
     return all(key in keys for key in first) and keys.index(first[0]) < keys.index(first[1])
 
 
-def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.encoder:<10} {finding.size:<12} {finding.state:<8} {finding.path}"
-    yield f"    {finding.detail}"
-    if finding.usable:
+def _lines(weights: WeightFile) -> Iterator[str]:
+    """Lines on one file: its state, and where to get it unless it is usable."""
+    yield f"{weights.encoder:<10} {weights.size:<12} {weights.state:<8} {weights.path}"
+    yield f"    {weights.detail}"
+    if weights.usable:
         return
-    files = PUBLISHED.get(finding.size, ())
+    files = PUBLISHED.get(weights.size, ())
     if not files:
         with suppress(WeightsError):  # the detail says it
-            files = tuple(_committed(finding.path))
+            files = tuple(_committed(weights.path))
     for published in files:
         facts = [
             f"{published.bytes:,} bytes" if published.bytes else "",
@@ -310,11 +323,12 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"    get {published.url}"
         yield f"        {'; '.join(filter(None, facts))}; see {published.page}"
     if files:
-        place = f"encoders.{finding.encoder}.weights"
-        yield f"    put it at {finding.path}, or say in params.yaml where it is: {place}"
+        place = f"encoders.{weights.encoder}.weights"
+        yield f"    put it at {weights.path}, or say in params.yaml where it is: {place}"
 
 
-def _sum(findings: list[Finding]) -> str:
-    counts = Counter(finding.state for finding in findings)
-    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    return f"{len(findings)} weight files are asked for: {told}"
+def _sum(files: list[WeightFile]) -> str:
+    """Line with the number of files by state."""
+    counts = Counter(file.state for file in files)
+    by_state = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    return f"{len(files)} weight files are asked for: {by_state}"

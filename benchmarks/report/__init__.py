@@ -1,8 +1,8 @@
-"""Records -> tables and figures.
+"""Tables and figures from records.
 
-`plan.py` says what is to be shown, `ledger.py` reduces what was measured, `measure.py` turns
-columns of scores into a table with its statistics and verdicts. One file per table lays it out
-(`experiments/__init__.py` lists them), its figure beside it; `write.py` makes and writes all of it.
+`plan.py` holds what the parameters ask for, `ledger.py` reduces records to scores, `measure.py`
+turns columns of scores into a table with statistics and verdicts. One file per table lays it out
+(`experiments/__init__.py` lists them), its figure beside it; `write.py` makes and writes all files.
 """
 
 from benchmarks.report.plan import Plan, plan_of

@@ -1,17 +1,17 @@
-"""The ablations: one value of GAVS changed at a time."""
+"""Table of the ablations: one value of GAVS changed at a time."""
 
 from functools import partial
 
 from benchmarks.common.tables import NONE, SHARE, markdown, number
 from benchmarks.report.ablations_figure import ablations_figure
-from benchmarks.report.layout import Layout, Section, Shown, title_of
+from benchmarks.report.layout import GridColumn, Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, measure
 from benchmarks.report.plan import Plan
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
-    """Ends with Table 1's GAVS rows: they are variants too, and cost nothing."""
+    """Lay out the ablations; Table 1's GAVS rows follow, since they are variants that exist."""
     benchmark, base = plan.tables.ablations.benchmark, plan.base
     source = Source(benchmark, "train", "test")
     miou = Column(benchmark, "miou", (Part(source, "miou"),), plan.runs, judged=True)
@@ -24,19 +24,19 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     groups = {group: layout.ranked(names, miou.name, False) for group, names in groups.items()}
     first = {names[0]: group for group, names in groups.items() if names}
 
-    def trained(row: str) -> str:
+    def trained_parameters(row: str) -> str:
         records = (ledger.record(row, source, run) for run in plan.runs)
         record = next(filter(None, records), None)
         return number(record.counts.trainable_parameters) if record else NONE
 
     columns = [
-        Shown("group", lambda row: first.get(row, ""), align="l"),
+        GridColumn("group", lambda row: first.get(row, ""), align="l"),
         layout.method()._replace(title="variant"),
         layout.score("mIoU (%)", miou.name),
         layout.score("F", f.name),
         *layout.difference(miou.name),
-        Shown("trained parameters", trained),
-        Shown("what differs", lambda row: plan.notes.get(row, ""), align="l"),
+        GridColumn("trained parameters", trained_parameters),
+        GridColumn("what differs", lambda row: plan.notes.get(row, ""), align="l"),
     ]
     grid = layout.grid([row for names in groups.values() for row in names], columns)
     parts = [

@@ -1,4 +1,4 @@
-"""The ablations as a forest: each variant's difference to the base with its interval, by group."""
+"""Forest plot of the ablations: each variant's difference to the base, by group."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,26 +20,26 @@ DECIDED = PALETTE[1]
 def ablations_figure(
     plan: Plan, table: Table, column: str, groups: Mapping[str, Sequence[str]]
 ) -> Figure:
-    """Points with their 95 % interval, hollow where undecided; the groups shaded in turn."""
+    """Draw points with 95 % intervals, hollow where undecided; every other group is shaded."""
     variants = [row for rows in groups.values() for row in rows]
     figure = Figure(figsize=(7.2, 1.2 + 0.2 * len(variants)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color="black", lw=0.8)
-    known = {}
+    differences = {}
     for y, row in enumerate(variants):
         score = table.scores.get((row, column))
         if score and (d := score.difference):
-            known[y] = d
+            differences[y] = d
             colour = DECIDED if d.decided else GREY
             axes.plot([100 * d.low, 100 * d.high], [y, y], color=colour)
             text = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
             beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
             axes.annotate(text, (1.01, y), color=colour, **beside)
-    colours = [DECIDED if d.decided else GREY for d in known.values()]
-    faces = [DECIDED if d.decided else "white" for d in known.values()]
+    colours = [DECIDED if d.decided else GREY for d in differences.values()]
+    faces = [DECIDED if d.decided else "white" for d in differences.values()]
     sns.scatterplot(
-        x=[100 * d.mean for d in known.values()], y=list(known), color=faces, edgecolor=colours,
-        linewidth=1, s=18, zorder=3, legend=False, ax=axes,
+        x=[100 * d.mean for d in differences.values()], y=list(differences), color=faces,
+        edgecolor=colours, linewidth=1, s=18, zorder=3, legend=False, ax=axes,
     )  # fmt: skip
     first = 0
     for i, (group, rows) in enumerate(groups.items()):

@@ -1,4 +1,4 @@
-"""The same numbers for programs: tidy CSV with 6 decimals, and a small JSON for `dvc metrics`."""
+"""Exports for programs: tidy CSV with 6 decimals, and a small JSON for `dvc metrics`."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable"
 
 
 def tidy(plan: Plan, table: Table) -> pd.DataFrame:
-    """One row per method and column, in the units of the printed table.
+    """Make one line per row and column, in the units of the printed table.
 
     `sd` is over runs, `low` and `high` bound 95 % over videos and runs. `difference` is to the
     table's base, with p Holm-adjusted over the table.
@@ -49,15 +49,17 @@ def tidy(plan: Plan, table: Table) -> pd.DataFrame:
 
 
 def csv(plan: Plan, table: Table) -> str:
+    """Text of the tidy CSV."""
     return as_csv(tidy(plan, table))
 
 
 def as_csv(frame: pd.DataFrame) -> str:
+    """Text of a frame as CSV."""
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
 
 
 def summary(plan: Plan, tables: Sequence[Table]) -> str:
-    """The judged figures (%) of each table by method and column, and how many records lack."""
+    """JSON of the judged scores (%) of each table, by row and column, and the missing records."""
     content: dict[str, Any] = {
         "profile": plan.profile,
         "missing": sum(len(table.missing) for table in tables),

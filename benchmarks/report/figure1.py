@@ -1,5 +1,4 @@
-"""The paper's Figure 1, VGG-SS as bars: Table 3, with what predictors score that neither look
-nor listen."""
+"""Figure 1 of the paper, VGG-SS as bars: Table 3, with predictors that neither look nor listen."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +13,7 @@ from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.style import GREY, STYLE, label_rows, looks
 
-KINDS = {  # how sound comes in -> its title and hatch
+KINDS = {  # of rows -> title and hatch
     "prompt": ("prompt", ""),
     "fusion": ("fusion", "...."),
     "in-set": ("trained in-set (the paper's: success rate)", "////"),
@@ -27,7 +26,7 @@ OUTLINE = [withStroke(linewidth=2.4, foreground="white")]  # intervals end insid
 def figure1(
     plan: Plan, table: Table, rows: Sequence[str], column: str, trivial: Mapping[str, float]
 ) -> Figure:
-    """Mean IoU of each row with its interval; the paper's cIoU in a panel of its own.
+    """Draw the mean IoU of each row with its interval, and the paper's cIoU in a second panel.
 
     trivial: mean IoU (0..1) of each trivial predictor, drawn as lines.
     """
@@ -63,6 +62,7 @@ def figure1(
 
 
 def _bars(plan: Plan, axes: Axes, values: Mapping[str, float], kinds: Mapping[str, str]) -> None:
+    """Draw one bar per row, in its colour and with the hatch of its kind."""
     rows = list(values)
     palette = looks([*dict.fromkeys([*plan.methods, *rows])])["palette"]
     sns.barplot(

@@ -1,4 +1,4 @@
-"""Figure 3: V2 with fractions of its training clips."""
+"""Table of Figure 3: V2 with fractions of its training clips."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, markdown
 from benchmarks.report.figure3_figure import figure3_figure
-from benchmarks.report.layout import Layout, Section, Shown
+from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
@@ -20,6 +20,7 @@ point)."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the table and its figure."""
     table, shares = numbers(plan, ledger), shares_of(plan)
     layout = Layout(plan, table)
     rows = layout.ranked(plan.tables.figure3.rows, "100 % miou")
@@ -36,11 +37,12 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 
 
 def shares_of(plan: Plan) -> dict[str, float]:
-    """Shares of the training clips, 0..1, by the name of their columns."""
+    """Shares of the training clips, 0..1, by name of their columns."""
     return {f"{100 * share:g} %": share for share in [*sorted(plan.fractions), 1.0]}
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
+    """Measure mIoU and F at every share, and the gap to all clips."""
     draws, full = tuple(plan.draws["v2"]), test_source("v2")
     columns = []
     for where, share in shares_of(plan).items():
@@ -58,7 +60,8 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     return measure("figure3", ledger, [Block(plan.tables.figure3.rows, columns)], plan.base)
 
 
-def _overview(layout: Layout) -> list[Shown]:
+def _overview(layout: Layout) -> list[GridColumn]:
+    """Columns: scores at every share beside the paper's, and what the other clips add."""
     columns = [layout.method(), layout.track()]
     for where in shares_of(layout.plan):
         miou, f = f"{where} miou", f"{where} fscore"

@@ -1,4 +1,4 @@
-"""Figure 3 as curves: scores over the share of training clips, the paper's beside."""
+"""Curves of Figure 3: scores over the share of training clips, the paper's beside."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,11 +19,11 @@ METRICS = {"miou": "mIoU (%)", "fscore": "F"}
 def figure3_figure(
     plan: Plan, table: Table, rows: Sequence[str], shares: Mapping[str, float]
 ) -> Figure:
-    """Rows of panels: mIoU and F; columns: the tracks with 95 % bands, and the paper's curves.
+    """Draw panels: mIoU and F by tracks with 95 % bands, and the paper's curves.
 
-    The paper's have axes of their own: they were measured on different data.
+    The paper's have other axes: they were measured on different data.
 
-    shares: 0..1 by the name of the columns.
+    shares: 0..1 by name of the columns.
     """
     tracks = {track: [row for row in rows if track in plan.track(row)] for track in ("P", "C")}
     tracks = {track: members for track, members in tracks.items() if members} or {"": rows}
@@ -49,7 +49,7 @@ def figure3_figure(
 def _measured(
     table: Table, rows: Sequence[str], measure: str, shares: Mapping[str, float]
 ) -> pd.DataFrame:
-    """One line per row and share that has a record: row, share, mean, low, high."""
+    """Points, one per row and share on record: row, share, mean, low, high."""
     lines = [
         (row, 100 * share, *(unit.factor * x for x in (score.mean, score.low, score.high)))
         for row in rows
@@ -63,7 +63,7 @@ def _measured(
 def _printed(
     table: Table, rows: Sequence[str], measure: str, shares: Mapping[str, float]
 ) -> pd.DataFrame:
-    """The paper's figures: row, share, mean."""
+    """Points of the paper's curves: row, share, mean."""
     lines = [
         (row, 100 * share, figure)
         for row in rows
@@ -74,7 +74,7 @@ def _printed(
 
 
 def _curves(plan: Plan, axes: Axes, points: pd.DataFrame) -> None:
-    """One curve per row; its band, where the points have bounds."""
+    """Draw one curve per row, with a band where the points have bounds."""
     look = looks(plan.methods)
     if len(points):
         sns.lineplot(

@@ -1,4 +1,4 @@
-"""What every table has in common: its columns as text, its order of rows, its verdicts."""
+"""Layout of tables: columns as text, order of rows, verdicts, notes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,26 +15,26 @@ from benchmarks.scoring.statistics import VERDICTS, Difference, Interval
 
 NOISE = "≈"
 TRACK = "track"
-BELOW = "‡"  # not shown to be above its floor
+BELOW = "‡"  # mark of a row not shown to be above its floor
 
 Text = Callable[[str], str]  # of a row
-Figures = Mapping[str, Callable[[], Figure]]  # what draws them, by file name
+Figures = Mapping[str, Callable[[], Figure]]  # functions that draw them, by file name
 
 
 @dataclass(frozen=True)
 class Section:
-    """One table of the report: what its file hands to the page and to the exports."""
+    """One table of the report, laid out for the page and the exports."""
 
-    name: str  # of its files: tables/{name}.csv and .tex
+    name: str  # of tables/{name}.csv and .tex
     parts: list[str]  # paragraphs, grids and images of tables.md, in order; empty ones are left out
     csv: str
-    grid: Grid | None = None  # what a paper would print: LaTeX
+    grid: Grid | None = None  # for LaTeX: the columns that a paper would print
     table: Table | None = None  # for summary.json
     figures: Figures = field(default_factory=dict)
 
 
-class Shown(NamedTuple):
-    """A column of a grid."""
+class GridColumn(NamedTuple):
+    """Column of a grid."""
 
     title: str
     text: Text
@@ -44,7 +44,7 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """A table on its way to text; each method gives columns of a grid, or the grid."""
+    """Layout of one table; its methods give columns of a grid, or the grid."""
 
     plan: Plan
     table: Table
@@ -57,14 +57,14 @@ class Layout:
         figures: Figures | None = None,
         noted: Sequence[str] = (),
     ) -> Section:
-        """The parts between the heading and the verdicts, the notes on rows, what is missing."""
+        """Put the parts between the heading and the verdicts, notes and missing records."""
         parts = [f"## {title}, profile `{self.plan.profile}`", *parts, *self._verdicts()]
         parts += [self._notes(noted), self._missing()]
         csv = exports.csv(self.plan, self.table)
         return Section(self.table.name, parts, csv, grid, self.table, figures or {})
 
-    def grid(self, rows: Sequence[str], columns: Sequence[Shown]) -> Grid:
-        """Rows in the order given; the best of a column is bold, per track if the grid names it."""
+    def grid(self, rows: Sequence[str], columns: Sequence[GridColumn]) -> Grid:
+        """Fill a grid; the best of a column is bold, per track if there is a column of tracks."""
         by_track = TRACK in [column.title for column in columns]
         best = {column.best: self._best(rows, column.best, by_track) for column in columns}
         lines = [
@@ -77,18 +77,18 @@ class Layout:
         return Grid([c.title for c in columns], lines, "".join(c.align for c in columns))
 
     def ranked(self, rows: Sequence[str], column: str, by_track: bool = True) -> list[str]:
-        """Rows by score: track P, with what is in both, then the rest; the ceiling last."""
+        """Order rows by score: track P (with rows of both), then the rest, the ceiling last."""
 
         def place(row: str) -> tuple:
             score = self.table.scores.get((row, column))
             mean = np.nan if score is None else score.mean
-            after = by_track and "P" not in self.plan.track(row)
-            return row == self.plan.tables.table1.ceiling, after, np.isnan(mean), -mean
+            other_track = by_track and "P" not in self.plan.track(row)
+            return row == self.plan.tables.table1.ceiling, other_track, np.isnan(mean), -mean
 
         return sorted(rows, key=place)
 
     def _best(self, rows: Sequence[str], column: str, by_track: bool) -> set[str]:
-        """Rows that print the highest score, of all or of their track."""
+        """Find the rows that print the highest score, of all or of their track."""
         if not column:
             return set()
         unit, tracks = self.table.columns[column].unit, {}
@@ -106,71 +106,75 @@ class Layout:
         }
 
     def _cell(self, column: str, text: Callable[[Score], str]) -> Text:
-        """Text from a score; a dash without one."""
+        """Make a text of a score; a dash without one."""
 
-        def of(row: str) -> str:
+        def text_of(row: str) -> str:
             score = self.table.scores.get((row, column))
             return NONE if score is None else text(score)
 
-        return of
+        return text_of
 
-    def method(self) -> Shown:
+    def method(self) -> GridColumn:
+        """Column of the rows' names."""
         ceiling = self.plan.tables.table1.ceiling
-        return Shown("method", lambda row: f"`{row}`" + " (ceiling)" * (row == ceiling), align="l")
+        return GridColumn(
+            "method", lambda row: f"`{row}`" + " (ceiling)" * (row == ceiling), align="l"
+        )
 
-    def track(self) -> Shown:
-        return Shown(TRACK, lambda row: self.plan.track(row) or NONE, align="l")
+    def track(self) -> GridColumn:
+        """Column of the rows' tracks."""
+        return GridColumn(TRACK, lambda row: self.plan.track(row) or NONE, align="l")
 
     def score(
         self, title: str, column: str, noise: bool = False, after: Text = lambda row: ""
-    ) -> Shown:
-        """Mean ± standard deviation over runs; how many, if some of a judged column are missing.
+    ) -> GridColumn:
+        """Column of mean ± standard deviation over runs, with their number if some are missing.
 
         Args:
             noise: mark a difference to the base that is inside the noise.
-            after: more behind it, where there is a score.
+            after: text that follows a score.
         """
-        column_ = self.table.columns[column]
+        measured = self.table.columns[column]
 
         def text(row: str) -> str:
             score = self.table.scores.get((row, column))
             if score is None:
                 return NONE
-            text, runs = share(score.mean, column_.unit), score.over_runs
+            text, runs = share(score.mean, measured.unit), score.over_runs
             if not np.isnan(runs.std):
-                text += f" ± {share(runs.std, column_.unit)}"
-            if column_.judged and runs.runs < score.planned:
+                text += f" ± {share(runs.std, measured.unit)}"
+            if measured.judged and runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
             return text + f" {NOISE}" * (noise and score.noise) + after(row)
 
-        return Shown(title, text, best=column)
+        return GridColumn(title, text, best=column)
 
-    def plain(self, title: str, column: str, after: Text = lambda row: "") -> Shown:
-        """The mean alone, never bold."""
+    def plain(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
+        """Column of means alone, never bold."""
         unit = self.table.columns[column].unit
         mean = self._cell(column, lambda score: share(score.mean, unit))
-        return Shown(title, lambda row: mean(row) + after(row))
+        return GridColumn(title, lambda row: mean(row) + after(row))
 
-    def interval(self, title: str, column: str) -> Shown:
-        """The 95 % interval of a score."""
+    def interval(self, title: str, column: str) -> GridColumn:
+        """Column of the 95 % intervals of a score."""
         unit = self.table.columns[column].unit
 
         def text(score: Score) -> str:
             low, high = score.over_runs.low, score.over_runs.high
             return NONE if np.isnan(low) else f"[{share(low, unit)}, {share(high, unit)}]"
 
-        return Shown(title, self._cell(column, text))
+        return GridColumn(title, self._cell(column, text))
 
-    def change(self, title: str, column: str) -> Shown:
-        """A column that is a difference itself: +1.20 [−0.35, +2.00]."""
-        return Shown(title, self._cell(column, lambda score: _difference(score.over_runs)))
+    def change(self, title: str, column: str) -> GridColumn:
+        """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
+        return GridColumn(title, self._cell(column, lambda score: _difference(score.over_runs)))
 
-    def points(self, title: str, column: str) -> Shown:
-        """The same without its interval."""
-        return Shown(title, self._cell(column, lambda score: signed(score.mean)))
+    def points(self, title: str, column: str) -> GridColumn:
+        """Column of a measure that is a difference, without its interval."""
+        return GridColumn(title, self._cell(column, lambda score: signed(score.mean)))
 
-    def difference(self, column: str) -> list[Shown]:
-        """Points to the base with their interval and mark; the smallest that could be seen."""
+    def difference(self, column: str) -> list[GridColumn]:
+        """Columns of the difference to the base, and of the smallest detectable one."""
 
         def points(score: Score) -> str:
             if score.difference is None:
@@ -181,12 +185,12 @@ class Layout:
             return number(score.difference and score.difference.detectable, 100, 2)
 
         return [
-            Shown(f"Δ to `{self.plan.base}`", self._cell(column, points)),
-            Shown("detectable", self._cell(column, detectable)),
+            GridColumn(f"Δ to `{self.plan.base}`", self._cell(column, points)),
+            GridColumn("detectable", self._cell(column, detectable)),
         ]
 
-    def paper(self, title: str, *columns: str) -> Shown:
-        """The paper's figures, as many decimals as it prints."""
+    def paper(self, title: str, *columns: str) -> GridColumn:
+        """Column of the paper's figures, with as many decimals as it prints."""
         units = [self.table.columns[name].unit for name in columns]
 
         def text(row: str) -> str:
@@ -196,26 +200,25 @@ class Layout:
             pairs = zip(figures, units, strict=True)
             return " / ".join(number(figure, decimals=unit.decimals) for figure, unit in pairs)
 
-        return Shown(title, text)
+        return GridColumn(title, text)
 
     def sure(self, rows: Sequence[str], columns: Sequence[str]) -> str:
-        """Each of some columns with its interval, difference to the base and what would have shown,
-        as Markdown."""
-        shown = [self.method()]
+        """Markdown grid of some columns: interval, difference to the base, detectable one."""
+        grid_columns = [self.method()]
         for name in columns:
             where = title_of(self.table.columns[name].where)
-            shown += [self.interval(f"{where}: 95 % interval", name), *self.difference(name)]
-        return markdown(self.grid(rows, shown))
+            grid_columns += [self.interval(f"{where}: 95 % interval", name), *self.difference(name)]
+        return markdown(self.grid(rows, grid_columns))
 
     def _verdicts(self) -> list[str]:
-        """The verdict on every claim of the paper: heading and grid; nothing without claims."""
+        """Heading and grid of the verdicts on the paper's claims; empty without claims."""
         verdicts = self.table.verdicts
         if not verdicts:
             return []
         count = [sum(v.difference.verdict == name for v in verdicts) for name in VERDICTS]
         numbers = ", ".join(f"{name} {n}" for name, n in zip(VERDICTS, count, strict=True))
         lines = []
-        # The base's first: they are what the paper claims of its method.
+        # The base's first: they are the paper's claims about its method.
         for v in sorted(verdicts, key=lambda v: self.table.base not in (v.better, v.worse)):
             name, unit = v.column.name, v.column.unit
             pair = (v.better, v.worse)
@@ -239,12 +242,12 @@ class Layout:
         return [f"### Verdicts: {numbers}", markdown(grid)]
 
     def _notes(self, rows: Sequence[str]) -> str:
-        """What is to be known of a row, one line each."""
+        """List of the notes on rows, one line each."""
         noted = [row for row in rows if self.plan.notes.get(row)]
         return "\n".join(f"- `{row}`: {self.plan.notes[row]}" for row in noted)
 
     def _missing(self) -> str:
-        """The records that the table lacks; a row or a setting that lacks several is named once."""
+        """List of missing records; a row or a setting that lacks several is named once."""
         measured = {row for row, _ in self.table.scores}
         names: dict[str, list[str]] = {}
         for key in self.table.missing:
@@ -252,25 +255,25 @@ class Layout:
             names.setdefault(whole, []).append(str(key))
         if not names:
             return ""
-        listed = (
+        entries = (
             f"`{keys[0]}`" if len(keys) == 1 else f"`{whole}*` ({len(keys)})"
             for whole, keys in names.items()
         )
-        return f"Missing records ({len(self.table.missing)}): {', '.join(listed)}."
+        return f"Missing records ({len(self.table.missing)}): {', '.join(entries)}."
 
 
 def title_of(where: str) -> str:
-    """v1s -> V1S, vggss -> VGG-SS, 5-shot stays."""
+    """Title of a benchmark or setting: v1s -> V1S, vggss -> VGG-SS, 5-shot stays."""
     return where.upper().replace("VGGSS", "VGG-SS") if where[:1] == "v" else where
 
 
 def _difference(points: Interval | Difference) -> str:
-    """Points with their interval: +1.20 [−0.35, +2.00]."""
+    """Text of points with their interval: +1.20 [−0.35, +2.00]."""
     return f"{signed(points.mean)} [{signed(points.low)}, {signed(points.high)}]"
 
 
 def _embolden(text: str) -> str:
-    """The score itself in bold, and not what is marked behind it: **60.00 ± 1.00** ≈."""
+    """Make the score bold, but not the marks that follow it: **60.00 ± 1.00** ≈."""
     head, *marks = text.split(" ")
     n = 2 if marks[:1] == ["±"] else 0
     return " ".join([bold(" ".join([head, *marks[:n]])), *marks[n:]])

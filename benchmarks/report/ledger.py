@@ -1,4 +1,4 @@
-"""Records -> scores, each reduced once: what a table asks for by row, source, metric and run."""
+"""Scores from records, each reduced once: by row, source, metric and run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from benchmarks.scoring.statistics import Run, Sample, sample
 
 
 def _lit_boxes(scores: BoxScores) -> Terms:
-    """Share of each image that is lit at probability 0.5."""
+    """Terms of the share of each image that is lit at probability 0.5."""
     lit = scores.lit_share[:, scores.rules.tolist().index("fixed"), 0]
     return Terms(scores.video, lit, np.ones(len(lit)))
 
@@ -45,44 +45,46 @@ METRICS: dict[str, Callable[[Scores], Terms | float]] = {
 
 
 class Source(NamedTuple):
-    """Which clips, scored after which training: an evaluation of a cell for every row and run."""
+    """Evaluation of a cell, for every row and run: which clips, scored after which training."""
 
     benchmark: str
     setting: str
     evaluation: str
-    drawn: bool = False  # trained on a draw of clips: one record a seed and draw
+    drawn: bool = False  # trained on a draw of clips: one record per seed and draw
     subset: str = ""  # of the evaluation's clips; {draw} stands for the run's
 
     def key(self, row: str, run: Run) -> Key:
+        """Key of the record of a row and run."""
         return Key(row, self.benchmark, self.setting, run[0], run[1] if self.drawn else None)
 
 
 class Part(NamedTuple):
-    """One score. The metric is a name of METRICS or, for boxes, figure/rule/shape."""
+    """One score; its metric is a name of METRICS or, for boxes, figure/rule/shape."""
 
     source: Source
     metric: str
 
 
 class Ledger:
-    """The scores of all records; the last few that were read stay at hand."""
+    """Scores of all records; the last few that were read stay in memory."""
 
     def __init__(self, records: Mapping[Key, Stored], resamples: int) -> None:
         self.records, self.resamples = records, resamples
-        self.used: dict[Key, Record] = {}  # what has been asked for and is there
+        self.used: dict[Key, Record] = {}  # records that a table has asked for
         self._terms: dict[tuple, Terms | float] = {}
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
         self._sample = lru_cache(maxsize=256)(self._resample)
 
     def record(self, row: str, source: Source, run: Run) -> Record | None:
+        """Record of a row and run, if there is one."""
         key = source.key(row, run)
         if key not in self.records:
             return None
         return self.used.setdefault(key, self.records[key].record)
 
     def runs(self, row: str, parts: Sequence[Part], runs: Sequence[Run]) -> tuple[Run, ...]:
-        """Those of some runs for which every part has been measured."""
+        """Select the runs for which every part has been measured."""
         return tuple(
             run
             for run in runs
@@ -94,13 +96,18 @@ class Ledger:
         )
 
     def scores(self, row: str, source: Source, run: Run) -> Scores:
-        """What was counted; KeyError where nothing was."""
+        """Per-frame counts of a row and run.
+
+        Raises:
+            KeyError: there is no such record.
+            RecordError: the record lacks the subset.
+        """
         return self._restricted(
             source.key(row, run), source.evaluation, source.subset.format(draw=run[1])
         )
 
     def sample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
-        """A score of a row by run, resampled; every run must have been measured."""
+        """Resample a score of a row, by run; every run must have been measured."""
         return self._sample(row, part, runs)
 
     def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:

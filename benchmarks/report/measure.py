@@ -1,4 +1,4 @@
-"""What a table measures, and the numbers: each computed once, layouts and figures only show them.
+"""Measures and numbers of a table: each is computed once, layouts and figures only show them.
 
 Scores are 0..1 here, whatever the unit in which they are printed. Differences of a judged column,
 to the base row and between rows that the paper orders, share one correction (Holm) per table.
@@ -32,7 +32,7 @@ def harmonic_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Column:
-    """One measure of every row: a score, or a function of several, run by run."""
+    """Measure of every row: a score, or a function of several, run by run."""
 
     where: str  # benchmark or setting, the first half of its name
     measure: str  # the second half
@@ -45,11 +45,12 @@ class Column:
 
     @property
     def name(self) -> str:
+        """Name in the table, e.g. "v1s miou"."""
         return f"{self.where} {self.measure}"
 
 
 class Block(NamedTuple):
-    """Rows that have the same columns."""
+    """Group of rows that have the same columns."""
 
     rows: Sequence[str]
     columns: Sequence[Column]
@@ -57,7 +58,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """One column of one row, over the runs that have a record."""
+    """Score of one row in one column, over the runs that have a record."""
 
     over_runs: Interval
     planned: int  # runs
@@ -65,6 +66,7 @@ class Score:
 
     @property
     def mean(self) -> float:
+        """Mean over runs."""
         return self.over_runs.mean
 
     @property
@@ -75,7 +77,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim that one row is above another, and what this profile says of it."""
+    """Claim that one row is above another, and the difference that judges it."""
 
     claim: str
     column: Column
@@ -86,7 +88,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Table:
-    """The numbers of one table, with the verdicts on the paper's claims."""
+    """Numbers of one table, with the verdicts on the paper's claims."""
 
     name: str
     base: str
@@ -99,10 +101,12 @@ class Table:
 
     @property
     def rows(self) -> list[str]:
+        """All rows, each once."""
         return list(dict.fromkeys(row for block in self.blocks for row in block.rows))
 
     @property
     def columns(self) -> dict[str, Column]:
+        """All columns by name."""
         return {column.name: column for block in self.blocks for column in block.columns}
 
     @property
@@ -111,31 +115,31 @@ class Table:
         return [name for name, column in self.columns.items() if column.judged]
 
     def figure(self, row: str, column: str) -> float | None:
-        """The figure that the paper prints there, in the paper's unit."""
+        """Figure that the paper prints there, in the paper's unit."""
         place = self.columns[column].paper if column in self.columns else None
         return self.paper.get((row, *place)) if place else None
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
-        """First minus second, whichever way round it was judged."""
+        """Difference, first minus second, whichever way round it was judged."""
         if difference := self.contrasts.get((column, first, second)):
             return difference
         difference = self.contrasts.get((column, second, first))
         return difference and difference.turned()
 
     def verdict(self, claim: str, column: str, better: str, worse: str) -> Verdict | None:
-        """A claim judged by the table's numbers; None where the two weren't compared."""
+        """Judge a claim by the table's numbers; None where the two weren't compared."""
         difference = self.contrast(column, better, worse)
         return difference and Verdict(claim, self.columns[column], better, worse, difference)
 
 
 def row_of(name: str) -> str:
-    """The row that a paper's method is here: SAM-Fusion is `sam_fusion`, MarginNCE `margin_nce`."""
+    """Row of a method that the paper names: SAM-Fusion is `sam_fusion`, MarginNCE `margin_nce`."""
     rows = {row.replace("_", ""): row for row in method_names()}
     return rows[name.replace("-", "").lower()]
 
 
 def read_paper(table: str) -> Paper:
-    """The paper's figures of a table (`paper.csv`), its methods as params.yaml spells them.
+    """Read the paper's figures of a table (`paper.csv`), by row.
 
     Raises:
         RecordError: naming the file, where a line can't be read or repeats another.
@@ -164,7 +168,7 @@ def measure(
     pairs: Sequence[tuple[str, str]] = (),
     unjudged: Sequence[str] = (),
 ) -> Table:
-    """The numbers of a table from those of its records that exist.
+    """Compute the numbers of a table from those of its records that exist.
 
     Args:
         base: the row that differences are taken to; it need not be a row of the table.
@@ -205,7 +209,7 @@ def measure(
 def _sample(
     ledger: Ledger, row: str, column: Column, runs: Sequence[Run] | None = None
 ) -> Sample | None:
-    """A column of a row on some runs, those of them that are on record; None without any."""
+    """Resample a column of a row on the runs that are on record; None without any."""
     measured = ledger.runs(row, column.parts, column.runs if runs is None else runs)
     if not measured:
         return None
@@ -219,7 +223,7 @@ def _contrasts(
     column: Column,
     pairs: Sequence[tuple[str, str]],
 ) -> dict[tuple[str, str, str], Difference]:
-    """First minus second of each pair, on the runs that both have."""
+    """Compute first minus second of each pair, on the runs that both have."""
     differences = {}
     for pair in pairs:
         sides = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
@@ -235,6 +239,7 @@ def _contrasts(
 
 
 def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:
+    """List the records that the columns ask for and that don't exist."""
     keys = [
         part.source.key(row, run)
         for row, column in places
@@ -245,7 +250,7 @@ def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:
 
 
 def _paper_pairs(table: Table, column: Column) -> list[tuple[str, str]]:
-    """Rows that the paper orders, the better one first."""
+    """Pairs of rows that the paper orders, the better one first."""
     figures = {
         row: figure for row in table.rows if (figure := table.figure(row, column.name)) is not None
     }

@@ -1,4 +1,4 @@
-"""Every method's mask on the same frames: hits, false alarms and misses in three colours."""
+"""Masks of every method on the same frames: hits, false alarms and misses in three colours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ TRUTH = "ground truth"
 
 @dataclass(frozen=True)
 class Panel:
-    """One frame of a clip and what each method says of it: a row of the figure."""
+    """Row of the figure: one frame of a clip with each method's prediction."""
 
     title: str
     frame: np.ndarray  # (H, W, 3) uint8
@@ -34,8 +34,8 @@ class Panel:
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
 def overlay_figure(panels: Sequence[Panel]) -> Figure:
-    """Rows: clips. Columns: frame, sound, ground truth, then the methods, empty where one has no
-    prediction. At least one panel."""
+    """Draw one row per clip (at least one) with columns frame, sound, ground truth and methods,
+    empty where a method has no prediction."""
     methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
     titles = ["frame", "sound (log-mel)", TRUTH, *methods]
     figure = Figure(figsize=(1.15 * len(titles), 1.25 * len(panels) + 0.5), layout="constrained")
@@ -63,7 +63,7 @@ def overlay_figure(panels: Sequence[Panel]) -> Figure:
 
 
 def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(H, W, 3) in 0..1: the frame in dim grey under hits, false alarms and misses in colour."""
+    """Colour hits, false alarms and misses over the frame in dim grey: (H, W, 3) in 0..1."""
     grey = 0.15 + 0.55 * frame.mean(-1, keepdims=True) / 255
     image = np.repeat(grey, 3, axis=-1)
     areas = (predicted & truth, predicted & ~truth, ~predicted & truth)
@@ -73,6 +73,7 @@ def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> 
 
 
 def _draw_boxes(axes: Axes, panel: Panel) -> None:
+    """Draw the ground-truth boxes."""
     height, width = panel.frame.shape[:2]
     for x0, y0, x1, y1 in panel.boxes:
         corner = (x0 * width - 0.5, y0 * height - 0.5)
@@ -81,7 +82,7 @@ def _draw_boxes(axes: Axes, panel: Panel) -> None:
 
 
 def _spectrogram(axes: Axes, panel: Panel) -> None:
-    """Mel bands over seconds, the frame's own second between two lines."""
+    """Draw mel bands over seconds, the second of the frame between two lines."""
     seconds = len(panel.log_mel) // 96
     axes.imshow(
         panel.log_mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, 64)

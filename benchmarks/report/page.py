@@ -1,4 +1,4 @@
-"""tables.md: what was measured, how to read it, then every table."""
+"""Page tables.md: what was measured, how to read it, then every table."""
 
 from collections.abc import Mapping, Sequence
 
@@ -46,7 +46,7 @@ HOW_TO_READ = f"""\
 
 
 def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record]) -> str:
-    """The whole of tables.md."""
+    """Text of tables.md."""
     contents = [part for section in sections for part in section.parts if part.startswith("## ")]
     n = plan.frames_per_clip
     facts = [
@@ -66,7 +66,7 @@ def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record])
 
 
 def _sources(records: Mapping[Key, Record]) -> str:
-    """Which data and which code the numbers come from; a mixture is a warning."""
+    """Sentence on the data and the code behind the numbers; a mixture is a warning."""
     data = sorted({record.checksums.index[:12] for record in records.values()})
     by_row: dict[str, set[str]] = {}
     for key, record in records.items():

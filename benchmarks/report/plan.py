@@ -1,4 +1,4 @@
-"""The plan: what the report is to show, from the parameters; the records may hold more, or less."""
+"""Plan of the report: what the parameters ask it to show; there may be more records, or fewer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,8 @@ REFERENCES = ("sam_fusion", "audio_sam", "gavs")
 
 @dataclass(frozen=True)
 class Plan:
+    """Rows, runs and notes that the tables and figures have."""
+
     profile: str
     seeds: Sequence[int]
     draws: Mapping[str, Sequence[Run]]  # of few-shot and fraction cells, by benchmark
@@ -28,45 +30,45 @@ class Plan:
     notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
     paradigms: Mapping[str, str] = field(default_factory=dict)  # prompt or fusion, by row
     annotations: Path | None = None  # vggss.json
-    by_heard: bool = False  # VGG-SS's classes by whether the localisers' training list sounds them
+    by_heard: bool = False  # VGG-SS's classes by whether they sound in the localisers' list
     resamples: int = DRAWS
 
     @property
     def base(self) -> str:
-        """The row that differences are taken to."""
+        """Row that differences are taken to."""
         return self.tables.base
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """A run of every training seed."""
+        """Runs of Table 1, one per training seed."""
         return tuple((seed, None) for seed in self.seeds)
 
     @property
     def shot_settings(self) -> list[str]:
-        """The settings of Tables 2 and 4, by number of shots."""
+        """Settings of Tables 2 and 4, by number of shots."""
         return ["0-shot", *(f"{k}-shot" for k in self.shots)]
 
     @property
     def published(self) -> list[str]:
-        """Track P: each system as published."""
+        """Rows of track P: each system as published."""
         return [*self.tables.table1.published, *self.tables.table1.gavs]
 
     @property
     def controlled(self) -> list[str]:
-        """Track C: heads on GAVS's frozen embeddings, and the rows that are there anyway."""
+        """Rows of track C: heads on GAVS's frozen embeddings, and rows that use these anyway."""
         heads = self.tables.table1.controlled
         return [*heads, *(row for row in REFERENCES if row in self.published)] if heads else []
 
     @property
     def methods(self) -> list[str]:
-        """Every row that figures show, those first that several of them share."""
+        """Rows of all figures, first those that several figures share."""
         tables = self.tables
-        several = [*tables.figure3.rows, *tables.table2.rows, *tables.table3.rows]
-        rows = [*several, *self.published, *self.controlled, *tables.table3.in_set]
+        shared = [*tables.figure3.rows, *tables.table2.rows, *tables.table3.rows]
+        rows = [*shared, *self.published, *self.controlled, *tables.table3.in_set]
         return list(dict.fromkeys([*rows, *tables.table4.rows, *tables.robustness.rows]))
 
     def folders(self, root: Path) -> dict[Path, list[str]]:
-        """Where records lie below `root`, with the rows of each folder that count."""
+        """Folders of records below `root`, with the rows of each that the lists name."""
         tables = self.tables
         rows = dict.fromkeys([*tables.table1.rows, self.base])  # the base is a row of Table 1
         folders = {root / "table1" / row: [row] for row in rows}
@@ -78,13 +80,13 @@ class Plan:
         return folders
 
     def track(self, row: str) -> str:
-        """The tracks that a row belongs to: "P", "C", "P, C" or none."""
+        """Tracks of a row: "P", "C", "P, C" or none."""
         tracks = {"P": self.published, "C": self.controlled}
         return ", ".join(name for name, rows in tracks.items() if row in rows)
 
 
 def plan_of(params: Params) -> Plan:
-    """The plan that a parameter file asks for."""
+    """Make the plan that a parameter file asks for."""
     tables = params.tables
     groups = {group: list(params.ablations[group]) for group in tables.ablations.groups}
     methods = {row.name: row.cls for row in params.rows_in_use()}

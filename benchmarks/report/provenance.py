@@ -1,36 +1,37 @@
-"""Which parameters and code the committed tables come from, and whether they still do."""
+"""Provenance of the committed tables: checksums of the parameters and code behind each row."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.grid.cells import record_stem
 from benchmarks.grid.fingerprint import recipe_checksum
 from benchmarks.grid.protocol import Cell, cells_of
 from benchmarks.params import TABLES, Params
 
 
 def provenance(params: Params) -> dict[str, Any]:
-    """Checksum of the recipe (parameters and code) of each row and benchmark on record."""
+    """Read the recipe (checksum of parameters and code) of each row and benchmark on record."""
     rows = {}
     for cell in first_cells(params):
-        path = params.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
+        path = record_stem(params, cell).with_name(f"{cell.file_stem}.json")
         if path.is_file():
             rows[key(cell)] = json.loads(path.read_text())["recipe"]
     return {"profile": params.profile, "recipes": rows}
 
 
 def stale_rows(params: Params, path: Path) -> list[str]:
-    """Rows of committed tables that today's parameters and code would make anew."""
-    known = json.loads(path.read_text())
-    if known["profile"] != params.profile:
-        return [f"all: made with profile {known['profile']}, params.yaml has {params.profile}"]
-    today = {key(cell): recipe_checksum(params, cell) for cell in first_cells(params)}
-    rows = {**today, **known["recipes"]}
-    return [row for row in rows if today.get(row) != known["recipes"].get(row)]
+    """List the rows of committed tables that the present parameters and code would make anew."""
+    committed = json.loads(path.read_text())
+    if committed["profile"] != params.profile:
+        return [f"all: made with profile {committed['profile']}, params.yaml has {params.profile}"]
+    present = {key(cell): recipe_checksum(params, cell) for cell in first_cells(params)}
+    rows = {**present, **committed["recipes"]}
+    return [row for row in rows if present.get(row) != committed["recipes"].get(row)]
 
 
 def first_cells(params: Params) -> list[Cell]:
-    """The first seed and draw of each row, benchmark and setting."""
+    """List the cells of the first seed and draw of each row, benchmark and setting."""
     first: dict[str, Cell] = {}
     for table in TABLES:
         for stage in params.table_rows(table):
@@ -40,6 +41,6 @@ def first_cells(params: Params) -> list[Cell]:
 
 
 def key(cell: Cell) -> str:
-    """The cell's row, benchmark and setting in words."""
+    """Name of a cell's row, benchmark and setting."""
     setting = "" if cell.setting == "train" else f" {cell.setting}"
     return f"{cell.table} {cell.row} {cell.benchmark}{setting}"

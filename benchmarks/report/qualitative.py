@@ -1,4 +1,4 @@
-"""Qualitative figures: the frames whose predictions the cells have kept, every method beside."""
+"""Qualitative figures: stored predictions of every method on the same frames."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,10 @@ WINDOW = 0.99  # seconds of sound that a VGGish window needs, rounded up
 def qualitative(
     plan: Plan, records: Mapping[Key, Stored], index: pd.DataFrame
 ) -> dict[str, Figure]:
-    """Overlays of Table 1, of unseen classes (Table 2, 0-shot) and of VGG-SS (Table 3), first seed,
-    by file name; without those that no prediction is on record for.
+    """Draw overlays of Table 1, of unseen classes (Table 2, 0-shot) and of VGG-SS (Table 3).
+
+    Returns:
+        Figures of the first seed by file name; none where no prediction is on record.
 
     Raises:
         RecordError: stored predictions can't be read, or are of a clip that the index lacks.
@@ -34,47 +36,53 @@ def qualitative(
     seed, tables = plan.seeds[0], plan.tables
     table1 = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
     table1.append(tables.table1.ceiling)
-    asked = {
+    groups_of = {
         "overlays": [(table1, b, "train") for b in tables.table1.benchmarks],
         "overlays_unseen": [(tables.table2.rows, "v3", "0-shot")],
         "overlays_vggss": [(tables.table3.rows, "vggss", "0-shot")],
     }
     figures = {}
-    for name, groups in asked.items():
-        shown = [
+    for name, groups in groups_of.items():
+        drawn = [
             panel
             for rows, benchmark, setting in groups
-            for panel in panels(
+            for panel in panels_of(
                 records, index, [Key(row, benchmark, setting, seed) for row in rows]
             )
         ]
-        if shown:
-            figures[name] = overlay_figure(shown)
+        if drawn:
+            figures[name] = overlay_figure(drawn)
     return figures
 
 
-def panels(records: Mapping[Key, Stored], index: pd.DataFrame, keys: Sequence[Key]) -> list[Panel]:
-    """One panel per clip that these cells of one benchmark have kept predictions of.
+def panels_of(
+    records: Mapping[Key, Stored], index: pd.DataFrame, keys: Sequence[Key]
+) -> list[Panel]:
+    """Make one panel per clip of which these cells (one benchmark) have stored predictions.
 
     Cells without any are left out; the others are columns, in this order.
+
+    Raises:
+        RecordError: stored predictions are of a frame that the index lacks.
     """
     maps = {key.row: records[key].overlays() for key in keys if key in records}
     maps = {row: images for row, images in maps.items() if images}
     clips = index.set_index("uid", drop=False)
-    shown = []
+    panels = []
     for place in next(iter(maps.values()), {}):
         uid, _, number = place.rpartition("/")
         if uid not in clips.index or not number.isdecimal():
             (path,) = [records[key].path for key in keys if key.row == next(iter(maps))]
             raise RecordError(f"{path}: predictions of {place!r}, no frame of the index; {REMEDY}")
         predictions = {row: images[place] / 255 for row, images in maps.items() if place in images}
-        shown.append(_panel(keys[0].benchmark, clips.loc[uid], int(number), predictions))
-    return shown
+        panels.append(_panel(keys[0].benchmark, clips.loc[uid], int(number), predictions))
+    return panels
 
 
 def _panel(
     benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
 ) -> Panel:
+    """Read a frame, its ground truth and its sound."""
     frame = read_frame(clip_file(clip, "frame", number))
     boxes = json.loads(clip.boxes) if clip.boxes else []
     if clip.boxes:
@@ -84,7 +92,7 @@ def _panel(
     return Panel(
         title=f"{title_of(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
-        log_mel=_heard(clip_file(clip, "audio")),
+        log_mel=_log_mel(clip_file(clip, "audio")),
         second=clip.second + number,
         truth=truth,
         predictions=predictions,
@@ -92,8 +100,8 @@ def _panel(
     )
 
 
-def _heard(path: Path) -> np.ndarray:
-    """Log-mel spectrum of a clip, (96 T, 64)."""
+def _log_mel(path: Path) -> np.ndarray:
+    """Read the log-mel spectrum of a clip, (96 T, 64)."""
     if path.suffix == ".pkl":
         return np.concatenate(read_log_mel(path))
     waveform = torch.from_numpy(read_audio(path))

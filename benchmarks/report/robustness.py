@@ -1,4 +1,4 @@
-"""Robustness: Table 1's models with sound that the frame doesn't show."""
+"""Table of robustness: Table 1's models with sound that the frame doesn't show."""
 
 import numpy as np
 
@@ -23,11 +23,12 @@ one that lights nothing for its mIoU."""
 
 
 def combined(clean: np.ndarray, *lit: np.ndarray) -> np.ndarray:
-    """Harmonic mean of the clean mIoU and of what wrong sound leaves dark, 0..1 each -> 0..1."""
+    """Harmonic mean of the clean mIoU and of the area that wrong sound leaves dark, 0..1 each."""
     return harmonic_mean(clean, 1 - sum(lit) / len(lit))
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the table."""
     params, table = plan.tables.robustness, numbers(plan, ledger)
     layout, where = Layout(plan, table), params.benchmark
     both = f"{where} combined"
@@ -51,6 +52,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
+    """Measure the clean mIoU, the lit area under each sound, and the combined score."""
     where = plan.tables.robustness.benchmark
     runs = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
     clean = Part(test_source(where), "miou")

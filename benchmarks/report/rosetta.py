@@ -1,4 +1,4 @@
-"""The metric Rosetta table: Table 1's predictions of one seed under each repository's rule."""
+"""Metric Rosetta table: Table 1's predictions of one seed under each repository's rule."""
 
 import itertools
 
@@ -16,6 +16,7 @@ METRICS = {"miou": (100, 2), "fscore": (1, 3)}  # factor and decimals in print
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out one grid per benchmark."""
     scores = scores_of(plan, ledger)
     parts = [
         f"## Metric Rosetta table, profile `{plan.profile}`",
@@ -37,7 +38,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 
 
 def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:
-    """One line for each row, benchmark and rule: its choices, miou and fscore (0..1)."""
+    """Score each row and benchmark by each rule: its choices, miou and fscore (0..1)."""
     tables, run, frames = plan.tables.table1, plan.runs[0], []
     rows = [*tables.published, *tables.controlled, *tables.gavs, tables.ceiling]
     for row, benchmark in itertools.product(rows, tables.benchmarks):
@@ -51,7 +52,7 @@ def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:
 
 
 def grid(plan: Plan, scores: pd.DataFrame, benchmark: str) -> Grid:
-    """Rows x rules on one benchmark, the highest mIoU by the tables' own rule first."""
+    """Grid of rows and rules on one benchmark, the highest mIoU by the tables' rule first."""
     here = scores[scores.benchmark == benchmark].sort_values("miou", ascending=False)
     order = here.method[here.rule == RULES[0].name]
     cells = {

@@ -1,4 +1,4 @@
-"""splits.md: the sets that the tables learn from and test on, and what they share."""
+"""Page splits.md: the sets that are learned from and tested on, and the videos they share."""
 
 from benchmarks.common.tables import Grid, markdown, number
 from benchmarks.data.config import DataParams
@@ -31,7 +31,7 @@ Localisers learn from `{list}`; the videos that VGG-SS tests are {fate}.
 
 
 def splits_page(params: Params, clip_sets: ClipSets) -> str:
-    """Markdown: the clips, videos and frames of every set, then the leakage audit."""
+    """Text of splits.md: clips, videos and frames of every set, then the audit of leaks."""
     names = [f"{b}/{s}" for b in params.data.labels for s in ("train", "val", "test")]
     if "v2" in params.data.labels:
         fractions = params.protocol.fractions
@@ -58,7 +58,7 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
 
 
 def _vggsound(data: DataParams) -> str:
-    """What every list in the folder of VGG-Sound shares with VGG-SS."""
+    """Text on the clips that every list in VGG-Sound's folder shares with VGG-SS."""
     root, table = data.vggsound.root, data.vggsound.root / "vggsound.csv"
     annotations, _ = read_annotations(data.vggss / "vggss.json")
     lists = {path.stem: vggsound.read_list(path) for path in sorted(root.glob("*.txt"))}
@@ -71,6 +71,7 @@ def _vggsound(data: DataParams) -> str:
 
 
 def _few_shot(params: Params, benchmark: str, kinds: tuple[str, ...]) -> list[str]:
+    """Names of the clip sets of every draw: shots of each kind, and the test."""
     return [
         f"{benchmark}/{part}-{draw}"
         for draw in _draws(params, benchmark)
@@ -79,4 +80,5 @@ def _few_shot(params: Params, benchmark: str, kinds: tuple[str, ...]) -> list[st
 
 
 def _draws(params: Params, benchmark: str) -> list[int | str]:
+    """Names of a benchmark's draws."""
     return sorted({draw for _, draw in params.draws(benchmark)})

@@ -1,4 +1,4 @@
-"""How all figures look: one colour and marker per method, the same bytes from the same records.
+"""Style of all figures: one colour and marker per method, the same bytes from the same records.
 
 Nothing is computed in a figure that a table doesn't print too.
 """
@@ -39,15 +39,17 @@ STYLE = {
 
 
 def png(figure: Figure) -> bytes:
-    """The figure at 200 dpi, without matplotlib's version or a date in it."""
+    """Render a figure as PNG at 200 dpi, without matplotlib's version or a date in it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Seaborn's `palette`, `markers` and `dashes` by method: a colour and a marker that no other
-    method has together, told apart with any colour vision."""
+    """Seaborn's `palette`, `markers` and `dashes` by method.
+
+    No two methods share both colour and marker; colours differ with any colour vision.
+    """
     n = len(PALETTE)
     return {
         "palette": {row: PALETTE[i % n] for i, row in enumerate(methods)},
@@ -57,7 +59,7 @@ def looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def handles(rows: Sequence[str], look: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
-    """A legend's entries: line and marker of each row."""
+    """Entries of a legend: line and marker of each row."""
     return [
         Line2D(
             [], [], color=look["palette"][row], marker=look["markers"][row], ms=4, label=row,

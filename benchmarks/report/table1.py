@@ -1,4 +1,4 @@
-"""Table 1: every method on AVSBench, tracks P and C apart, and what the paradigm is worth."""
+"""Table 1: every method on AVSBench, tracks P and C apart; prompt against fusion."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.common.tables import NONE, SHARE, markdown, number, share
-from benchmarks.report.layout import BELOW, Layout, Section, Shown, title_of
+from benchmarks.report.layout import BELOW, GridColumn, Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, Verdict, measure
 from benchmarks.report.plan import Plan
@@ -16,8 +16,8 @@ from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Record
 from benchmarks.scoring.statistics import Run
 
-DEAF = "†"  # not shown to lose by the sound of other classes
-OPERATORS = "sam_fusion"  # the row whose range over `tables.table1.operators` is printed
+DEAF = "†"  # mark of a row not shown to lose by the sound of other classes
+OPERATORS = "sam_fusion"  # row whose range over `tables.table1.operators` is printed
 READINGS = {  # other readings of the metric, from the same predictions
     "miou_threshold_0.4": "threshold 0.4",
     "miou_squash": "squashed frame",
@@ -36,14 +36,16 @@ CONTROLLED = (
 
 
 def test_source(benchmark: str, evaluation: str = "test", setting: str = "train") -> Source:
+    """Source of Table 1's scores on a benchmark."""
     return Source(benchmark, setting, evaluation)
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the tracks, one section per benchmark, and the figures."""
     params, table = plan.tables.table1, numbers(plan, ledger)
     layout = Layout(plan, table)
     methods = [*params.published, *params.controlled, *params.gavs]
-    shown, first = [*methods, params.ceiling], f"{params.benchmarks[0]} miou"
+    rows, first = [*methods, params.ceiling], f"{params.benchmarks[0]} miou"
     overview = [layout.method(), *_overview(layout)]
     published = layout.ranked([*plan.published, params.ceiling], first)
     parts = [
@@ -56,7 +58,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         parts += ["### Track C: heads on the same frozen embeddings", CONTROLLED, grid]
     parts.append("![mIoU with its interval, floor and ceiling](figures/table1.png)")
     for benchmark in params.benchmarks:
-        ranked = layout.ranked(shown, f"{benchmark} miou")
+        ranked = layout.ranked(rows, f"{benchmark} miou")
         parts += [
             f"### {title_of(benchmark)}, profile `{plan.profile}`",
             markdown(layout.grid(ranked, _details(layout, ledger, benchmark))),
@@ -73,19 +75,19 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         "table1": partial(table1_figure, plan, table, methods),
         "training_curves": partial(training_curves, plan, histories),
     }
-    tex = layout.grid(layout.ranked(shown, first), [overview[0], layout.track(), *overview[1:]])
-    return layout.section("Table 1: AVS benchmarks", parts, tex, figures, noted=shown)
+    tex = layout.grid(layout.ranked(rows, first), [overview[0], layout.track(), *overview[1:]])
+    return layout.section("Table 1: AVS benchmarks", parts, tex, figures, noted=rows)
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
-    """Every row with its floor and shuffled sound; the ceiling and the operators plainly."""
+    """Measure every row with its floor and shuffled sound; ceiling and operators without."""
     params = plan.tables.table1
     rows = [*params.published, *params.controlled, *params.gavs]
     plain = [c for b in params.benchmarks for c in _scores(b, plan.runs)]
-    heard = [c for b in params.benchmarks for c in _sound(plan, b)]
+    controls = [c for b in params.benchmarks for c in _sound(plan, b)]
     once = [c for b in params.benchmarks for c in _scores(b, plan.runs[:1])]
     blocks = [
-        Block(rows, [*plain, *heard]),
+        Block(rows, [*plain, *controls]),
         Block(params.operators, plain),
         Block([params.ceiling], once),
     ]
@@ -103,7 +105,7 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
 
 
 def _rivals(plan: Plan, track: Sequence[str]) -> list[tuple[str, str]]:
-    """Every prompt row with every fusion row of a track; of GAVS's variants, the base alone."""
+    """Pairs of each prompt row with each fusion row of a track; of GAVS's variants, the base."""
     rows = [row for row in track if row == plan.base or row not in plan.tables.table1.gavs]
     prompt, fusion = (
         [row for row in rows if plan.paradigms.get(row) == kind] for kind in ("prompt", "fusion")
@@ -114,7 +116,7 @@ def _rivals(plan: Plan, track: Sequence[str]) -> list[tuple[str, str]]:
 def _paradigms(
     table: Table, track: str, rivals: Sequence[tuple[str, str]], column: str
 ) -> Verdict | None:
-    """The best prompt row of a track against its best fusion row."""
+    """Judge the best prompt row of a track against its best fusion row."""
     pairs = [pair for pair in rivals if all((row, column) in table.scores for row in pair)]
     if not pairs:
         return None
@@ -126,6 +128,7 @@ def _paradigms(
 
 
 def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
+    """Columns of mIoU, F and the other readings of the metric."""
     source = test_source(benchmark)
 
     def column(metric: str, **options) -> Column:
@@ -140,6 +143,7 @@ def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
 
 
 def _sound(plan: Plan, benchmark: str) -> list[Column]:
+    """Columns of the controls: floor and shuffled sound, and the differences to them."""
     clean = Part(test_source(benchmark), "miou")
     floor = Part(test_source(benchmark, setting="floor"), "miou")
     shuffled = Part(test_source(benchmark, "test_shuffled"), "miou")
@@ -155,35 +159,35 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
     ]
 
 
-def _overview(layout: Layout) -> list[Shown]:
-    """Methods x benchmarks: what a reader looks for first."""
+def _overview(layout: Layout) -> list[GridColumn]:
+    """Columns of all benchmarks, as the paper prints them."""
     columns = []
     for benchmark in layout.plan.tables.table1.benchmarks:
         name, miou, f = title_of(benchmark), f"{benchmark} miou", f"{benchmark} fscore"
 
-        def behind(row: str, benchmark=benchmark, miou=miou) -> str:
+        def marks(row: str, benchmark=benchmark, miou=miou) -> str:
             return _mark(layout, row, benchmark, "shuffle_loss") + _range(layout, row, miou)
 
         columns += [
-            layout.score(f"{name} mIoU (%)", miou, noise=True, after=behind),
+            layout.score(f"{name} mIoU (%)", miou, noise=True, after=marks),
             layout.score(f"{name} F", f, after=lambda row, f=f: _range(layout, row, f)),
             layout.paper(f"{name} paper: mIoU / F", miou, f),
         ]
     return columns
 
 
-def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[Shown]:
-    """One benchmark: how sure each figure is, and what it took."""
+def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[GridColumn]:
+    """Columns of one benchmark: intervals, controls, sizes of the training."""
     miou = f"{benchmark} miou"
 
-    def count(title: str, *names: str) -> Shown:
+    def count(title: str, *names: str) -> GridColumn:
         def text(row: str) -> str:
             record = next(iter(_records(layout.plan, ledger, row, benchmark)), None)
             if record is None:
                 return NONE
             return " / ".join(number(getattr(record.counts, name)) for name in names)
 
-        return Shown(title, text)
+        return GridColumn(title, text)
 
     return [
         layout.method(),
@@ -205,8 +209,8 @@ def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[Shown]:
     ]
 
 
-def _readings(layout: Layout, benchmark: str) -> list[Shown]:
-    """One benchmark by every other reading of the metric."""
+def _readings(layout: Layout, benchmark: str) -> list[GridColumn]:
+    """Columns of one benchmark by every other reading of the metric."""
     titles = {name: f"{title} (%)" for name, title in READINGS.items()}
     columns = [layout.score("F", f"{benchmark} fscore")]
     columns += [layout.score(title, f"{benchmark} {name}") for name, title in titles.items()]
@@ -215,14 +219,14 @@ def _readings(layout: Layout, benchmark: str) -> list[Shown]:
 
 
 def _mark(layout: Layout, row: str, benchmark: str, column: str) -> str:
-    """A mark where the interval of what the sound is worth reaches 0."""
+    """Mark of a row for which the interval of the sound's gain reaches 0."""
     score = layout.table.scores.get((row, f"{benchmark} {column}"))
     mark = {"shuffle_loss": DEAF, "floor_gain": BELOW}[column]
     return f" {mark}" if score and score.over_runs.low <= 0 else ""
 
 
 def _range(layout: Layout, row: str, column: str) -> str:
-    """The lowest and highest of SAM-Fusion's operators, the default among them."""
+    """Range of SAM-Fusion's operators, the default among them."""
     rows = [OPERATORS, *layout.plan.tables.table1.operators] if row == OPERATORS else []
     scores = layout.table.scores
     means = [scores[r, column].mean for r in rows if (r, column) in scores]
@@ -233,5 +237,6 @@ def _range(layout: Layout, row: str, column: str) -> str:
 
 
 def _records(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[Record]:
+    """Records of a row on a benchmark, one per seed that has one."""
     records = (ledger.record(row, test_source(benchmark), run) for run in plan.runs)
     return [record for record in records if record]

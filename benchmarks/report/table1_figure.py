@@ -1,4 +1,4 @@
-"""Table 1 as dots: mIoU with its interval, floor, shuffled sound and ceiling; the paper's below."""
+"""Dot plot of Table 1: mIoU with interval, floor, shuffled sound, ceiling; the paper's below."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ LEGEND = [
 
 @mpl.rc_context(STYLE)
 def table1_figure(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
-    """One column of panels per benchmark; ours above, the paper's below.
+    """Draw one column of panels per benchmark; ours above, the paper's below.
 
     The two never share an axis: they were measured on different data.
     """
@@ -54,6 +54,7 @@ def table1_figure(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
 
 
 def _measured(plan: Plan, axes: Axes, table: Table, benchmark: str, rows: Sequence[str]) -> None:
+    """Draw the rows' dots, intervals and controls, and the ceiling."""
     colours = looks(plan.methods)["palette"]
     scores = {
         (row, measure): table.scores[row, f"{benchmark} {measure}"].over_runs
@@ -74,13 +75,13 @@ def _measured(plan: Plan, axes: Axes, table: Table, benchmark: str, rows: Sequen
 
 
 def _dots(plan: Plan, axes: Axes, values: dict[str, float | None], rows: Sequence[str]) -> None:
-    """One dot per row that has a value, in its colour and marker."""
-    known = {row: value for row, value in values.items() if value is not None}
+    """Draw one dot per row that has a value, in its colour and marker."""
+    present = {row: value for row, value in values.items() if value is not None}
     look = looks(plan.methods)
-    if known:
+    if present:
         sns.scatterplot(
-            x=list(known.values()), y=[rows.index(row) for row in known], hue=list(known),
-            style=list(known), palette=look["palette"], markers=look["markers"], s=22,
+            x=list(present.values()), y=[rows.index(row) for row in present], hue=list(present),
+            style=list(present), palette=look["palette"], markers=look["markers"], s=22,
             linewidth=0, legend=False, ax=axes,
         )  # fmt: skip
     label_rows(axes, rows)

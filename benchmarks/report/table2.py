@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
-from benchmarks.report.layout import Layout, Section, Shown
+from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
@@ -19,6 +19,7 @@ the same model."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the table."""
     table = numbers(plan, ledger)
     layout = Layout(plan, table)
     rows = layout.ranked(plan.tables.table2.rows, "0-shot miou")
@@ -35,6 +36,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
+    """Measure unseen and seen classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
     zero = Source("v3", "0-shot", "unseen")
     for where, subset, runs in (
@@ -47,6 +49,7 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
+    """Measures at one number of shots."""
     drawn = setting != "0-shot"
     runs = tuple(plan.draws["v3"]) if drawn else plan.runs
     unseen, seen = (Source("v3", setting, name, drawn) for name in ("unseen", "seen"))
@@ -65,8 +68,8 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     ]
 
 
-def _overview(layout: Layout) -> list[Shown]:
-    """As the paper prints it, by number of shots."""
+def _overview(layout: Layout) -> list[GridColumn]:
+    """Columns as the paper prints them, by number of shots."""
     columns = [layout.method(), layout.track()]
     for setting in layout.plan.shot_settings:
         miou, f = f"{setting} miou", f"{setting} fscore"
@@ -78,7 +81,8 @@ def _overview(layout: Layout) -> list[Shown]:
     return columns
 
 
-def _details(layout: Layout) -> list[Shown]:
+def _details(layout: Layout) -> list[GridColumn]:
+    """Columns of the 0-shot test sets and of the seen classes."""
     zero = {"0-shot: all unseen": "miou", "pool": "pool", "common test": "common test"}
     columns = [layout.method()]
     columns += [layout.score(title, f"0-shot {name}") for title, name in zero.items()]

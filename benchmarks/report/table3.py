@@ -1,4 +1,4 @@
-"""Table 3: VGG-SS by segmentation models, by localisers, by trivial predictors."""
+"""Table 3: segmentation models, localisers and trivial predictors on VGG-SS."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report import exports
 from benchmarks.report.figure1 import figure1
-from benchmarks.report.layout import BELOW, Layout, Section, Shown
+from benchmarks.report.layout import BELOW, GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
@@ -66,15 +66,16 @@ it: theirs shows how hard the two halves are."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the table, its grids by rule, guidance, wrong sound and heard classes."""
     table, in_set = numbers(plan, ledger), plan.tables.table3.in_set
     layout, headline = Layout(plan, table), name_of(HEADLINE)
     rows = layout.ranked(plan.tables.table3.rows, headline) + layout.ranked(in_set, headline)
-    trivial, counted = _trivial(plan, ledger)
+    trivial, sentence = _trivial(plan, ledger)
     blind = _without_truth(trivial)
     overview = _overview(layout, rows, trivial, max(blind.values(), default=-np.inf))
     parts = [
         DEFINITIONS,
-        counted,
+        sentence,
         markdown(overview),
         PAPER_NOTE,
         "![mean IoU on VGG-SS with trivial predictors; the paper's bars](figures/figure1.png)",
@@ -101,15 +102,17 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     csv = pd.concat([exports.tidy(plan, table), *_tidy_trivial(plan, trivial)], ignore_index=True)
     figures = {"figure1": partial(figure1, plan, table, rows, headline, blind)}
     title = "Table 3: another data set (VGG-SS)"
-    section_ = layout.section(title, parts, overview, figures, noted=in_set)
-    return replace(section_, csv=exports.as_csv(csv))
+    laid_out = layout.section(title, parts, overview, figures, noted=in_set)
+    return replace(laid_out, csv=exports.as_csv(csv))
 
 
-def name_of(measure_: str) -> str:
-    return f"{WHERE} {measure_}"
+def name_of(metric: str) -> str:
+    """Name of a column."""
+    return f"{WHERE} {metric}"
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
+    """Measure the rows trained on V2 and those trained in-set."""
     tables = plan.tables.table3
     blocks = [
         Block(tables.rows, [*_columns(plan, ZERO_SHOT), *_shift_columns(plan)]),
@@ -123,10 +126,10 @@ def _column(plan: Plan, name: str, *parts: Part, **options) -> Column:
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
-    """What zero-shot rows and rows trained in-set have in common."""
+    """Measures that zero-shot rows and rows trained in-set share."""
     source = Source("vggss", setting, "vggss")
     headline = Part(source, HEADLINE)
-    few = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
+    control_runs = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
     columns = []
     for shape, rule in itertools.product(SHAPES, RULES):
         for figure, (_, unit, printed) in FIGURES.items():
@@ -136,19 +139,20 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
             part, judged = Part(source, metric), metric == HEADLINE
             columns.append(_column(plan, metric, part, unit=unit, judged=judged, paper=paper))
     for sound, metric in itertools.product(SOUNDS, ("lit_boxes", "confidence")):
-        heard = source._replace(evaluation="vggss" if sound == "own" else f"vggss_{sound}")
-        columns.append(_column(plan, f"{metric}_{sound}", Part(heard, metric), runs=few))
+        test = source._replace(evaluation="vggss" if sound == "own" else f"vggss_{sound}")
+        columns.append(_column(plan, f"{metric}_{sound}", Part(test, metric), runs=control_runs))
     for group in GROUPS if plan.by_heard else ():
         columns.append(_column(plan, group, Part(source._replace(subset=group), HEADLINE)))
     shuffled = Part(source._replace(evaluation="vggss_shuffled"), HEADLINE)
     return [
         *columns,
-        _column(plan, "shuffled", shuffled, runs=few),
-        _column(plan, "shuffle_loss", headline, shuffled, runs=few, combine=np.subtract),
+        _column(plan, "shuffled", shuffled, runs=control_runs),
+        _column(plan, "shuffle_loss", headline, shuffled, runs=control_runs, combine=np.subtract),
     ]
 
 
 def _shift_columns(plan: Plan) -> list[Column]:
+    """Measures of the shift from V2 to VGG-SS."""
     v2 = Part(test_source("v2"), "miou_nonempty")  # VGG-SS has no silent frames to be right on
     here = Part(Source("vggss", ZERO_SHOT, "vggss"), HEADLINE)
     shift = _column(plan, "shift", v2, here, combine=np.subtract)
@@ -156,7 +160,7 @@ def _shift_columns(plan: Plan) -> list[Column]:
 
 
 def _guided_columns(plan: Plan) -> list[Column]:
-    """The same with object guidance, and what it adds."""
+    """Measures with object guidance, and what it adds."""
     source = Source("vggss", IN_SET, "vggss")
     columns = []
     for metric in GUIDED:
@@ -167,7 +171,7 @@ def _guided_columns(plan: Plan) -> list[Column]:
 
 
 def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind: float) -> Grid:
-    """The mask at 0.5: the figures of the paper, with what the sound and the data set are worth.
+    """Grid of the mask at 0.5: the paper's figures, and the gains of sound and data set.
 
     blind: the best mean IoU (0..1) of a predictor that neither looks nor listens.
     """
@@ -191,10 +195,10 @@ def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind:
     scores[0] = scores[0]._replace(text=lambda row, text=scores[0].text: text(row) + below(row))
     columns = [
         layout.method(),
-        Shown("trained on", lambda row: "VGG-Sound" if row in in_set else "V2", align="l"),
+        GridColumn("trained on", lambda row: "VGG-Sound" if row in in_set else "V2", align="l"),
         layout.track(),
         *scores,
-        Shown("paper: cIoU / AUC", paper),
+        GridColumn("paper: cIoU / AUC", paper),
         layout.score("shuffled: mean IoU", name_of("shuffled"))._replace(best=""),
         layout.change("own − shuffled", name_of("shuffle_loss")),
         layout.score("V2", name_of("v2")),
@@ -209,12 +213,12 @@ def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind:
 
 
 def _figures(line) -> list[str]:
-    """A trivial predictor's figures as text."""
+    """Texts of a trivial predictor's figures."""
     return [share(getattr(line, name), unit) for name, (_, unit, _) in FIGURES.items()]
 
 
-def _guided(layout: Layout) -> list[Shown]:
-    """With and without object guidance."""
+def _guided(layout: Layout) -> list[GridColumn]:
+    """Columns with and without object guidance."""
     columns = [layout.method()]
     for metric in GUIDED:
         figure, rule, _ = metric.split("/")
@@ -228,9 +232,10 @@ def _guided(layout: Layout) -> list[Shown]:
 
 
 def _by_rule(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame) -> Grid:
+    """Grid of mean IoU, cIoU and AUC by rule and shape."""
     places = [(rule, shape) for shape in SHAPES for rule in RULES]
 
-    def three(rule: str, shape: str) -> Shown:
+    def three(rule: str, shape: str) -> GridColumn:
         def text(row: str) -> str:
             names = [name_of(f"{figure}/{rule}/{shape}") for figure in FIGURES]
             if (row, names[0]) not in layout.table.scores:
@@ -240,7 +245,7 @@ def _by_rule(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame) -> Grid
                 share(layout.table.scores[row, name].mean, unit) for name, (_, unit, _) in pairs
             )
 
-        return Shown(f"{RULES[rule]}, {SHAPES[shape]}", text)
+        return GridColumn(f"{RULES[rule]}, {SHAPES[shape]}", text)
 
     grid = layout.grid(rows, [layout.method(), *(three(*place) for place in places)])
     lines = [
@@ -252,12 +257,12 @@ def _by_rule(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame) -> Grid
 
 
 def _trivial(plan: Plan, ledger: Ledger) -> tuple[pd.DataFrame, str]:
-    """Trivial predictors on the images that are scored, and a sentence on what these are."""
+    """Score trivial predictors on the images that are tested; returns a sentence on these too."""
     if plan.annotations is None or not plan.annotations.is_file():
         columns = ["predictor", "rule", "success", "auc", "mean_iou", "n", "empty"]
         return pd.DataFrame(columns=columns), "No annotation file: trivial predictors are left out."
     clips, _ = read_annotations(plan.annotations)
-    listed = len(clips)
+    annotated = len(clips)
     tables = plan.tables.table3
     sources = [(row, Source("vggss", ZERO_SHOT, "vggss")) for row in tables.rows]
     sources += [(row, Source("vggss", IN_SET, "vggss")) for row in tables.in_set]
@@ -267,13 +272,13 @@ def _trivial(plan: Plan, ledger: Ledger) -> tuple[pd.DataFrame, str]:
             break
     empty = ", ".join(f"`{file}`" for file in clips.file[clips["empty"]])
     return trivial_rows(clips), (
-        f"N = {len(clips):,} of {listed:,} annotated images, {int(clips['empty'].sum())} with an "
-        f"empty ground truth, where every prediction scores 0{f': {empty}' if empty else ''}."
+        f"N = {len(clips):,} of {annotated:,} annotated images, {int(clips['empty'].sum())} with "
+        f"an empty ground truth, where every prediction scores 0{f': {empty}' if empty else ''}."
     )
 
 
 def _tidy_trivial(plan: Plan, trivial: pd.DataFrame) -> list[pd.DataFrame]:
-    """The trivial predictors as lines of the CSV; none without annotations."""
+    """Lines of the CSV on trivial predictors; none without annotations."""
     lines = [
         {
             "profile": plan.profile,
@@ -290,6 +295,6 @@ def _tidy_trivial(plan: Plan, trivial: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _without_truth(trivial: pd.DataFrame) -> dict[str, float]:
-    """Mean IoU of the predictors that see nothing of the test set."""
+    """Mean IoU of the predictors that know nothing of the test set."""
     blind = trivial[~trivial.rule.eq("oracle") & ~trivial.predictor.str.contains("oracle|test set")]
     return dict(zip(blind.predictor, blind.mean_iou, strict=True))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, markdown
-from benchmarks.report.layout import Layout, Section, Shown
+from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
@@ -21,6 +21,7 @@ not published, so that its figures stand here for their order alone."""
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
+    """Lay out the table."""
     table = numbers(plan, ledger)
     layout = Layout(plan, table)
     rows = layout.ranked(plan.tables.table4.rows, "0-shot mean_iou")
@@ -37,11 +38,13 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
+    """Measure novel and mapped classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
     return measure("table4", ledger, [Block(plan.tables.table4.rows, columns)], plan.base)
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
+    """Measures at one number of shots."""
     runs, zero = tuple(plan.draws["vggss_sub"]), Source("vggss_sub", "0-shot", "novel")
     zero = zero._replace(subset="test-{draw}")
     drawn = setting != "0-shot"
@@ -71,8 +74,8 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     return columns
 
 
-def _overview(layout: Layout) -> list[Shown]:
-    """As the paper prints it, by number of shots."""
+def _overview(layout: Layout) -> list[GridColumn]:
+    """Columns as the paper prints them, by number of shots."""
     columns = [layout.method(), layout.track()]
     for setting in layout.plan.shot_settings:
         iou, auc, success = (f"{setting} {name}" for name in ("mean_iou", "auc", "success"))
@@ -85,8 +88,8 @@ def _overview(layout: Layout) -> list[Shown]:
     return columns
 
 
-def _details(layout: Layout) -> list[Shown]:
-    """Gains over 0 shots, of the shots and of the control; seen classes and harmonic mean."""
+def _details(layout: Layout) -> list[GridColumn]:
+    """Columns of the gains over 0 shots, of shots and control; seen classes, harmonic mean."""
     columns = [
         layout.method(),
         layout.score("0-shot: seen", "0-shot seen"),

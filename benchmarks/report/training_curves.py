@@ -1,4 +1,4 @@
-"""Table 1's trainings: loss and validation mIoU by epoch."""
+"""Training curves of Table 1: loss and validation mIoU by epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ from benchmarks.scoring.records import Epoch
 def training_curves(
     plan: Plan, histories: Mapping[tuple[str, str], Sequence[Sequence[Epoch]]]
 ) -> Figure:
-    """Loss (log scale) and validation mIoU; line: mean of the seeds, band: their range.
+    """Draw loss (log scale) and validation mIoU; line: mean of the seeds, band: their range.
 
     histories: one per seed, by row and benchmark.
     """
@@ -39,10 +39,10 @@ def training_curves(
     for benchmark, column in zip(benchmarks, axes.T, strict=True):
         here = epochs[epochs.benchmark == benchmark]
         for panel, measure in zip(column, ("loss", "validation"), strict=True):
-            known = here.dropna(subset=measure)
-            if len(known):
+            points = here.dropna(subset=measure)
+            if len(points):
                 sns.lineplot(
-                    known, x="epoch", y=measure, hue="row", style="row", errorbar=("pi", 100),
+                    points, x="epoch", y=measure, hue="row", style="row", errorbar=("pi", 100),
                     err_kws={"alpha": 0.15, "lw": 0}, markersize=3.5, markeredgewidth=0,
                     legend=False, ax=panel, **look,
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Everything that `report` makes: from the records to the files below `params.results`."""
+"""Files of the report: from the records to everything below `params.results`."""
 
 import json
 import tempfile
@@ -32,8 +32,8 @@ MANIFEST = "provenance.json"  # lists the files of the report that it belongs to
 def write_report(params: Params) -> Path:
     """Write tables and figures from the records that exist, with "–" for the rest.
 
-    Nothing is written until everything has been read and made. What an earlier report of this
-    folder made and this one doesn't is removed, and nothing else is. Returns the page of tables.
+    Nothing is written until all content has been read and made. Files of an earlier report in this
+    folder that this one doesn't make are removed, and no others. Returns the page of tables.
 
     Raises:
         RecordError: there is no record of this profile, a file below its records can't be used, or
@@ -54,14 +54,13 @@ def write_report(params: Params) -> Path:
     origin = provenance(params) | {"profile": plan.profile, "files": sorted(contents)}
     contents[MANIFEST] = json.dumps(origin, indent=1, sort_keys=True) + "\n"
     with locked(params.work / "report.lock", "report"):
-        before = _listed(results / MANIFEST, plan.profile)
-        publish(results, contents, obsolete=set(before) - set(contents))
+        earlier = _listed(results / MANIFEST, plan.profile)
+        publish(results, contents, obsolete=set(earlier) - set(contents))
     return results / "tables.md"
 
 
 def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
-    """The records of the rows that the plan's lists name: one left over from an older list never
-    shows.
+    """Read the records of the rows that the plan's lists name, and of no others.
 
     Raises:
         RecordError: a file below `records_root` can't be used, or there is none.
@@ -76,7 +75,7 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
 
 
 def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
-    """Every table, its figures and the page, by path below the results."""
+    """Make every table, its figures and the page, by path below the results."""
     ledger = Ledger(records, plan.resamples)
     sections = lay_out(plan, ledger)
     contents: dict[str, str | bytes] = {
@@ -93,14 +92,14 @@ def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
 
 
 def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
-    """The tables in the order of tables.md: a module of this package lays out each."""
+    """Lay out the tables in the order of tables.md, each by a module of this package."""
     first, *others = SPECS
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
     return [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:
-    """The files of the report that stands there; none without a report.
+    """List the files of an earlier report; none without one.
 
     Raises:
         RecordError: the manifest can't be read, or is another profile's.

@@ -92,7 +92,7 @@ def test_vggsound_writes_lists_that_nothing_tests(files, capsys):
     assert main([*map(str, ["vggsound", *options, "--clips", 11])]) == 0
     assert "heard.txt: 10 of 10 clips" in capsys.readouterr().out
     assert main([*map(str, ["vggsound", *options, "--clips", 51])]) == 1
-    assert "51 clips wanted, 50 there" in capsys.readouterr().err
+    assert "expected at least 51 clips, found 50" in capsys.readouterr().err
 
 
 def test_audit_counts_and_strict_drops(files, capsys):

@@ -1,7 +1,7 @@
-"""Pretrains the small encoders of the miniature world; outside the default pipeline.
+"""Pretraining of the small encoders of the miniature world; outside the default pipeline.
 
-The weights in git came out of `run`; rebuilt ones are another version of the benchmark, since every
-figure downstream hangs on them.
+The weights in git were made by `run`. Rebuilt ones are another version of the benchmark, since
+every figure depends on them.
 """
 
 from benchmarks.miniature.pretrain.common import PretrainConfig

@@ -1,4 +1,4 @@
-"""The small PVT-v2 and ResNet: class tags of scenes, in place of ImageNet's labels."""
+"""Pretraining of the small PVT-v2 and ResNet on class tags of scenes, for ImageNet's labels."""
 
 from pathlib import Path
 
@@ -23,19 +23,20 @@ CONFIGS = {
     "pvt": PretrainConfig(pool=16_000, steps=7_000, batch=32, lr=1e-3, weight_decay=0.05),
     "resnet": PretrainConfig(pool=16_000, steps=6_000, batch=32, lr=3e-3, weight_decay=0.05),
 }
-MOST_OBJECTS = 3  # a scene: with up to five, as SAM sees, tags hardly teach a network from scratch
+# Per scene: with up to five, as SAM sees, tags hardly teach a network from scratch.
+MOST_OBJECTS = 3
 HELD_OUT_SCENES = 800
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalised(images: Tensor) -> Tensor:
-    """(N, 3, H, W) uint8 RGB -> ImageNet-normalised float."""
+    """Normalise (N, 3, H, W) uint8 RGB as ImageNet's images."""
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (_MEAN, _STD))
     return (images / 255 - mean) / std
 
 
-class Tagger(nn.Module):
-    """A backbone and a linear classifier, dropped afterwards, on the means of its last two maps."""
+class SceneTagger(nn.Module):
+    """Backbone with a linear classifier, dropped afterwards, on the means of its last two maps."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
@@ -48,12 +49,12 @@ class Tagger(nn.Module):
 
 
 def pretrain(name: str, out: Path, config: PretrainConfig) -> dict[str, float]:
-    """Trains the backbone `name` (pvt or resnet) into `out`; returns its held-out figures."""
+    """Train the backbone `name` (pvt or resnet) into `out`; returns its held-out figures."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     pool = render_scenes(config.pool, config.seed, MOST_OBJECTS)
     tags = pool.tags
-    model = Tagger(build_backbone(ARCHITECTURES[name]))
+    model = SceneTagger(build_backbone(ARCHITECTURES[name]))
 
     def loss(index: Tensor) -> Tensor:
         turns = torch.randint(8, (len(index),), generator=generator)
@@ -69,9 +70,9 @@ def pretrain(name: str, out: Path, config: PretrainConfig) -> dict[str, float]:
 
 @torch.inference_mode()
 def evaluate(name: str, weights: Path, head: nn.Module, seed: int) -> dict[str, float]:
-    """Figures of the file as written, on scenes never trained on."""
+    """Measure the file as written, on scenes never trained on."""
     pool = render_scenes(HELD_OUT_SCENES, seed, MOST_OBJECTS)
-    model = Tagger(build_backbone(ARCHITECTURES[name], weights).eval())
+    model = SceneTagger(build_backbone(ARCHITECTURES[name], weights).eval())
     model.head = head
     logits = torch.cat([model(normalised(x)) for x in pool.images.split(50)])
     return {"map": float(average_precision_score(pool.tags, logits))}

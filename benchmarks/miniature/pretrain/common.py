@@ -1,4 +1,4 @@
-"""What the pretrainings share: their parameters, the scenes they see, the loop, and whole files."""
+"""Parts that the pretrainings share: parameters, scenes, the training loop, weight files."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,13 +18,13 @@ from gavs.method import Config
 
 log = getLogger(__name__)
 
-SIZE = 96  # pixels an encoder sees; scenes are rendered at 128
+SIZE = 96  # pixels of an encoder's input; scenes are rendered at 128
 HELD_OUT = 1_000_003  # added to the seed of what is never trained on
 LEAST_AREA = 40  # visible pixels (of 128 x 128) below which a thing is neither prompted nor tagged
 
 
 class PretrainConfig(Config):
-    """One pretraining. Sizes are our choice: the least that reach the figures in results/."""
+    """Parameters of one pretraining; ours, the least that reach the figures of results/."""
 
     seed: int = 0
     pool: int  # scenes or sounds made once, then drawn with flips and rotations or as they are
@@ -47,14 +47,14 @@ class Scenes:
 
     @property
     def tags(self) -> Tensor:
-        """(P, 24) float: 1 for each class of which an object is visible."""
-        shown = (self.labels >= 0) & (self.area >= LEAST_AREA)
+        """Tags (P, 24) float: 1 for each class of which an object is visible."""
+        visible = (self.labels >= 0) & (self.area >= LEAST_AREA)
         tags = torch.zeros(len(self.labels), len(CLASSES) + 1)
-        return tags.scatter_(1, torch.where(shown, self.labels, len(CLASSES)), 1.0)[:, :-1]
+        return tags.scatter_(1, torch.where(visible, self.labels, len(CLASSES)), 1.0)[:, :-1]
 
 
 def render_scenes(count: int, seed: int, most_objects: int = 5) -> Scenes:
-    """`count` scenes of 1 to `most_objects` objects, each a function of (seed, index)."""
+    """Render `count` scenes of 1 to `most_objects` objects, each a function of (seed, index)."""
     images = torch.empty(count, 3, SIZE, SIZE, dtype=torch.uint8)
     owner = torch.empty(count, 128, 128, dtype=torch.int8)
     labels = torch.full((count, 7), -2)
@@ -72,7 +72,7 @@ def render_scenes(count: int, seed: int, most_objects: int = 5) -> Scenes:
 
 
 def turned(maps: Tensor, turns: Tensor) -> Tensor:
-    """(B, ..., S, S) with each item flipped and rotated by its turn, 0..7."""
+    """Flip and rotate each item of (B, ..., S, S) by its turn, 0..7."""
     pairs = zip(maps, turns.tolist(), strict=True)
     return torch.stack(
         [torch.rot90(m.flip(-1) if turn >= 4 else m, turn % 4, (-2, -1)) for m, turn in pairs]
@@ -80,7 +80,7 @@ def turned(maps: Tensor, turns: Tensor) -> Tensor:
 
 
 def draws(config: PretrainConfig, generator: torch.Generator) -> Iterable[Tensor]:
-    """Indices of each step's batch: whole passes over the pool, shuffled anew."""
+    """Yield the indices of each step's batch: whole passes over the pool, shuffled anew."""
     order = torch.empty(0, dtype=torch.long)
     for _ in range(config.steps):
         if len(order) < config.batch:
@@ -96,7 +96,7 @@ def fit(
     config: PretrainConfig,
     generator: torch.Generator,
 ) -> None:
-    """Minimises `loss(indices of a batch)` over the parameters of `modules`."""
+    """Minimise `loss(indices of a batch)` over the parameters of `modules`."""
     parameters = list(modules.parameters())
     optimizer = torch.optim.AdamW(
         parameters, config.lr, weight_decay=config.weight_decay, fused=True
@@ -113,13 +113,15 @@ def fit(
         schedule.step()
         running += value.item() / every
         if step % every == 0:
-            left = (time.monotonic() - start) / step * (config.steps - step)
-            log.info("%s %d/%d: loss %.4f, %.0f s left", name, step, config.steps, running, left)
+            remaining = (time.monotonic() - start) / step * (config.steps - step)
+            log.info(
+                "%s %d/%d: loss %.4f, %.0f s left", name, step, config.steps, running, remaining
+            )
             running = 0.0
     modules.eval()
 
 
 def write_half(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Writes a state dict as safetensors with its floats in half precision."""
+    """Write a state dict as safetensors with its floats in half precision."""
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     write_atomic(path, save({k: v.contiguous() for k, v in half.items()}))

@@ -1,4 +1,4 @@
-"""Runs pretrainings side by side and leaves beside each weight file a card that describes it."""
+"""Pretrainings side by side; each leaves a weight file and a card that describes it."""
 
 import logging
 import multiprocessing
@@ -24,7 +24,7 @@ CONFIGS: dict[str, PretrainConfig] = {
 
 
 def pretrain(name: str, out: Path, config: PretrainConfig | None = None) -> Card:
-    """Trains one encoder into `out` (a `.safetensors` file) and its card beside it.
+    """Train one encoder into `out` (a `.safetensors` file) and its card beside it.
 
     On one thread, so that the same config gives the same weights on the same machine.
 
@@ -46,7 +46,7 @@ def pretrain(name: str, out: Path, config: PretrainConfig | None = None) -> Card
 
 
 def run(names: Sequence[str], out_dir: Path, workers: int = 2) -> dict[str, Card]:
-    """Pretrains `names` into `out_dir`, `workers` at a time; returns and logs their figures."""
+    """Pretrain `names` into `out_dir`, `workers` at a time; returns and logs their figures."""
     spawn = multiprocessing.get_context("spawn")  # forked, torch's thread pool may hang
     cards = {}
     with ProcessPoolExecutor(workers, spawn, _log, [log.getEffectiveLevel()]) as pool:

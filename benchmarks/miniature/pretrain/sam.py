@@ -1,4 +1,4 @@
-"""The small SAM: masks of any visible thing from a click, a box or a coarse mask.
+"""Pretraining of the small SAM: masks of any visible thing from a click, a box or a coarse mask.
 
 Recipe of Segment Anything (Kirillov et al. 2023), except for BCE in place of the focal term, no
 iterated clicks, and one addition: a 1x1 head on the image embedding names shape and texture of the
@@ -35,22 +35,22 @@ MASK = SIZE // 2  # side of the predicted masks: four times that of the embeddin
 
 
 def normalised(images: Tensor) -> Tensor:
-    """(N, 3, 96, 96) uint8 RGB -> SAM's input."""
+    """Normalise (N, 3, 96, 96) uint8 RGB as SAM's input."""
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
     return (images - mean) / std
 
 
 def random_clicks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """(N, 1, 2) x, y of a uniformly drawn pixel of each (N, S, S) mask, in SAM's input pixels."""
+    """Draw a pixel of each (N, S, S) mask: (N, 1, 2) x, y in SAM's input pixels."""
     side = masks.shape[-1]
     rank = masks.flatten(1).cumsum(1)  # (N, S S) 1 at the first pixel of a mask, 2 at the second
-    wanted = torch.rand(len(masks), 1, generator=generator) * rank[:, -1:]
-    pixel = torch.searchsorted(rank, wanted, right=True)  # (N, 1)
+    target = torch.rand(len(masks), 1, generator=generator) * rank[:, -1:]
+    pixel = torch.searchsorted(rank, target, right=True)  # (N, 1)
     return torch.stack([pixel % side, pixel // side], -1) * (SIZE / side)
 
 
 def boxes(masks: Tensor) -> Tensor:
-    """(N, 4) x0, y0, x1, y1 around each (N, S, S) mask, in SAM's input pixels."""
+    """Boxes (N, 4) x0, y0, x1, y1 around each (N, S, S) mask, in SAM's input pixels."""
     side = masks.shape[-1]
     edges = []
     for axis in (-2, -1):  # x, y
@@ -61,7 +61,7 @@ def boxes(masks: Tensor) -> Tensor:
 
 
 def coarse_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """(N, 1, 48, 48) mask prompts: each mask shifted, scaled and with ragged edges, as logits."""
+    """Draw mask prompts (N, 1, 48, 48): masks shifted, scaled, with ragged edges, as logits."""
     n = len(masks)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -82,7 +82,7 @@ def coarse_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mask_losses(logits: Tensor, target: Tensor) -> Tensor:
-    """5 BCE + dice of (N, M, h, w) logits against (N, 1, h, w) shares of covered pixels: (N, M)."""
+    """5 BCE + dice, (N, M), of logits (N, M, h, w) and shares of covered pixels (N, 1, h, w)."""
     target = target.expand_as(logits)
     bce = (F.softplus(logits) - target * logits).mean((2, 3))
     p = logits.sigmoid()
@@ -91,7 +91,7 @@ def mask_losses(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def iou(predicted: Tensor, target: Tensor) -> Tensor:
-    """(..., h, w) bool masks -> (...)."""
+    """IoU of pairs of bool masks: (..., h, w) -> (...)."""
     intersection, union = (predicted & target).sum((-2, -1)), (predicted | target).sum((-2, -1))
     return intersection / union.clamp(min=1)
 
@@ -99,9 +99,9 @@ def iou(predicted: Tensor, target: Tensor) -> Tensor:
 def prompt_and_decode(
     sam: nn.Module, embeddings: Tensor, clicks: Tensor, corners: Tensor, coarse: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """All four masks (N, 4, 48, 48) and IoU estimates for clicks, then boxes, then mask prompts.
+    """Decode masks (N, 4, 48, 48) and IoU estimates for clicks, then boxes, then mask prompts.
 
-    `embeddings` are in the same order; any of the three kinds of prompts may be empty.
+    `embeddings` are in this order; any of the three kinds of prompts may be empty.
     """
     encoder, n_sparse = sam.prompt_encoder, len(clicks) + len(corners)
     ones = torch.ones(len(clicks), 1)
@@ -122,7 +122,7 @@ def semantic_loss(logits: Tensor, owner: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: (B, 6 + 4, h, w).
         owner: (B, S, S) thing seen at each pixel, -1 background.
-        labels: (B, K) class of each thing, negative for those that have none.
+        labels: (B, K) class of each thing, negative for a thing without one.
     """
     cells, side = logits.shape[-1], owner.shape[-1]
     centre = ((torch.arange(cells) + 0.5) * side / cells).long()
@@ -138,7 +138,7 @@ def semantic_loss(logits: Tensor, owner: Tensor, labels: Tensor) -> Tensor:
 
 
 def pretrain(out: Path, config: PretrainConfig = CONFIG, name: str = "sam") -> dict[str, float]:
-    """Trains the small SAM into `out`; returns its figures on held-out scenes."""
+    """Train the small SAM into `out`; returns its figures on held-out scenes."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     pool = render_scenes(config.pool, config.seed)
@@ -188,7 +188,7 @@ def pretrain(out: Path, config: PretrainConfig = CONFIG, name: str = "sam") -> d
 
 @torch.inference_mode()
 def evaluate(weights: Path, seed: int, scenes: int) -> dict[str, float]:
-    """Figures of the file as written, at the scenes' full resolution, over their visible things.
+    """Measure the file as written, at the scenes' full resolution, over their visible things.
 
     Clicks are uniformly random pixels of the thing; `click_share85` is the share of them with an
     IoU above .85. `mask_prompt_iou` is what the mask prompt itself scores, `mask_iou` the answer.
@@ -198,7 +198,7 @@ def evaluate(weights: Path, seed: int, scenes: int) -> dict[str, float]:
     sam = build_sam("mini", weights)
     image, thing = torch.nonzero(pool.area >= LEAST_AREA, as_tuple=True)
     embeddings = torch.cat([sam.image_encoder(normalised(x)) for x in pool.images.split(16)])
-    found: dict[str, list[Tensor]] = {k: [] for k in ("click", "box", "mask", "mask_prompt")}
+    parts: dict[str, list[Tensor]] = {k: [] for k in ("click", "box", "mask", "mask_prompt")}
     for part in torch.arange(len(image)).split(32):
         truth = pool.owner[image[part]] == thing[part, None, None]  # (n, 128, 128)
         coarse = coarse_masks(truth.float(), generator)
@@ -208,9 +208,9 @@ def evaluate(weights: Path, seed: int, scenes: int) -> dict[str, float]:
         )
         answers = torch.cat([logits[:, :1], coarse])
         full = F.interpolate(answers, truth.shape[-2:], mode="bilinear")[:, 0] > 0
-        for key, predicted in zip(found, full.chunk(4), strict=True):
-            found[key].append(iou(predicted, truth))
-    scores = {key: torch.cat(values) for key, values in found.items()}
+        for key, predicted in zip(parts, full.chunk(4), strict=True):
+            parts[key].append(iou(predicted, truth))
+    scores = {key: torch.cat(values) for key, values in parts.items()}
     furniture = pool.labels[image, thing] < 0
     return {
         "click_iou": float(scores["click"][~furniture].mean()),

@@ -1,4 +1,4 @@
-"""The small VGGish: class tags of synthetic sounds, as the original learned YouTube-8M-like tags.
+"""Pretraining of the small VGGish on class tags of synthetic sounds; the original had YouTube-8M's.
 
 Trained with batch norm after each convolution, without which it does not learn; the norms are then
 folded into the convolutions, so that the file holds the plain VGGish topology.
@@ -26,21 +26,23 @@ CONFIG = PretrainConfig(pool=14_000, steps=2_600, batch=32, lr=1.5e-3)
 
 @dataclass(frozen=True)
 class Sounds:
+    """Mixtures of sounds of one second."""
+
     log_mel: Tensor  # (P, 96, 64)
     tags: Tensor  # (P, 24) float
 
 
 def make_sounds(count: int, seed: int) -> Sounds:
-    """`count` examples, each a function of (seed, index): a second cut from two of steady sound."""
+    """Make `count` examples of a second cut from two, each a function of (seed, index)."""
     waves = np.empty((count, SAMPLE_RATE), np.float32)
     tags = torch.zeros(count, len(CLASSES))
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         labels = rng.permutation(len(CLASSES))[: rng.choice(3, p=SOURCES)].tolist()
         radii = np.exp(rng.uniform(*np.log(RADIUS), len(labels))).tolist()
-        heard = [synth(rng, *pair, seconds=2.0) for pair in zip(labels, radii, strict=True)]
+        waveforms = [synth(rng, *pair, seconds=2.0) for pair in zip(labels, radii, strict=True)]
         start = int(rng.integers(SAMPLE_RATE + 1))
-        pieces = [wave[start : start + SAMPLE_RATE] for wave in heard]
+        pieces = [wave[start : start + SAMPLE_RATE] for wave in waveforms]
         waves[i] = mix(rng, pieces or [np.zeros(SAMPLE_RATE, np.float32)], "pretrain")
         tags[i, labels] = 1.0
     batches = torch.from_numpy(waves).split(256)
@@ -48,7 +50,7 @@ def make_sounds(count: int, seed: int) -> Sounds:
 
 
 def with_batch_norm(model: VGGish) -> VGGish:
-    """A copy whose convolutions are each followed by a batch norm, freshly initialised."""
+    """Copy a model whose convolutions are each followed by a batch norm, freshly initialised."""
     model = copy.deepcopy(model)
     layers: list[nn.Module] = []
     for layer in model.features:
@@ -61,7 +63,7 @@ def with_batch_norm(model: VGGish) -> VGGish:
 
 
 def fold_batch_norm(model: VGGish) -> VGGish:
-    """The inverse of `with_batch_norm`: a plain copy with the same output in eval mode."""
+    """Invert `with_batch_norm`: a plain copy with the same output in eval mode."""
     model = copy.deepcopy(model)
     layers: list[nn.Module] = []
     for layer in model.features:
@@ -76,8 +78,8 @@ def fold_batch_norm(model: VGGish) -> VGGish:
     return model
 
 
-class Tagger(nn.Module):
-    """VGGish, its last ReLU and a linear classifier that is dropped afterwards."""
+class SoundTagger(nn.Module):
+    """VGGish with its last ReLU and a linear classifier that is dropped afterwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,11 +103,11 @@ def tag_figures(logits: Tensor, tags: Tensor) -> dict[str, float]:
 
 
 def pretrain(out: Path, config: PretrainConfig = CONFIG) -> dict[str, float]:
-    """Trains the small VGGish into `out`; returns its figures on held-out sounds."""
+    """Train the small VGGish into `out`; returns its figures on held-out sounds."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     pool = make_sounds(config.pool, config.seed)
-    model = Tagger()
+    model = SoundTagger()
 
     def loss(index: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(model(pool.log_mel[index]), pool.tags[index])
@@ -118,7 +120,7 @@ def pretrain(out: Path, config: PretrainConfig = CONFIG) -> dict[str, float]:
 
 @torch.inference_mode()
 def evaluate(weights: Path, head: nn.Module, seed: int) -> dict[str, float]:
-    """Figures of the file as written, on sounds never trained on."""
+    """Measure the file as written, on sounds never trained on."""
     held_out = make_sounds(HELD_OUT_SOUNDS, seed)
     encoder = build_vggish("mini", weights)
     logits = torch.cat([head(F.relu(encoder(x))) for x in held_out.log_mel.split(100)])

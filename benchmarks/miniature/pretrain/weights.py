@@ -1,4 +1,4 @@
-"""Weight files of the miniature: their cards, checksums, adoption and the report on them."""
+"""Weight files of the miniature: their cards, checksums, adoption and the page on them."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ CHECKSUMS = "checksums.json"
 
 
 class Card(Config):
-    """What is known of one weight file: `checksums.json` holds one for each."""
+    """Description of one weight file; `checksums.json` holds one per file."""
 
     sha256: str
     bytes: int
@@ -32,7 +32,7 @@ class Card(Config):
 def describe(
     path: Path, config: PretrainConfig, figures: Mapping[str, float], cpu_seconds: float
 ) -> Card:
-    """Makes the card of a weight file and writes it beside the file."""
+    """Make the card of a weight file and write it beside the file."""
     state = load_file(path)
     card = Card(
         sha256=_sha256(path),
@@ -49,7 +49,11 @@ def describe(
 
 
 def read_cards(folder: Path) -> dict[str, Card]:
-    """The cards in a folder's `checksums.json`, by encoder."""
+    """Read the cards in a folder's `checksums.json`, by encoder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     path = folder / CHECKSUMS
     if not path.is_file():
         raise FileNotFoundError(f"{path}: missing; restore it from git (git checkout -- {path})")
@@ -57,11 +61,11 @@ def read_cards(folder: Path) -> dict[str, Card]:
 
 
 def verify(folder: Path) -> dict[str, Card]:
-    """Checks every weight file that `checksums.json` lists; returns the cards.
+    """Check every weight file that `checksums.json` lists; returns the cards.
 
     Raises:
-        FileNotFoundError: if a file is absent.
-        ValueError: if a file's content is not what its card says.
+        FileNotFoundError: a file is absent.
+        ValueError: a file's content is not what its card says.
     """
     cards = read_cards(folder)
     for name, card in cards.items():
@@ -70,14 +74,14 @@ def verify(folder: Path) -> dict[str, Card]:
 
 
 def adopt(from_dir: Path, to_dir: Path, results_dir: Path) -> dict[str, Card]:
-    """Copies what `run` left in `from_dir` over the weights in `to_dir` and renews the report.
+    """Copy the weights that `run` left in `from_dir` to `to_dir`, and write the page on them.
 
     Nothing is copied unless every file matches its card. Encoders that `from_dir` lacks stay as
     they are. Records made with the old weights no longer match the new checksums.
 
     Raises:
-        FileNotFoundError: if `from_dir` holds no weights.
-        ValueError: if a file's content is not what its card says.
+        FileNotFoundError: `from_dir` holds no weights.
+        ValueError: a file's content is not what its card says.
     """
     new = {p.stem: Card(**json.loads(p.read_text())) for p in sorted(from_dir.glob("*.json"))}
     if not new:
@@ -96,14 +100,14 @@ def adopt(from_dir: Path, to_dir: Path, results_dir: Path) -> dict[str, Card]:
 
 
 def write_report(cards: Mapping[str, Card], results_dir: Path) -> None:
-    """Writes `pretraining.json` and `pretraining.md`: what the weights reach."""
+    """Write `pretraining.json` and `pretraining.md`: the figures that the weights reach."""
     entries = {name: card.model_dump(exclude={"sha256"}) for name, card in cards.items()}
     _write_json(results_dir / "pretraining.json", entries)
     write_atomic(results_dir / "pretraining.md", page(cards))
 
 
 def page(cards: Mapping[str, Card]) -> str:
-    """The report on a set of weights; figures are shares of 1, on data never trained on."""
+    """Markdown page on a set of weights; figures are shares of 1, on data never trained on."""
     total = sum(card.bytes for card in cards.values()) / 1e6
     lines = []
     for name, card in cards.items():
@@ -158,9 +162,9 @@ _TABLES = (
 def _check(path: Path, card: Card) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: missing though its card is there; restore or rebuild it")
-    if (found := _sha256(path)) != card.sha256:
+    if (checksum := _sha256(path)) != card.sha256:
         raise ValueError(
-            f"{path}: sha256 {found[:12]}, its card says {card.sha256[:12]}; restore the file "
+            f"{path}: sha256 {checksum[:12]}, its card says {card.sha256[:12]}; restore the file "
             f"from git or make it again with: python -m benchmarks pretrain {path.stem}"
         )
 

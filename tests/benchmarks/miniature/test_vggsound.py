@@ -21,7 +21,7 @@ from benchmarks.miniature import (
     build_vggsound,
     build_vggss,
 )
-from benchmarks.miniature.clips import draw_clip, jobs
+from benchmarks.miniature.clips import clip_keys, draw_clip
 from benchmarks.miniature.scenes import LOOKALIKES
 from benchmarks.miniature.vggss import label_of
 from splits import vggsound
@@ -50,7 +50,7 @@ def world(tmp_path_factory):
 def default():
     """Clips of the default world: (VGG-SS's, VGG-Sound's)."""
     return [
-        [draw_clip(WorldConfig(), job) for job in jobs(WorldConfig(), [name])]
+        [draw_clip(WorldConfig(), key) for key in clip_keys(WorldConfig(), [name])]
         for name in ("vggss", "vggsound")
     ]
 
@@ -86,7 +86,7 @@ def test_layout(world):
 
 
 def test_files_hold_what_the_list_says(world):
-    clips = [draw_clip(SMALL, job) for job in jobs(SMALL, ["vggsound"])]
+    clips = [draw_clip(SMALL, key) for key in clip_keys(SMALL, ["vggsound"])]
     assert sorted(clip.file for clip in clips) == listed(world, "train")
     labels = {file: label for file, label, _ in rows(world)}
     for clip in clips[:8]:
@@ -171,7 +171,7 @@ def test_refusals(tmp_path):
 
 def test_no_video_is_tested(default):
     tests, train = default
-    others = [draw_clip(WorldConfig(), job) for job in jobs(WorldConfig(), ["v2"])]
+    others = [draw_clip(WorldConfig(), key) for key in clip_keys(WorldConfig(), ["v2"])]
     videos = {clip.vid for clip in train}
     assert not videos & {clip.vid for clip in [*tests, *others]}
     assert len({clip.file for clip in train}) == len(train) == 1400
@@ -210,7 +210,7 @@ def test_the_law_is_that_of_vggss(default):
         error = np.sqrt(sum(values.var() / len(values) for values in samples))
         assert abs(samples[0].mean() - samples[1].mean()) < 3.5 * error, name
     for clip in default[1]:
-        assert clip.on.all() and clip.job.style == "shifted" and not clip.facts["off_screen"]
+        assert clip.on.all() and clip.key.style == "shifted" and not clip.facts["off_screen"]
         assert len({source.label for source in clip.heard}) == 1
 
 

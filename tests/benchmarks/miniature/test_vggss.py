@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks.miniature import CLASSES, FOREIGN, WorldConfig, build, build_vggss
-from benchmarks.miniature.clips import draw_clip, jobs
+from benchmarks.miniature.clips import clip_keys, draw_clip
 from benchmarks.miniature.scenes import LOOKALIKES, RADIUS
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.miniature.vggss import FLAWS, label_of
@@ -44,7 +44,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips():
-    return [draw_clip(SMALL, job) for job in jobs(SMALL, ["vggss"])]
+    return [draw_clip(SMALL, key) for key in clip_keys(SMALL, ["vggss"])]
 
 
 def digests(root):
@@ -64,7 +64,7 @@ def scenes(root):
 def default(count=900):
     """Clips of the default world, in the default order."""
     config = WorldConfig(clips={**WorldConfig().clips, "vggss": {"test": count}})
-    return [draw_clip(config, job) for job in jobs(config, ["vggss"])]
+    return [draw_clip(config, key) for key in clip_keys(config, ["vggss"])]
 
 
 def test_layout(world):
@@ -125,14 +125,14 @@ def test_flaws_come_in_turn_and_are_repaired(world):
 
 
 def test_some_ids_are_those_of_training_clips_of_v2(world, clips):
-    v2 = [draw_clip(SMALL, job) for job in jobs(SMALL, ["v2"])]
-    train = {clip.vid for clip in v2 if clip.job.split == "train"}
+    v2 = [draw_clip(SMALL, key) for key in clip_keys(SMALL, ["v2"])]
+    train = {clip.vid for clip in v2 if clip.key.split == "train"}
     shared = [clip for clip in clips if clip.vid in train]
-    assert len({clip.job.video for clip in shared}) == pytest.approx(0.2 * COUNT, abs=2)
+    assert len({clip.key.video for clip in shared}) == pytest.approx(0.2 * COUNT, abs=2)
     assert not {clip.vid for clip in clips} & ({clip.vid for clip in v2} - train)
     none = SMALL.model_copy(update={"clips": {"vggss": {"test": COUNT}}})
-    alone = [draw_clip(none, job) for job in jobs(none)]
-    assert len({clip.vid for clip in alone}) == len({job.video for job in jobs(none)})
+    alone = [draw_clip(none, key) for key in clip_keys(none)]
+    assert len({clip.vid for clip in alone}) == len({key.video for key in clip_keys(none)})
 
 
 def test_default_world():

@@ -23,7 +23,7 @@ from benchmarks.data.index import load_index, world_of, write_index
 from benchmarks.data.masks import voc_palette
 from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build, folder
 from benchmarks.miniature import world as made
-from benchmarks.miniature.clips import draw_clip, jobs
+from benchmarks.miniature.clips import clip_keys, draw_clip
 
 SPLITS = Path(__file__).parents[3] / "splits" / "miniature"
 HOME = [name for name in CLASSES if name not in FOREIGN]
@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_is_foreseen_or_named(tmp_path, monkeypatch):
 
 
 def test_what_clips_take_is_foreseen_within_half(world):
-    foreseen = sum(folder._bytes_of(SMALL, job) for job in jobs(SMALL))
+    foreseen = sum(folder._bytes_of(SMALL, key) for key in clip_keys(SMALL))
     blocks = [-(-p.stat().st_size // 4096) * 4096 for p in world.glob("v*/**/*.*")]
     assert sum(blocks) < foreseen < 1.5 * sum(blocks)
 
@@ -249,8 +249,8 @@ def test_foreign_folder_is_refused_and_untouched(tmp_path):
 
 def test_more_clips_keep_the_first_ones():
     more = SMALL.model_copy(update={"clips": {"v2": {"test": 30}}})
-    few = [job for job in jobs(SMALL) if job[:2] == ("v2", "test")]
-    assert jobs(more)[: len(few)] == few
+    few = [key for key in clip_keys(SMALL) if key[:2] == ("v2", "test")]
+    assert clip_keys(more)[: len(few)] == few
 
 
 # --- sight and sound agree --------------------------------------------------------------------
@@ -297,7 +297,7 @@ def slow_colours():
 
 def clips_of(benchmark, regime, count, **shares):
     config = WorldConfig(clips={benchmark: {"test": count}}, regime={benchmark: regime}, **shares)
-    return [draw_clip(config, job) for job in jobs(config)]
+    return [draw_clip(config, key) for key in clip_keys(config)]
 
 
 def ranks(clip):
@@ -357,12 +357,12 @@ def test_distractors_pauses_and_off_screen():
 def test_clips_of_a_video_look_alike_and_share_no_seconds():
     config = WorldConfig(clips={"v1m": {"train": 60, "test": 60}}, off_screen=0.0)
     videos = {}
-    for job in jobs(config):
-        clip = draw_clip(config, job)
+    for key in clip_keys(config):
+        clip = draw_clip(config, key)
         videos.setdefault(clip.vid, []).append(clip)
     assert 60 < len(videos) < 120
     for clips in videos.values():
-        assert len({clip.job.split for clip in clips}) == 1
+        assert len({clip.key.split for clip in clips}) == 1
         assert len({clip.start for clip in clips}) == len(clips)
         assert all((c.scene.background == clips[0].scene.background).all() for c in clips)
         assert len({tuple(t.colours for t in clip.scene.things) for clip in clips}) == 1

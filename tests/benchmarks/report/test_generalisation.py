@@ -108,7 +108,7 @@ def test_table_3(desk, tmp_path):
         desk.write("table3/in_set", "ez_vsl", "vggss", "in-set", scores, seed, subsets=GROUPS)
     put_v2(desk, "gavs", ([5, 5], [4, 4]))
     annotations = tmp_path / "vggss.json"
-    half, empty = [[0, 0, 0.5, 1]], [[0.5, 0.5, 0.5, 1]]
+    half, empty = [[0, 0, 0.5, 1]], []
     drawn = [half, empty, half, empty, [[0, 0, 1, 1]]]
     files = [*FILES, "eeeeeeeeeee_000000"]  # no longer to be had, so never scored
     annotations.write_text(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks.common.files import sha256
 from benchmarks.data.clip_files import file_digests
-from benchmarks.report.qualitative import panels, qualitative
+from benchmarks.report.qualitative import panels_of, qualitative
 from benchmarks.scoring.records import Key, RecordError, Stored
 from tests.benchmarks.report.conftest import plan_with
 
@@ -58,14 +58,14 @@ def index(tmp_path):
 def test_a_masked_and_a_boxed_clip(tmp_path, index):
     keys = [Key(row, "v1s", "train", 0) for row in ("gavs", "avsbench", "absent")]
     records = keep(tmp_path, keys[0], "clip_a/1", 255) | keep(tmp_path, keys[1], "clip_a/1", 51)
-    (panel,) = panels(records, index, keys)
+    (panel,) = panels_of(records, index, keys)
     assert panel.title == "V1S\ndog, man" and panel.second == 1
     assert (panel.frame == 101).all() and panel.log_mel.shape == (5 * 96, 64)
     assert panel.truth.sum() == 16 and not panel.boxes
     assert {row: p.mean() for row, p in panel.predictions.items()} == {"gavs": 1, "avsbench": 0.2}
 
     key = Key("gavs", "vggss", "0-shot", 0)
-    (panel,) = panels(keep(tmp_path, key, "file_000030/0", 255), index, [key])
+    (panel,) = panels_of(keep(tmp_path, key, "file_000030/0", 255), index, [key])
     assert panel.second == 5 and panel.log_mel.shape == (10 * 96, 64)
     assert panel.boxes == [[0, 0, 0.25, 1]] and panel.truth.sum() == 8
 
@@ -88,4 +88,4 @@ def test_predictions_that_are_not_those_of_the_record_are_not_shown(tmp_path, in
     path = tmp_path / "gavs.overlays.npz"
     np.savez(path, **{"clip_a/1": np.full((4, 8), 51, np.uint8)})
     with pytest.raises(RecordError, match=f"{path.name}: its checksum is"):
-        panels(records, index, [key])
+        panels_of(records, index, [key])

@@ -1,4 +1,4 @@
-"""The block `tables` of params.yaml: which rows each table has, and which stages make them."""
+"""Block `tables` of params.yaml: the rows of each table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +15,8 @@ Rows = Distinct[Name]
 
 
 class Table1Params(Config):
+    """Rows and benchmarks of Table 1."""
+
     benchmarks: Distinct[Benchmark] = ["v1s", "v1m", "v2"]
     published: Rows = [  # track P
         *("avsbench", "avsbench_resnet", "avsegformer", "autr", "auss", "avsc", "av_sam", "sama"),
@@ -22,39 +24,51 @@ class Table1Params(Config):
     ]
     controlled: Rows = ["tpavi_sam", "avsegformer_sam"]  # track C: on GAVS's frozen SAM embeddings
     gavs: Rows = ["gavs", "gavs_adapters", "gavs_released", "gavs_released_fixed"]
-    # The paper doesn't name SAM-Fusion's: only the range over these is printed.
+    # The paper doesn't name SAM-Fusion's operator: only the range over these is printed.
     operators: Rows = ["sam_fusion_add", "sam_fusion_film", "sam_fusion_tpavi"]
     ceiling: Name = "oracle_click"
 
     @property
     def rows(self) -> list[str]:
+        """All rows, in the table's order."""
         return [*self.published, *self.controlled, *self.gavs, *self.operators, self.ceiling]
 
     @model_validator(mode="after")
     def _one_place(self) -> "Table1Params":
+        """Check that each row stands in one list."""
         if twice := sorted({row for row in self.rows if self.rows.count(row) > 1}):
             raise ValueError(f"{', '.join(twice)} stands in more than one list")
         return self
 
 
 class AblationsParams(Config):
+    """Groups of ablations in the table, and their benchmark."""
+
     benchmark: Benchmark = "v2"  # balanced scenes and silent seconds: where hearing decides
     groups: Rows = ["prompt", "noise", "alignment", "decoder", "input"]
 
 
 class RowsParams(Config):
+    """Rows of one table."""
+
     rows: Rows  # `tables.rows` if none are named
 
 
-class Table3Params(RowsParams):  # its rows: zero-shot, trained on V2
-    in_set: Rows = ["hardway", "ez_vsl", "slavc", "margin_nce", "avin"]  # from VGG-Sound's clips
+class Table3Params(RowsParams):
+    """Rows of Table 3: `rows` zero-shot, trained on V2; `in_set` trained on VGG-Sound."""
+
+    in_set: Rows = ["hardway", "ez_vsl", "slavc", "margin_nce", "avin"]
 
 
 class RobustnessParams(RowsParams):
+    """Rows of the robustness table, and their benchmark."""
+
     benchmark: Benchmark = "v2"
 
 
 class TablesParams(Config):
+    """Rows of every table."""
+
     # Of Tables 2 to 4, Figure 3 and the robustness table, where one names none of its own.
     rows: Rows = [
         *("avsbench", "avsegformer", "audio_sam", "sam_fusion", "tpavi_sam", "avsegformer_sam"),
@@ -72,13 +86,14 @@ class TablesParams(Config):
     @model_validator(mode="before")
     @classmethod
     def _common_rows(cls, values: Any) -> Any:
+        """Give the common rows to each table that names none."""
         if not isinstance(values, Mapping):
             return values
         rows = values.get("rows", cls.model_fields["rows"].default)
-        own = {name: values.get(name, {}) for name in STAGES}
+        tables = {name: values.get(name, {}) for name in STAGES}
         return {
             **values,
-            **{k: {"rows": rows, **v} if isinstance(v, Mapping) else v for k, v in own.items()},
+            **{k: {"rows": rows, **v} if isinstance(v, Mapping) else v for k, v in tables.items()},
         }
 
 
