@@ -65,7 +65,7 @@ class Plan:
     readers: int  # threads of each process that decode frames
 
 
-_plan: Plan | None = None  # inherited by the forked workers: pickled, it would be copied for a job
+_plan: Plan  # inherited by the forked workers: pickled, it would be copied for a job
 _devices: Any = None  # a queue with a device for each worker
 
 
