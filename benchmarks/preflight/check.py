@@ -236,7 +236,8 @@ def _resources(
 ) -> list[Finding]:
     """More memory or disk than there is."""
     where = "on the GPU" if places[0].type == "cuda" else "here"
-    memory, failed = [], []
+    memory: list[str] = []
+    failed: list[str] = []
     for trial in trials.values():
         if trial.problem:
             lost = re.search("memory|killed", trial.problem)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -39,7 +40,8 @@ def overlay_figure(panels: Sequence[Panel]) -> Figure:
     methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
     titles = ["frame", "sound (log-mel)", TRUTH, *methods]
     figure = Figure(figsize=(1.15 * len(titles), 1.25 * len(panels) + 0.5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.05)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.02, h_pad=0.05)
     axes = figure.subplots(len(panels), len(titles), squeeze=False)
     for column, title in enumerate(titles):
         axes[0, column].set_title(title, fontsize=7)

@@ -34,7 +34,7 @@ def qualitative(
     seed, tables = plan.seeds[0], plan.tables
     table1 = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
     table1.append(tables.table1.ceiling)
-    asked = {
+    asked: dict[str, list[tuple[Sequence[str], str, str]]] = {
         "overlays": [(table1, b, "train") for b in tables.table1.benchmarks],
         "overlays_unseen": [(tables.table2.rows, "v3", "0-shot")],
         "overlays_vggss": [(tables.table3.rows, "vggss", "0-shot")],
