@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from gavs.vggish import build_vggish
 
 __all__ = [
-    *("GAVS", "GavsConfig", "METHODS", "Method", "Predictor"),
-    *("build_sam", "build_vggish", "read_image", "read_sound"),
+    "GAVS",
+    "GavsConfig",
+    "METHODS",
+    "Method",
+    "Predictor",
+    "build_sam",
+    "build_vggish",
+    "read_image",
+    "read_sound",
 ]
 
 
