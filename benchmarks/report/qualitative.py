@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmarks.scoring.records import REMEDY, Key, RecordError, Stored
 from benchmarks.training.clips import fill_boxes
 from gavs.vggish import log_mel
 
+WIDTH, METHODS = 4.9, 5  # of the strip: inches, methods at most
 WINDOW = 0.99  # seconds of sound that a VGGish window needs, rounded up
 
 
@@ -26,7 +28,7 @@ def qualitative(
     plan: Plan, records: Mapping[Key, Stored], index: pd.DataFrame
 ) -> dict[str, Figure]:
     """Overlays of Table 1, of unseen classes (Table 2, 0-shot) and of VGG-SS (Table 3), first seed,
-    by file name; without those that no prediction is on record for.
+    and the strip, by file name; without those that no prediction is on record for.
 
     Raises:
         RecordError: stored predictions can't be read, or are of a clip that the index lacks.
@@ -50,7 +52,25 @@ def qualitative(
         ]
         if shown:
             figures[name] = overlay_figure(shown)
+        if name == "overlays" and (chosen := strip(plan, shown)):
+            columns = 2 + len({row for panel in chosen for row in panel.predictions})
+            figures["strip"] = overlay_figure(chosen, sound=False, side=WIDTH / columns, points=5)
     return figures
+
+
+def strip(plan: Plan, shown: Sequence[Panel]) -> list[Panel]:
+    """For the repository's first page: a frame per benchmark, the first kept one whose sound is in
+    view, with the base and the first rows of track P among those that several tables share.
+    """
+    shared = [row for row in plan.tables.figure3.rows if "P" in plan.track(row)]
+    rows = [plan.base, *(row for row in shared if row != plan.base)][:METHODS]
+    chosen: dict[str, Panel] = {}
+    for panel in shown:
+        predictions = {row: panel.predictions[row] for row in rows if row in panel.predictions}
+        if panel.truth.any() and predictions:
+            benchmark = panel.title.splitlines()[0]
+            chosen.setdefault(benchmark, replace(panel, predictions=predictions))
+    return list(chosen.values())
 
 
 def panels(records: Mapping[Key, Stored], index: pd.DataFrame, keys: Sequence[Key]) -> list[Panel]:
