@@ -9,6 +9,7 @@ repro: $(VENV)/installed
 test: $(VENV)/installed
 	ruff check .
 	ruff format --check .
+	mypy
 	python -m benchmarks stale
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -rs
 

@@ -226,7 +226,7 @@ def list_all(args: argparse.Namespace) -> None:
 
     for name in method_names():
         module = sys.modules[METHODS.get(name).__module__]
-        reference = " ".join(module.__doc__.split("\n\n")[0].split())
+        reference = " ".join((module.__doc__ or "").split("\n\n")[0].split())
         print(f"{name:<16} {reference}")
     print()
     for name, text in BENCHMARKS.items():

@@ -1,17 +1,41 @@
 """Generalizable audio-visual segmentation: SAM prompted with sound (GAVS)."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gavs.images import read_image
+    from gavs.method import METHODS, Method
     from gavs.model import GAVS, GavsConfig
+    from gavs.predict import Predictor
+    from gavs.sam import build_sam
+    from gavs.sound import read_sound
+    from gavs.vggish import build_vggish
 
-__all__ = ["GAVS", "GavsConfig"]
+__all__ = [
+    "GAVS",
+    "GavsConfig",
+    "METHODS",
+    "Method",
+    "Predictor",
+    "build_sam",
+    "build_vggish",
+    "read_image",
+    "read_sound",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the model where it is asked for: who only reads a file doesn't wait for torch."""
-    if name not in __all__:
+    """A public name, imported when it is asked for: who reads a file doesn't wait for torch."""
+    homes = {
+        **dict.fromkeys(("GAVS", "GavsConfig"), "model"),
+        **dict.fromkeys(("METHODS", "Method"), "method"),
+        "Predictor": "predict",
+        "build_sam": "sam",
+        "build_vggish": "vggish",
+        "read_image": "images",
+        "read_sound": "sound",
+    }
+    if name not in homes:
         raise AttributeError(f"module 'gavs' has no attribute {name!r}")
-    from gavs import model
-
-    return getattr(model, name)
+    return getattr(import_module(f"gavs.{homes[name]}"), name)

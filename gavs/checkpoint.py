@@ -42,7 +42,8 @@ class CheckpointHeader(Config):
     config: dict[str, Any]
     sam: EncoderFile
     vggish: EncoderFile
-    hop_seconds: Literal[0.96, 1.0]  # VGGish's framing, see `gavs.vggish.log_mel`
+    # VGGish's framing, see `gavs.vggish.log_mel`
+    hop_seconds: Literal[0.96, 1.0]  # type: ignore[valid-type]  # pydantic takes floats
     origin: dict[str, str | int] = {}  # what it was trained on, for people
 
 
@@ -82,7 +83,7 @@ def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(header.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -71,7 +71,8 @@ def _decoded(path: Path) -> Image.Image | np.ndarray:
             pixels = _jpeg(content, image)
         else:
             if getattr(image, "is_animated", False):
-                raise ValueError(f"{image.n_frames} pictures, expected one")
+                count = image.n_frames  # type: ignore[attr-defined]  # of all that are animated
+                raise ValueError(f"{count} pictures, expected one")
             if image.format == "PNG":
                 _check_png(content, width * height)
             pixels = image
@@ -189,4 +190,4 @@ def _upright(pixels: Image.Image | np.ndarray, orientation: int) -> Image.Image 
     if isinstance(pixels, Image.Image):
         return pixels.transpose(turned)
     channels = [Image.fromarray(channel).transpose(turned) for channel in np.moveaxis(pixels, 2, 0)]
-    return np.stack(channels, axis=2)
+    return np.stack([np.asarray(channel) for channel in channels], axis=2)

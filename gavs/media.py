@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -79,13 +79,16 @@ def sample_frames(path: Path, fps: float = 1) -> Iterator[np.ndarray]:
     Raises:
         MediaError: no picture in it, none that can be decoded, or time stamps that run backwards.
     """
-    start, number, latest = None, 0, None
+    start: float | None = None
+    latest: Picture | None = None
+    number = 0
     for picture in pictures(path):
         start = picture.time if start is None else start
         while latest is not None and picture.time - start > (number + INSTANT) / fps:
             yield latest.upright()
             number += 1
         latest = picture
+    assert latest is not None and start is not None, "pictures yields at least one"
     ends = latest.time - start + max(latest.seconds, _rest(path, latest.time))
     while number == 0 or ends * fps - number >= 0.5:
         yield latest.upright()
@@ -117,7 +120,7 @@ def pictures(path: Path, threads: int = 0) -> Iterator[Picture]:
             if frame.is_corrupt:
                 raise MediaError(f"{shown(path)}: damaged at {frame.time:.2f} s; {REMEDY}")
             time, size = frame.time, size or (frame.width, frame.height)
-            seconds = min(LONGEST, float((frame.duration or 0) * frame.time_base))
+            seconds = min(LONGEST, float((frame.duration or 0) * (frame.time_base or 0)))
             yield Picture(path, frame, time, seconds, size, aspect)
         if time is None:
             raise MediaError(f"{shown(path)}: its picture has no frame that can be decoded")
@@ -148,13 +151,15 @@ def upright(frame: av.VideoFrame, size: tuple[int, int], aspect: Fraction) -> np
         ValueError: it is turned by another angle than quarter turns, or its pixels are over four
             times as wide as high, or the reverse.
     """
-    scaled = {} if (frame.width, frame.height) == size else dict(width=size[0], height=size[1])
+    same = (frame.width, frame.height) == size
+    scaled: dict[str, Any] = {} if same else dict(width=size[0], height=size[1])
     pixels = _square(frame.to_ndarray(format="rgb24", **scaled), aspect)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
     # x' = a x + c y, y' = b x + d y, in 1/65536.
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5]
+    buffer: Any = matrix
+    a, b, _, c, d = np.frombuffer(bytes(buffer), np.int32)[:5]
     if a == d == 0 and b and c:
         pixels, across, down = pixels.transpose(1, 0, 2), c, b
     elif b == c == 0 and a and d:
@@ -198,7 +203,7 @@ def overlay_video(
         with _writing(target), av.open(part, "w", format="mp4") as out:
             with open_media(source) as container:
                 stream = picture_track(source, container)
-                rate, unit = stream.average_rate or 25, stream.time_base
+                rate, unit = stream.average_rate or 25, stream.time_base or Fraction(1, 90_000)
             video = out.add_stream("libx264", rate=rate, options={"crf": "18"})
             video.height, video.width = (side + side % 2 for side in size)
             video.pix_fmt = "yuv420p"
@@ -207,7 +212,8 @@ def overlay_video(
             start = next(pictures(source)).time
             painted, sound = _painted(source, paint), _sound(source, start)
             for _, frame in heapq.merge(painted, sound, key=lambda pair: pair[0]):
-                out.mux((audio if isinstance(frame, av.AudioFrame) else video).encode(frame))
+                track: Any = audio if isinstance(frame, av.AudioFrame) else video
+                out.mux(track.encode(frame))
             out.mux(video.encode())
             out.mux(audio.encode())
         part.replace(target)
@@ -228,7 +234,9 @@ def _painted(path: Path, paint: Callable) -> Iterator[tuple[float, av.VideoFrame
 
 def _sound(path: Path, start: float) -> Iterator[tuple[float, av.AudioFrame]]:
     """The sound from a time on without a gap, at one rate, in stereo."""
-    written, form, convert = round(start * SOUND_RATE), None, None
+    form: tuple[int, str] | None = None
+    convert: Any = None  # the resampler of what has this form
+    written = round(start * SOUND_RATE)
 
     def timed(parts: list[av.AudioFrame]) -> Iterator[tuple[float, av.AudioFrame]]:
         nonlocal written

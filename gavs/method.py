@@ -116,7 +116,7 @@ class Method(nn.Module):
         return "vggish"
 
     @classmethod
-    def temporal(cls, config: Config) -> bool:
+    def temporal(cls, config: Any) -> bool:
         """Whether it needs every frame of a clip, also the unlabelled ones."""
         return False
 

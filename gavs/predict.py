@@ -87,8 +87,8 @@ class Predictor:
         begin += round(window * self.header.hop_seconds * SAMPLE_RATE)
         length = (FRAMES - 1) * HOP + WINDOW
         heard = sound[begin : begin + length]
-        heard = torch.from_numpy(np.pad(heard, (0, length - len(heard)))).to(self.device)
-        return self.vggish(log_mel(heard, self.header.hop_seconds, 1))
+        padded = torch.from_numpy(np.pad(heard, (0, length - len(heard)))).to(self.device)
+        return self.vggish(log_mel(padded, self.header.hop_seconds, 1))
 
 
 def predict_images(
@@ -112,11 +112,9 @@ def predict_images(
         raise MediaError(
             f"{len(images)} images, but more than one is called {shown(min(repeated))}"
         )
-    numbers = [re.search(r"\d+$", path.stem) for path in images]
-    if all(numbers):
-        images = [
-            path for _, path in sorted(zip((int(n[0]) for n in numbers), images, strict=True))
-        ]
+    numbers = [int(n[0]) for path in images if (n := re.search(r"\d+$", path.stem))]
+    if len(numbers) == len(images):
+        images = [path for _, path in sorted(zip(numbers, images, strict=True))]
     sound = read_sound(audio)
     _check_length(audio, sound, second + len(images) - 1)
     frames = ((path.stem, second + i, read_image(path)) for i, path in enumerate(images))

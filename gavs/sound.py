@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import av
 import numpy as np
@@ -21,6 +21,8 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from gavs.reading import MediaError, reading, shown
+
+S = TypeVar("S", bound=Stream)
 
 SAMPLE_RATE = 16_000  # VGGish's
 PEAK = 4.0  # 12 dB over full scale
@@ -83,7 +85,10 @@ def placed(path: Path, container: InputContainer, start: float | None) -> Iterat
     stream = default_track(path, container.streams.audio)
     if stream is None:
         raise MediaError(f"{shown(path)}: has no sound track; GAVS finds what it hears")
-    end, begun, latest, form, to_float = start, False, None, None, None
+    form: tuple[str, str, int] | None = None
+    to_float: Any = None  # the resampler of what has this form
+    latest: float | None = None
+    end, begun = start, False
     for frame in container.decode(stream):
         rate, form_before = frame.sample_rate, form
         form = frame.format.name, frame.layout.name, rate
@@ -119,7 +124,7 @@ def open_media(path: Path) -> InputContainer:
     return av.open(f"file:{os.fspath(path)}", options=options, metadata_errors="replace")
 
 
-def default_track(path: Path, streams: Sequence[Stream]) -> Stream | None:
+def default_track(path: Path, streams: Sequence[S]) -> S | None:
     """The track that a player takes: the default, else the first; a cover picture is none."""
     tracks = [s for s in streams if not s.disposition & Disposition.attached_pic]
     if not tracks:
@@ -143,7 +148,7 @@ def check_end(container: InputContainer, stream: Stream, end: float) -> None:
     Raises:
         ValueError: it ends more than a second early: the file is cut.
     """
-    if "mp4" in container.format.name and stream.duration:
+    if "mp4" in container.format.name and stream.duration and stream.time_base:
         claimed = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
         if end < claimed - 1:
             raise ValueError(f"its {stream.type} ends at {end:.2f} of {claimed:.2f} s: it is cut")
@@ -180,11 +185,12 @@ def _sndfile(path: Path) -> Piece:
     _check_wav_size(path)
     with soundfile.SoundFile(path) as file:
         _check_rate(file.samplerate)
-        blocks, length = [], max(1, BLOCK // file.channels)
+        blocks: list[np.ndarray] = []
+        length = max(1, BLOCK // file.channels)
         while len(block := file.read(length, dtype="float32", always_2d=True)):
-            _check_samples(block.T, sum(map(len, blocks)))
+            _check_samples(block.T, sum(len(part) for part in blocks))
             blocks.append(block.mean(1))
-        total = sum(map(len, blocks))
+        total = sum(len(part) for part in blocks)
         if total != file.frames:
             raise ValueError(f"ends after {total:,} of {file.frames:,} samples: it is cut")
         return Piece(file.samplerate, np.concatenate([*blocks, np.empty(0, np.float32)])[None])

@@ -6,7 +6,6 @@ video, a hop of 1.0 s starts each window on its second.
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +70,7 @@ def _mel(pieces: Tensor) -> Tensor:
     return (spectrum.real.square() + spectrum.imag.square()).float().sqrt() @ mel
 
 
-Size = Literal["mini", "full"]
-WIDTHS: dict[Size, tuple[tuple[int, ...], int]] = {
+WIDTHS: dict[str, tuple[tuple[int, ...], int]] = {
     "mini": ((12, 24, 48, 48, 96, 96), 192),
     "full": ((64, 128, 256, 256, 512, 512), 4096),
 }
@@ -86,7 +84,7 @@ class VGGish(nn.Module):
     output is taken before the last ReLU, from which torchvggish's output derives.
     """
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: str) -> None:
         super().__init__()
         widths, hidden = WIDTHS[size]
         layers: list[nn.Module] = []
@@ -110,7 +108,7 @@ class VGGish(nn.Module):
         return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # (N, 128)
 
 
-def build_vggish(size: Size, weights: Path | None = None) -> VGGish:
+def build_vggish(size: str, weights: Path | None = None) -> VGGish:
     """A frozen VGGish in eval mode, with `weights` (`.safetensors` or `.pth`) if given.
 
     Raises:

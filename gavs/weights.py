@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ _WRAPPERS = ("model", "state_dict", "model_state_dict")  # what training codes p
 _WHAT = "as weights (cut short, or no torch file and no safetensors file)"
 _STATE_DICT_ALONE = "Give the published file, or one that holds a model's state_dict() alone"
 _reconstruct = np.zeros(0).__reduce__()[0]
-_ARRAYS = [  # what a pickled numpy array of floats is rebuilt from: data, not code
+_ARRAYS: list[Any] = [  # what a pickled numpy array of floats is rebuilt from: data, not code
     (_reconstruct, "numpy.core.multiarray._reconstruct"),  # before numpy 2
     (_reconstruct, "numpy._core.multiarray._reconstruct"),
     *(np.ndarray, np.dtype, type(np.dtype(np.float32)), type(np.dtype(np.float64))),

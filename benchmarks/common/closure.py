@@ -118,7 +118,7 @@ def _plain(node: Any) -> Any:
 class _Essence(ast.NodeTransformer):
     """Takes out of a tree what has no effect on a result."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         call = node.value
         text = isinstance(call, ast.Constant) and isinstance(call.value, str)
         logged = isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log.")
@@ -128,18 +128,18 @@ class _Essence(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
             return None
         return self.generic_visit(ast.Assign([node.target], node.value))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
-        node = self.generic_visit(node)
+        self.generic_visit(node)
         node.body += fields  # of dataclasses and parameter blocks, where annotations have effects
         return node
 

@@ -41,9 +41,9 @@ def ran_out(error: BaseException) -> bool:
 
 
 def _machine(proc: Path) -> Iterator[Bound]:
-    if (proc / "meminfo").is_file():
-        line = re.search(r"MemAvailable: +(\d+) kB", (proc / "meminfo").read_text())
-        yield Bound(1024.0 * int(line[1]), "what the machine has (MemAvailable)")
+    text = (proc / "meminfo").read_text() if (proc / "meminfo").is_file() else ""
+    if available := re.search(r"MemAvailable: +(\d+) kB", text):
+        yield Bound(1024.0 * int(available[1]), "what the machine has (MemAvailable)")
     else:
         pages = os.sysconf("SC_PHYS_PAGES")
         yield Bound(float(os.sysconf("SC_PAGE_SIZE") * pages), "what the machine has")

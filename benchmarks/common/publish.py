@@ -17,7 +17,7 @@ def publish(
     Raises:
         ValueError: a path leads out of `folder`; nothing is written then.
     """
-    obsolete = [_inside(folder, name) for name in obsolete]
+    former = [_inside(folder, name) for name in obsolete]
     targets = {name: _inside(folder, name) for name in contents}
     part = folder.with_name(f".{folder.name}.part")  # beside it: the same disk, in no DVC output
     shutil.rmtree(part, ignore_errors=True)
@@ -31,7 +31,7 @@ def publish(
             (part / name).replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    for path in obsolete:
+    for path in former:
         path.unlink(missing_ok=True)
 
 

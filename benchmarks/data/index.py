@@ -90,7 +90,8 @@ def open_clips(
 
 def _open_clip(clip: ClipFiles) -> dict[str, Any]:
     files = [*clip.frames, *clip.masks]
-    lost = {_missing_folder(path.parent) for path in (*files, clip.audio)} - {None}
+    folders = {path.parent for path in (*files, clip.audio)}
+    lost = {missing for folder in folders if (missing := _missing_folder(folder))}
     if lost:
         return {"problems": [f"{folder}: no such folder" for folder in sorted(lost)]}
     problems, sizes = [], {}

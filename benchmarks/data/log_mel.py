@@ -75,7 +75,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 class _StorageUnpickler(_ArrayUnpickler):
     """The pickle inside a storage: its type and length, `persistent` to torch."""
 
-    def find_class(self, module: str, name: str) -> str:
+    def find_class(self, module: str, name: str) -> Any:
         if module != "torch" or name not in _STORAGES:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}; only arrays are read")
         return _STORAGES[name]
@@ -93,7 +93,7 @@ def _scan(file: BinaryIO) -> list[Any]:
         calls += opcode.name in _CALLING
         if opcode.name in _HASHING:
             raise pickle.UnpicklingError("it fills a dict or a set; only arrays are read")
-        if opcode.name.endswith("PUT") and argument > OPCODES:
+        if opcode.name.endswith("PUT") and (argument or 0) > OPCODES:
             raise pickle.UnpicklingError(f"a memo of {argument:,} entries, expected {OPCODES:,}")
         if len(arguments) > OPCODES or calls > CALLS:
             raise pickle.UnpicklingError("it does more than one array needs; only that is read")
@@ -154,7 +154,7 @@ class _Array:
         self.array = _array_of(content, dtype, shape, "F" if fortran else "C")
 
 
-def _array_of(content: bytes, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
+def _array_of(content: bytes, dtype: _Dtype, shape: tuple, order: Any) -> np.ndarray:
     return np.frombuffer(_bytes(content), dtype.dtype).reshape(shape, order=order)
 
 

@@ -5,6 +5,7 @@ sets call void, the edges that resizing and JPEG smear.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,8 @@ _GREY = ("1", "L", "I;16", "I")  # Pillow's modes of grey PNGs
 def voc_palette(count: int) -> np.ndarray:
     """(count, 3) uint8 colours of PASCAL VOC: each 3 bits of the index are a bit of R, G and B."""
     index = np.arange(count)[:, None] >> np.arange(3)  # the bits of each channel, 3 apart
-    return sum(((index >> 3 * k) & 1) << (7 - k) for k in range(8)).astype(np.uint8)
+    channels: Any = sum(((index >> 3 * k) & 1) << (7 - k) for k in range(8))
+    return channels.astype(np.uint8)
 
 
 def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
@@ -49,7 +51,7 @@ def binary_problem(mask: Image.Image) -> str | None:
     if problem := _transparent(mask):
         return problem
     colours = np.asarray(mask.convert("RGB"))
-    lit = colours.any(-1)
+    lit: Any = colours.any(-1)  # (H, W) bool
     if mask.mode == "P":
         if (lit != (np.asarray(mask) > 0)).any():
             return "a palette in which index 0 isn't black, or another one is"
@@ -73,7 +75,7 @@ def foreign_problem(mask: Image.Image) -> str | None:
         return problem
     colours = np.asarray(mask.convert("RGB"))
     values = np.asarray(mask) if mask.mode in _GREY else None
-    lit = colours.any(-1) if values is None else values > 0
+    lit: Any = colours.any(-1) if values is None else values > 0
     if problem := _black_palette(mask, colours):
         return problem
     if not _other_values(colours if values is None else values, lit).any():

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -139,7 +139,7 @@ def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
             for packet in container.demux(stream)
             if packet.pts is not None and not packet.is_discard
         ]
-        unit = stream.time_base
+        unit: Any = stream.time_base  # a stream that is read has one
     if len(packets) < 2:
         raise MediaError(f"{shown(path)}: {len(packets)} pictures with a time")
     stamps = np.unique([stamp for stamp, _ in packets])
@@ -166,7 +166,7 @@ def _decode(path: Path, stamps: list[int]) -> list[np.ndarray]:
     """The frames at these time stamps, in order."""
     frames: list[np.ndarray] = []
     for picture in pictures(path, threads=1):  # the workers fill the cores
-        while picture.frame.pts >= stamps[len(frames)]:
+        while picture.frame.pts >= stamps[len(frames)]:  # type: ignore[operator]  # it has a time
             frames.append(picture.upright())
             if len(frames) == len(stamps):
                 return frames

@@ -32,7 +32,7 @@ class EncodersParams(Config):
 class AudioParams(Config):
     # 1.0: each window starts with its frame's second. 0.96: AVSBench's framing, 0.36 s late by
     # frame 10.
-    hop_seconds: Literal[0.96, 1.0] = 0.96
+    hop_seconds: Literal[0.96, 1.0] = 0.96  # type: ignore[valid-type]  # pydantic takes floats
     spectrogram_hop: int = Field(238, gt=0, le=512)  # samples; EZ-VSL
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from benchmarks.data.files import frame_file
-from benchmarks.features.layout import NAME
+from benchmarks.features.layout import kind_of
 from benchmarks.features.pixels import squash
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sam import through_sam
@@ -51,7 +51,7 @@ def encode(
     before = int(ends[first] - clips.frames.iloc[first])
     clips = clips.iloc[first : last + 1]
     rows = range(rows.start - before, rows.stop - before)
-    name = NAME.fullmatch(stores[0].name)
+    name = kind_of(stores[0].name)
     if name["audio"]:
         for heard in listen(stores[0].name, clips, rows, encoders):
             yield {stores[0].name: heard.astype(stores[0].dtype)}

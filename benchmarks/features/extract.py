@@ -18,7 +18,7 @@ from benchmarks.common.files import locked, write_json
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import worker_pool
 from benchmarks.features.fill import FillPlan, ShardJob, fill
-from benchmarks.features.layout import NAME, covered
+from benchmarks.features.layout import covered, kind_of
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import (
     FeatureStore,
@@ -109,7 +109,7 @@ def passes(names: Sequence[str]) -> list[list[str]]:
     """Stores that one pass fills together: SAM's by colour order, the others alone."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
-        match = NAME.fullmatch(name)
+        match = kind_of(name)
         groups.setdefault(match["sam"] or match["tokens"] or name, []).append(name)
     return list(groups.values())
 

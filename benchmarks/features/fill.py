@@ -66,7 +66,7 @@ class FillPlan:
 
 
 # Inherited by the forked workers: pickled, it would be copied for each job.
-_plan: FillPlan | None = None
+_plan: FillPlan
 _devices: Any = None  # a queue with a device for each worker
 
 

@@ -1,10 +1,12 @@
 """Which stores there can be: what each is called, which clips it covers, the shape of its rows."""
 
+import re
+
 import pandas as pd
 
 from benchmarks.common.files import sha256
 from benchmarks.features import spectrogram
-from benchmarks.features.config import STORE_NAME as NAME
+from benchmarks.features.config import STORE_NAME
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
 from gavs.sam import SAM_SIZES
@@ -28,15 +30,25 @@ def covered(index: pd.DataFrame, cover: str) -> pd.DataFrame:
     return part
 
 
+def kind_of(name: str) -> re.Match[str]:
+    """What a store holds, by the groups of `STORE_NAME`.
+
+    Raises:
+        StoreError: no store has such a name.
+    """
+    match = STORE_NAME.fullmatch(name)
+    if match is None:
+        raise StoreError(f"no feature store is called '{name}'")
+    return match
+
+
 def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
     """Shape and dtype of a row of a store.
 
     Raises:
         StoreError: no store has such a name.
     """
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise StoreError(f"no feature store is called '{name}'")
+    match = kind_of(name)
     if name == "vggish":
         # Small, and fp16 would round what tests compare with torchvggish.
         return (encoders.audio_dim,), "float32"

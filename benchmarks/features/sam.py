@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import EncoderParams
-from benchmarks.features.layout import NAME
+from benchmarks.features.layout import kind_of
 from gavs.sam import build_sam, continue_from_tokens, preprocess, tokens
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,8 +34,8 @@ def through_sam(
         batches: clips, rows of the clip index, with numbers of their frames.
         readers: threads that decode the next batches while SAM is at one.
     """
-    sam, first = _sam(params, device), NAME.fullmatch(names[0])
-    colour = first["sam"] or first["tokens"]
+    sam, first = _sam(params, device), kind_of(names[0])
+    colour: Any = first["sam"] or first["tokens"]
 
     def read(batch: list[tuple[Any, int]]) -> Tensor:
         frames = [read_frame(clip_file(clip, "frame", number)) for clip, number in batch]
@@ -48,7 +48,7 @@ def through_sam(
 def _ahead(load: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> Iterator[Any]:
     """`map(read, batches)`, as many batches ahead as there are threads."""
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
+        waiting: deque[Future[Any]] = deque()
         for batch in batches:
             waiting.append(pool.submit(load, batch))
             if len(waiting) > threads:
@@ -61,8 +61,8 @@ def _ahead(load: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> 
 def _encoded(
     sam: Sam, images: Tensor, names: Sequence[str], precision: str
 ) -> dict[str, np.ndarray]:
-    cuts = {int(m["cut"]): name for name in names if (m := NAME.fullmatch(name))["cut"]}
-    embedding = [name for name in names if NAME.fullmatch(name)["sam"]]
+    cuts = {int(m["cut"]): name for name in names if (m := kind_of(name))["cut"]}
+    embedding = [name for name in names if kind_of(name)["sam"]]
     out = {}
     with torch.autocast(images.device.type, DTYPES[precision], enabled=precision != "fp32"):
         x = tokens(sam, images, 0)  # (n, h, w, D)

@@ -117,7 +117,7 @@ def _results(
             yield futures[future], future.result
 
 
-_shared: Workbench | None = None
+_shared: Workbench
 
 
 def _run_shared(cell: Cell) -> str:
@@ -182,10 +182,10 @@ def _score(bench: Workbench, cell: Cell, identity: dict, folder: Path) -> None:
         clips = bench.clips(method, test.clips, test.audio)
         method.guided = test.guided
         if test.rules:
-            counts = evaluate_boxes(method, clips, device, params.scoring, test.rules)
+            boxed = evaluate_boxes(method, clips, device, params.scoring, test.rules)
+            scores[test.name] = boxed
         else:
-            counts = evaluate(method, clips, device, params.scoring)
-        scores[test.name] = counts
+            scores[test.name] = evaluate(method, clips, device, params.scoring)
     method.guided = False
     if not distributed.first():
         return

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -102,7 +103,7 @@ class ClipSets:
         draws, shots = self._draws("vggss_sub"), self.params.protocol.shots
         return vggss_sub.split(annotations, labels, v2, draws, shots)
 
-    def _draws(self, benchmark: str) -> list[int | str]:
+    def _draws(self, benchmark: str) -> list[Any]:
         return sorted({draw for _, draw in self.params.draws(benchmark)})
 
     def _v3(self, part: str) -> Sequence[str]:
@@ -111,10 +112,10 @@ class ClipSets:
         if part in ("seen_test", "unseen", "pool"):
             return getattr(self.v3, part).uid
         kind, draw = part.rsplit("-", 1)
-        draw = draw if draw == avs_v3.OFFICIAL else int(draw)
+        key = draw if draw == avs_v3.OFFICIAL else int(draw)
         if kind == "test":
-            return self.v3.test[draw].uid
-        return self.v3.shots[draw][int(kind.removesuffix("-shot"))].uid
+            return self.v3.test[key].uid
+        return self.v3.shots[key][int(kind.removesuffix("-shot"))].uid
 
     def _sub(self, part: str) -> Sequence[str]:
         clips = self.sub.clips

@@ -48,7 +48,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Every empty tensor would be filled with NaN before it is written: 4 % of a training.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     identity = bench.fingerprints.model(model)
     folder = bench.params.work / "models" / fingerprint(identity)[:16]
     row, training = training_of(bench.params, model)
@@ -107,7 +107,7 @@ def _train(
         training = stretched(training, updates(whole, training), len(whole) / len(clips))
     validate = None
     if training.selection != "last":
-        val = bench.clips(method, model.val, audio)
+        val = bench.clips(method, model.val, audio)  # type: ignore[arg-type]  # all who select have
 
         def validate() -> float:
             if row.cls.supervised:

@@ -6,6 +6,7 @@ Clip sets have names, such as `v2/train` or `v3/5-shot-0` (draw 0); `clip_sets` 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from benchmarks.params import Params, ParamsError, Row
 from benchmarks.training.config import TrainingParams
@@ -60,7 +61,7 @@ class Evaluation:
     name: str
     clips: str
     audio: str = "own"  # own, silence, noise, shuffled, off_screen, other_clip
-    rules: tuple[str, ...] = ()  # against boxes, by these rules of scoring.boxes; else masks
+    rules: tuple[Any, ...] = ()  # against boxes, by these rules of scoring.boxes; else masks
     guided: bool = False  # with the map of objects that `Method.guided` mixes in
 
 
@@ -105,7 +106,7 @@ def _settings(
         return [("negatives", seed, None) for seed in params.scoring.shuffle_seeds if seed in seeds]
     if params.row(row, benchmark).cls.oracle:
         return [("train", seeds[0], None)]
-    settings = [("train", seed, None) for seed in seeds]
+    settings: list[tuple[str, int, int | str | None]] = [("train", seed, None) for seed in seeds]
     if table == "table1" and row not in params.tables.table1.operators:
         settings += [(FLOOR, seed, None) for seed in params.scoring.floor_seeds if seed in seeds]
     return settings
@@ -133,7 +134,7 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
     if cell.benchmark == "vggss":
         rules = ("fixed", "median", "oracle")
         tests = [Evaluation("vggss", "vggss/all", rules=rules)]
-        if params.row(cell.row, cell.home).cls.guidable:
+        if params.row(cell.row, cell.home or cell.benchmark).cls.guidable:
             tests.append(Evaluation("vggss_guided", "vggss/all", rules=rules, guided=True))
         if cell.seed in params.scoring.shuffle_seeds:
             wrong = ("shuffled", "silence", "noise")

@@ -168,5 +168,5 @@ class Progress:
 def unfinished(jobs: list[Job], progress: Progress) -> list[Job]:
     """What is left to run, without needs that are met; the longest of a stage first."""
     left = {job.name: job for job in jobs if not progress.finished(job)}
-    left = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
-    return sorted(left, key=lambda job: (job.wave, job.stage, -progress.cost(job)))
+    jobs = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
+    return sorted(jobs, key=lambda job: (job.wave, job.stage, -progress.cost(job)))

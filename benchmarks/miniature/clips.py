@@ -44,12 +44,12 @@ UNHEARD = (
 )
 # Classes that the first sources of successive videos go round. Half of VGG-SS's are foreign, so
 # that enough clips remain to test on after some of each class were learned from.
-ROUND = {
+ROUND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(AVSBENCH, HOME),
     "vggss": HOME + 5 * FOREIGN,
     "vggsound": tuple(name for name in CLASSES if name not in UNHEARD),
 }
-SHOWN = {  # classes that the other things are drawn from
+SHOWN: dict[str, tuple[str, ...]] = {  # classes that the other things are drawn from
     **dict.fromkeys(AVSBENCH, HOME),
     **dict.fromkeys(FURTHER, CLASSES),
 }
@@ -161,7 +161,7 @@ def draw_clip(config: WorldConfig, key: ClipKey) -> Clip:
         vid, start = _name_of_v2(config, video) or (vid, start)
     start += seconds * take
     things, sources, distractor, hint = _cast(look, config, key)
-    order = look.permutation(len(things))
+    order: Sequence[int] | np.ndarray = look.permutation(len(things))
     stage = random_scene(look, key.style, labels=[], size=config.size)  # and furniture
 
     rng = _generator(config, benchmark, split, 2, number)

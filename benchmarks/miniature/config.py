@@ -12,8 +12,9 @@ Regime = Literal["natural", "balanced"]
 Clips = Annotated[int, Field(ge=0, le=100_000)]  # of 20 to 300 kB each
 Share = Annotated[float, Field(ge=0, le=1)]
 
-AVSBENCH, SPLITS = ("v1s", "v1m", "v2"), ("train", "val", "test")
-BENCHMARKS = (*AVSBENCH, "vggss", "vggsound")  # their order is in every seed
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+AVSBENCH: tuple[Benchmark, ...] = ("v1s", "v1m", "v2")
+BENCHMARKS: tuple[Benchmark, ...] = (*AVSBENCH, "vggss", "vggsound")  # their order is in every seed
 
 
 class WorldConfig(Config):
@@ -47,7 +48,8 @@ class WorldConfig(Config):
     @field_validator("clips")
     @classmethod
     def _one_split(cls, clips: dict[Benchmark, dict[Split, int]]) -> dict:
-        for benchmark, split in (("vggss", "test"), ("vggsound", "train")):
+        alone: dict[Benchmark, Split] = {"vggss": "test", "vggsound": "train"}
+        for benchmark, split in alone.items():
             if set(clips.get(benchmark, {})) - {split}:
                 raise ValueError(f"{benchmark} has no split but {split}")
         return clips

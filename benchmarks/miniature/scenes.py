@@ -8,6 +8,7 @@ the caller hands over, so a scene is a function of its seed.
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -141,10 +142,11 @@ def random_thing(rng: np.random.Generator, kind: int, style: str) -> Thing:
     if KINDS[kind].endswith("plain") or kind >= len(CLASSES):
         colours = [first, second]
     (low, high), period = RADIUS, rng.uniform(5.0, 8.0)
+    rgb: Any = tuple(tuple(255 * c for c in colorsys.hsv_to_rgb(*hsv)) for hsv in colours)
     return Thing(
         kind=kind,
         radius=float(low * (high / low) ** rng.uniform()),
-        colours=tuple(tuple(255 * c for c in colorsys.hsv_to_rgb(*hsv)) for hsv in colours),
+        colours=rgb,
         angle=float(rng.uniform(0, 2 * np.pi)),
         aspect=float(rng.uniform(0.88, 1.12)),
         grain=(float(rng.uniform(0, np.pi)), float(period), *rng.uniform(0, 8, 2).tolist()),
@@ -265,4 +267,5 @@ def _pattern(thing: Thing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
             case _:  # plain, furniture: faint shading
                 wave = (cos * u + sin * v) * np.float32(0.15 / thing.radius) - 0.35
         shares.append(np.clip(0.5 + wave, 0, 1))
-    return sum(shares) / np.float32(len(shares))
+    total: Any = sum(shares)
+    return total / np.float32(len(shares))

@@ -14,7 +14,7 @@ from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame
 from gavs.vggish import log_mel
 
 from .clips import SECONDS, Clip, clip_keys, draw_clip
-from .config import AVSBENCH, WorldConfig
+from .config import AVSBENCH, Benchmark, WorldConfig
 from .folder import read_world
 from .scenes import Frame
 from .vggss import MIDDLE, middle_frame
@@ -37,7 +37,8 @@ def contact_sheet(root: Path, path: Path, vggss: Path | None = None) -> None:
     Frames, masks, boxes and spectrograms are read from disk; only the outlines come from the
     generator. `vggss` is the folder of VGG-SS's part, shown below the others.
     """
-    parts = [(b, root) for b in AVSBENCH] + ([("vggss", vggss)] if vggss else [])
+    parts: list[tuple[Benchmark, Path]] = [(b, root) for b in AVSBENCH]
+    parts += [("vggss", vggss)] if vggss else []
     blocks = [(b, home, read_world(home)) for b, home in parts]
     blocks = [block for block in blocks if block[2].clips.get(block[0], {}).get("test")]
     heights = [sum(_rows(b).values()) + TITLE for b, _, _ in blocks]
@@ -82,7 +83,7 @@ def _grid(block: SubplotSpec, benchmark: str) -> GridSpecFromSubplotSpec:
 
 
 def _draw_block(
-    figure: Figure, block: SubplotSpec, root: Path, benchmark: str, config: WorldConfig
+    figure: Figure, block: SubplotSpec, root: Path, benchmark: Benchmark, config: WorldConfig
 ) -> None:
     """Draw rows of frames, masks, log-mels; a column is a clip, or a second of the only clip."""
     grid, clips = _grid(block, benchmark), _choose(config, benchmark)
@@ -118,7 +119,7 @@ def _draw_block(
 
 
 def _draw_boxes(
-    figure: Figure, block: SubplotSpec, root: Path, benchmark: str, config: WorldConfig
+    figure: Figure, block: SubplotSpec, root: Path, benchmark: Benchmark, config: WorldConfig
 ) -> None:
     """Draw rows of frames with the boxes of vggss.json, and of log-mels; a column is a clip."""
     grid = _grid(block, benchmark)
@@ -160,7 +161,7 @@ def _name(axes: Axes, text: str) -> None:
 
 
 def _title(
-    figure: Figure, block: SubplotSpec, benchmark: str, config: WorldConfig, more: str = ""
+    figure: Figure, block: SubplotSpec, benchmark: Benchmark, config: WorldConfig, more: str = ""
 ) -> None:
     box = block.get_position(figure)
     text = f"{TITLES[benchmark]} ({config.regime[benchmark]}){more}"

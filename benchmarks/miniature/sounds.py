@@ -4,6 +4,9 @@ The size sets the pitch (small is high), so that two objects of one class differ
 pitch. All waveforms are float32 at 16 kHz; `LEVEL` is the RMS of one sounding object.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .scenes import CLASSES, LOOKALIKES, RADIUS
@@ -95,6 +98,7 @@ def _movement(
 
 def _timbre(rng: np.random.Generator, texture: str, phase: np.ndarray, top: float) -> np.ndarray:
     """Waveform of about unit RMS; `top` is the highest instantaneous pitch in Hz."""
+    partials: Sequence[tuple[float, float]]
     match texture:
         case "plain":
             partials = [(1.0, 1.0)]
@@ -108,5 +112,7 @@ def _timbre(rng: np.random.Generator, texture: str, phase: np.ndarray, top: floa
         case _:
             raise ValueError(f"texture {texture!r} has no sound")
     audible = [(ratio, amplitude) for ratio, amplitude in partials if ratio * top < _CEILING]
-    wave = sum(np.float32(amplitude) * np.sin(np.float32(r) * phase) for r, amplitude in audible)
+    wave: Any = sum(
+        np.float32(amplitude) * np.sin(np.float32(r) * phase) for r, amplitude in audible
+    )
     return wave * np.float32(np.sqrt(2 / sum(amplitude**2 for _, amplitude in audible)))

@@ -263,11 +263,12 @@ def _check(params: Params) -> None:
         for benchmark in BENCHMARKS:
             params.few_shot_training(params.row(name, benchmark).training, benchmark)
     params.row(params.tables.base, "v2")
-    check_encoders(params.encoders, params.features.stores)
+    stores: dict[Any, list[str]] = params.features.stores
+    check_encoders(params.encoders, stores)
     for row in params.rows_in_use():
         cover = row.cls.cover()
         for store in row.stores:
-            if store not in params.features.stores.get(cover, []):
+            if store not in stores.get(cover, []):
                 raise ParamsError(f"{row.name} reads '{store}': add it to features.stores.{cover}")
 
 

@@ -11,8 +11,10 @@ Stage = Literal["data", "features", "train", "score", "few_shot"]
 Part = Literal["row", "benchmark", "seed"]  # of a table's stage, as `run` selects it
 SPLIT = get_args(Part)
 # Options that a launch sets and reads again: it couldn't find a job with another value.
-RESERVED = ("array", "chdir", "dependency", "error", "no-requeue", "open-mode", "output", "signal")
-RESERVED += ("time",)
+RESERVED = (
+    *("array", "chdir", "dependency", "error", "no-requeue"),
+    *("open-mode", "output", "signal", "time"),
+)
 
 
 def _sbatch_options(options: dict[str, str | int | bool | None]) -> dict:

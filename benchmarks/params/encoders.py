@@ -1,7 +1,6 @@
 """Checks of the frozen encoders and their stores: sizes that exist, stores that they can fill."""
 
 from collections.abc import Iterable, Mapping
-from typing import get_args
 
 from benchmarks.features.config import STORE_NAME, EncodersParams
 from benchmarks.params.errors import ParamsError, nearest
@@ -22,7 +21,7 @@ def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]
         ParamsError: naming the key, and the nearest known value.
     """
     for name, encoder in encoders:
-        sizes = {"sam": list(SAM_SIZES), "vggish": list(get_args(vggish.Size))}
+        sizes = {"sam": list(SAM_SIZES), "vggish": list(vggish.WIDTHS)}
         known = sizes.get(name, list(BACKBONES))
         if encoder.size not in known:
             where = f"encoders.{name}.size: no size '{encoder.size}'"

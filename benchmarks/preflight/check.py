@@ -238,7 +238,8 @@ def _resources(
 ) -> list[Finding]:
     """Report work that takes more memory or disk than there is, and trials that failed."""
     where = "on the GPU" if places[0].type == "cuda" else "here"
-    memory, failed = [], []
+    memory: list[str] = []
+    failed: list[str] = []
     for trial in trials.values():
         if trial.problem:
             too_large = re.search("memory|killed", trial.problem)

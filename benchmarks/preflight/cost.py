@@ -36,7 +36,8 @@ def encoding(
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
             listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
             job = ShardJob(cover, tuple(keyed.values()), 0)
-            shards = set(range(job.stores[0].shards)) - set.intersection(*map(set, listed.values()))
+            done = set.intersection(*[set(shards) for shards in listed.values()])
+            shards = set(range(job.stores[0].shards)) - done
             rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
             gpu = job.by_sam and places[0].type == "cuda"
             device = places[0] if gpu else torch.device("cpu")
@@ -81,7 +82,7 @@ def models_of(params: Params) -> dict[str, list[Model]]:
 
 def kinds_of(params: Params) -> dict[Kind, Row]:
     """Pick one row per kind of training."""
-    rows = {}
+    rows: dict[Kind, Row] = {}
     models = [model for models in models_of(params).values() for model in models]
     for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
         row = params.row(name, benchmark)
@@ -135,15 +136,16 @@ class Tables:
         if trial is None:  # of the oracle
             return 0.0, 0.0
         method, (_, training) = self._method(model), training_of(self.params, model)
-        whole = model.full and self.params.protocol.fraction_budget == "steps"
-        learned = self._set(method, model.full if whole else model.train, "labelled")
+        whole = model.full if self.params.protocol.fraction_budget == "steps" else None
+        learned = self._set(method, whole or model.train, "labelled")
         steps = updates(learned, training)
         seconds = steps * trial.step_seconds
         if training.selection != "last":
             epochs = range(training.validate_from, training.epochs)
             due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
             validations = max(1, due) if training.steps is None else 1
-            seconds += validations * self._frames(method, model.val) * trial.score_seconds
+            frames = self._frames(method, model.val)  # type: ignore[arg-type]  # all who select have
+            seconds += validations * frames * trial.score_seconds
         return seconds, trial.trained_bytes
 
     def _scoring(self, cell: Cell) -> tuple[float, float]:

@@ -67,9 +67,9 @@ def write_avsbench_semantic(
             _noise(width, height, number, k).save(clip / "frames" / f"{k}.jpg", quality=95)
             if (row.label, row.split) != ("v1s", "train") or k == 0:
                 lit = _lit(width, height, row.a_obj)
-                mask = _palette_mask(lit, row.a_obj, rgb=odd and k % 2)
+                mask = _palette_mask(lit, row.a_obj, rgb=odd and k % 2 == 1)
                 mask.save(clip / "labels_rgb" / f"{k}.png")
-        _write_sound(clip / "audio.wav", seconds, number, stereo=odd and number % 2)
+        _write_sound(clip / "audio.wav", seconds, number, stereo=odd and number % 2 == 1)
     _add_metadata(folder, rows)
     return rows
 
@@ -93,7 +93,8 @@ def write_avsbench_object(
     rows = _rows(labels, clips_per_split, classes, odd, several)
     for label, members in rows.groupby("label", sort=False):
         part, short = ("Single-source", "s4") if label == "v1s" else ("Multi-sources", "ms3")
-        data, listed = folder / part / f"{short}_data", []
+        listed: list[tuple] = []
+        data = folder / part / f"{short}_data"
         for number, row in zip(members.index, members.itertuples(), strict=True):
             name = row.vid
             category = CATEGORIES.get(row.a_obj.replace(" ", ""), row.a_obj)
@@ -150,7 +151,7 @@ def write_vggss(
     )
     files, entries = [f"{_video(70_000 + i)}_{10 * i:06d}" for i in range(clips)], []
     for i, file in enumerate(files):
-        _write_middle(folder, file, _aspect(size, i) if odd else size, i, stereo=odd and i % 2)
+        _write_middle(folder, file, _aspect(size, i) if odd else size, i, stereo=odd and i % 2 == 1)
         boxes = flaws[i] if odd and i < len(flaws) else [[0.25, 0.25, 0.75, 0.75]]
         entries.append({"file": file, "class": labels[i % len(labels)], "bbox": boxes})
     (folder / "vggss.json").write_text(json.dumps(entries))
@@ -218,8 +219,8 @@ def _add_metadata(folder: Path, rows: pd.DataFrame) -> None:
         earlier = pd.read_csv(path, dtype=str, keep_default_na=False)
         rows = pd.concat([earlier, rows])
     path.write_text(rows.to_csv(index=False, lineterminator="\n").rstrip("\n"))  # as released
-    names = {t for a in rows.a_obj for t in a.replace(" ", "").split("_")}
-    names = ["background", *sorted(names - {"background", "off-the-screen"})]
+    tokens = {t for a in rows.a_obj for t in a.replace(" ", "").split("_")}
+    names = ["background", *sorted(tokens - {"background", "off-the-screen"})]
     (folder / "label2idx.json").write_text(json.dumps({n: i for i, n in enumerate(names)}))
 
 

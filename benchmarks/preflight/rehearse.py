@@ -112,7 +112,7 @@ def make(
     root = folder / "avsbench"
     root.mkdir(parents=True)
     for label, counts in clips.items():
-        options = {"labels": [label], "clips_per_split": counts, "several": False}
+        options: dict[str, Any] = {"labels": [label], "clips_per_split": counts, "several": False}
         if label == "v2":
             write_avsbench_semantic(root, size=SIZE, classes=SEEN, **options)
         else:  # V1M's oddities would leave its shots too few

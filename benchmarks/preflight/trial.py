@@ -5,6 +5,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,8 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
             problem = f"{error}\n".splitlines()[0]
             if isinstance(error, MemoryError) or "primitive" in problem:  # oneDNN's message
                 problem = "out of memory"
-    return Trial(row.name, 0, 0, *[np.nan] * 4, 0, 0, problem)
+    unknown = np.nan
+    return Trial(row.name, 0, 0, unknown, unknown, unknown, unknown, 0, 0, problem)
 
 
 def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
@@ -114,7 +116,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
         inputs = random_batch(params, method, row, samples, seconds).to(device)
         start = time.monotonic()
         with autocast:
-            loss = sum(method.loss(method(inputs), inputs).values())
+            loss: Any = sum(method.loss(method(inputs), inputs).values())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

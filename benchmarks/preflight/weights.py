@@ -5,11 +5,11 @@ Expected keys and shapes are those of the encoder, built without memory. Nothing
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -270,7 +270,8 @@ def expected(encoder: str, size: str) -> tuple[nn.Module, Sequence[KeyMap]]:
     with torch.device("meta"):
         if encoder == "vggish_pca":
             return PCA(), ()
-        sizes = {"sam": SAM_SIZES, "vggish": WIDTHS}.get(encoder, BACKBONES)
+        known: dict[str, Mapping[str, Any]] = {"sam": SAM_SIZES, "vggish": WIDTHS}
+        sizes = known.get(encoder, BACKBONES)
         if size not in sizes:
             raise WeightsError(f"no {encoder} of size '{size}'; expected one of {', '.join(sizes)}")
         if encoder == "sam":

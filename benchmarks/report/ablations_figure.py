@@ -1,6 +1,7 @@
 """Forest plot of the ablations: each variant's difference to the base, by group."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -14,6 +15,7 @@ from benchmarks.report.plan import Plan
 from benchmarks.report.style import GREY, PALETTE, STYLE, label_rows
 
 DECIDED = PALETTE[1]
+BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
 
 
 @mpl.rc_context(STYLE)
@@ -33,8 +35,7 @@ def ablations_figure(
             colour = DECIDED if d.decided else GREY
             axes.plot([100 * d.low, 100 * d.high], [y, y], color=colour)
             text = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
-            beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
-            axes.annotate(text, (1.01, y), color=colour, **beside)
+            axes.annotate(text, (1.01, y), color=colour, **BESIDE)
     colours = [DECIDED if d.decided else GREY for d in differences.values()]
     faces = [DECIDED if d.decided else "white" for d in differences.values()]
     sns.scatterplot(
@@ -45,8 +46,7 @@ def ablations_figure(
     for i, (group, rows) in enumerate(groups.items()):
         shade = "#F4F4F4" if i % 2 == 0 else "white"
         axes.axhspan(first - 0.5, first + len(rows) - 0.5, color=shade, lw=0, zorder=0)
-        place = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
-        axes.annotate(group, (0.01, first), **place)
+        axes.annotate(group, (0.01, first), **BESIDE)
         first += len(rows)
     where = f"{title_of(table.columns[column].where)}, {plan.profile}"
     label_rows(axes, variants, f"mIoU minus that of {plan.base} (points), {where}")

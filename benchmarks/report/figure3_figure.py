@@ -25,8 +25,8 @@ def figure3_figure(
 
     shares: 0..1 by name of the columns.
     """
-    tracks = {track: [row for row in rows if track in plan.track(row)] for track in ("P", "C")}
-    tracks = {track: members for track, members in tracks.items() if members} or {"": rows}
+    split = {track: [row for row in rows if track in plan.track(row)] for track in ("P", "C")}
+    tracks: dict[str, Sequence[str]] = {t: some for t, some in split.items() if some} or {"": rows}
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots(2, len(tracks) + 1, sharex=True, squeeze=False)
     for (measure, title), panels in zip(METRICS.items(), axes, strict=True):

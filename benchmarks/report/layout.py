@@ -91,7 +91,8 @@ class Layout:
         """Find the rows that print the highest score, of all or of their track."""
         if not column:
             return set()
-        unit, tracks = self.table.columns[column].unit, {}
+        tracks: dict[str, dict[str, float]] = {}
+        unit = self.table.columns[column].unit
         for row in rows:
             score = self.table.scores.get((row, column))
             if score and row != self.plan.tables.table1.ceiling and not np.isnan(score.mean):
@@ -182,7 +183,7 @@ class Layout:
             return _difference(score.difference) + f" {NOISE}" * score.noise
 
         def detectable(score: Score) -> str:
-            return number(score.difference and score.difference.detectable, 100, 2)
+            return number(score.difference.detectable if score.difference else None, 100, 2)
 
         return [
             GridColumn(f"Δ to `{self.plan.base}`", self._cell(column, points)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def _lit_boxes(scores: BoxScores) -> Terms:
 
 
 # Terms are resampled; a plain number has no interval.
-METRICS: dict[str, Callable[[Scores], Terms | float]] = {
+METRICS: dict[str, Callable[[Any], Terms | float]] = {  # of masks' scores or of boxes'
     "miou": iou_terms,
     "fscore": fscore_terms,
     "lit": lit_terms,
@@ -111,7 +111,7 @@ class Ledger:
         return self._sample(row, part, runs)
 
     def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
-        by_run = [self._reduce(row, part, run) for run in runs]
+        by_run: list[Any] = [self._reduce(row, part, run) for run in runs]
         if isinstance(by_run[0], Terms):
             return sample(by_run, runs, self.resamples)
         return Sample(runs, np.array(by_run), np.full((1, len(runs)), np.nan))
@@ -140,5 +140,5 @@ class Ledger:
 def _metric(name: str) -> Callable[[Scores], Terms | float]:
     if name in METRICS:
         return METRICS[name]
-    figure, rule, shape = name.split("/")
-    return partial(box_terms, figure=figure, rule=rule, shape=shape)
+    choices: dict[str, Any] = dict(zip(("figure", "rule", "shape"), name.split("/"), strict=True))
+    return partial(box_terms, **choices)

@@ -129,7 +129,9 @@ class Table:
     def verdict(self, claim: str, column: str, better: str, worse: str) -> Verdict | None:
         """Judge a claim by the table's numbers; None where the two weren't compared."""
         difference = self.contrast(column, better, worse)
-        return difference and Verdict(claim, self.columns[column], better, worse, difference)
+        if difference is None:
+            return None
+        return Verdict(claim, self.columns[column], better, worse, difference)
 
 
 def row_of(name: str) -> str:
@@ -144,7 +146,8 @@ def read_paper(table: str) -> Paper:
     Raises:
         RecordError: naming the file, where a line can't be read or repeats another.
     """
-    path, figures = EXPERIMENTS / SPECS[table].folder / "paper.csv", {}
+    figures: dict[tuple[str, str, str, str], float] = {}
+    path = EXPERIMENTS / SPECS[table].folder / "paper.csv"
     if not path.exists():
         return figures
     with (
@@ -179,8 +182,8 @@ def measure(
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
     table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]
-    contrasts = {}
-    for column in map(table.columns.get, table.judged):
+    contrasts: dict[tuple[str, str, str], Difference] = {}
+    for column in [table.columns[name] for name in table.judged]:
         compared = [(row, base) for row in judged if row != base]
         compared += [p for p in _paper_pairs(table, column) if not {*p} & {base, *unjudged}]
         compared += [pair for pair in pairs if base not in pair]
@@ -226,15 +229,17 @@ def _contrasts(
     """Compute first minus second of each pair, on the runs that both have."""
     differences = {}
     for pair in pairs:
-        sides = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
-        if None in sides:
+        known = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
+        sides = [side for side in known if side is not None]
+        if len(sides) < 2:
             continue
         common = [run for run in sides[0].runs if run in sides[1].runs]
         if not common:
             continue
         if any(len(side.runs) > len(common) for side in sides):
-            sides = [_sample(ledger, row, column, common) for row in pair]
-        differences[column.name, *pair] = statistics.difference(*sides)
+            again = [_sample(ledger, row, column, common) for row in pair]
+            sides = [side for side in again if side is not None]
+        differences[column.name, *pair] = statistics.difference(sides[0], sides[1])
     return differences
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.report.style import STYLE
 COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}
 OPACITY = 0.75
 THRESHOLD = 0.5
-TRUTH = "ground truth"
+SOUND, TRUTH = "sound (log-mel)", "ground truth"
 
 
 @dataclass(frozen=True)
@@ -33,32 +34,45 @@ class Panel:
 
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
-def overlay_figure(panels: Sequence[Panel]) -> Figure:
+def overlay_figure(
+    panels: Sequence[Panel], sound: bool = True, side: float = 1.15, points: float = 7
+) -> Figure:
     """Draw one row per clip (at least one) with columns frame, sound, ground truth and methods,
-    empty where a method has no prediction."""
+    empty where a method has no prediction.
+
+    Args:
+        sound: with its column.
+        side: inches of a panel.
+        points: size of the letters.
+    """
     methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
-    titles = ["frame", "sound (log-mel)", TRUTH, *methods]
-    figure = Figure(figsize=(1.15 * len(titles), 1.25 * len(panels) + 0.5), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.05)
+    titles = ["frame", *([SOUND] if sound else []), TRUTH, *methods]
+    size = (side * len(titles), (side + 0.1) * len(panels) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.02, h_pad=0.05)
     axes = figure.subplots(len(panels), len(titles), squeeze=False)
     for column, title in enumerate(titles):
-        axes[0, column].set_title(title, fontsize=7)
+        axes[0, column].set_title(title, fontsize=points)
     for row, panel in zip(axes, panels, strict=True):
-        row[0].set_ylabel(panel.title, fontsize=7)
-        _spectrogram(row[1], panel)
+        row[0].set_ylabel(panel.title, fontsize=points)
         lit = {m: p > THRESHOLD for m, p in panel.predictions.items()} | {TRUTH: panel.truth}
-        row[0].imshow(panel.frame, interpolation="nearest")
-        for ax, title in zip(row[2:], titles[2:], strict=True):
+        for ax, title in zip(row, titles, strict=True):
+            if title == SOUND:
+                _spectrogram(ax, panel)
+                continue
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
             if title in lit:
                 image = colour_mask(panel.frame, lit[title], panel.truth)
                 ax.imshow(image, interpolation="nearest")
-                _draw_boxes(ax, panel)
-        _draw_boxes(row[0], panel)
-        for ax in [row[0], *row[2:]]:
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+            elif title == "frame":
+                ax.imshow(panel.frame, interpolation="nearest")
+            else:
+                continue
+            _draw_boxes(ax, panel)
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=points)
     return figure
 
 

@@ -75,8 +75,9 @@ class Plan:
         folders |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
         for table, stages in STAGES.items():
             for stage in stages:
-                rows = tables.table3.in_set if stage == "in_set" else getattr(tables, table).rows
-                folders[root / table / stage] = rows
+                in_set = stage == "in_set"
+                part = tables.table3.in_set if in_set else getattr(tables, table).rows
+                folders[root / table / stage] = part
         return folders
 
     def track(self, row: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmarks.scoring.records import REMEDY, Key, RecordError, Stored
 from benchmarks.training.clips import fill_boxes
 from gavs.vggish import log_mel
 
+WIDTH, METHODS = 4.9, 5  # of the strip: inches, methods at most
 WINDOW = 0.99  # seconds of sound that a VGGish window needs, rounded up
 
 
@@ -36,7 +38,7 @@ def qualitative(
     seed, tables = plan.seeds[0], plan.tables
     table1 = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
     table1.append(tables.table1.ceiling)
-    groups_of = {
+    groups_of: dict[str, list[tuple[Sequence[str], str, str]]] = {
         "overlays": [(table1, b, "train") for b in tables.table1.benchmarks],
         "overlays_unseen": [(tables.table2.rows, "v3", "0-shot")],
         "overlays_vggss": [(tables.table3.rows, "vggss", "0-shot")],
@@ -52,7 +54,24 @@ def qualitative(
         ]
         if drawn:
             figures[name] = overlay_figure(drawn)
+        if name == "overlays" and (chosen := strip(plan, drawn)):
+            columns = 2 + len({row for panel in chosen for row in panel.predictions})
+            figures["strip"] = overlay_figure(chosen, sound=False, side=WIDTH / columns, points=5)
     return figures
+
+
+def strip(plan: Plan, panels: Sequence[Panel]) -> list[Panel]:
+    """Choose the panels of the repository's first page: per benchmark the first whose sound is in
+    view, with the base and the first rows of track P among those that several tables share."""
+    shared = [row for row in plan.tables.figure3.rows if "P" in plan.track(row)]
+    rows = [plan.base, *(row for row in shared if row != plan.base)][:METHODS]
+    chosen: dict[str, Panel] = {}
+    for panel in panels:
+        predictions = {row: panel.predictions[row] for row in rows if row in panel.predictions}
+        if panel.truth.any() and predictions:
+            benchmark = panel.title.splitlines()[0]
+            chosen.setdefault(benchmark, replace(panel, predictions=predictions))
+    return list(chosen.values())
 
 
 def panels_of(

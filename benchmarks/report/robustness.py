@@ -1,5 +1,7 @@
 """Table of robustness: Table 1's models with sound that the frame doesn't show."""
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.common.tables import markdown
@@ -24,7 +26,8 @@ one that lights nothing for its mIoU."""
 
 def combined(clean: np.ndarray, *lit: np.ndarray) -> np.ndarray:
     """Harmonic mean of the clean mIoU and of the area that wrong sound leaves dark, 0..1 each."""
-    return harmonic_mean(clean, 1 - sum(lit) / len(lit))
+    total: Any = sum(lit)
+    return harmonic_mean(clean, 1 - total / len(lit))
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:

@@ -1,6 +1,7 @@
 """Metric Rosetta table: Table 1's predictions of one seed under each repository's rule."""
 
 import itertools
+from typing import Any
 
 import pandas as pd
 
@@ -44,7 +45,8 @@ def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:
     for row, benchmark in itertools.product(rows, tables.benchmarks):
         source = test_source(benchmark)
         if ledger.record(row, source, run):
-            scores = rosetta(ledger.scores(row, source, run)).rename(columns={"name": "rule"})
+            stored: Any = ledger.scores(row, source, run)  # a test's, so of masks
+            scores = rosetta(stored).rename(columns={"name": "rule"})
             place = {"profile": plan.profile, "method": row, "benchmark": benchmark}
             frames.append(scores.assign(**place)[[*place, *scores.columns]])
     columns = ["profile", "method", "benchmark", "rule", *METRICS]

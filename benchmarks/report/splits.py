@@ -1,7 +1,9 @@
 """Page splits.md: the sets that are learned from and tested on, and the videos they share."""
 
+from pathlib import Path
+
 from benchmarks.common.tables import Grid, markdown, number
-from benchmarks.data.config import DataParams
+from benchmarks.data.config import VGGSoundParams
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.params import Params
 from splits import vggsound
@@ -52,20 +54,20 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
     sizes = markdown(Grid(["set", "clips", "videos", "frames", "classes"], lines))
     leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
     text = TEXT.format(profile=params.profile, sizes=sizes, leaks=leaks)
-    if params.data.vggsound:
-        text = f"{text.rstrip()}\n\n{_vggsound(params.data)}"
+    if params.data.vggsound and params.data.vggss:
+        text = f"{text.rstrip()}\n\n{_vggsound(params.data.vggsound, params.data.vggss)}"
     return text.rstrip() + "\n"
 
 
-def _vggsound(data: DataParams) -> str:
+def _vggsound(data: VGGSoundParams, tested: Path) -> str:
     """Text on the clips that every list in VGG-Sound's folder shares with VGG-SS."""
-    root, table = data.vggsound.root, data.vggsound.root / "vggsound.csv"
-    annotations, _ = read_annotations(data.vggss / "vggss.json")
+    root, table = data.root, data.root / "vggsound.csv"
+    annotations, _ = read_annotations(tested / "vggss.json")
     lists = {path.stem: vggsound.read_list(path) for path in sorted(root.glob("*.txt"))}
     clips = vggsound.read_clips(table) if table.is_file() else None
     return VGGSOUND.format(
-        list=data.vggsound.list,
-        fate="left out" if data.vggsound.exclude_tests else "learned from",
+        list=data.list,
+        fate="left out" if data.exclude_tests else "learned from",
         table=vggsound.markdown(lists, annotations, clips),
     )
 

@@ -16,7 +16,7 @@ PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vPXp<>hd*H8"  # filled ones, as many as share no factor with the palette
 DASHES = [(), (1, 1), (4, 1.5), (4, 1, 1, 1)]  # one per round of the palette
 GREY = "#666666"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 8,
     "axes.titlesize": 8,

@@ -13,7 +13,7 @@ from benchmarks.report.measure import Block, Column, Table, Verdict, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1_figure import table1_figure
 from benchmarks.report.training_curves import training_curves
-from benchmarks.scoring.records import Record
+from benchmarks.scoring.records import Epoch, Record
 from benchmarks.scoring.statistics import Run
 
 DEAF = "†"  # mark of a row not shown to lose by the sound of other classes
@@ -66,7 +66,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             markdown(layout.grid(ranked, _readings(layout, benchmark))),
         ]
     parts.append("![loss and validation mIoU by epoch](figures/training_curves.png)")
-    histories = {
+    histories: dict[tuple[str, str], list[list[Epoch]]] = {
         (row, benchmark): [record.history for record in _records(plan, ledger, row, benchmark)]
         for row in methods
         for benchmark in params.benchmarks
@@ -168,9 +168,12 @@ def _overview(layout: Layout) -> list[GridColumn]:
         def marks(row: str, benchmark=benchmark, miou=miou) -> str:
             return _mark(layout, row, benchmark, "shuffle_loss") + _range(layout, row, miou)
 
+        def spread(row: str, f=f) -> str:
+            return _range(layout, row, f)
+
         columns += [
             layout.score(f"{name} mIoU (%)", miou, noise=True, after=marks),
-            layout.score(f"{name} F", f, after=lambda row, f=f: _range(layout, row, f)),
+            layout.score(f"{name} F", f, after=spread),
             layout.paper(f"{name} paper: mIoU / F", miou, f),
         ]
     return columns

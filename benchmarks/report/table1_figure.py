@@ -1,6 +1,6 @@
 """Dot plot of Table 1: mIoU with interval, floor, shuffled sound, ceiling; the paper's below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import seaborn as sns
@@ -74,7 +74,7 @@ def _measured(plan: Plan, axes: Axes, table: Table, benchmark: str, rows: Sequen
         axes.axvline(100 * ceiling.mean, color=GREY, ls="--", lw=0.8)
 
 
-def _dots(plan: Plan, axes: Axes, values: dict[str, float | None], rows: Sequence[str]) -> None:
+def _dots(plan: Plan, axes: Axes, values: Mapping[str, float | None], rows: Sequence[str]) -> None:
     """Draw one dot per row that has a value, in its colour and marker."""
     present = {row: value for row, value in values.items() if value is not None}
     look = looks(plan.methods)

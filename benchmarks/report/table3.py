@@ -192,7 +192,8 @@ def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind:
         layout.score(title, name_of(f"{figure}/fixed/mask"), noise=True)
         for figure, (title, *_) in FIGURES.items()
     ]
-    scores[0] = scores[0]._replace(text=lambda row, text=scores[0].text: text(row) + below(row))
+    first = scores[0].text
+    scores[0] = scores[0]._replace(text=lambda row: first(row) + below(row))
     columns = [
         layout.method(),
         GridColumn("trained on", lambda row: "VGG-Sound" if row in in_set else "V2", align="l"),

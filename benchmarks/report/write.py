@@ -15,6 +15,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
+from benchmarks.report.front import RESULTS, fill_readme, leaderboard
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import page
@@ -56,6 +57,8 @@ def write_report(params: Params) -> Path:
     with locked(params.work / "report.lock", "report"):
         earlier = _listed(results / MANIFEST, plan.profile)
         publish(results, contents, obsolete=set(earlier) - set(contents))
+        if results == RESULTS:
+            fill_readme(Path("README.md"), str(contents.get("tables/leaderboard.md", "")))
     return results / "tables.md"
 
 
@@ -88,6 +91,8 @@ def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
             contents[f"tables/{section.name}.tex"] = latex(section.grid)
         for name, draw in section.figures.items():
             contents[f"figures/{name}.png"] = png(draw())
+        if section.name == "table1" and section.table:
+            contents["tables/leaderboard.md"] = leaderboard(plan, section.table)
     return contents
 
 

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,8 @@ def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str
                 f"{folder} lacks {len(names)} of the {other}' files, e.g. {shown(min(names))}; "
                 "both folders must hold the same relative paths"
             )
-    parts, frames, looks, turned = [], {}, {}, []
+    frames: dict[str, int] = {}
+    parts, looks, turned = [], {}, []
     for name in sorted(truth, key=_natural):
         clip = name.rpartition("/")[0] or name
         frames[clip] = frames.get(clip, -1) + 1
@@ -148,7 +149,7 @@ def _read_mask(path: Path) -> np.ndarray:
         if problem := foreign_problem(image):
             raise ValueError(problem)
         grey = image.mode in GREY or image.mode == "1"
-        pixels = np.asarray(image if grey else image.convert("RGB")) > 0
+        pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
     return pixels if pixels.ndim == 2 else pixels.any(-1)
 
 

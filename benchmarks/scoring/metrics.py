@@ -44,7 +44,7 @@ class Terms:
         return Terms(videos, *sums)
 
 
-S = TypeVar("S")  # FrameScores or BoxScores
+S = TypeVar("S", bound=Any)  # FrameScores or BoxScores
 
 
 def restrict(scores: S, uids: Collection[str]) -> S:
@@ -209,7 +209,7 @@ def _groups(scores: FrameScores, unit: Unit | FUnit) -> tuple[np.ndarray, np.nda
     clip = np.argsort(order)[inverse]  # clips numbered as stored, not by name
     if unit == "clip":
         return clip, scores.video[first[order]]
-    batch = clip // unit
+    batch = clip // unit  # type: ignore[operator]  # a number: the names have returned
     return batch, np.array([f"batch {i}" for i in range(batch.max() + 1)])
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class NpzError(ValueError):
 
 def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
     """One compressed npz with arrays `<evaluation>/<field>`; equal scores give equal bytes."""
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{evaluation}/{name}": array
         for evaluation, scores in evaluations.items()
         for name, array in scores.arrays().items()

@@ -140,10 +140,10 @@ def difference(a: Sample, b: Sample, seed: int = 0) -> Difference:
 
 def holm(p: Sequence[float]) -> list[float]:
     """p values of one table adjusted by Holm's step-down rule, in the order given."""
-    p = np.asarray(p, float)
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
+    values = np.asarray(p, float)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted.tolist()
 
@@ -199,5 +199,6 @@ def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> np.
     for start in range(0, draws, CHUNK):
         n = min(CHUNK, draws - start)
         picks = rng.integers(items, size=(n, drawn)) + items * np.arange(n)[:, None]
-        counts[start : start + n].flat = np.bincount(picks.ravel(), minlength=n * items)
+        picked = np.bincount(picks.ravel(), minlength=n * items)
+        counts[start : start + n] = picked.reshape(n, items)
     return counts

@@ -100,8 +100,10 @@ def _seconds(value: float) -> str:
 def machine() -> str:
     """What the figures were measured on and with; no name of a machine, no path."""
     processor = platform.processor()
-    if (info := Path("/proc/cpuinfo")).is_file():
-        processor = re.search(r"model name\s*: (.*)", info.read_text())[1]
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    if model:  # ARM has no such line
+        processor = model[1]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA"
     named = ", ".join(f"{name} {version}" for name, version in versions().items())

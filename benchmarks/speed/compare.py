@@ -44,7 +44,9 @@ class Line:
         fast = self.fast
         if fast is None:
             fast = self.wanted is None or self.ratio >= self.wanted
-        return fast and (self.bound is None or self.difference <= self.bound)
+        if self.bound is None:
+            return fast
+        return fast and self.difference is not None and self.difference <= self.bound
 
 
 def compare(

@@ -159,7 +159,7 @@ def _workers(
 
 def _growth(tree: Tree) -> Iterator[Line]:
     clips = YAML(typ="safe").load(tree.folder / "params.yaml")["world"]["clips"]
-    stages = {"data": ("data",), "features": ("features",)}
+    stages: dict[str, tuple[str, ...]] = {"data": ("data",), "features": ("features",)}
     stages["Table 1's `gavs`"] = ("run", "table1", "gavs")
     costs: dict[str, list[float]] = {name: [] for name in stages}
     for factor in reversed(FACTORS):  # the smallest world is left for the methods
@@ -178,7 +178,7 @@ def _growth(tree: Tree) -> Iterator[Line]:
             f"copy{i}": {"base": "gavs", "note": "", "set": {"training.lr": 1e-3 + 1e-6 * i}}
             for i in range(factor)
         }
-        rows = dict.fromkeys(("published", "controlled", "operators"), [])
+        rows: dict[str, list[str]] = {"published": [], "controlled": [], "operators": []}
         tree.change({"variants": copies, "tables": {"table1": rows | {"gavs": list(copies)}}})
         methods.append(tree.cpu_seconds("run", "table1"))
     yield growth(f"methods × {FACTORS[-1]}: Table 1", methods)

@@ -1,6 +1,8 @@
 """mIoU and F of a clip's frames: integer binning against the field's loop over 255 thresholds."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +28,8 @@ def lines() -> Iterator[Line]:
             yield compare(
                 what,
                 AGAINST,
-                lambda p=p, masks=masks: suite(p, masks),
-                lambda p=p, masks=masks: field(p, masks),
+                partial(suite, p, masks),
+                partial(field, p, masks),
                 wanted=wanted,
                 bound=1e-6,
             )
@@ -47,7 +49,7 @@ def clip(height: int, width: int, frames: int = FRAMES) -> tuple[Tensor, Tensor]
 def suite(p: Tensor, masks: Tensor) -> list[float]:
     """mIoU and F of one clip as the tables count them, (N, H, W) each."""
     n = len(p)
-    ids = {"uid": ["clip"] * n, "video": ["video"] * n, "classes": ["dog"] * n}
+    ids: dict[str, Any] = {"uid": ["clip"] * n, "video": ["video"] * n, "classes": ["dog"] * n}
     scores = score_frames(p, masks, frame=range(n), **ids)
     return [miou(scores), fscore(scores)]
 

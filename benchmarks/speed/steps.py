@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Step:
     """
 
     def __init__(
-        self, sam: nn.Module, frames: int, config: dict, device: torch.device | str = "cpu"
+        self, sam: Any, frames: int, config: dict, device: torch.device | str = "cpu"
     ) -> None:
         encoders = SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: sam)
         self.method = GAVS(GavsConfig(**config), encoders).train()
@@ -113,12 +114,13 @@ class Step:
         self, store: FeatureStore | None = None, rows: np.ndarray | None = None
     ) -> list[Tensor]:
         """Ours: loss, and the gradients of what is trained."""
-        if store is not None:
+        if store is not None and rows is not None:
             read = torch.from_numpy(store[rows]).float()[:, None]
             self.batch.features["sam"] = read.to(self.batch.audio.device)
         self.optimizer.zero_grad()
         terms = self.method.loss(self.method(self.batch), self.batch)
-        return self._descend(sum(terms.values()), terms["bce"])
+        total: Any = sum(terms.values())
+        return self._descend(total, terms["bce"])
 
     def released(self, encoder: nn.Module | None = None) -> list[Tensor]:
         """The same, frame by frame; through an `encoder`, if there is one."""
@@ -140,13 +142,13 @@ class Step:
     def _decode(self, embedding: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
         """One frame through segment_anything's decoder -> (1, 1, G, G), ColA on its token MLPs."""
         sam = self.method.sam
+        cola: Any = self.method.cola
         token, _ = self.method.prompt(audio, embedding[None], valid[None])  # (1, 1, 1, C)
         size = embedding.shape[-2:]
         dense = sam.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(1, -1, *size)
         with ExitStack() as hooks:
-            for block, adapter in zip(
-                sam.mask_decoder.transformer.layers, self.method.cola.layers, strict=True
-            ):
+            blocks = sam.mask_decoder.transformer.layers
+            for block, adapter in zip(blocks, cola.layers, strict=True):
                 hook = block.mlp.register_forward_hook(lambda _, x, y, adapter=adapter: adapter(y))
                 hooks.enter_context(hook)
             logits, _ = sam.mask_decoder(
@@ -161,4 +163,4 @@ class Step:
     def _descend(self, loss: Tensor, reported: Tensor) -> list[Tensor]:
         loss.backward()
         self.optimizer.step()
-        return [reported.detach(), *(p.grad.clone() for p in self.trained)]
+        return [reported.detach(), *(p.grad.clone() for p in self.trained)]  # type: ignore[union-attr]

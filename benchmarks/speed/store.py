@@ -1,6 +1,7 @@
 """Random rows of a feature store against plain reads of the same bytes of its files."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,12 +35,16 @@ def lines() -> Iterator[Line]:
             yield compare(
                 f"feature store, random batches of {BATCH} rows: {name}",
                 "plain reads of the same bytes",
-                lambda store=store, batches=batches: [store[rows] for rows in batches],
-                lambda read=read, batches=batches: [read(rows) for rows in batches],
+                partial(_read_all, store.__getitem__, batches),
+                partial(_read_all, read, batches),
                 wanted=0.9,
                 bound=0.0,
                 remark="both from the system's cache",
             )
+
+
+def _read_all(read: Callable[[np.ndarray], np.ndarray], batches: np.ndarray) -> list[np.ndarray]:
+    return [read(rows) for rows in batches]
 
 
 def build(folder: Path, content: np.ndarray, rows_per_shard: int) -> FeatureStore:

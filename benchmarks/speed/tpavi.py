@@ -34,7 +34,8 @@ def lines() -> Iterator[Line]:
             f"largest tensor {whole / 1e6:.0f} MB, of a quarter of the pixels "
             f"{quarter / 1e6:.0f} MB, the matrix {matrix / 1e6:.0f} MB"
         )
-        fast = line.ratio >= line.wanted and whole <= 1.1 * 4 * quarter  # memory linear in pixels
+        linear = whole <= 1.1 * 4 * quarter  # memory, in pixels
+        fast = linear and line.ratio >= (line.wanted or 0)
         yield replace(line, remark="; ".join(filter(None, [line.remark, said])), fast=fast)
 
 

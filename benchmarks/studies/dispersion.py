@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from ruamel.yaml import YAML
@@ -81,7 +82,8 @@ def disperse(params: Params, results: Path) -> list[str]:
     """
     if params.world is None:
         raise ParamsError("world is null: dispersion compares miniature worlds; use that profile")
-    scores, failures = {}, []
+    scores: dict[tuple[str, str], Mapping[str, Sample]] = {}
+    failures = []
     for name in BENCHMARKS:
         chosen = params if name == DEFAULT else prepare(params, name)
         cells = _cells(params, name)
@@ -116,10 +118,10 @@ def _cells(params: Params, name: str) -> list[Cell]:
 
 
 def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
-    terms = defaultdict(lambda: defaultdict(list))
+    terms: Any = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
-        scores = Stored(read_record(path), path).scores()
+        scores: Any = Stored(read_record(path), path).scores()
         terms[cell.benchmark, name][cell.row].append(iou_terms(scores["test"]))
     draws = chosen.report.bootstrap_draws
     return {
@@ -141,7 +143,7 @@ def prepare(params: Params, name: str) -> Params:
             if before.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
                 place = Path("features", "avs", store)
                 _link(work / place, params.work / place)
-    else:
+    elif chosen.world is not None:
         build(chosen.data.root, chosen.world, chosen.workers)
         index = read_index(chosen.data, chosen.workers)
         write_atomic(work / "index.csv", write_index(index))

@@ -174,8 +174,8 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
         own = {b: round(scores.get((row, rate, b), np.nan), 6) for b in benchmarks}
         mean = round(float(np.mean(list(own.values()))), 6)
         spent = round(sum(seconds.get((row, rate, b), 0) for b in benchmarks))
-        line = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
-        lines.append({**line, **own, "mean": mean, "seconds": spent})
+        line: dict[str, Any] = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
+        lines.append(line | own | {"mean": mean, "seconds": spent})
     return pd.DataFrame(lines), failures
 
 

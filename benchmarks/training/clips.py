@@ -253,7 +253,7 @@ def _truth(row, frame: int) -> Truth:
 def _read(truth: Truth) -> np.ndarray:
     if truth.boxes:
         return fill_boxes(json.loads(truth.boxes), truth.height, truth.width)
-    return read_labels(truth.mask) > 0
+    return read_labels(truth.mask) > 0  # type: ignore[arg-type]  # without boxes, a mask
 
 
 @lru_cache(maxsize=100_000)

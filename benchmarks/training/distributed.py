@@ -95,7 +95,7 @@ def wait() -> None:
     dist.barrier()
 
 
-def share(items: Sequence[Item]) -> Sequence[Item]:
+def share(items: np.ndarray) -> np.ndarray:
     """This rank's part of a batch; the parts of all ranks in order make the whole.
 
     Raises:
@@ -152,10 +152,10 @@ def sync_batch_norms(module: nn.Module) -> None:
     """Batch norms in training mode take all ranks' statistics; torch's own do so on CUDA only."""
     for norm in module.modules():
         if several() and isinstance(norm, _BatchNorm):
-            norm.forward = partial(_normalise, norm)
+            norm.forward = partial(_normalise, norm)  # type: ignore[method-assign]  # its own
 
 
-def _normalise(norm: _BatchNorm, x: Tensor) -> Tensor:
+def _normalise(norm: Any, x: Tensor) -> Tensor:
     """(N, C, ...) by the mean and variance over every dimension but C, and over ranks."""
     if not norm.training:
         return type(norm).forward(norm, x)

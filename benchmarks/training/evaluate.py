@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,8 @@ def held_out_loss(method: Method, clips: Samples, device: torch.device, size: in
 
     def loss(numbers: np.ndarray) -> float:
         batch = clips.batch(numbers).to(device)
-        return sum(method.loss(method(batch), batch).values()).item()
+        terms: Any = method.loss(method(batch), batch).values()
+        return sum(terms).item()
 
     method.to(device).eval()
     return float(np.mean(distributed.spread(clips.epoch(np.random.default_rng(0), size), loss)))
@@ -118,7 +120,7 @@ def overlay_samples(clips: Samples, count: int) -> np.ndarray:
 def predict(method: Method, clips: Samples, samples: np.ndarray, device: torch.device) -> bytes:
     """Probabilities of the samples' middle frames as npz: `{uid}/{frame}` -> (H, W) uint8."""
     method.to(device).eval()
-    maps = {}
+    maps: dict[str, Any] = {}
     for number in samples:
         batch = clips.batch(np.array([number]), targets=False).to(device)
         logits = method(batch).logits.float()[0]  # (T, G, G)

@@ -1,6 +1,7 @@
 """Pretraining of the small PVT-v2 and ResNet on class tags of scenes, for ImageNet's labels."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from sklearn.metrics import average_precision_score
@@ -38,9 +39,9 @@ def normalised(images: Tensor) -> Tensor:
 class SceneTagger(nn.Module):
     """Backbone with a linear classifier, dropped afterwards, on the means of its last two maps."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: Any) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.head = nn.Linear(sum(backbone.channels[-2:]), len(CLASSES))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -69,7 +70,7 @@ def pretrain(name: str, out: Path, config: PretrainConfig) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def evaluate(name: str, weights: Path, head: nn.Module, seed: int) -> dict[str, float]:
+def evaluate(name: str, weights: Path, head: nn.Linear, seed: int) -> dict[str, float]:
     """Measure the file as written, on scenes never trained on."""
     pool = render_scenes(HELD_OUT_SCENES, seed, MOST_OBJECTS)
     model = SceneTagger(build_backbone(ARCHITECTURES[name], weights).eval())

@@ -49,7 +49,7 @@ def run(names: Sequence[str], out_dir: Path, workers: int = 2) -> dict[str, Card
     """Pretrain `names` into `out_dir`, `workers` at a time; returns and logs their figures."""
     spawn = multiprocessing.get_context("spawn")  # forked, torch's thread pool may hang
     cards = {}
-    with ProcessPoolExecutor(workers, spawn, _log, [log.getEffectiveLevel()]) as pool:
+    with ProcessPoolExecutor(workers, spawn, _log, (log.getEffectiveLevel(),)) as pool:
         jobs = {pool.submit(pretrain, n, out_dir / f"{n}.safetensors"): n for n in names}
         for job in as_completed(jobs):
             cards[jobs[job]] = card = job.result()

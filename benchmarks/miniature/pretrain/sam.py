@@ -7,6 +7,7 @@ from its MAE pretraining, without which prompts by sound find little to hold on 
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,8 @@ def prompt_and_decode(
 
     `embeddings` are in this order; any of the three kinds of prompts may be empty.
     """
-    encoder, n_sparse = sam.prompt_encoder, len(clicks) + len(corners)
+    encoder: Any = sam.prompt_encoder
+    n_sparse = len(clicks) + len(corners)
     ones = torch.ones(len(clicks), 1)
     by_click, _ = encoder(points=(clicks, ones), boxes=None, masks=None)
     by_box, _ = encoder(points=None, boxes=corners, masks=None)

@@ -7,6 +7,7 @@ folded into the convolutions, so that the file holds the plain VGGish topology.
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ def make_sounds(count: int, seed: int) -> Sounds:
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         labels = rng.permutation(len(CLASSES))[: rng.choice(3, p=SOURCES)].tolist()
-        radii = np.exp(rng.uniform(*np.log(RADIUS), len(labels))).tolist()
+        low, high = np.log(RADIUS)
+        radii = np.exp(rng.uniform(low, high, len(labels))).tolist()
         waveforms = [synth(rng, *pair, seconds=2.0) for pair in zip(labels, radii, strict=True)]
         start = int(rng.integers(SAMPLE_RATE + 1))
         pieces = [wave[start : start + SAMPLE_RATE] for wave in waveforms]
@@ -65,13 +67,15 @@ def with_batch_norm(model: VGGish) -> VGGish:
 def fold_batch_norm(model: VGGish) -> VGGish:
     """Invert `with_batch_norm`: a plain copy with the same output in eval mode."""
     model = copy.deepcopy(model)
-    layers: list[nn.Module] = []
+    layers: list[Any] = []
+    layer: Any
     for layer in model.features:
         if isinstance(layer, nn.BatchNorm2d):
-            scale = layer.weight.data / torch.sqrt(layer.running_var + layer.eps)
+            mean, variance = layer.get_buffer("running_mean"), layer.get_buffer("running_var")
+            scale = layer.weight.data / torch.sqrt(variance + layer.eps)
             conv = layers[-1]
             conv.weight.data *= scale[:, None, None, None]
-            conv.bias.data = layer.bias.data + scale * (conv.bias.data - layer.running_mean)
+            conv.bias.data = layer.bias.data + scale * (conv.bias.data - mean)
         else:
             layers.append(layer)
     model.features = nn.Sequential(*layers)

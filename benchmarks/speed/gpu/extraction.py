@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.speed.compare import greatest_difference
 from benchmarks.speed.encoder import matmul_rate, operations, pair, run
@@ -99,7 +100,7 @@ def _measure(
     return figures
 
 
-def compile_blocks(encoder: nn.Module, images: Tensor, precision: str, backend: str) -> float:
+def compile_blocks(encoder: Any, images: Tensor, precision: str, backend: str) -> float:
     """Compiles an encoder's blocks in place; the seconds of the first call, which compiles.
 
     Blocks of a kind share the compiled code: the encoder as a whole would take ten times as long.
@@ -127,7 +128,7 @@ def fastest(
     for at_once in scale.batches:
         images = frame.expand(at_once, -1, -1, -1).contiguous()
         try:
-            timing = timed(lambda images=images: run(encoder, images, precision), device)
+            timing = timed(partial(run, encoder, images, precision), device)
         except torch.OutOfMemoryError:
             if best is None:
                 raise
@@ -136,4 +137,5 @@ def fastest(
         if best is not None and rate < best[0]:
             break
         best = rate, at_once, timing
+    assert best is not None, "scale.batches is never empty"
     return best

@@ -102,8 +102,10 @@ def _cell(value: float | str | None, decimals: int | None) -> str:
 def machine_of(device: torch.device) -> dict[str, str]:
     """What the figures depend on; no name of a machine, no path."""
     cpu = platform.processor()
-    if (info := Path("/proc/cpuinfo")).is_file():
-        cpu = re.search(r"model name\s*: (.*)", info.read_text())[1].strip()
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
+    if model:  # ARM has no such line
+        cpu = model[1].strip()
     machine = {"GPU": "none: a rehearsal on the CPU at tiny sizes, its figures mean nothing"}
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,7 +173,7 @@ def whole_mlp(scale: Scale, device: torch.device) -> Line:
     """Pieces of an MLP's rows fit a CPU's cache; a GPU loses by them."""
     with torch.device(device):
         encoder, _ = pair(SAM_SIZES[scale.sam])
-        side = encoder.img_size
+        side: Any = encoder.img_size
         images = torch.randn(scale.compiled, 3, side, side)
 
     def whole() -> torch.Tensor:

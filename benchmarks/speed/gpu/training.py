@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -65,8 +66,8 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
         method = row.cls(row.method_config(), encoders)
     method.to(device).train()
     method.start_epoch(row.training.epochs - 1)  # the last phase
-    whole = row.training.batch_clips if method.temporal else row.training.batch_frames
-    samples, seconds = min(whole, scale.batch or whole), SECONDS if method.temporal else 1
+    whole = row.training.batch_clips if row.temporal else row.training.batch_frames
+    samples, seconds = min(whole, scale.batch or whole), SECONDS if row.temporal else 1
     groups = method.parameter_groups()
     for group in groups:
         group.pop("lr_scale", None)
@@ -74,7 +75,7 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            loss = sum(method.loss(method(batch), batch).values())
+            loss: Any = sum(method.loss(method(batch), batch).values())
         loss.backward()
         if row.training.clip_grad:
             torch.nn.utils.clip_grad_norm_(method.parameters(), row.training.clip_grad)
@@ -113,11 +114,12 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
 def as_the_trainer() -> Iterator[None]:
     """Deterministic algorithms where there are any, as `grid.models.trained` asks for."""
     before = torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic
+    filled = settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        settings.fill_uninitialized_memory = filled

@@ -1,0 +1,54 @@
+"""What the repository's first page says in numbers: a leaderboard, beside the tables and, where the
+results are the default profile's, between the marks in README.md.
+"""
+
+import re
+from pathlib import Path
+
+from benchmarks.common.files import write_atomic
+from benchmarks.common.tables import markdown
+from benchmarks.report.layout import Layout, title_of
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+
+RESULTS = Path("results")  # the default profile's
+MARKS = re.compile(r"(<!-- results:begin -->\n).*(<!-- results:end -->)", re.DOTALL)
+BENCHMARK = "v2"
+ROWS = 6  # at most
+
+
+def leaderboard(plan: Plan, table: Table) -> str:
+    """The best rows of those that several tables share, on V2, the base among them: Markdown.
+
+    Args:
+        table: Table 1. Without V2 there is no leaderboard: "".
+    """
+    miou = f"{BENCHMARK} miou"
+    if miou not in table.columns:
+        return ""
+    layout = Layout(plan, table)
+    ranked = layout.ranked(plan.tables.figure3.rows, miou, by_track=False)
+    ahead = [row for row in ranked if row != plan.base]
+    rows = [row for row in ranked if row in {plan.base, *ahead[: ROWS - 1]}]
+    columns = [
+        layout.method(),
+        layout.track(),
+        layout.score("mIoU (%)", miou),
+        layout.interval("95 % interval", miou),
+        layout.score("F", f"{BENCHMARK} fscore"),
+        layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
+    ]
+    where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {len(plan.seeds)} seed(s)"
+    return f"{where}; the rest is in [results/tables.md](results/tables.md).\n\n" + markdown(
+        layout.grid(rows, columns)
+    )
+
+
+def fill_readme(path: Path, text: str) -> None:
+    """Put `text` between the marks of a page; nothing without a text, page or marks."""
+    if not (text and path.is_file()):
+        return
+    before = path.read_text(encoding="utf-8")
+    after = MARKS.sub(lambda marks: f"{marks[1]}{text.rstrip()}\n{marks[2]}", before)
+    if after != before:
+        write_atomic(path, after.encode())
