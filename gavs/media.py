@@ -7,6 +7,7 @@ it: one frame per second, 15/16 into it, heard with the sound of that second.
 import errno
 import heapq
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -109,7 +110,7 @@ def pictures(path: Path, threads: int = 0) -> Iterator[Picture]:
         stream.codec_context.thread_count = threads
         aspect = stream.sample_aspect_ratio or Fraction(1)
         time = size = None
-        for frame in container.decode(stream):
+        for frame in _in_display_order(container, stream):
             if frame.time is None or (time is not None and frame.time <= time):
                 raise MediaError(
                     f"{shown(path)}: a frame without a time stamp, or with one that is not after "
@@ -125,6 +126,28 @@ def pictures(path: Path, threads: int = 0) -> Iterator[Picture]:
         if time is None:
             raise MediaError(f"{shown(path)}: its picture has no frame that can be decoded")
         check_end(container, stream, time + seconds)
+
+
+def untimed(container: InputContainer) -> bool:
+    """Whether pictures have their place in decoding order only: an AVI has no display times.
+
+    FFmpeg guesses them up to two frames late, or out of order.
+    """
+    return container.format.name == "avi"
+
+
+def _in_display_order(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Decoded frames; of an AVI the n-th that is shown has the n-th place."""
+    if not untimed(container):
+        yield from container.decode(stream)
+        return
+    places: deque[int] = deque()
+    for packet in container.demux(stream):
+        if packet.dts is not None:
+            places.append(packet.dts)
+        for frame in packet.decode():
+            frame.pts = places.popleft() if places else None
+            yield frame
 
 
 def picture_track(path: Path, container: InputContainer) -> VideoStream:

@@ -28,6 +28,8 @@ from benchmarks.data.log_mel import LogMelError, read_log_mel
 from benchmarks.data.vggss import indexed_annotations
 from benchmarks.data.video import sample_video
 from benchmarks.features.store import StoreError
+from benchmarks.params import load
+from benchmarks.params.errors import ParamsError
 from benchmarks.preflight.layouts import write_vggss
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import NpzError, load_scores, save_scores
@@ -45,8 +47,7 @@ from splits.files import SplitError
 from splits.vggss_boxes import read_annotations
 from tests.gavs.files import make_video, noise, picture
 
-# Read by functions that other branches bring; each leaves the list with its branch.
-PENDING = ("params.yaml",)
+ROOT = Path(__file__).parents[1]
 
 
 class Kind(NamedTuple):
@@ -315,6 +316,10 @@ def _read_record(path: Path) -> str:
     return read_record(path).model_dump_json()
 
 
+def _make_params(folder: Path) -> Path:
+    return _saved((ROOT / "profiles/smoke.yaml").read_bytes(), folder / "params.yaml")
+
+
 def _errors(module: str, name: str) -> tuple[type[Exception], ...]:
     """An error's class, if its module is there."""
     try:
@@ -350,6 +355,9 @@ KINDS = {
         _make_record,
         _read_record,
         _errors("benchmarks.scoring.records", "RecordError"),
+    ),
+    "params.yaml": Kind(
+        "params.yaml", _make_params, lambda p: load(p).model_dump_json(), (ParamsError,), True
     ),
     "mp4": Kind("clip.mp4", _make_video, _read_video, (MediaError,), True),
 }

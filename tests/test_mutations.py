@@ -5,15 +5,16 @@ from collections import Counter
 
 import pytest
 
-from tests.mutated_kinds import KINDS, PENDING
+from tests.mutated_kinds import KINDS
 from tests.mutations import GOOD, mutate, outcomes
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in PENDING])
+@pytest.mark.parametrize("name", KINDS)
 def test_damaged_files_are_refused_by_name_or_read_the_same(tmp_path, name):
-    found = list(outcomes(KINDS[name], tmp_path, count=60, seed=1))
+    count = 15 if name == "params.yaml" else 60  # half a second each: every row is resolved
+    found = list(outcomes(KINDS[name], tmp_path, count, seed=1))
     wrong = [(damage, outcome) for damage, outcome in found if outcome.word not in GOOD]
-    assert len(found) == 60 and not wrong
+    assert len(found) == count and not wrong
     assert Counter(outcome.word for _, outcome in found)["refused"] > 0
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data.files import frame_file
-from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
+from benchmarks.data.index import SEAL, ClipFiles, DataError, listed_otherwise, open_clips
 from benchmarks.data.masks import CLASSES, binary_problem, palette_problem
 from splits.files import SplitError, read_table, read_text
 from splits.tables import SPLITS, read_classes, read_metadata, unknown_values
@@ -114,9 +114,9 @@ def add_scenes(index: pd.DataFrame, path: Path, known: Collection[str]) -> pd.Da
         DataError: a uid lacks, is there twice or isn't `known`, or a column is the index's own.
     """
     uids = _read_table(path, ["uid"])
-    twice, clashing = uids.uid[uids.uid.duplicated()], sorted(set(uids) & set(index) - {"uid"})
+    twice, columns = uids.uid[uids.uid.duplicated()], {*index, "world", SEAL} - {"uid"}
     missing, unknown = index.uid[~index.uid.isin(uids.uid)], uids.uid[~uids.uid.isin(known)]
-    problems = [f"{path}: column {name!r} is the index's own" for name in clashing]
+    problems = [f"{path}: column {name!r} is the index's own" for name in sorted(columns & {*uids})]
     problems += [
         f"{path}: {fault} ({len(uids_at_fault)} of {len(rows)} rows), expected a row per clip"
         for fault, uids_at_fault, rows in (

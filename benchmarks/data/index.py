@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 from tqdm import tqdm
@@ -29,11 +30,13 @@ from benchmarks.common.files import sha256
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.clip_files import LENGTH, ClipFileError, file_digests
 from benchmarks.data.files import audio_problem
+from benchmarks.data.masks import inverted
 from gavs.images import open_image
 from gavs.reading import MediaError, shown
 from splits.files import SplitError, read_text, shortened
 
 log = logging.getLogger(__name__)
+INVERTED = 0.01  # share of clips whose masks look inverted; more, and it's no true mask's odd shape
 SEAL = "seal"  # column of index.csv: the checksum of all others, in every row
 
 
@@ -71,12 +74,21 @@ def open_clips(
 ) -> pd.DataFrame:
     """height, width, digest and checksums of each clip, in order.
 
+    Masks that look inverted are logged; in more than `INVERTED` of the clips they are a problem.
+
     Raises:
         DataError: all that is missing, truncated, of a wrong size or length, or not finite.
     """
     with worker_pool(workers) as pool:
         opened = pool.map(_open_clip, clips, chunksize=16)
         facts = list(tqdm(opened, what, len(clips), disable=None if progress else True))
+    odd = [fact for fact in facts if fact["inverted"]]
+    if len(odd) > INVERTED * len(clips):
+        for fact in odd:
+            fact["problems"] += fact["inverted"]
+    elif odd:
+        lines = [line for fact in odd for line in fact["inverted"]]
+        log.warning("\n".join([f"{len(lines)} masks taken as they are:", *shortened(lines)]))
     problems = Counter(p for clip in facts for p in clip["problems"])
     if problems:
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]
@@ -93,14 +105,18 @@ def _open_clip(clip: ClipFiles) -> dict[str, Any]:
     folders = {path.parent for path in (*files, clip.audio)}
     lost = {missing for folder in folders if (missing := _missing_folder(folder))}
     if lost:
-        return {"problems": [f"{folder}: no such folder" for folder in sorted(lost)]}
-    problems, sizes = [], {}
+        lines = [f"{folder}: no such folder" for folder in sorted(lost)]
+        return {"problems": lines, "inverted": []}
+    problems, odd, sizes = [], [], {}
     for number, path in enumerate(files):
         try:
             image = open_image(path)
             sizes[path] = image.size
             if number >= len(clip.frames) and clip.mask_problem:
-                problems += [f"{shown(path)}: {p}" for p in [clip.mask_problem(image)] if p]
+                if problem := clip.mask_problem(image):
+                    problems.append(f"{shown(path)}: {problem}")
+                elif inverted(np.asarray(image.convert("RGB")).any(-1)):
+                    odd.append(f"{shown(path)}: looks inverted: lit all round an unlit part")
         except FileNotFoundError:
             counts = f"{len(clip.frames)} frames, {len(clip.masks)} masks"
             problems.append(f"{path}: missing; {clip.uid} must have {counts}")
@@ -114,7 +130,7 @@ def _open_clip(clip: ClipFiles) -> dict[str, Any]:
     ]
     if problem := audio_problem(clip.audio, clip.seconds):
         problems.append(problem)
-    facts = {"problems": problems, "height": height, "width": width}
+    facts = {"problems": problems, "inverted": odd, "height": height, "width": width}
     return facts if problems else facts | file_digests([*files, clip.audio], clip.boxes)
 
 

@@ -44,9 +44,7 @@ def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
 def binary_problem(mask: Image.Image) -> str | None:
     """What isn't black or white (AVSBench-object); None: nothing.
 
-    A palette's white may have any colour, since AVSBench reads its indices. A mask whose border is
-    lit all round an unlit part of at least `HOLE` is taken for inverted: an object that fills the
-    border has no such part in the middle. What is inverted but touches the border can't be told.
+    A palette's white may have any colour, since AVSBench reads its indices.
     """
     if problem := _transparent(mask):
         return problem
@@ -62,8 +60,7 @@ def binary_problem(mask: Image.Image) -> str | None:
             return f"a mask of mode {mask.mode}, expected 8 bits a pixel"
         wrong = ((colours != 0) & (colours != 255)).any(-1) | (colours != colours[..., :1]).any(-1)
         expected = "expected black and white, 0 and 255"
-    problem = _counted(wrong, colours, f"mode {mask.mode}", expected)
-    return problem or ("looks inverted: lit all round an unlit part" if inverted(lit) else None)
+    return _counted(wrong, colours, f"mode {mask.mode}", expected)
 
 
 def foreign_problem(mask: Image.Image) -> str | None:
@@ -86,7 +83,11 @@ def foreign_problem(mask: Image.Image) -> str | None:
 
 
 def inverted(lit: np.ndarray) -> bool:
-    """Whether a mask (H, W) is lit all along its border, but not in the middle."""
+    """Whether a mask (H, W) is lit all along its border, but not a part (`HOLE`) of the middle.
+
+    Of true masks few are: an object that fills the picture round a gap. What is inverted but
+    touches the border can't be told.
+    """
     border = (lit[0], lit[-1], lit[:, 0], lit[:, -1])
     return all(edge.all() for edge in border) and (lit == 0).mean() >= HOLE
 

@@ -27,7 +27,7 @@ from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import FRAME_SECOND, clip_paths
 from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
-from gavs.media import INSTANT, picture_track, pictures
+from gavs.media import INSTANT, picture_track, pictures, untimed
 from gavs.reading import MediaError, reading, shown
 from gavs.sound import open_media, read_sound
 from splits.files import SplitError
@@ -134,10 +134,11 @@ def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
     """Time stamps of all pictures in order, their unit in seconds, and the seconds they last."""
     with reading(path, MediaError, "as a video"), open_media(path) as container:
         stream = picture_track(path, container)
+        key = "dts" if untimed(container) else "pts"
         packets = [
-            (packet.pts, packet.duration or 0)
+            (getattr(packet, key), packet.duration or 0)
             for packet in container.demux(stream)
-            if packet.pts is not None and not packet.is_discard
+            if getattr(packet, key) is not None and not packet.is_discard
         ]
         unit: Any = stream.time_base  # a stream that is read has one
     if len(packets) < 2:

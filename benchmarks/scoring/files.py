@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 
 from benchmarks.data.masks import foreign_problem, inverted
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.metrics import fscore, lit_area, miou
+from gavs.images import open_image
 from gavs.reading import reading, shown
 
 GREY = {"L": 255, "I;16": 65535, "I": 65535}  # Pillow's modes of grey PNGs: the value of 1
@@ -137,19 +137,12 @@ def _first(paths: list[Path]) -> str:
     return shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
-def _open(path: Path) -> Image.Image:
-    """A PNG whose checksums are right: Pillow decodes a zeroed tail as another picture."""
-    with Image.open(path) as image:
-        image.verify()
-    return Image.open(path)
-
-
 def _read_mask(path: Path) -> np.ndarray:
-    with _open(path) as image:
-        if problem := foreign_problem(image):
-            raise ValueError(problem)
-        grey = image.mode in GREY or image.mode == "1"
-        pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
+    image = open_image(path)
+    if problem := foreign_problem(image):
+        raise ValueError(problem)
+    grey = image.mode in GREY or image.mode == "1"
+    pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
     return pixels if pixels.ndim == 2 else pixels.any(-1)
 
 
@@ -160,10 +153,10 @@ def _read_prediction(path: Path) -> np.ndarray:
         ValueError: another type or shape, or numbers outside 0..1: what they look like.
     """
     if path.suffix.lower() == ".png":
-        with _open(path) as image:
-            if image.mode not in GREY:
-                raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
-            return np.asarray(image).astype(np.float32) / GREY[image.mode]
+        image = open_image(path)
+        if image.mode not in GREY:
+            raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
+        return np.asarray(image).astype(np.float32) / GREY[image.mode]
     array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
     if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
         raise ValueError(f"{array.dtype} of shape {array.shape}; expected floats (H, W)")

@@ -23,6 +23,7 @@ from benchmarks.training.clips import Features, Samples, to_native
 from gavs import GAVS
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
 from gavs.predict import COLOUR, OPACITY, Predictor
+from tests.benchmarks.data.videos import write_video
 from tests.gavs.files import (
     RATE,
     encoders,
@@ -266,7 +267,8 @@ def test_sounds_and_videos_that_cannot_serve_are_refused(tmp_path, clip, checkpo
     soundfile.write(tiny, np.zeros(2), 44_100)
     os.mkfifo(pipe)
     mute = make_video(tmp_path / "mute.mp4", [i / RATE for i in range(30)])
-    jumbled = make_video(tmp_path / "b.avi", [i / RATE for i in range(30)], noise(1.2, 44_100, 2))
+    again = write_video(tmp_path / "again.ts", seconds=2, sound="aac")
+    again.write_bytes(2 * again.read_bytes())  # put together by `cat`
     brief = make_video(tmp_path / "brief.mkv", [0, 0.5, 1], noise(0.4, 44_100, 2))
     wav = clip / "audio.wav"
     for arguments, words in (
@@ -284,7 +286,7 @@ def test_sounds_and_videos_that_cannot_serve_are_refused(tmp_path, clip, checkpo
         (("--video", mute), "mute.mp4: has no sound track"),
         (("--video", brief), "0.40 s of sound"),
         (("--video", wav), "audio.wav: has no picture, only sound"),
-        (("--video", jumbled), "b.avi: a frame without a time stamp"),
+        (("--video", again), "again.ts: can't be read as a sound: its time stamps run"),
     ):
         assert run("--checkpoint", checkpoint, *arguments, "--out", tmp_path / "out") == 1
         assert words in capsys.readouterr().err

@@ -5,8 +5,10 @@ import re
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
+from benchmarks.data.index import ClipFiles, DataError, open_clips
 from benchmarks.data.masks import binary_problem, foreign_problem, palette_problem, voc_palette
 
 LIT = np.pad(np.ones((8, 14), bool), ((4, 12), (6, 12)))  # 112 of 24 x 32 pixels
@@ -94,7 +96,6 @@ def test_what_is_no_class_is_counted(mask, reason):
 @pytest.mark.parametrize(
     ("mask", "reason"),
     [
-        (Image.fromarray(GREY ^ 255), "looks inverted"),
         (of_palette(RED, (0, 0, 0)), "a palette in which index 0"),
         (of_palette((0, 0, 0), (0, 0, 0)), "a palette in which index 0"),
         (smeared(Image.fromarray(GREY), "resized"), "pixels are off, mode L in #"),
@@ -116,3 +117,32 @@ def test_what_is_neither_black_nor_white_is_counted(mask, reason):
 def test_more_classes_have_more_colours():
     mask = Image.fromarray(voc_palette(81)[LIT * 80])
     assert palette_problem(mask) and palette_problem(mask, 81) is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "true", "odd"),
+    [
+        (binary_problem, GREY, GREY ^ 255),
+        (binary_problem, 255 - 0 * GREY, 255 - np.pad(GREY[5:15, 5:25], ((9, 5), (9, 3)))),
+        (palette_problem, COLOURED, np.where(LIT[..., None], 0, RED).astype(np.uint8)),
+    ],
+)
+def test_masks_that_look_inverted_are_logged_and_many_are_a_problem(
+    tmp_path, caplog, problem, true, odd
+):
+    for name, pixels in (("frame", COLOURED), ("true", true), ("odd", odd)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    frame, right, wrong = (tmp_path / f"{name}.png" for name in ("frame", "true", "odd"))
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+
+    def opened(masks):
+        sound = tmp_path / "a.wav"
+        clips = [ClipFiles(f"c{i}", [frame], [m], sound, 1, problem) for i, m in enumerate(masks)]
+        return open_clips(clips, "data.exclude", "checking", 1, False)
+
+    facts = opened([right] * 99 + [wrong])
+    assert len(facts) == 100 and set(facts) == {"height", "width", "digest", "checksums"}
+    assert f"1 masks taken as they are:\n{wrong}: looks inverted" in caplog.text
+    with pytest.raises(DataError, match=f"{wrong}: looks inverted: .* needed by 2 clips") as error:
+        opened([right] * 98 + [wrong] * 2)
+    assert error.value.uids == ["c98", "c99"]

@@ -33,6 +33,7 @@ def sampled(path, seconds=5, middle=False):
     ("name", "options", "numbers"),
     [
         ("a.mp4", {}, [23, 48, 73, 98, 123]),  # int((s + 15/16) * 25)
+        ("a.avi", {"sound": "mp3"}, [23, 48, 73, 98, 123]),
         ("a.mkv", LOSSLESS, [23, 48, 73, 98, 123]),
         ("a.webm", {"codec": "libvpx-vp9", "sound": "libopus", "rate": 48_000, "fps": 30},
          [28, 58, 88, 118, 148]),

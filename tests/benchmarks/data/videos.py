@@ -21,7 +21,7 @@ def write_video(
     sound_seconds: float | None = None,
     sound_delay: float = 0,
     paint: Callable[[int], np.ndarray] | None = None,
-) -> None:
+) -> Path:
     """Encode a video with PyAV; a tone of 440 Hz on the left, of 660 Hz on the right.
 
     Args:
@@ -32,7 +32,7 @@ def write_video(
         paint: picture number -> (H, W, 3) uint8; None: `picture`.
     """
     times = np.arange(round(seconds * fps)) / float(fps) if times is None else times
-    unit = Fraction(1, 90_000)
+    unit = Fraction(1, 60_000)  # MPEG-4 takes no finer one
     with av.open(path, "w") as out:
         video = out.add_stream(codec, rate=Fraction(fps))
         video.width, video.height = size
@@ -56,6 +56,7 @@ def write_video(
             for part in av.AudioResampler(audio.format, layout, rate).resample(heard):
                 out.mux(audio.encode(part))
             out.mux(audio.encode())
+    return path
 
 
 def picture(number: int, width: int, height: int) -> np.ndarray:

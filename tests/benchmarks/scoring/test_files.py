@@ -1,5 +1,6 @@
 """Folders of probability maps: the layout, the formats, and one clear error for each defect."""
 
+import io
 import logging
 import re
 
@@ -108,6 +109,13 @@ def zero_tail(path):
     path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
 
 
+def cut_and_close(path):
+    """A JPEG under a PNG's name, cut, with an end marker."""
+    image = Image.fromarray(np.resize(np.arange(256, dtype=np.uint8), (64, 64)))
+    image.save(content := io.BytesIO(), "JPEG")
+    path.write_bytes(content.getvalue()[:-200] + b"\xff\xd9")
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-4])
 
@@ -182,6 +190,11 @@ DEFECTS = {
         lambda p, m: (m / "b/1.png").write_bytes((m / "b/1.png").read_bytes()[:45]),
         ValueError,
         "masks/b/1.png: ",
+    ),
+    "cut and closed": (
+        lambda p, m: cut_and_close(m / "b/1.png"),
+        ValueError,
+        "masks/b/1.png: can't",
     ),
     "zeroed tail": (lambda p, m: zero_tail(m / "b/1.png"), ValueError, "masks/b/1.png: "),
     "coloured prediction": (
