@@ -10,6 +10,7 @@ import pytest
 from benchmarks.params.files import read_yaml, write_yaml
 from tests.copies import copy_project, run_in
 
+pytestmark = pytest.mark.slow
 TABLES = ("table1", "ablations", "table2", "table3", "table4", "figure3", "robustness")
 STAGES = {"values", *(f"run@{table}" for table in TABLES), "report"}  # after a change of methods
 

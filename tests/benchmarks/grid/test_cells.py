@@ -163,7 +163,7 @@ def test_a_replaced_mask_stops_the_cells_that_read_it(finished, monkeypatch, tmp
 
 
 def test_a_device_that_is_not_there_is_one_error_before_any_cell(project, edit, monkeypatch):
-    edit("device: cpu", "device: cuda")
+    edit("device", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(DeviceError, match="^device: cuda, but this machine has 0 GPUs"):
         run_cells(load(), [CELL], workers=1)
