@@ -1,4 +1,4 @@
-# Two commands for people: `make repro` and `make test`. Both make a virtual environment if there is none.
+# `make repro` and `make test` are for people; both make a virtual environment if there is none.
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 export PATH := $(BIN):$(PATH)
@@ -6,12 +6,14 @@ export PATH := $(BIN):$(PATH)
 repro: $(VENV)/installed
 	dvc repro
 
-test: $(VENV)/installed
+# test: minutes, at every commit. test-all: the tests marked `slow` too, as CI.
+test: TESTS = -m "not slow"
+test test-all: $(VENV)/installed
 	ruff check .
 	ruff format --check .
 	mypy
 	python -m benchmarks stale
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -rs
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -rs $(TESTS)
 
 # As root on Debian or Ubuntu: a Slurm of this one machine, installed where it is missing.
 test-slurm: $(VENV)/installed
@@ -22,4 +24,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: repro test test-slurm
+.PHONY: repro test test-all test-slurm

@@ -5,6 +5,7 @@ import re
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a forked worker must not meet its thread pool
 
+import hypothesis
 import pytest
 import torch
 from torch import nn
@@ -16,6 +17,8 @@ from gavs.sam import SamSize, build_sam
 MINI = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini", "resnet18": "resnet_mini"}
 LONG = ("test_graph.py", "slurm/test_launch.py", "test_rehearse.py", "test_cells.py")  # minutes
 TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=40)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

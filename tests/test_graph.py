@@ -1,9 +1,6 @@
 """The whole smoke graph in a temporary clone: what `dvc repro` runs, skips and repeats."""
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.params.files import read_yaml, write_yaml
+from tests.copies import copy_project, run_in
 
-ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 TABLES = ("table1", "ablations", "table2", "table3", "table4", "figure3", "robustness")
 STAGES = {"values", *(f"run@{table}" for table in TABLES), "report"}  # after a change of methods
 
@@ -22,25 +20,11 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        listed = subprocess.run(
-            ["git", "-c", "safe.directory=*", "ls-files",
-             "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
-        for name in filter(None, listed.split("\0")):  # the tree as it stands, committed or not
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        self.run("git", "init", "--quiet")
+        copy_project(folder)
         self.run(sys.executable, "-m", "benchmarks", "profile", "smoke")
 
     def run(self, *command: str, code: int = 0) -> str:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)}
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+        done = run_in(self.folder, *command, code=code)
         return done.stdout + done.stderr
 
     def repro(self) -> tuple[list[str], int]:

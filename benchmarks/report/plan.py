@@ -65,7 +65,8 @@ class Plan:
         tables = self.tables
         shared = [*tables.figure3.rows, *tables.table2.rows, *tables.table3.rows]
         rows = [*shared, *self.published, *self.controlled, *tables.table3.in_set]
-        return list(dict.fromkeys([*rows, *tables.table4.rows, *tables.robustness.rows]))
+        rows += [row for table in STAGES for row in getattr(tables, table).rows]
+        return list(dict.fromkeys(rows))
 
     def folders(self, root: Path) -> dict[Path, list[str]]:
         """Folders of records below `root`, with the rows of each that the lists name."""

@@ -184,7 +184,7 @@ def test_bgr_swaps_the_channels_but_not_the_statistics():
 
 
 @given(st.integers(1, 400), st.integers(1, 400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_input_size_is_segment_anythings(height, width):
     assert gavs_sam.input_size((height, width), 96) == ResizeLongestSide.get_preprocess_shape(
         height, width, 96

@@ -88,7 +88,7 @@ def test_code_in_a_pickle_is_never_run(kind, arrays, tmp_path):
     assert not trace.exists()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["safetensors", "zip", "before zip"]), st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_anywhere_is_refused_by_name(tmp_path_factory, form, share):
     path = tmp_path_factory.mktemp("cut") / ("w.safetensors" if form == "safetensors" else "w.pth")

@@ -1,7 +1,7 @@
 """The audit against hand-worked pairs and a slow pair-by-pair one."""
 
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splits import audit
@@ -54,7 +54,6 @@ clips = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(clips, clips)
 def test_against_a_pair_by_pair_audit(train, test):
     def seconds(clip):

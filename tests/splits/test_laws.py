@@ -29,7 +29,7 @@ def videos(rows):
     return [vid[:11] for vid in rows.vid]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(clips=clip_lists(), seed=st.integers(0, 9), strings=st.booleans())
 def test_laws_of_avs_v3(build, clips, seed, strings):
     metadata = build(clips)
@@ -78,7 +78,7 @@ def test_laws_of_avs_v3(build, clips, seed, strings):
     assert set(again.test[seed].uid) == set(v3.test[seed].uid)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(clips=clip_lists(), seed=st.integers(0, 9))
 def test_folds_are_equal_up_to_a_video(build, clips, seed):
     v3 = avs_v3.split(build(clips), None, UNSEEN, [0], (1,), seed=seed)
@@ -88,7 +88,7 @@ def test_folds_are_equal_up_to_a_video(build, clips, seed):
         assert len(held_out) <= len(seen) / 10 + largest
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(clips=clip_lists(), draw=st.integers(0, 9))
 def test_strict_lists_share_no_video(build, clips, draw):
     metadata = build(clips)
@@ -97,7 +97,7 @@ def test_strict_lists_share_no_video(build, clips, draw):
     assert not [f for f in found if f.clips and not f.train.startswith("AVSBench")]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     clips=clip_lists(),
     draw=st.integers(0, 9),

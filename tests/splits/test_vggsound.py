@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splits import vggsound
@@ -158,7 +158,6 @@ def test_the_table_of_lists():
 names = st.builds("{}{}".format, st.sampled_from("abcdefgh"), st.integers(0, 40))
 
 
-@settings(deadline=None)
 @given(
     rows=st.dictionaries(
         names, st.tuples(st.sampled_from(["ant", "bee", "cat"]), st.sampled_from(["train", "test"]))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splits.files import SplitError
@@ -92,7 +92,6 @@ def test_rasterising_worked_out_by_hand():
 unit = st.floats(0, 1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(unit, unit, unit, unit), max_size=4))
 def test_rasterising_against_a_pixel_by_pixel_one(corners):
     boxes = [[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners]

@@ -74,7 +74,7 @@ def test_a_control_smaller_than_a_turn_takes_other_labels_in_other_draws():
     assert {sub.control[draw][1].label.item() for draw in range(10)} == {"cat purring", "people"}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.lists(st.integers(1, 3), min_size=4, max_size=9), min_size=4, max_size=6),
     shared=st.integers(0, 3),

@@ -67,6 +67,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "rehearsal"
 
 
+@pytest.mark.slow
 def test_every_stage_runs_at_full_width(folder, capsys, monkeypatch):
     stages = [("data",), ("features",), *(("run", table) for table in ROWS)]
     well = run(folder, stages, 2, cli.main)

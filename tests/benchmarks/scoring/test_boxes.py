@@ -173,7 +173,6 @@ def counted(draw):
     return BoxScores(names, names, names, rules, target, intersection, lit, confidence)
 
 
-@settings(deadline=None)
 @given(counted())
 def test_auc_is_scikit_learns_and_close_to_the_mean_iou(scores):
     thresholds = np.arange(21) / 20
@@ -193,7 +192,7 @@ BOX = st.tuples(CORNER, CORNER, CORNER, CORNER).map(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MAPS, st.lists(st.lists(BOX, max_size=3), min_size=3, max_size=3))
 def test_laws_of_rules_and_shapes(logits, boxes):
     scores = score(logits, boxes)
@@ -213,7 +212,7 @@ def test_laws_of_rules_and_shapes(logits, boxes):
     assert (stretched == masks).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(BOX, max_size=3))
 def test_the_truth_as_a_map_is_perfect_by_the_oracle_rule(boxes):
     truth = np.full((224, 224), -1.0)

@@ -164,7 +164,7 @@ def as_frames(drawn: list, frames_a_clip: int) -> list:
 
 
 @given(st.lists(FRAME.filter(lambda f: f[1] > 0), min_size=8, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_smaller_unit_never_lowers_f(make_scores, drawn):
     """Targets everywhere, full units: a mean of maxima is no less than the maximum of means."""
     scores = make_scores(as_frames(drawn, frames_a_clip=2))
@@ -173,7 +173,7 @@ def test_a_smaller_unit_never_lowers_f(make_scores, drawn):
 
 
 @given(st.lists(FRAME, min_size=6, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws_of_iou(make_scores, drawn):
     frames = as_frames(drawn, frames_a_clip=2)
     scores = make_scores(frames)
@@ -189,7 +189,7 @@ def test_laws_of_iou(make_scores, drawn):
 
 
 @given(st.lists(FRAME, min_size=4, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_repeating_every_pixel_changes_nothing(make_scores, drawn):
     frames = as_frames(drawn, frames_a_clip=2)
     large = [(c, np.kron(p, np.ones((3, 3))), np.kron(m, np.ones((3, 3)))) for c, p, m in frames]
