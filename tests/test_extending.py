@@ -63,7 +63,7 @@ LINES = {  # by file: below the first line that begins with this, these
             "      note: an eighth of the width",
         ),
     ],
-    "benchmarks/params/rows.py": [
+    "benchmarks/params/tables.py": [
         ("    published: Rows = [", '        "half_sam",'),
         ("    robustness: RobustnessParams", "    table5: RowsParams"),
     ],

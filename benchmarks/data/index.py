@@ -87,8 +87,8 @@ def open_clips(
         for fact in odd:
             fact["problems"] += fact["inverted"]
     elif odd:
-        lines = [line for fact in odd for line in fact["inverted"]]
-        log.warning("\n".join([f"{len(lines)} masks taken as they are:", *shortened(lines)]))
+        masks = [line for fact in odd for line in fact["inverted"]]
+        log.warning("\n".join([f"{len(masks)} masks taken as they are:", *shortened(masks)]))
     problems = Counter(p for clip in facts for p in clip["problems"])
     if problems:
         uids = [c.uid for c, fact in zip(clips, facts, strict=True) if fact["problems"]]
@@ -115,7 +115,7 @@ def _open_clip(clip: ClipFiles) -> dict[str, Any]:
             if number >= len(clip.frames) and clip.mask_problem:
                 if problem := clip.mask_problem(image):
                     problems.append(f"{shown(path)}: {problem}")
-                elif inverted(np.asarray(image.convert("RGB")).any(-1)):
+                elif inverted(np.asarray(np.asarray(image.convert("RGB")).any(-1))):
                     odd.append(f"{shown(path)}: looks inverted: lit all round an unlit part")
         except FileNotFoundError:
             counts = f"{len(clip.frames)} frames, {len(clip.masks)} masks"
