@@ -1,4 +1,4 @@
-"""What the self-supervised localisation methods share: trunks, augmentation, maps, guidance.
+"""Parts that the self-supervised localisation methods share: trunks, augmentation, maps, guidance.
 
 They learn from unlabelled clips which pictures go with which sounds, and localise by the cosine of
 the sound's embedding with the picture's at each place. The map is brought to the picture's size and
@@ -181,7 +181,7 @@ class Localiser(Method):
         raise NotImplementedError(f"{type(self).__name__} has no object-guided localisation")
 
     def object_strength(self, image: Tensor) -> Tensor:
-        """How strong the object network's features are, (N, 3, S, S) -> (N, S, S)."""
+        """Strength of the object network's features, (N, 3, S, S) -> (N, S, S)."""
         return self._enlarge(self.objects(image).float().abs().mean(1))
 
     def forward(self, batch: Batch) -> Prediction:

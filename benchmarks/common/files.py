@@ -57,7 +57,7 @@ def _acquired(descriptor: int) -> bool:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, and how to get out."""
+    """Text that names the holder of a lock and the way out."""
     note = path.read_text(errors="replace").strip()
     pid = note.split(" ")[0]
     if not pid.isdecimal():
@@ -69,7 +69,7 @@ def _holder(path: Path) -> str:
 
 
 def part_path(path: Path) -> Path:
-    """Where this process writes what becomes `path` once it is whole."""
+    """File that this process writes and that becomes `path` once it is whole."""
     # Machines that share a disk share process numbers.
     return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
 
@@ -89,7 +89,7 @@ def clear_parts(folder: Path) -> None:
 
 
 def _dead(pid: int) -> bool:
-    """Whether no process has this number, or this very one has, which is writing nothing now."""
+    """True if no process has this number, or this very one, which is writing nothing now."""
     if pid == os.getpid():
         return True
     try:
@@ -154,7 +154,7 @@ def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
 
 
 def seal_problem(content: dict[str, Any]) -> str | None:
-    """How JSON differs from the checksum that it carries; None: not at all."""
+    """Difference between JSON and the checksum that it carries; None if there is none."""
     content = json.loads(json.dumps(content))
     recorded = _sealed_block(content).pop(CHECKSUM, None)
     checksum = _seal(content)

@@ -32,7 +32,7 @@ def free_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Bound:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether memory was short: allocators say so, or a worker was killed, as the kernel does."""
+    """True if memory was short: an allocator says so, or the kernel killed a worker."""
     return (
         isinstance(error, MemoryError | BrokenProcessPool)
         or getattr(error, "errno", None) == errno.ENOMEM

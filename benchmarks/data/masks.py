@@ -1,4 +1,4 @@
-"""What a mask may hold: a value that is neither background nor a class has no meaning.
+"""Values that a mask may hold: a value that is neither background nor a class has no meaning.
 
 Read as a mask, any such pixel would be foreground: a white background, the border that other data
 sets call void, the edges that resizing and JPEG smear.
@@ -21,7 +21,7 @@ def voc_palette(count: int) -> np.ndarray:
 
 
 def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
-    """What isn't in the colours of so many classes (AVSBench-semantic); None: nothing.
+    """Problem of a mask in the colours of so many classes (AVSBench-semantic); None if none.
 
     A grey mask of such a value may hold a class's number as well as its colour: refused too.
     """
@@ -40,11 +40,12 @@ def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
 
 
 def binary_problem(mask: Image.Image) -> str | None:
-    """What isn't black or white (AVSBench-object); None: nothing.
+    """Problem of a mask that should be black and white (AVSBench-object); None if there is none.
 
     A palette's white may have any colour, since AVSBench reads its indices. A mask whose border is
     lit all round an unlit part of at least `HOLE` is taken for inverted: an object that fills the
-    border has no such part in the middle. What is inverted but touches the border can't be told.
+    border has no such part in the middle. An inverted mask whose object
+    touches the border isn't recognised.
     """
     if problem := _transparent(mask):
         return problem
@@ -65,7 +66,7 @@ def binary_problem(mask: Image.Image) -> str | None:
 
 
 def foreign_problem(mask: Image.Image) -> str | None:
-    """What neither `palette_problem` nor one lit value explains, in anyone's mask; None: nothing.
+    """Problem of any mask that neither `palette_problem` nor one lit value explains; None if none.
 
     A grey mask may hold the numbers of classes.
     """
@@ -84,7 +85,7 @@ def foreign_problem(mask: Image.Image) -> str | None:
 
 
 def inverted(lit: np.ndarray) -> bool:
-    """Whether a mask (H, W) is lit all along its border, but not in the middle."""
+    """True if a mask (H, W) is lit all along its border, but not in the middle."""
     border = (lit[0], lit[-1], lit[:, 0], lit[:, -1])
     return all(edge.all() for edge in border) and (lit == 0).mean() >= HOLE
 

@@ -1,4 +1,4 @@
-"""Which stores there can be: what each is called, which clips it covers, the shape of its rows."""
+"""The stores that there can be: their names, the clips that they cover, the shape of a row."""
 
 import pandas as pd
 

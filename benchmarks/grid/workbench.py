@@ -1,4 +1,4 @@
-"""What the cells of a process share: the index, the opened stores, the encoders, the builders."""
+"""Workbench: the index, opened stores, encoders and builders that a process's cells share."""
 
 from functools import cached_property, partial
 
@@ -21,7 +21,7 @@ from gavs.sam import SAM_SIZES
 
 
 class Workbench:
-    """What the cells of a process share: the index, the opened stores, the encoders."""
+    """The index, the opened stores and the encoders that the cells of a process share."""
 
     def __init__(self, params: Params) -> None:
         self.params = params

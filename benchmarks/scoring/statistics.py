@@ -1,4 +1,4 @@
-"""How sure a score and a difference are: videos and runs are resampled together.
+"""Uncertainty of a score and of a difference: videos and runs are resampled together.
 
 Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
 a ratio of sums (`Terms`): in each draw the ratio is taken for every run and averaged over the drawn

@@ -81,17 +81,17 @@ def size() -> int:
 
 
 def first() -> bool:
-    """Whether this rank writes the files."""
+    """True on the rank that writes the files."""
     return dist.get_rank() == 0
 
 
 def own_draws() -> list[int]:
-    """What this rank adds to the seeds of what is drawn for its share."""
+    """Numbers that this rank adds to the seeds of its share's random draws."""
     return [dist.get_rank()] if several() else []
 
 
 def wait() -> None:
-    """Until every rank is here."""
+    """Wait until every rank has come here."""
     dist.barrier()
 
 

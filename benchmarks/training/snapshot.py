@@ -1,4 +1,4 @@
-"""What a killed training leaves behind: trained parameters, optimiser, step, history."""
+"""Files of a training, also of a killed one: trained parameters, optimiser, step, history."""
 
 import io
 import pickle
