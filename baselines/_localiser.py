@@ -23,12 +23,16 @@ STEEPNESS = 12.0  # logits of the unit range, straight: a logit would blow its e
 
 
 class LocaliserConfig(Config):
+    """Switches of all localisers: the image trunk."""
+
     image_size: int = Field(224, gt=0, multiple_of=32)
     stride: Literal[16, 32] = 32  # pixels to a place of the map; 16: layer 4 with stride 1
     backbone_lr_scale: float = Field(1.0, ge=0)  # of the pretrained image trunk
 
 
 class SpectrogramConfig(LocaliserConfig):
+    """Switches of localisers that train an audio trunk on spectrograms."""
+
     audio_blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # ResNet-18
     audio_channels: tuple[int, int, int, int] = (64, 128, 256, 512)
     dim: int = Field(512, gt=0)  # of the common space

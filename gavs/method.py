@@ -67,6 +67,7 @@ class Batch:
     asked: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
+        """The batch on another device."""
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
         features = {k: v.to(device) for k, v in self.features.items()}
         return replace(self, features=features, **moved)
@@ -74,6 +75,8 @@ class Batch:
 
 @dataclass
 class Prediction:
+    """Mask logits, and the tensors that the method's own loss needs."""
+
     logits: Tensor  # (B, T, G, G) mask logits
     aux: dict[str, Tensor] = field(default_factory=dict)  # what the method's own loss needs
 

@@ -75,6 +75,7 @@ def part_path(path: Path) -> Path:
 
 
 def is_part(path: Path) -> bool:
+    """True for a file that a writer has not finished."""
     return _PART.fullmatch(path.name) is not None
 
 
@@ -120,6 +121,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, keys sorted."""
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 

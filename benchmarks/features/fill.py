@@ -38,18 +38,22 @@ class ShardJob:
 
     @property
     def keyed(self) -> list[tuple[str, Header]]:
+        """Headers of the stores by "{cover}/{name}"."""
         return [(f"{self.cover}/{header.name}", header) for header in self.stores]
 
     @property
     def rows(self) -> range:
+        """Numbers of the rows in this shard."""
         return self.stores[0].shard_rows(self.shard)
 
     @property
     def kind(self) -> str:
+        """Name of the jobs that take as long per row."""
         return ", ".join(key for key, _ in self.keyed)
 
     @property
     def by_sam(self) -> bool:
+        """True if SAM encodes it, which is worth a GPU."""
         return self.stores[0].name.startswith(("sam", "tokens"))
 
 

@@ -55,21 +55,26 @@ class Header:
 
     @property
     def shards(self) -> int:
+        """Number of shards."""
         return -(-self.rows // self.rows_per_shard)
 
     def shard_rows(self, shard: int) -> range:
+        """Numbers of the rows in a shard, the last of which may be shorter."""
         start = shard * self.rows_per_shard
         return range(start, min(start + self.rows_per_shard, self.rows))
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of a row."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     def as_json(self) -> dict[str, Any]:
+        """The header as a manifest holds it, tuples as lists."""
         return json.loads(json.dumps(asdict(self)))
 
 
 def shard_path(folder: Path, shard: int) -> Path:
+    """File of a shard."""
     return folder / f"shard-{shard:05d}.npy"
 
 

@@ -29,6 +29,7 @@ class Cell:
 
     @property
     def file_stem(self) -> str:
+        """Name of its record's files, without suffix."""
         draw = "" if self.draw is None else f"-draw{self.draw}"
         stem = f"{self.benchmark}-{self.setting}{draw}-seed{self.seed}"
         return stem if self.row == self.stage else f"{self.row}-{stem}"

@@ -68,10 +68,12 @@ class BoxScores:
         return self.target / PIXELS
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Field name -> array, as `save_scores` writes them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "BoxScores":
+        """The scores whose `arrays()` these are."""
         return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
     @classmethod

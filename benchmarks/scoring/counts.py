@@ -49,6 +49,7 @@ class FrameScores:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "FrameScores":
+        """The scores whose `arrays()` these are."""
         return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
     @classmethod

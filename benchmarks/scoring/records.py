@@ -51,12 +51,16 @@ class Counts(BaseModel):
 
 
 class Checksums(BaseModel):
+    """Checksums of a cell's clip index and code."""
+
     model_config = ConfigDict(frozen=True)
     index: str
     code: str
 
 
 class Epoch(BaseModel):
+    """One epoch of a training's history."""
+
     model_config = ConfigDict(frozen=True)
     epoch: int
     loss: float
@@ -85,6 +89,7 @@ class Record(BaseModel):
 
     @property
     def key(self) -> Key:
+        """Place in the table."""
         return Key(self.variant, self.benchmark, self.setting, self.seed, self.draw)
 
 

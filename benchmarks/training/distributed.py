@@ -73,10 +73,12 @@ def _meeting_place() -> str:
 
 
 def several() -> bool:
+    """True if more than one process trains this model."""
     return dist.get_world_size() > 1
 
 
 def size() -> int:
+    """Number of processes that train this model."""
     return dist.get_world_size()
 
 
