@@ -120,7 +120,7 @@ class Method(nn.Module):
 
     @classmethod
     def temporal(cls, config: Config) -> bool:
-        """True if it needs every frame of a clip, also the unlabelled ones."""
+        """Whether it needs every frame of a clip, also the unlabelled ones."""
         return False
 
     @classmethod

@@ -44,8 +44,7 @@ def binary_problem(mask: Image.Image) -> str | None:
 
     A palette's white may have any colour, since AVSBench reads its indices. A mask whose border is
     lit all round an unlit part of at least `HOLE` is taken for inverted: an object that fills the
-    border has no such part in the middle. An inverted mask whose object
-    touches the border isn't recognised.
+    border has no such part in the middle. What is inverted but touches the border can't be told.
     """
     if problem := _transparent(mask):
         return problem
@@ -85,7 +84,7 @@ def foreign_problem(mask: Image.Image) -> str | None:
 
 
 def inverted(lit: np.ndarray) -> bool:
-    """True if a mask (H, W) is lit all along its border, but not in the middle."""
+    """Whether a mask (H, W) is lit all along its border, but not in the middle."""
     border = (lit[0], lit[-1], lit[:, 0], lit[:, -1])
     return all(edge.all() for edge in border) and (lit == 0).mean() >= HOLE
 
