@@ -39,7 +39,7 @@ class EncoderFile(Config):
 
 
 class CheckpointHeader(Config):
-    """What a checkpoint states beside its tensors."""
+    """Facts that a checkpoint states beside its tensors."""
 
     version: Literal[1] = 1
     method: str

@@ -54,6 +54,6 @@ def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
 
 
 def frames_checksum(index: pd.DataFrame) -> str:
-    """Of the frames' content and order: what the rows of every store stand for."""
+    """Checksum of the frames' content and order: what the rows of every store stand for."""
     columns = index[["uid", "second", "frames", "digest"]]
     return sha256(columns.to_csv(index=False, lineterminator="\n").encode())
