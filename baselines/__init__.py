@@ -1,4 +1,4 @@
-"""Every other system: one file a method, imported here so that it is registered, and GAVS."""
+"""Every other system: one file per method, imported here so that it is registered, and GAVS."""
 
 from importlib import import_module
 from pkgutil import iter_modules

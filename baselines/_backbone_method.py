@@ -11,6 +11,8 @@ from gavs.method import Batch, Config, Encoders, Method
 
 
 class BackboneConfig(Config):
+    """The backbone that a method trains, and the side of its input in pixels."""
+
     backbone: Literal["pvt", "resnet", "swin"] = "pvt"
     image_size: int = Field(224, gt=0, multiple_of=32)  # the coarsest map is 1/32 of it
     backbone_lr_scale: float = Field(0.1, ge=0)
@@ -46,6 +48,7 @@ class BackboneMethod(Method):
         return logits.view(*batch.audio.shape[:2], *size)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
+        """The backbone at its own rate, the rest at the full one."""
         # Also of a frozen backbone: the optimiser is made once, before it thaws.
         backbone = list(self.backbone.parameters())
         pretrained = {id(p) for p in backbone}

@@ -1,4 +1,4 @@
-"""What the self-supervised localisation methods share: trunks, augmentation, maps, guidance.
+"""Parts that the self-supervised localisation methods share: trunks, augmentation, maps, guidance.
 
 They learn from unlabelled clips which pictures go with which sounds, and localise by the cosine of
 the sound's embedding with the picture's at each place. The map is brought to the picture's size and
@@ -23,12 +23,16 @@ STEEPNESS = 12.0  # logits of the unit range, straight: a logit would blow its e
 
 
 class LocaliserConfig(Config):
+    """Switches of all localisers: the image trunk."""
+
     image_size: int = Field(224, gt=0, multiple_of=32)
     stride: Literal[16, 32] = 32  # pixels to a place of the map; 16: layer 4 with stride 1
     backbone_lr_scale: float = Field(1.0, ge=0)  # of the pretrained image trunk
 
 
 class SpectrogramConfig(LocaliserConfig):
+    """Switches of localisers that train an audio trunk on spectrograms."""
+
     audio_blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # ResNet-18
     audio_channels: tuple[int, int, int, int] = (64, 128, 256, 512)
     dim: int = Field(512, gt=0)  # of the common space
@@ -181,7 +185,7 @@ class Localiser(Method):
         raise NotImplementedError(f"{type(self).__name__} has no object-guided localisation")
 
     def object_strength(self, image: Tensor) -> Tensor:
-        """How strong the object network's features are, (N, 3, S, S) -> (N, S, S)."""
+        """Strength of the object network's features, (N, 3, S, S) -> (N, S, S)."""
         return self._enlarge(self.objects(image).float().abs().mean(1))
 
     def forward(self, batch: Batch) -> Prediction:

@@ -33,7 +33,7 @@ class Mask2FormerConfig(BackboneConfig):
 
 @dataclass
 class Found:
-    """What the Q queries found, after each of the L layers of the decoder and before them."""
+    """Predictions of the Q queries, after each of the L layers of the decoder and before them."""
 
     classes: Tensor  # (L + 1, N, Q, K + 1), the last is "no object"
     masks: Tensor  # (L + 1, N, Q, h, w) logits at stride 4
@@ -96,7 +96,7 @@ class MaskedLayer(nn.Module):
 
 
 def outside(mask_logits: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Where queries must not look: mask logits (N, Q, h, w) -> (N, Q, S) bool on a map of `shape`.
+    """Places where queries must not look: mask logits (N, Q, h, w) -> (N, Q, S) bool, S = `shape`.
 
     True below probability 0.5; nowhere for a query whose mask is empty.
     """

@@ -59,7 +59,7 @@ class FinestMap(nn.Module):
 
 
 def frame_targets(batch: Batch, side: int, classes: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """What the queries of the M supervised frames are to find.
+    """Targets of the queries of the M supervised frames.
 
     Args:
         side: of the masks' grid.

@@ -33,7 +33,7 @@ class QueryLayer(nn.Module):
 
     The published cross-attention reads a single audio token: its softmax over one key is 1, so it
     adds W_out W_value audio whatever the query, and its query and key weights can't learn. They
-    are left out (0.131 M a layer at width 256).
+    are left out (0.131 M per layer at width 256).
     """
 
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
@@ -73,7 +73,7 @@ class QueryGenerator(nn.Module):
 class ChannelMixer(nn.Module):
     """The audio attends to the pixels and gates each channel of the feature.
 
-    With one query a head, its key weights can act on the query and its value weights on the mean
+    With one query per head, its key weights can act on the query and its value weights on the mean
     of the pixels that it sees: no pixel is projected, and the mixer takes half the time.
     """
 

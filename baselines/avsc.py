@@ -32,7 +32,7 @@ class AvscConfig(Mask2FormerConfig):
 
 
 def silence_weight(mask_logits: Tensor, masks: Tensor, no_object: float) -> Tensor:
-    """How much a query without a target is pushed to "no object": the silent-object-aware part.
+    """Weight that pushes a query without a target to "no object": the silent-object-aware part.
 
     Mask logits (L, M, Q, h, w), masks (M, h, w) -> (L, M, Q): `no_object` times the share of the
     query's mask that lies on what sounds. There a candidate is a duplicate; elsewhere it may be a

@@ -22,7 +22,7 @@ class OracleClickConfig(Config):
 
 @METHODS.register_module(name="oracle_click")
 class OracleClick(Method):
-    """Nothing to train. `batch.features["sources"]` (B, T, P, 3) holds up to P clicks a frame:
+    """Nothing to train. `batch.features["sources"]` (B, T, P, 3) holds up to P clicks per frame:
     x, y in the pixels of SAM's square, and 1 for a click or 0 for padding."""
 
     Config = OracleClickConfig

@@ -14,6 +14,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class ColaConfig(Config):
+    """Switches of the decoder's adapters (ColA)."""
+
     enabled: bool = True
     width: int = Field(128, gt=0)
     # output of the token-to-image attention | output of the token MLP (the released code), both
@@ -25,6 +27,8 @@ class ColaConfig(Config):
 
 
 class EncoderAdaptersConfig(Config):
+    """Switches of the image encoder's adapters."""
+
     from_block: int | None = Field(None, ge=0)  # first adapted block of the image encoder
     width: int = Field(128, gt=0)
     zero_init: bool = True

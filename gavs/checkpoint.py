@@ -31,12 +31,16 @@ class CheckpointError(ValueError):
 
 
 class EncoderFile(Config):
+    """Weights file of a frozen encoder, as the checkpoint names it."""
+
     size: str
     path: str  # where it lay when the checkpoint was made
     sha256: str  # of the file
 
 
 class CheckpointHeader(Config):
+    """Facts that a checkpoint states beside its tensors."""
+
     version: Literal[1] = 1
     method: str
     config: dict[str, Any]

@@ -92,7 +92,7 @@ def pieces(rows: Tensor) -> Sequence[Tensor]:
 
 
 def relative_positions(q: Tensor, table_h: Tensor, table_w: Tensor) -> tuple[Tensor, Tensor]:
-    """What a query adds to the scores of each row and of each column of keys.
+    """Terms that a query adds to the scores of each row and of each column of keys.
 
     Args:
         q: (B, heads, h, w, d), before it is scaled.

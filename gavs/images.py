@@ -84,7 +84,7 @@ def _decoded(path: Path) -> Image.Image | np.ndarray:
 
 
 def _jpeg(content: bytes, image: Image.Image) -> Image.Image | np.ndarray:
-    """What libjpeg decodes without a warning."""
+    """Pixels that libjpeg decodes without a warning."""
     _check_claim(content, image.width * image.height)
     colours = {"L": "GRAY", "RGB": "RGB"}.get(image.mode, "CMYK")
     pixels = simplejpeg.decode_jpeg(
@@ -163,7 +163,7 @@ def _check_opaque(image: Image.Image) -> None:
 
 
 def _deep(image: Image.Image) -> bool:
-    """Whether it has 16 bits of grey; a PPM of those, and older Pillows' PNG, is in mode I."""
+    """True if it has 16 bits of grey; a PPM of those, and older Pillows' PNG, is in mode I."""
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
 
 

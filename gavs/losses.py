@@ -41,7 +41,7 @@ def supervised_mean(per_frame: Tensor, batch: Batch) -> Tensor:
 def alignment(
     cue: Tensor, audio: Tensor, video: Tensor, classes: Tensor, config: AlignmentConfig
 ) -> Tensor:
-    """Pulls each frame's cue towards its own audio, away from the audio of other videos.
+    """Pull each frame's cue towards its own audio, away from the audio of other videos.
 
     Args:
         cue, audio: (B, T, A), compared by cosine similarity.
@@ -77,7 +77,7 @@ def alignment(
 
 
 def box_projection(logits: Tensor, batch: Batch) -> Tensor:
-    """What a box says of the mask in it: where its rows and columns begin and end.
+    """Loss by what a box says of the mask in it: where its rows and columns begin and end.
 
     Dice between the row and column maxima of the mask and of the filled boxes, mean over supervised
     frames (the projection term of BoxInst, Tian et al., CVPR 2021). Logits (B, T, G, G) -> scalar.

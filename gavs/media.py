@@ -59,7 +59,7 @@ class Picture(NamedTuple):
     aspect: Fraction
 
     def upright(self) -> np.ndarray:
-        """As `upright`, errors with the file's name."""
+        """The frame turned upright; errors name the file."""
         with reading(self.path, MediaError, "as a video", REMEDY):
             return upright(self.frame, self.size, self.aspect)
 
@@ -286,7 +286,7 @@ def _sound(path: Path, start: float) -> Iterator[tuple[float, av.AudioFrame]]:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """What FFmpeg says of a file that it can't write, as an error that names it."""
+    """Turn FFmpeg's word on a file that it can't write into an error that names it."""
     try:
         yield
     except av.FFmpegError as error:

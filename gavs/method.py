@@ -67,6 +67,7 @@ class Batch:
     asked: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
+        """The batch on another device."""
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
         features = {k: v.to(device) for k, v in self.features.items()}
         return replace(self, features=features, **moved)
@@ -74,6 +75,8 @@ class Batch:
 
 @dataclass
 class Prediction:
+    """Mask logits, and the tensors that the method's own loss needs."""
+
     logits: Tensor  # (B, T, G, G) mask logits
     aux: dict[str, Tensor] = field(default_factory=dict)  # what the method's own loss needs
 
@@ -122,7 +125,7 @@ class Method(nn.Module):
 
     @classmethod
     def cover(cls) -> str:
-        """Which clips its stores cover: `avs`, those that are segmented, or `vgg`."""
+        """Name of the clips that its stores cover: `avs`, those that are segmented, or `vgg`."""
         return "avs" if cls.supervised else "vgg"
 
     @classmethod
@@ -132,7 +135,7 @@ class Method(nn.Module):
 
     @staticmethod
     def sources(labels: np.ndarray, img_size: int) -> list[tuple[float, float]]:
-        """Of an oracle: the points that it is told in a frame, `features["sources"]`.
+        """Points that an oracle is given in a frame, `features["sources"]`.
 
         Args:
             labels: (H, W) the class that sounds at each pixel, 0 for none.
@@ -152,7 +155,7 @@ class Method(nn.Module):
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr_scale": 1.0}]
 
     def start_epoch(self, epoch: int) -> None:
-        """Phases: freeze or thaw parts before an epoch (from 0), a function of `epoch` only."""
+        """Freeze or thaw parts before an epoch (from 0); a function of `epoch` only."""
 
     def after_step(self) -> None:
-        """Momentum encoders and the like, after each optimiser step."""
+        """Update momentum encoders and the like after each optimiser step."""

@@ -25,6 +25,8 @@ from gavs.weights import load_weights
 
 
 class GavsConfig(Config):
+    """GAVS's switches; the defaults are the paper's text at full width."""
+
     prompt: PromptConfig = PromptConfig()
     cola: ColaConfig = ColaConfig()
     alignment: AlignmentConfig = AlignmentConfig()

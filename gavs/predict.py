@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """What sounds in a frame, by a checkpoint and the encoders it was trained with.
+    """Finder of what sounds in a frame, by a checkpoint and the encoders it was trained with.
 
     Args:
         checkpoint: a file of `gavs.checkpoint`.

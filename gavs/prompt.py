@@ -13,6 +13,8 @@ from gavs.method import Config
 
 
 class PromptConfig(Config):
+    """Switches of the prompt: its parts, their widths and the noise."""
+
     audio: Literal["pre_relu", "post_relu"] = "pre_relu"  # VGGish's output around its last ReLU
     cue: bool = True
     cue_pool: Literal["valid", "all"] = "valid"  # "all" averages SAM's padding in as well
@@ -26,6 +28,7 @@ class PromptConfig(Config):
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Linear, ReLU, linear: (..., inputs) -> (..., outputs)."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 

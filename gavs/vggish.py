@@ -126,7 +126,7 @@ class PCA(nn.Module):
     Whitened, clipped at +-2 and rounded to 8 bits: what torchvggish gives unless told otherwise.
     """
 
-    pca_eigen_vectors: Tensor  # one a row
+    pca_eigen_vectors: Tensor  # one per row
     pca_means: Tensor
 
     def __init__(self) -> None:

@@ -72,7 +72,7 @@ def read_weights(path: Path, arrays: bool = False) -> dict[str, Tensor]:
 
 
 def _load(path: Path, arrays: bool) -> object:
-    """What torch saved. Its own messages advise to load a file without care: none is repeated.
+    """Load what torch saved. Its own messages advise to load a file without care: none is repeated.
 
     Raises:
         WeightsError: the pickle asks for more than data.

@@ -49,7 +49,7 @@ class Sources:
         return sorted(names)
 
     def _checksum(self, roots: tuple[str, ...], stops: tuple[str, ...] = ()) -> str:
-        """Of a closure's syntax trees, and of what its packages do beside handing on names."""
+        """Checksum of a closure's trees, and of what its packages do beside handing on names."""
         names = self.closure(roots, stops)
         packages = {name[:end] for name in names for end, c in enumerate(name) if c == "."}
         digest = hashlib.sha256()

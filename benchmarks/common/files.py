@@ -57,7 +57,7 @@ def _acquired(descriptor: int) -> bool:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, and how to get out."""
+    """Text that names the holder of a lock and the way out."""
     note = path.read_text(errors="replace").strip()
     pid = note.split(" ")[0]
     if not pid.isdecimal():
@@ -69,12 +69,13 @@ def _holder(path: Path) -> str:
 
 
 def part_path(path: Path) -> Path:
-    """Where this process writes what becomes `path` once it is whole."""
+    """File that this process writes and that becomes `path` once it is whole."""
     # Machines that share a disk share process numbers.
     return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.part")
 
 
 def is_part(path: Path) -> bool:
+    """True for a file that a writer has not finished."""
     return _PART.fullmatch(path.name) is not None
 
 
@@ -89,7 +90,7 @@ def clear_parts(folder: Path) -> None:
 
 
 def _dead(pid: int) -> bool:
-    """Whether no process has this number, or this very one has, which is writing nothing now."""
+    """True if no process has this number, or this very one, which is writing nothing now."""
     if pid == os.getpid():
         return True
     try:
@@ -120,6 +121,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, keys sorted."""
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
@@ -154,7 +156,7 @@ def read_sealed(path: Path, remedy: str = "") -> dict[str, Any]:
 
 
 def seal_problem(content: dict[str, Any]) -> str | None:
-    """How JSON differs from the checksum that it carries; None: not at all."""
+    """Difference between JSON and the checksum that it carries; None if there is none."""
     content = json.loads(json.dumps(content))
     recorded = _sealed_block(content).pop(CHECKSUM, None)
     checksum = _seal(content)

@@ -1,4 +1,4 @@
-"""How much memory is free, by all that bounds it, and whether an error says that it ran out."""
+"""Free memory by all that bounds it, and whether an error says that it ran out."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ _WORDS = re.compile("allocate memory|out of memory|bad_alloc|start new thread")
 
 
 class Bound(NamedTuple):
-    """What one bound leaves free, in bytes, and what sets it."""
+    """Bytes that one bound leaves free, and what sets it."""
 
     free: float
     name: str
@@ -32,7 +32,7 @@ def free_memory(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Bound:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether memory was short: allocators say so, or a worker was killed, as the kernel does."""
+    """True if memory was short: an allocator says so, or the kernel killed a worker."""
     return (
         isinstance(error, MemoryError | BrokenProcessPool)
         or getattr(error, "errno", None) == errno.ENOMEM

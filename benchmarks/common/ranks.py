@@ -24,12 +24,12 @@ class Rank:
     local: int = 0
 
     def gpu(self) -> int:
-        """Of its machine's; srun may show each process its own alone."""
+        """Number of its GPU on its machine; srun may show each process its own alone."""
         return self.local % torch.cuda.device_count()
 
 
 def this_rank() -> Rank:
-    """What the environment says; one process alone if it says nothing."""
+    """This process's rank by the environment; one process alone if it says nothing."""
     for names in _VARIABLES:
         if all(name in os.environ for name in names):
             return Rank(*(int(os.environ[name]) for name in names))

@@ -11,7 +11,7 @@ NONE = "–"
 
 
 class Unit(NamedTuple):
-    """How a score of 0..1 is printed: factor 100 is percent."""
+    """Unit in which a score of 0..1 is printed: factor 100 is percent."""
 
     name: str
     factor: int

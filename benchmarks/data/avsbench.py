@@ -179,7 +179,7 @@ def apply_splits(metadata: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _class_count(root: Path) -> int:
-    """How many colours masks may have: as label2idx.json says, but at least the published ones."""
+    """Number of colours that masks may have: label2idx.json's, but at least the published ones."""
     path = root / "label2idx.json"
     return max(CLASSES, 1 + max(read_classes(path).values())) if path.is_file() else CLASSES
 
@@ -277,5 +277,5 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _bad(name: str) -> bool:
-    """Not fit to be a folder's name, or holding the place of the frame's number."""
+    """True if not fit to be a folder's name, or holding the place of the frame's number."""
     return not name or name in (".", "..") or Path(name).name != name or "{" in name

@@ -42,7 +42,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def audio_problem(path: Path, seconds: float) -> str | None:
-    """What is wrong with a sound that should last so long; None: nothing.
+    """Problem of a sound that should last `seconds`; None if there is none.
 
     A WAV, or AVSBench-object's stored log-mels (`.pkl`), one window per second.
     """

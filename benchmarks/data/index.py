@@ -58,7 +58,7 @@ class DataError(ValueError):
 
 
 class ClipFiles(NamedTuple):
-    """What a reader opens of a clip."""
+    """Files of a clip that a reader opens."""
 
     uid: str
     frames: list[Path]
@@ -185,7 +185,7 @@ def world_of(root: Path) -> str:
 
 
 def load_index(path: Path) -> pd.DataFrame:
-    """What `write_index` wrote.
+    """Read what `write_index` wrote.
 
     Raises:
         DataError: no such file, damaged, edited, or of an older version.

@@ -132,7 +132,7 @@ def _rebuild_tensor(
 
 
 class _Dtype:
-    """In place of numpy.dtype, whose own state could describe memory that isn't there."""
+    """Stand-in for numpy.dtype, whose own state could describe memory that isn't there."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not re.fullmatch("[fiu][1248]", code):
@@ -144,7 +144,7 @@ class _Dtype:
 
 
 class _Array:
-    """In place of numpy.ndarray, for the same reason."""
+    """Stand-in for numpy.ndarray, for the same reason."""
 
     def __init__(self, *_: Any) -> None:
         self.array: np.ndarray | None = None
@@ -172,7 +172,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _no_hooks(*_: Any) -> None:
-    """In place of the OrderedDict of a tensor's hooks."""
+    """Stand-in for the OrderedDict of a tensor's hooks."""
 
 
 _MEANINGS: dict[str, Callable] = {

@@ -1,4 +1,4 @@
-"""What a mask may hold: a value that is neither background nor a class has no meaning.
+"""Values that a mask may hold: a value that is neither background nor a class has no meaning.
 
 Read as a mask, any such pixel would be foreground: a white background, the border that other data
 sets call void, the edges that resizing and JPEG smear.
@@ -23,7 +23,7 @@ def voc_palette(count: int) -> np.ndarray:
 
 
 def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
-    """What isn't in the colours of so many classes (AVSBench-semantic); None: nothing.
+    """Problem of a mask in the colours of so many classes (AVSBench-semantic); None if none.
 
     A grey mask of such a value may hold a class's number as well as its colour: refused too.
     """
@@ -42,7 +42,7 @@ def palette_problem(mask: Image.Image, classes: int = CLASSES) -> str | None:
 
 
 def binary_problem(mask: Image.Image) -> str | None:
-    """What isn't black or white (AVSBench-object); None: nothing.
+    """Problem of a mask that should be black and white (AVSBench-object); None if there is none.
 
     A palette's white may have any colour, since AVSBench reads its indices.
     """
@@ -64,7 +64,7 @@ def binary_problem(mask: Image.Image) -> str | None:
 
 
 def foreign_problem(mask: Image.Image) -> str | None:
-    """What neither `palette_problem` nor one lit value explains, in anyone's mask; None: nothing.
+    """Problem of any mask that neither `palette_problem` nor one lit value explains; None if none.
 
     A grey mask may hold the numbers of classes.
     """

@@ -1,6 +1,6 @@
 """Unlabelled VGG-Sound clips as rows of the clip index: what localisers learn from.
 
-On disk: {list}.txt, the ids that are learned from, one a line; frames/{id}.jpg, the frame in the
+On disk: {list}.txt, the ids that are learned from, one per line; frames/{id}.jpg, the frame in the
 middle of the 10 s clip; audio/{id}.wav, the whole clip. Videos disappear from YouTube, so clips of
 a published list will be missing. Which ones is written to {list}_missing.txt, to be named in
 data.vggsound.exclude: a smaller training set is never silent.
@@ -103,7 +103,7 @@ def read_vggsound(
 
 
 def _refuse_missing(params: VGGSoundParams, files: list[str], excluded: set[str]) -> None:
-    """Before anything is decoded: that takes long, and thousands may be missing."""
+    """Refuse missing files before anything is decoded: thousands may be missing."""
     folders = (params.root / "frames", ".jpg"), (params.root / "audio", ".wav")
     lost = [f"{folder}: no such folder" for folder, _ in folders if not folder.is_dir()]
     if lost:

@@ -1,4 +1,4 @@
-"""VGG-SS as rows of the clip index: one frame a clip, scored against boxes.
+"""VGG-SS as rows of the clip index: one frame per clip, scored against boxes.
 
 On disk: vggss.json (hche11/Localizing-Visual-Sounds-the-Hard-Way), frames/{file}.jpg, the frame in
 the middle of the 10 s clip, and audio/{file}.wav, the whole clip. Clips that can't be had any more

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class _Job(NamedTuple):
-    """A clip to be extracted: a frame a second; if there is but one, it is VGG-SS's."""
+    """A clip to be extracted: one frame per second; if there is but one, it is VGG-SS's."""
 
     video: Path
     frames: list[Path]
@@ -67,7 +67,8 @@ def extract_videos(
         out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
             `vggss`: the folder for frames/ and audio/.
         layout: one of VIDEO_LAYOUTS.
-        listed: with `vggss`: a text file of ids, one a line (VGG-Sound); None: those of vggss.json.
+        listed: with `vggss`: a text file of ids, one per line (VGG-Sound); None: those of
+            vggss.json.
 
     Raises:
         DataError: every video that was refused, with its reason, after all others are done.
@@ -96,7 +97,7 @@ def extract_videos(
 
 
 def _no_video(videos: Path, files: list[Path], names: dict, out: Path) -> str:
-    """What the folder holds in place of videos of the clips."""
+    """Text on what the folder holds in place of videos of the clips."""
     kinds = Counter(path.suffix for path in files).most_common(5)
     content = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in kinds)
     return (
@@ -110,7 +111,7 @@ def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarra
 
     Args:
         seconds: how long the clip is.
-        middle: the frame at FRAME_SECOND only, as VGG-SS; else one a second, as AVSBench.
+        middle: the frame at FRAME_SECOND only, as VGG-SS; else one per second, as AVSBench.
 
     Raises:
         MediaError: no pictures, no sound, too short, too long, not to be decoded, or rotated by
@@ -149,7 +150,7 @@ def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
 
 
 def _avsbench_choice(times: np.ndarray, seconds: int) -> np.ndarray:
-    """Which frames are AVSBench's, (seconds,), by the times at which each is first shown."""
+    """Numbers of AVSBench's frames, (seconds,), by the times at which each is first shown."""
     steps = np.diff(times)
     rate = round(len(steps) / (times[-1] - times[0]))
     # Time stamps in milliseconds vary a little. A picture that stays for seconds has no rate.
@@ -175,7 +176,7 @@ def _decode(path: Path, stamps: list[int]) -> list[np.ndarray]:
 
 
 def _avsbench_clips(root: Path) -> dict[str, tuple[list[Path], Path, int]]:
-    """What is to be written of each clip, by the name that its layout gives it."""
+    """Files to write for each clip, by the name that its layout gives it."""
     clips = read_clips(root)
     clips = clips[[layout_of(root, label) is not None for label in clips.label]]
     if clips.empty:

@@ -46,7 +46,7 @@ class FeaturesParams(Config):
         "vgg": ["vggish", "spectrogram", "pixels224"],
     }
     rows_per_shard: int = Field(512, gt=0)  # ours: 1 GiB of ViT-B's embeddings
-    batch_size: int = Field(4, gt=0, le=65_536)  # of SAM; ours: ViT-B takes 3 GiB a frame in fp32
+    batch_size: int = Field(4, gt=0, le=65_536)  # of SAM; ours: ViT-B takes 3 GiB per frame in fp32
     # Of SAM on the frames: another store each. fp32: the released GAVS code; the others are faster
     # on GPUs.
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

@@ -1,4 +1,4 @@
-"""What the frozen encoders say of a run of frames, a batch at a time.
+"""Rows of the stores: the frozen encoders' output for a range of frames, batch by batch.
 
 The name of a store says what is in it:
 
@@ -26,7 +26,7 @@ from benchmarks.features.sam import through_sam
 from benchmarks.features.sound import listen
 from benchmarks.features.store import Header
 
-Rows = dict[str, np.ndarray]  # of each store, by its name
+Rows = dict[str, np.ndarray]  # by the store's name
 
 
 def encode(
@@ -44,7 +44,7 @@ def encode(
     Args:
         clips: rows of the clip index.
         rows: numbers of frames among those of `clips`.
-        readers: threads that decode the next batches while SAM is at one.
+        readers: threads that decode the next batches while SAM encodes one.
     """
     ends = clips.frames.cumsum().to_numpy()
     first, last = np.searchsorted(ends, [rows.start, rows.stop - 1], side="right")

@@ -129,7 +129,7 @@ def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mappi
 def bytes_to_write(
     folder: Path, headers: Mapping[str, Header], listed: Mapping[str, Mapping]
 ) -> int:
-    """Of the shards that no manifest lists, less the files that they replace."""
+    """Bytes of the shards that no manifest lists, less the files that they replace."""
     total = 0
     for key, h in headers.items():
         for shard in set(range(h.shards)) - set(listed[key]):
@@ -176,7 +176,7 @@ def _gather(folder: Path, headers: Mapping[str, Header]) -> None:
 
 
 def _await(missing: Callable[[], list[str]], seconds: float = 1.0) -> None:
-    """Until nothing is missing any more.
+    """Wait until nothing is missing any more.
 
     Raises:
         StoreError: naming what is, when no more has come for a long time.

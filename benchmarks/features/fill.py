@@ -38,24 +38,28 @@ class ShardJob:
 
     @property
     def keyed(self) -> list[tuple[str, Header]]:
+        """Headers of the stores by "{cover}/{name}"."""
         return [(f"{self.cover}/{header.name}", header) for header in self.stores]
 
     @property
     def rows(self) -> range:
+        """Numbers of the rows in this shard."""
         return self.stores[0].shard_rows(self.shard)
 
     @property
     def kind(self) -> str:
+        """Name of the jobs that take as long per row."""
         return ", ".join(key for key, _ in self.keyed)
 
     @property
     def by_sam(self) -> bool:
+        """True if SAM encodes it, which is worth a GPU."""
         return self.stores[0].name.startswith(("sam", "tokens"))
 
 
 @dataclass(frozen=True)
 class FillPlan:
-    """What all jobs need."""
+    """Arguments that all jobs share."""
 
     folder: Path
     parts: dict[str, pd.DataFrame]  # rows of the clip index by cover
@@ -73,7 +77,7 @@ _devices: Any = None  # a queue with a device for each worker
 def fill(
     jobs: Sequence[ShardJob], plan: FillPlan, devices: Sequence[torch.device], workers: int
 ) -> Iterator[tuple[ShardJob, Entries]]:
-    """Each job as it is done; SAM's last, one process a GPU."""
+    """Each job as it is done; SAM's last, one process per GPU."""
     cpus = [torch.device("cpu")] * workers
     for by_sam, places in ((False, cpus), (True, cpus if devices == cpus[:1] else devices)):
         group = [job for job in jobs if job.by_sam == by_sam]
@@ -108,7 +112,7 @@ def _short_of_memory(error: BaseException) -> Exception:
 
 
 def pace(job: ShardJob, plan: FillPlan, device: torch.device) -> tuple[float, float]:
-    """Seconds a row and GiB of one process, by a short trial."""
+    """Seconds per row and GiB of one process, by a short trial."""
     with _pool(plan, [device]) as pool:
         seconds = pool.submit(_pace, job).result()
         return seconds, pool.submit(peak_memory_mb, device).result() / 2**10
@@ -124,7 +128,7 @@ def _pool(plan: FillPlan, devices: Sequence[torch.device]) -> ProcessPoolExecuto
 
 
 def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[ShardJob], workers: int) -> None:
-    """How long each kind of job takes, by a short trial."""
+    """Log how long each kind of job takes, by a short trial."""
     kinds = {job.kind: job for job in jobs}
     paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}
     for kind, pace in paces.items():
@@ -138,7 +142,7 @@ def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[ShardJob], workers: int
 
 @cache
 def _device() -> torch.device:
-    """Of this worker process."""
+    """The device of this worker process."""
     return torch.device(_devices.get())
 
 
@@ -169,7 +173,7 @@ def _encoded(job: ShardJob, rows: range) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _pace(job: ShardJob) -> float:
-    """Seconds a row; in a worker process."""
+    """Seconds per row; in a worker process."""
 
     def seconds(rows: range) -> float:
         start = time.monotonic()

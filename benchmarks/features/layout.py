@@ -1,4 +1,4 @@
-"""Which stores there can be: what each is called, which clips it covers, the shape of its rows."""
+"""The stores that there can be: their names, the clips that they cover, the shape of a row."""
 
 import re
 
@@ -66,6 +66,6 @@ def layout(name: str, encoders: ProfileEncoders) -> tuple[tuple[int, ...], str]:
 
 
 def frames_checksum(index: pd.DataFrame) -> str:
-    """Of the frames' content and order: what the rows of every store stand for."""
+    """Checksum of the frames' content and order: what the rows of every store stand for."""
     columns = index[["uid", "second", "frames", "digest"]]
     return sha256(columns.to_csv(index=False, lineterminator="\n").encode())

@@ -1,4 +1,4 @@
-"""The pretrained encoders of a profile, loaded once a process."""
+"""The pretrained encoders of a profile, loaded once per process."""
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -34,7 +34,7 @@ class ProfileEncoders:
         return build_vggish(self.params.vggish.size, self.params.vggish.weights)
 
     def checksum(self, name: str) -> str:
-        """Of the weights and the size that is built from them."""
+        """Checksum of the weights and of the size that is built from them."""
         encoder = getattr(self.params, name)
         return _checksum(encoder.size, encoder.weights)
 

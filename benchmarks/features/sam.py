@@ -32,7 +32,7 @@ def through_sam(
 
     Args:
         batches: clips, rows of the clip index, with numbers of their frames.
-        readers: threads that decode the next batches while SAM is at one.
+        readers: threads that decode the next batches while SAM encodes one.
     """
     sam, first = _sam(params, device), kind_of(names[0])
     colour: Any = first["sam"] or first["tokens"]

@@ -43,7 +43,7 @@ def hear(
 def listen(
     store: str, clips: pd.DataFrame, rows: range, encoders: ProfileEncoders
 ) -> Iterator[np.ndarray]:
-    """Rows of an audio store, a clip at a time."""
+    """Rows of an audio store, clip by clip."""
     start = 0  # number of the clip's frame 0
     for clip in clips.itertuples():
         overlap = range(max(rows.start, start), min(rows.stop, start + clip.frames))
@@ -54,7 +54,7 @@ def listen(
 
 
 def _seconds(store: str, clip: Any, encoders: ProfileEncoders) -> np.ndarray:
-    """What a store holds of each frame's second, (frames, *shape) float32."""
+    """Rows of a store for each frame's second, (frames, *shape) float32."""
     path = clip_file(clip, "audio")
     if path.suffix != ".pkl":
         return hear(encoders, store, read_audio(path), clip.second, clip.frames)

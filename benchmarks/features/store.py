@@ -43,7 +43,7 @@ class StoreError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What the content of a store depends on."""
+    """Facts that the content of a store depends on."""
 
     name: str
     rows: int
@@ -55,21 +55,26 @@ class Header:
 
     @property
     def shards(self) -> int:
+        """Number of shards."""
         return -(-self.rows // self.rows_per_shard)
 
     def shard_rows(self, shard: int) -> range:
+        """Numbers of the rows in a shard, the last of which may be shorter."""
         start = shard * self.rows_per_shard
         return range(start, min(start + self.rows_per_shard, self.rows))
 
     @property
     def row_bytes(self) -> int:
+        """Bytes of a row."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     def as_json(self) -> dict[str, Any]:
+        """The header as a manifest holds it, tuples as lists."""
         return json.loads(json.dumps(asdict(self)))
 
 
 def shard_path(folder: Path, shard: int) -> Path:
+    """File of a shard."""
     return folder / f"shard-{shard:05d}.npy"
 
 
@@ -98,7 +103,7 @@ class ShardWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with suppress(OSError):  # a full disk has been told of
+        with suppress(OSError):  # the error of a full disk is under way
             self.file.close()
         self.part.unlink(missing_ok=True)
 
@@ -173,7 +178,7 @@ def listed_shards(
 
 
 def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> str | None:
-    """What is wrong with a listed shard's size, or its `content` too; None: nothing."""
+    """Problem of a listed shard's size, or of its `content` too; None if there is none."""
     if entry is None or not path.is_file():
         return f"{path}: shard missing"
     size = path.stat().st_size
@@ -186,7 +191,7 @@ def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> st
 
 
 def _content_start(path: Path, header: Header, shard: int) -> int:
-    """Where a shard's rows start in its file, by an npy header that says what they should be.
+    """Offset of a shard's rows in its file, by an npy header that says what they should be.
 
     Raises:
         StoreError: another shape, dtype or order than the store's, or no npy header.
@@ -247,11 +252,11 @@ class FeatureStore:
 
     @property
     def checksum(self) -> str:
-        """Of the whole content, by the shards' checksums."""
+        """Checksum of the whole content, by the shards' checksums."""
         return sha256(*(self.entries[k]["sha256"].encode() for k in sorted(self.entries)))
 
     def problems(self, content: bool) -> list[str]:
-        """What is wrong with the shards' sizes, or with their `content` too: that reads it all."""
+        """Problems of the shards' sizes, or of their `content` too: that reads it all."""
         problems = (
             shard_problem(shard_path(self.folder, k), self.entries.get(k), content)
             for k in range(self.header.shards)

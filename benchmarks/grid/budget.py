@@ -4,7 +4,7 @@ from benchmarks.training.config import TrainingParams
 
 
 def stretched(training: TrainingParams, steps: int, times: float) -> TrainingParams:
-    """As many optimiser steps on fewer clips, validated as often."""
+    """The same number of optimiser steps on fewer clips, validated as often."""
     return training.model_copy(
         update={
             "steps": steps,

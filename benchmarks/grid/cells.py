@@ -231,6 +231,7 @@ def _headline(test: Evaluation, scores: FrameScores | BoxScores) -> dict[str, An
 
 @lru_cache
 def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide numbers."""
     names = ("torch", "segment-anything", "mmengine", "timm", "numpy")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 

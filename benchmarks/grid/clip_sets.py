@@ -65,6 +65,7 @@ class ClipSets:
 
     @cached_property
     def v3(self) -> avs_v3.AvsV3:
+        """AVS-V3's split: the released one, or drawn by the protocol."""
         protocol = self.params.protocol
         strings, classes = avs_v3.read_unseen(protocol.unseen)
         if protocol.official:
@@ -97,6 +98,7 @@ class ClipSets:
 
     @cached_property
     def sub(self) -> vggss_sub.VggssSub:
+        """VGG-SS-Sub's split: novel and mapped classes, shots and test clips."""
         annotations = self.annotations
         labels = read_table(self.params.protocol.vggss_labels, ["label", "class"])
         v2 = set(self.metadata.vid[self.metadata.label == "v2"].str[:11])

@@ -1,4 +1,4 @@
-"""What a store, a model and a record depend on: one answer for all who ask.
+"""Fingerprints of what a store, a model and a record depend on: one answer for all who ask.
 
 Each depends on code, as `common.closure` compares it, and on values: parameters, weights, data. A
 recipe is what can be said without data; `Fingerprints` adds the data.
@@ -131,7 +131,7 @@ def _checksum(*roots: str, stops: Sequence[str] = ()) -> str:
 
 
 def recipe(params: Params, model: Model) -> dict[str, Any]:
-    """What makes a model apart from the data: its parameters and its code."""
+    """Recipe of a model, all that makes it apart from the data: its parameters and its code."""
     row, training = training_of(params, model)
     return {
         "method": row.method,
@@ -154,8 +154,10 @@ def scoring_values(params: Params) -> dict[str, Any]:
 
 
 def recipe_checksum(params: Params, cell: Cell) -> str:
-    """Of all parameters, weights and code behind a cell's numbers, those of its data included;
-    `stale` compares it with today's."""
+    """Checksum of all parameters, weights and code behind a cell's numbers, those of its data too.
+
+    `stale` compares a record's with the present one.
+    """
     tests, models = evaluations_of(params, cell), [model_of(cell)]
     while models[-1].parent:
         models.append(models[-1].parent)
@@ -181,9 +183,9 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
 
 
 def stage_values(params: Params, stage: str) -> dict[str, Any]:
-    """What a DVC stage (`data`, `features` or `run`) depends on beside the files that it reads.
+    """Values that a DVC stage (`data`, `features`, `run`) depends on beside the files it reads.
 
-    As coarse as a stage: a superset of what its stores, models and records ask for.
+    It is as coarse as a stage: a superset of what its stores, models and records ask for.
     """
     names = {"features": ["sam", "vggish"], "run": list(type(params.encoders).model_fields)}
     return {
@@ -218,7 +220,7 @@ def header(
     rows_per_shard: int,
     precision: str = "fp32",
 ) -> Header:
-    """What a store of this name must have been made from.
+    """Header of a store of this name: all that it must have been made from.
 
     Args:
         index: rows of the clip index that it covers.
@@ -254,7 +256,7 @@ class Fingerprints:
         self._checksums: dict[str, str] = {}
 
     def store(self, name: str, cover: str) -> Header:
-        """What a store must have been made from.
+        """Header of a store: all that it must have been made from.
 
         Raises:
             StoreError: no store has such a name, or no clip is of its cover.
@@ -263,7 +265,7 @@ class Fingerprints:
         return header(name, part, self.encoders, features.rows_per_shard, features.precision)
 
     def stores(self) -> dict[str, Header]:
-        """Of every store that the parameters ask for, by "{cover}/{name}"."""
+        """Headers of every store that the parameters ask for, by "{cover}/{name}"."""
         covers = self.params.stores
         return {f"{c}/{name}": self.store(name, c) for c in covers for name in sorted(covers[c])}
 
@@ -304,7 +306,7 @@ class Fingerprints:
         }
 
     def _clips_checksum(self, name: str) -> str:
-        """Of a clip set's frames and of what is told of them."""
+        """Checksum of a clip set's frames and of the facts that the index gives on them."""
         if name not in self._checksums:
             index = self.clip_sets[name]
             columns = ["uid", "video", "classes", "supervision", "boxes"]

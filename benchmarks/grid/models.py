@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def lock(folder: Path, name: str) -> Iterator[None]:
-    """One process a run, or one group of ranks."""
+    """Lock for one process, or one group of ranks, per run."""
     with locked(folder / LOCK, name) if distributed.first() else nullcontext():
         distributed.wait()
         yield

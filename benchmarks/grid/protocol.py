@@ -1,4 +1,4 @@
-"""Which cells a table has, which training each needs, which clips it learns and is tested on.
+"""The protocol: the cells of a table, the training of each, the clips of training and test.
 
 A cell names a place in a table; a `Model` names a training. Several cells share one model: the V2
 model serves Tables 1, 3 and 4, Figure 3's full set and the robustness columns, and is trained once.
@@ -30,6 +30,7 @@ class Cell:
 
     @property
     def file_stem(self) -> str:
+        """Name of its record's files, without suffix."""
         draw = "" if self.draw is None else f"-draw{self.draw}"
         stem = f"{self.benchmark}-{self.setting}{draw}-seed{self.seed}"
         return stem if self.row == self.stage else f"{self.row}-{stem}"
@@ -126,7 +127,7 @@ def model_of(cell: Cell) -> Model:
 
 
 def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
-    """What a cell is scored on."""
+    """Tests on which a cell is scored."""
     few, draw = cell.stage == "few_shot", cell.draw
     if cell.benchmark == "v3":
         unseen = f"v3/test-{draw}" if few else "v3/unseen"
@@ -168,6 +169,6 @@ def training_of(params: Params, model: Model) -> tuple[Row, TrainingParams]:
 
 
 def supervision_of(params: Params, model: Model) -> str:
-    """What a model's masks are made of: the data set's own, or boxes."""
+    """Source of a model's masks: the data set's own, or boxes."""
     boxes = model.shots and model.train.startswith("vggss_sub/")
     return params.few_shot.supervision if boxes else "masks"

@@ -1,4 +1,4 @@
-"""What the cells of a process share: the index, the opened stores, the encoders, the builders."""
+"""Workbench: the index, opened stores, encoders and builders that a process's cells share."""
 
 from functools import cached_property, partial
 
@@ -21,7 +21,7 @@ from gavs.sam import SAM_SIZES
 
 
 class Workbench:
-    """What the cells of a process share: the index, the opened stores, the encoders."""
+    """The index, the opened stores and the encoders that the cells of a process share."""
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -31,16 +31,19 @@ class Workbench:
 
     @cached_property
     def index(self) -> pd.DataFrame:
+        """The clip index, with the number of each clip's frame 0 among all frames."""
         index = load_index(self.params.work / "index.csv")
         index["first_row"] = index.frames.cumsum() - index.frames
         return index
 
     @cached_property
     def clip_sets(self) -> ClipSets:
+        """Rows of the index by the name of a clip set."""
         return ClipSets(self.params, self.index)
 
     @cached_property
     def fingerprints(self) -> Fingerprints:
+        """Identities of this project's stores, models and records."""
         return Fingerprints(self.params, self.clip_sets, self.encoders, self.stores)
 
     def store(self, name: str, cover: str = "avs") -> FeatureStore:
@@ -61,6 +64,7 @@ class Workbench:
         return {name: self.store(name, row.cls.cover()) for name in row.stores}
 
     def build(self, row: Row, seed: int) -> Method:
+        """A row's method, its parameters drawn by the seed."""
         torch.manual_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
         return row.cls(row.method_config(), self.encoders)
 

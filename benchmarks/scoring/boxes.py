@@ -68,10 +68,12 @@ class BoxScores:
         return self.target / PIXELS
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Field name -> array, as `save_scores` writes them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "BoxScores":
+        """The scores whose `arrays()` these are."""
         return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
     @classmethod
@@ -97,7 +99,7 @@ def score_boxes(
     `confidence` (N,) is the mean probability of the upper quarter of the pixels if it isn't given
     (stoneMo/SLAVC's share).
 
-    Raises ValueError for logits that aren't finite or aren't one map an image.
+    Raises ValueError for logits that aren't finite or aren't one map per image.
     """
     if logits.ndim != 3 or len(logits) != len(boxes):
         raise ValueError(
@@ -176,7 +178,7 @@ def box_hull(masks: np.ndarray) -> np.ndarray:
 def box_terms(
     scores: BoxScores, figure: Figure, rule: Rule = "fixed", shape: Shape = "mask"
 ) -> Terms:
-    """The terms of a figure, one an image.
+    """The terms of a figure, one per image.
 
     figure: `success`, the share of images with IoU >= 0.5 (the papers' cIoU); `auc`, the area under
         that share over the thresholds 0, 0.05, ..., 1 by the trapezoidal rule; `mean_iou`.
@@ -188,7 +190,7 @@ def box_terms(
 
 
 def trivial_rows(annotations: pd.DataFrame) -> pd.DataFrame:
-    """What predictors that neither look nor listen score on these images.
+    """Scores of predictors that neither look nor listen, on these images.
 
     Args:
         annotations: column `boxes`, as `splits.vggss_boxes.read_annotations` returns it.

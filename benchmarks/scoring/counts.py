@@ -1,4 +1,4 @@
-"""What is kept of a scored frame: pixel counts from which each published metric follows.
+"""Counts of pixels that are kept of a scored frame, from which each published metric follows.
 
 The repositories of the field differ in threshold, in the unit that is averaged, in what a frame
 without a sounding object counts, and in resolution; the same masks then differ by several points.
@@ -49,6 +49,7 @@ class FrameScores:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "FrameScores":
+        """The scores whose `arrays()` these are."""
         return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
     @classmethod
@@ -133,7 +134,7 @@ def count_frames(
 
 
 def _bins(p: Tensor) -> Tensor:
-    """How many of THRESHOLDS each pixel reaches, as int32."""
+    """Number of THRESHOLDS that each pixel reaches, as int32."""
     # The nearest step, then one comparison with the threshold itself: all thresholds below it are
     # surely reached and all above it are not, so the bin is exact however p * 254 is rounded.
     bins = (p * (STEPS - 1)).add_(0.5).int()

@@ -25,7 +25,7 @@ class ScoreError(ValueError):
 
 
 class _Look(NamedTuple):
-    """What a prediction's numbers look like."""
+    """Look of a prediction's numbers."""
 
     largest: float  # probability
     binary: bool  # nothing but 0 and 1
@@ -179,7 +179,7 @@ def _check_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
 
 
 def _judge(looks: Mapping[Path, _Look], sounding: bool) -> None:
-    """What all predictions of a folder look like, if anything sounds in it.
+    """Judge all predictions of a folder by their look, if anything sounds in it.
 
     Raises:
         ScoreError: no value above 1 of 255, though there is something to find.

@@ -2,7 +2,7 @@
 
 Sources: OpenNLPLab/AVSBench (IoU, the soft rule for empty frames, F over 255 thresholds),
 vvvb-github/AVSegFormer (the same over batches of 2 clips), the released GAVS code,
-GeWu-Lab/Generalizable-Audio-Visual-Segmentation (threshold 0.4, one clip a batch).
+GeWu-Lab/Generalizable-Audio-Visual-Segmentation (threshold 0.4, one clip per batch).
 """
 
 from collections.abc import Collection
@@ -38,7 +38,7 @@ class Terms:
         return float(self.numerator.sum() / total) if total else float("nan")
 
     def by_video(self) -> "Terms":
-        """The same score with one term a video, (V,) in sorted order: all that resampling needs."""
+        """The same score with one term per video, (V,) sorted: all that resampling needs."""
         videos, rows = np.unique(self.video, return_inverse=True)
         sums = (np.bincount(rows, values) for values in (self.numerator, self.denominator))
         return Terms(videos, *sums)
@@ -85,7 +85,7 @@ def iou_terms(
     empty: Empty = "soft",
     resolution: Resolution = "native",
 ) -> Terms:
-    """The terms of `miou`: one a unit, for `dataset` one a frame."""
+    """The terms of `miou`: one per unit, for `dataset` one per frame."""
     _check("unit", unit, ("frame", "clip", "dataset"))
     if unit == "dataset":
         intersection, union, target, _ = _counts(scores, threshold, resolution)
@@ -143,7 +143,7 @@ def lit_area(scores: FrameScores, threshold: float = 0.5) -> float:
 
 
 def lit_terms(scores: FrameScores, threshold: float = 0.5, silent_only: bool = False) -> Terms:
-    """Share of pixels lit, one term a frame; only of frames without target, if asked."""
+    """Share of pixels lit, one term per frame; `silent_only`: of frames without target."""
     lit = scores.predicted[:, _column(scores, threshold)] / scores.pixels
     used = (scores.target == 0) | (not silent_only)
     return Terms(scores.video[used], lit[used], np.ones(used.sum()))

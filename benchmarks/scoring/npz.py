@@ -1,4 +1,4 @@
-"""Per-frame and per-image scores on disk: one npz per cell."""
+"""Scores per frame and per image on disk: one npz per cell."""
 
 import io
 import math
@@ -39,7 +39,7 @@ def save_scores(path: Path, evaluations: Mapping[str, Scores]) -> None:
 
 
 def load_scores(path: Path) -> dict[str, Scores]:
-    """What `save_scores` wrote, by evaluation.
+    """Read what `save_scores` wrote, by evaluation.
 
     Raises:
         FileNotFoundError, NpzError: as `read_arrays`; or not the arrays of scores.

@@ -1,4 +1,4 @@
-"""What a cell leaves behind: one JSON record, its per-frame scores and a few predictions as NPZ.
+"""Files of a cell: one JSON record, its scores per frame and a few predictions as NPZ.
 
 The one place that knows the schema: cells are written by it, tables and figures read nothing else.
 Whatever is wrong with a file is an error that names it; a record that isn't there is a "–" in the
@@ -41,7 +41,7 @@ class Key(NamedTuple):
 
 
 class Counts(BaseModel):
-    """What a cell was trained on, and how large it is; a row that trains nothing lacks some."""
+    """Sizes of a cell's sets and of its model; a row that trains nothing lacks some."""
 
     model_config = ConfigDict(frozen=True)
     trainable_parameters: int
@@ -51,12 +51,16 @@ class Counts(BaseModel):
 
 
 class Checksums(BaseModel):
+    """Checksums of a cell's clip index and code."""
+
     model_config = ConfigDict(frozen=True)
     index: str
     code: str
 
 
 class Epoch(BaseModel):
+    """One epoch of a training's history."""
+
     model_config = ConfigDict(frozen=True)
     epoch: int
     loss: float
@@ -85,6 +89,7 @@ class Record(BaseModel):
 
     @property
     def key(self) -> Key:
+        """Place in the table."""
         return Key(self.variant, self.benchmark, self.setting, self.seed, self.draw)
 
 

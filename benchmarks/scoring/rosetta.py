@@ -56,7 +56,7 @@ RULES = (
 
 
 def rosetta(scores: FrameScores) -> pd.DataFrame:
-    """A row a rule: name, source, choices, `miou` and `fscore` (0..1, NaN where not kept)."""
+    """One row per rule: name, source, choices, `miou` and `fscore` (0..1, NaN where not kept)."""
     curves = fscore_curves(scores)
     rows = []
     for rule in RULES:

@@ -1,4 +1,4 @@
-"""Which epoch of a training counts: a named rule on the history of a record, never the test set."""
+"""Selection of an epoch: a named rule on the history of a record, never on the test set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How sure a score and a difference are: videos and runs are resampled together.
+"""Uncertainty of a score and of a difference: videos and runs are resampled together.
 
 Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
 a ratio of sums (`Terms`): in each draw the ratio is taken for every run and averaged over the drawn
@@ -36,6 +36,7 @@ class Sample:
 
     @property
     def mean(self) -> float:
+        """Mean over the runs."""
         return float(self.values.mean())
 
 
@@ -62,6 +63,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
+        """True if p is below SIGNIFICANCE."""
         return self.p < SIGNIFICANCE
 
     @property
@@ -118,6 +120,7 @@ def combine(function: Callable[..., np.ndarray], *samples: Sample) -> Sample:
 
 
 def interval(scores: Sample, seed: int = 0) -> Interval:
+    """Mean over the runs and its interval over videos and runs."""
     low, high = np.quantile(_over_runs(scores, seed), (0.025, 0.975))
     n = len(scores.values)
     std = float(np.std(scores.values, ddof=1)) if n > 1 else np.nan

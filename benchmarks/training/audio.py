@@ -1,4 +1,4 @@
-"""What a clip is given to hear in place of its own sound, for floors and robustness."""
+"""The sound that a clip is given in place of its own sound, for floors and robustness."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ Heard = np.ndarray | str | None
 
 
 def audio_from(kind: str, index: pd.DataFrame) -> Heard:
-    """For each clip the position of the clip whose audio it gets, the same for every method.
+    """Positions of the clips whose audio each clip gets, the same for every method.
 
     Args:
         kind: `own`; `silence` and `noise`, which are no clip's; `shuffled`: a clip that shares no

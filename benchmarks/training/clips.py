@@ -1,4 +1,4 @@
-"""From the clip index and the feature stores to batches in a method's own shape."""
+"""Batches in a method's own shape, made from the clip index and the feature stores."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +87,7 @@ class Samples:
                 self.samples += [(clip, (frame,)) for frame in self._scored(row.frames)]
 
     def _scored(self, frames: int) -> list[int]:
-        """Which of a clip's frames count."""
+        """Numbers of the frames of a clip that count."""
         n = min(frames, self.frames or frames)
         return [int((i + 0.5) * frames / n) for i in range(n)]
 
@@ -99,7 +99,7 @@ class Samples:
 
         Incomplete batches are left out, other samples each epoch. Where videos are few, each is
         dealt out over the batches: contrast needs `MIN_VIDEOS` in a batch, and of batches drawn at
-        random, now and then one would have fewer.
+        random, some would have fewer.
         """
         plan = []
         for group in self._groups():
@@ -157,7 +157,7 @@ class Samples:
         )
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Of the stores, (B, T)."""
+        """Numbers of the stores' rows, (B, T)."""
         return self._first_rows[clips, None] + frames
 
     def batches(self, frames: int) -> list[np.ndarray]:
@@ -169,7 +169,7 @@ class Samples:
         return plan
 
     def _audio(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
-        """What is heard in each frame, (B, T, ...)."""
+        """Audio features of each frame, (B, T, ...)."""
         store = self.method.hears(self.method.config)
         if self.heard is not None and not isinstance(self.heard, str):
             clips = self.heard[clips]
@@ -189,12 +189,12 @@ class Samples:
         return _target(_truth(row, frame), geometry, size)
 
     def _valid(self, clip: int) -> Tensor:
-        """Which cells of the method's grid show the frame, (G, G)."""
+        """Cells of the method's grid that show the frame, (G, G)."""
         row = self._clips[clip]
         return _valid(row.height, row.width, self.method.geometry, self.method.target_size)
 
     def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
-        """Points that an oracle is told, (B, T, P, 3): x, y in SAM's square, 1 where present."""
+        """Points that an oracle is given, (B, T, P, 3): x, y in SAM's square, 1 where present."""
         places = [
             [
                 self.method.sources(
@@ -237,7 +237,7 @@ def to_native(logits: Tensor, height: int, width: int, method: Method, image_siz
 
 
 class Truth(NamedTuple):
-    """Where a frame's ground truth is: a mask file, or boxes to be filled."""
+    """Place of a frame's ground truth: a mask file, or boxes to be filled."""
 
     mask: Path | None
     boxes: str  # JSON, empty for a mask

@@ -73,25 +73,27 @@ def _meeting_place() -> str:
 
 
 def several() -> bool:
+    """True if more than one process trains this model."""
     return dist.get_world_size() > 1
 
 
 def size() -> int:
+    """Number of processes that train this model."""
     return dist.get_world_size()
 
 
 def first() -> bool:
-    """Whether this rank writes the files."""
+    """True on the rank that writes the files."""
     return dist.get_rank() == 0
 
 
 def own_draws() -> list[int]:
-    """What this rank adds to the seeds of what is drawn for its share."""
+    """Numbers that this rank adds to the seeds of its share's random draws."""
     return [dist.get_rank()] if several() else []
 
 
 def wait() -> None:
-    """Until every rank is here."""
+    """Wait until every rank has come here."""
     dist.barrier()
 
 

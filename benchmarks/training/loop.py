@@ -55,7 +55,7 @@ def train(
             more than they say; anything else leaves the method its own.
 
     Returns:
-        The history: one entry an epoch (epoch, loss, terms, lr, validation or None).
+        The history: one entry per epoch (epoch, loss, terms, lr, validation or None).
 
     Raises:
         Diverged: the loss became NaN or infinite.

@@ -1,4 +1,4 @@
-"""What a killed training leaves behind: trained parameters, optimiser, step, history."""
+"""Files of a training, also of a killed one: trained parameters, optimiser, step, history."""
 
 import io
 import pickle
@@ -27,6 +27,7 @@ def trained_names(module: nn.Module) -> frozenset[str]:
 
 
 def trained_state(module: nn.Module, names: frozenset[str]) -> dict[str, Tensor]:
+    """Copies of the named tensors, by name."""
     return {k: v.detach().clone() for k, v in module.state_dict().items() if k in names}
 
 
@@ -56,6 +57,7 @@ def load_trained_state(
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values atomically."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomic(path, buffer.getvalue())
