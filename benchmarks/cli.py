@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks --help`."""
+"""Command line of the suite: `python -m benchmarks --help`."""
 
 import argparse
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.data import VIDEO_LAYOUTS
 from benchmarks.experiments import SPECS
 
-# Before torch: one thread a worker process, so that `workers` never changes a result.
+# Before torch: one thread per worker process, so that `workers` never changes a result.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
@@ -24,14 +24,14 @@ MOST_WORKERS = 4096
 
 EPILOG = """\
 the loop of daily use:
-  dvc repro                                  all that params.yaml asks for and isn't there yet
+  dvc repro                                  all that params.yaml asks for and isn't finished
   $EDITOR params.yaml; dvc repro             only what the edit touches runs again
   less results/tables.md
 
 what can be edited:
   python -m benchmarks params                every knob: its value, and the default if the file has
                                              another; params methods.gavs lists one block
-  python -m benchmarks profile smoke         another profile; params.yaml is kept in profiles/
+  python -m benchmarks profile smoke         another profile; params.yaml goes to profiles/
 
 by hand, the same steps:
   python -m benchmarks data                  build the miniature world, check and index the clips
@@ -57,7 +57,7 @@ A file without its counterpart, or one that can't be read, is named, and nothing
 
 EXTRACT = """\
 --videos is a folder of video files, in any subfolders, each trimmed to its clip and
-named as the data set names the clip. What has been extracted already is kept.
+named as the data set names the clip. Clips that are extracted already are skipped.
 
   --layout avsbench   --out has metadata.csv and AVSBench's masks; frames and sound go beside them
   --layout vggss      --out gets frames/ and audio/ of the clips that its vggss.json names, or of
@@ -68,7 +68,8 @@ Videos that can't be used are listed at the end with the reason, after all other
 
 
 def main(arguments: list[str] | None = None) -> int:
-    for stream in (sys.stdout, sys.stderr):  # names and dashes, whatever the terminal can print
+    """Run a command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # names and dashes, in whatever encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     args = _parser().parse_args(arguments)
@@ -101,13 +102,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _count(text: str) -> int:
-    """A number of processes."""
+    """Parse a number of processes."""
     if not text.isdecimal() or not 0 < int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"{text}: expected a number from 1 to {MOST_WORKERS}")
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="GAVS and its rivals on audio-visual segmentation: data, runs, tables.",
@@ -124,24 +126,20 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    add(
-        "list",
-        list_all,
-        "every method (with its paper) and every benchmark, one a line, name first",
-    )
-    sub = add("profile", profile, "another profile as params.yaml; the present one is kept")
-    sub.add_argument("name", help="smoke, miniature, paper or another file of profiles/")
+    add("list", list_all, "list every method (with its paper) and benchmark, one per line")
     sub = add(
-        "params", list_params, "every knob: its value, and the default if the file has another"
+        "profile", profile, "make another profile params.yaml; profiles/ gets the current one"
     )
+    sub.add_argument("name", help="smoke, miniature, paper or another file of profiles/")
+    sub = add("params", list_params, "list every knob: its value, and its default if they differ")
     sub.add_argument("prefix", nargs="?", default="", help="only this block, e.g. methods.gavs")
-    add("values", values, "note down what the other stages depend on, for DVC")
-    sub = add("data", data, "build the miniature world if the profile has one; check and index")
+    add("values", values, "write down what the other stages depend on, for DVC")
+    sub = add("data", data, "build the miniature world if there is one; check and index clips")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     sub = add(
         "extract-video",
         extract_video,
-        "frames and sound out of raw videos; resumes where it was stopped",
+        "extract frames and sound of raw videos; resumes where it was stopped",
         epilog=EXTRACT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -152,11 +150,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
-    add("check", check, "all that is wrong before hours of work, and what these will cost")
-    sub = add("rehearse", rehearse, "every stage of the paper profile on a few clips of noise")
+    add("check", check, "find all faults before hours of work, and estimate its costs")
+    sub = add("rehearse", rehearse, "run every stage of the paper profile on a few clips of noise")
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
     sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
-    sub = add("run", run, "train and score cells; what has been run already costs nothing")
+    sub = add("run", run, "train and score cells; finished ones cost nothing")
     sub.add_argument("table", help=", ".join(SPECS))
     sub.add_argument(
         "stage",
@@ -171,49 +169,53 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--workers", type=_count, help="default: params.yaml's; never changes a result"
     )
-    sub = add("launch", launch, "run the cells in parallel, on this machine or a cluster")
+    sub = add("launch", launch, "run cells in parallel, on this machine or a cluster")
     sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
     sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
     sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
     sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
-    sub.add_argument("--status", action="store_true", help="what is done, queued, failed")
-    sub.add_argument("--cancel", action="store_true", help="end what was launched")
-    add("report", report, "tables and figures from the records that exist, a dash for the rest")
-    sub = add("speed", speed, "each fast path against its reference, into results/speed.md")
+    sub.add_argument("--status", action="store_true", help="show what is done, queued, failed")
+    sub.add_argument("--cancel", action="store_true", help="end the launched jobs")
+    add("report", report, "write tables and figures from the records that exist")
+    sub = add("speed", speed, "compare each fast path with its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
     sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
     sub.add_argument(
         "--device",
         choices=["cuda", "cpu"],
-        help="what a GPU gives, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
+        help="measure a GPU, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
     )
     sub.add_argument("--minutes", type=float, default=8, help="of --device; default: %(default)s")
-    add("stale", stale, "which committed tables are older than the code and parameters behind them")
+    add("stale", stale, "list committed tables older than the code and parameters behind them")
     sub = add(
         "score",
         score,
-        "score anyone's probability maps",
+        "score probability maps of any origin",
         epilog=SCORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
-    sub = add("export", export, "a trained GAVS as one file for `python -m gavs predict`")
-    sub.add_argument("row", help="gavs or a variant; trained first if nobody has")
+    sub = add("export", export, "write a trained GAVS as one file for `python -m gavs predict`")
+    sub.add_argument("row", help="gavs or a variant; trained first unless it is finished")
     sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
     sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE")
-    sub = add("tune", tune, "try three learning rates a method on val, write the chosen (minutes)")
+    sub = add("tune", tune, "try three learning rates per method on val, write the best (minutes)")
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
-    add("dispersion", dispersion, "which orderings survive other SAM weights and scenes (minutes)")
-    sub = add("vggss-baselines", vggss_baselines, "what trivial predictors score on VGG-SS boxes")
+    add(
+        "dispersion",
+        dispersion,
+        "find orderings that survive other SAM weights and scenes (minutes)",
+    )
+    sub = add("vggss-baselines", vggss_baselines, "score trivial predictors on the boxes of VGG-SS")
     sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
     sub = add("pretrain", pretrain, "train the miniature's encoders into work/pretrained (minutes)")
     sub.add_argument(
         "names", nargs="*", metavar="NAME", help="sam, sam_aux0, vggish, pvt, resnet; default: all"
     )
-    sub = add("weights", weights, "which weight files are there and right, where to get the rest")
+    sub = add("weights", weights, "examine the weight files in use; say where to get missing ones")
     sub.add_argument(
         "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
     )
@@ -436,7 +438,7 @@ def dispersion(args: argparse.Namespace) -> int:
 
 
 def _failed(failures: list[str], page: Path | None = None) -> int:
-    """The exit status; says what failed, or else where the tables are."""
+    """Print the failures, or else where the tables are; returns the exit status."""
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     if page and not failures:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks launch`: launch what is unfinished, say how it goes, or end it."""
+"""Command `python -m benchmarks launch`: launch unfinished jobs, show their states, or end them."""
 
 import argparse
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def launch(args: argparse.Namespace) -> int:
-    """Do what the command line asks for; the exit status.
+    """Run the command; returns the exit status.
 
     Raises:
         LaunchError: saying what to change before jobs can be launched.
@@ -39,48 +39,53 @@ def launch(args: argparse.Namespace) -> int:
     at_once = args.jobs or (params.workers if args.on == "local" else params.cluster.jobs)
     progress = Progress(params)
     if args.status or args.dry_run:
-        places = state.in_hand()
+        places = state.active()
         jobs = planned(params, args.tables, places)
         if args.status:
-            print(status_page(_asked(jobs, args.tables), progress, state))
+            print(status_page(_selected(jobs, args.tables), progress, state))
         else:
             print(listing(params, _to_launch(jobs, args.tables, progress, places), at_once))
         return 0
     with state.claim():
-        places = state.in_hand()
+        places = state.active()
         jobs = planned(params, args.tables, places)
         refuse_other_recipes(params, jobs, places)
         todo = _to_launch(jobs, args.tables, progress, places)
-        asked = _asked(jobs, args.tables)
-        log.info("%d of %d jobs to launch, %d in hand", len(todo), len(asked), len(places))
-        copy = state.keep_params(args.params)
+        selected = _selected(jobs, args.tables)
+        counts = (len(todo), len(selected), len(places))
+        log.info("%d of %d jobs to launch, %d waiting or running", *counts)
+        copy = state.copy_params(args.params)
         commands = {job.name: _command(params, copy, job) for job in todo}
         if args.on == "slurm":
             _submit(params, todo, commands, at_once, state, places)
-            print(status_page(asked, progress, state))
+            print(status_page(selected, progress, state))
             return 0
         failures = local.run(params.cluster, todo, commands, at_once, state.folder / "logs")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
-    print(status_page(asked, Progress(params), state))  # data and features may be new
+    print(status_page(selected, Progress(params), state))  # data and features may be new
     return 1 if failures else 0
 
 
 def planned(params: Params, tables: list[str], places: dict[str, dict[str, str]]) -> list[Job]:
-    """Jobs of the tables asked for, or of all, and of those with jobs in hand, which keep the
-    models that they are training."""
+    """List the jobs of these tables, or of all, and of tables with active jobs.
+
+    An active job keeps the models that it trains.
+    """
     chosen = {*tables, *(name.split("-")[0] for name in places)} if tables else set(TABLES)
     return jobs_of(params, [table for table in TABLES if table in chosen])
 
 
-def _asked(jobs: list[Job], tables: list[str]) -> list[Job]:
+def _selected(jobs: list[Job], tables: list[str]) -> list[Job]:
+    """Select the jobs of these tables, or all."""
     return [j for j in jobs if not tables or not j.cells or j.cells[0].table in tables]
 
 
 def _to_launch(
     jobs: list[Job], tables: list[str], progress: Progress, places: dict[str, dict[str, str]]
 ) -> list[Job]:
-    return [j for j in _asked(unfinished(jobs, progress), tables) if j.name not in places]
+    """List the unfinished jobs of these tables that neither wait nor run."""
+    return [j for j in _selected(unfinished(jobs, progress), tables) if j.name not in places]
 
 
 def refuse_other_recipes(
@@ -89,14 +94,14 @@ def refuse_other_recipes(
     """Refuse to launch beside jobs of other parameters, whose data and models would be mixed.
 
     Raises:
-        LaunchError: a job in hand is none of these `jobs`, or its numbers would be others.
+        LaunchError: an active job is none of `jobs`, or has another recipe.
     """
     recipes = {job.name: recipe(params, job) for job in jobs if job.name in places}
     others = [name for name, place in places.items() if place["recipe"] != recipes.get(name)]
     if others:
         raise LaunchError(
             f"{others[0]} (and {len(others) - 1} more) runs or waits with other parameters than "
-            "today's: let it end, or `launch --cancel` first"
+            "params.yaml has now: let it end, or `launch --cancel` first"
         )
 
 
@@ -108,7 +113,7 @@ def _submit(
     state: State,
     places: dict[str, dict[str, str]],
 ) -> None:
-    """Submit an array for each wave and stage, to start after the arrays that it needs."""
+    """Submit one array per wave and stage, to start after the arrays that it needs."""
     slurm.check(params.cluster, list(dict.fromkeys(job.stage for job in todo)))
     submitted = dict(places)
     for (_, stage), group in groupby(todo, lambda job: (job.wave, job.stage)):
@@ -137,6 +142,7 @@ def _submit(
 
 
 def _command(params: Params, path: Path, job: Job) -> list[str]:
+    """Make the command of a job, on as many workers or ranks as its resources allow."""
     resources = params.cluster.resources(job.stage)
     program = [sys.executable, "-m", "benchmarks", "--params", str(path), *job.arguments]
     if resources.gpus <= 1:
@@ -146,7 +152,7 @@ def _command(params: Params, path: Path, job: Job) -> list[str]:
 
 
 def listing(params: Params, jobs: list[Job], at_once: int) -> str:
-    """Every command, wave by wave, and how many there are in all."""
+    """List every command, wave by wave, and their numbers."""
     lines = []
     for (wave, stage), group in groupby(jobs, lambda job: (job.wave, job.stage)):
         array = list(group)
@@ -162,20 +168,20 @@ def listing(params: Params, jobs: list[Job], at_once: int) -> str:
 
 
 def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
-    """A table by stage, why jobs wait, which failed and with which last words, what remains."""
-    places = state.in_hand()
+    """Table of jobs by stage and state, reasons of waiting, failed jobs with their last line."""
+    places = state.active()
     counts: Counter[tuple[str, str]] = Counter()
     waits: Counter[str] = Counter()
-    notes = [f"at work: {holder}" for holder in [state.holder()] if holder]
+    notes = [f"running: {holder}" for holder in [state.holder()] if holder]
     for job in jobs:
         if place := places.get(job.name):
             kind = "queued" if place["state"] == "PENDING" else "running"
             waits[place["reason"]] += kind == "queued"
         elif progress.finished(job):
             kind = "done"
-        elif said := state.last_line(job.name):
+        elif line := state.last_line(job.name):
             kind = "failed"
-            notes.append(f"failed: {job.name}: {said}")
+            notes.append(f"failed: {job.name}: {line}")
         else:
             kind = "to launch"
         counts[job.stage, kind] += 1
@@ -185,25 +191,27 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
         lines.append(f"{stage:<10}{row}")
     if any(waits.values()):
         lines.append("queued: " + ", ".join(f"{n} × {why}" for why, n in waits.items() if n))
-    left = sum(n for (_, kind), n in counts.items() if kind != "done")
-    done = "all is done: `dvc repro` records it and writes the tables"
-    return "\n".join([*lines, *notes, f"{left} of {len(jobs)} jobs remain" if left else done])
+    remaining = sum(n for (_, kind), n in counts.items() if kind != "done")
+    last = f"{remaining} of {len(jobs)} jobs remain"
+    if not remaining:
+        last = "all is done: `dvc repro` records it and writes the tables"
+    return "\n".join([*lines, *notes, last])
 
 
 def _cancel(state: State, tables: list[str]) -> int:
-    """End the jobs of these tables, or all, in Slurm's queue; a launch on this machine as a whole.
+    """End the jobs of these tables, or all, in Slurm's queue, and a launch on this machine.
 
     Raises:
-        LaunchError: the launch is at work on another machine.
+        LaunchError: the launch runs on another machine.
     """
-    names = [n for n in state.in_hand() if not tables or n.split("-")[0] in tables]
+    names = [n for n in state.active() if not tables or n.split("-")[0] in tables]
     if names:
         slurm.cancel([state.jobs[name]["id"] for name in names])
         state.drop(names)
     print(f"{len(names)} jobs cancelled")
     if holder := state.holder():
         if holder.host != platform.node():
-            raise LaunchError(f"{holder} is at work: cancel it there")
+            raise LaunchError(f"{holder} is running: cancel it there")
         os.kill(holder.process, signal.SIGTERM)
         print(f"{holder} ends")
     return 0

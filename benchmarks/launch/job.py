@@ -1,4 +1,4 @@
-"""A job as a worker of the cluster runs it: light to import, since each job does."""
+"""Job as a cluster's worker runs it; cheap to import, since each job imports it."""
 
 import signal
 import subprocess
@@ -11,14 +11,14 @@ from benchmarks.common.workers import AGAIN
 
 
 class LaunchError(ValueError):
-    """Jobs that can't be launched; the message says what to change."""
+    """Error of jobs that can't be launched; the message says what to change."""
 
 
 class Command(Checkpointable):
-    """A command that submitit runs in a job, and requeues before its time is over.
+    """Command that submitit runs in a job, and requeues before its time is over.
 
-    A repeated command continues from its last checkpoint. One that lost a process is repeated at
-    once, `retries` times; a preempted job is put back into the queue by Slurm.
+    A repeated command continues from its last checkpoint. A command that lost a process is repeated
+    at once, `retries` times; Slurm puts a preempted job back into the queue.
     """
 
     def __init__(self, arguments: list[str], retries: int, needs: dict[str, Path]) -> None:
@@ -26,11 +26,11 @@ class Command(Checkpointable):
         self.arguments, self.retries, self.needs = arguments, retries, needs
 
     def __call__(self) -> None:
-        """Run it to its end.
+        """Run the command to its end.
 
         Raises:
-            SystemExit: it failed, or a job that it needs did, or it wasn't put back. In place of
-                an exception, of which submitit would leave a result, as of a job that is done.
+            SystemExit: it failed, or a job that it needs did, or it wasn't put back. An exception
+                would make submitit write a result, as if the job were done.
         """
         for name, result in self.needs.items():
             if not result.exists():
@@ -49,11 +49,12 @@ class Command(Checkpointable):
 
 
 def lost_process(status: int) -> bool:
-    """Whether a command ended since it, or a worker of it, was killed and not asked to end."""
+    """Whether a command ended because it, or a worker of it, was killed (SIGTERM doesn't count)."""
     return status == AGAIN or (status < 0 and status != -signal.SIGTERM)
 
 
 def lost_text(times: int) -> str:
+    """Explain a lost process."""
     return (
         f"one of its processes was killed, as when memory runs out, for the {times}. time; "
         "see cluster.stages.*.memory_gb and cluster.retries"
@@ -61,9 +62,9 @@ def lost_text(times: int) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last thing that a job said, and where it is read in full."""
+    """Last line of a job's log, and the log's path."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4096))
         lines = file.read().decode(errors="replace").split("\n")
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "(empty log)")
-    return f"{said[:200]} ({log})"
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "(empty log)")
+    return f"{last[:200]} ({log})"

@@ -1,7 +1,7 @@
-"""Which jobs a launch has: a command each, in the order that trained models ask for.
+"""Jobs of a launch: one per command, in the order that trained models need.
 
-A model belongs to the first job that scores it; the other jobs that score it, and those that go on
-training from it, wait for that one.
+A model belongs to the first job that scores it; the other jobs that score it, and those that
+continue its training, wait for that job.
 """
 
 import json
@@ -22,7 +22,7 @@ from benchmarks.params.cluster import SPLIT, Stage
 
 @dataclass(frozen=True)
 class Job:
-    """A command of `python -m benchmarks`."""
+    """Command of `python -m benchmarks`, with the cells and trainings that it has."""
 
     name: str
     stage: Stage
@@ -30,11 +30,11 @@ class Job:
     cells: tuple[Cell, ...] = ()
     trains: tuple[Model, ...] = ()
     needs: tuple[str, ...] = ()  # names of the jobs that it waits for
-    wave: int = 0  # how many jobs one after another come before it
+    wave: int = 0  # length of the longest chain of jobs before it
 
 
 class _Part(NamedTuple):
-    """The part of a table's stage that a job has; None is all."""
+    """Part of a table's stage that a job has; None is all."""
 
     table: str
     stage: str
@@ -44,13 +44,14 @@ class _Part(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Name of the job."""
         row = None if self.row == self.stage else self.row
         seed = None if self.seed is None else f"seed{self.seed}"
         return "-".join(filter(None, [self.table, self.stage, row, self.benchmark, seed]))
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The arguments of `run`."""
+        """Arguments of the command `run`."""
         arguments = ["run", self.table, self.stage]
         arguments += [self.benchmark] if self.benchmark else []
         arguments += ["--row", self.row] if self.row else []
@@ -63,7 +64,7 @@ FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
 
 def jobs_of(params: Params, tables: list[str]) -> list[Job]:
-    """Every job of these tables, finished or not, waves in order."""
+    """List every job of these tables, finished or not, in the order of waves."""
     cells = [
         cell
         for table in tables
@@ -84,11 +85,11 @@ def jobs_of(params: Params, tables: list[str]) -> list[Job]:
 
 
 def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> list[Job]:
-    """A job for the cells of a table's stage that agree in the fields of `split`."""
+    """Make one job per group of cells that agree in table, stage and the fields of `split`."""
     groups: dict[_Part, list[Cell]] = {}
     for cell in cells:
-        chosen = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
-        groups.setdefault(_Part(cell.table, cell.stage, *chosen), []).append(cell)
+        fields = (getattr(cell, field) if field in split(cell) else None for field in SPLIT)
+        groups.setdefault(_Part(cell.table, cell.stage, *fields), []).append(cell)
     scored = {part: [model_of(cell) for cell in group] for part, group in groups.items()}
     owners: dict[Model, _Part] = {}
     for part, models in scored.items():
@@ -120,7 +121,7 @@ def _grouped(cells: list[Cell], split: Callable[[Cell], Collection[str]]) -> lis
 
 
 def recipe(params: Params, job: Job) -> str:
-    """Checksum of the parameters behind a job's numbers, known before there are any data."""
+    """Checksum of the parameters behind a job's numbers; it needs no data."""
     blocks = {"data", "world", "protocol", "encoders", "audio", "features", "few_shot", "scoring"}
     rows = sorted({(cell.row, cell.home or cell.benchmark) for cell in job.cells})
     parts = [
@@ -134,7 +135,7 @@ _NO_NUMBER = {"training": {"checkpoint_seconds"}}
 
 
 class Progress:
-    """Which jobs are finished, by what they leave behind, and how much work each is."""
+    """State of the jobs, by the files that finished ones leave, and the work of each."""
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -152,6 +153,7 @@ class Progress:
         return True
 
     def finished(self, job: Job) -> bool:
+        """Whether nothing of a job remains to be run."""
         if job.stage in ("data", "features"):
             return self.indexed if job.stage == "data" else self.encoded
         return self.encoded and all(self._known(cell) for cell in job.cells)
@@ -161,12 +163,12 @@ class Progress:
         return (self.params.work / "runs" / name / "record.json").is_file()
 
     def cost(self, job: Job) -> float:
-        """Roughly, frames that pass through the methods; 0 before the clips are indexed."""
+        """Estimate the frames that pass through the methods; 0 before the clips are indexed."""
         return sum(cost(self.bench, cell) for cell in job.cells) if self.indexed else 0.0
 
 
 def unfinished(jobs: list[Job], progress: Progress) -> list[Job]:
-    """What is left to run, without needs that are met; the longest of a stage first."""
+    """List the unfinished jobs, without needs that are met; the longest of a stage first."""
     left = {job.name: job for job in jobs if not progress.finished(job)}
     jobs = [replace(j, needs=tuple(n for n in j.needs if n in left)) for j in left.values()]
     return sorted(jobs, key=lambda job: (job.wave, job.stage, -progress.cost(job)))

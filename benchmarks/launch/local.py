@@ -1,4 +1,4 @@
-"""Jobs on this machine: child processes, each with GPUs of its own where it asks for some."""
+"""Jobs on this machine: child processes, each on GPUs that no other child has."""
 
 import ctypes
 import logging
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None)  # before a fork
 
 
 class Child(NamedTuple):
-    """A job that runs."""
+    """Running job."""
 
     job: Job
     process: subprocess.Popen
@@ -39,9 +39,9 @@ def run(
     at_once: int,
     logs: Path,
 ) -> list[str]:
-    """Run jobs, `at_once` side by side, each after those that it needs; why some failed.
+    """Run jobs, `at_once` side by side, each after those that it needs; returns the failures.
 
-    A failed job takes those that need it along, and no other. However this ends, no child is left.
+    Jobs that need a failed one fail too, and no others. However this ends, no child is left.
 
     Raises:
         LaunchError: a job asks for more GPUs than there are.
@@ -62,7 +62,7 @@ def run(
         ended = len(jobs) - len(waiting) - len(running)
         log.info("[%d/%d] %s: %s", ended, len(jobs), name, text)
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # of `launch --cancel`
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # for `launch --cancel`
     try:
         while waiting or running:
             for name, child in list(running.items()):
@@ -91,24 +91,25 @@ def run(
                     and not any(need in waiting or need in running for need in job.needs)
                 ):
                     del waiting[name]
-                    given, free = free[: gpus[name]], free[gpus[name] :]
-                    process = _start(commands[name], logs / f"{name}.log", given)
-                    running[name] = Child(job, process, given, time.monotonic())
+                    child_gpus, free = free[: gpus[name]], free[gpus[name] :]
+                    process = _start(commands[name], logs / f"{name}.log", child_gpus)
+                    running[name] = Child(job, process, child_gpus, time.monotonic())
             time.sleep(0.1)
     finally:
         _end([child.process for child in running.values()])
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
     return list(failures.values())
 
 
 def _visible_gpus() -> list[str]:
-    """The numbers of this machine's GPUs, or those that CUDA_VISIBLE_DEVICES leaves."""
+    """Numbers of this machine's GPUs, or those that CUDA_VISIBLE_DEVICES names."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     numbers = range(torch.cuda.device_count()) if visible is None else visible.split(",")
     return [str(number) for number in numbers if number != ""]
 
 
 def _start(command: list[str], path: Path, gpus: list[str]) -> subprocess.Popen:
+    """Start a child that logs to a file; it ends with this process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         return subprocess.Popen(
@@ -127,7 +128,7 @@ def _end_with_parent() -> None:
 
 
 def _end(processes: list[subprocess.Popen]) -> None:
-    """End processes with their workers; those that don't listen, as stopped ones, are killed."""
+    """End processes with their workers; kill those that don't react, such as stopped ones."""
     for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, None)):
         for process in processes:
             if process.poll() is None:

@@ -14,14 +14,14 @@ WARNING_SECONDS = 120  # before the time is over: submitit then requeues the job
 
 
 class Queued(NamedTuple):
-    """A job in Slurm's queue."""
+    """Job in Slurm's queue."""
 
     state: str  # PENDING, RUNNING, ...
     reason: str  # why it waits
 
 
 def queue() -> dict[str, Queued]:
-    """The user's jobs that wait or run, by their ids.
+    """List the user's jobs that wait or run, by their ids.
 
     Raises:
         LaunchError: squeue isn't here or doesn't answer.
@@ -31,11 +31,12 @@ def queue() -> dict[str, Queued]:
 
 
 def cancel(ids: list[str]) -> None:
+    """Cancel jobs."""
     _ask("scancel", *ids)
 
 
 def check(params: ClusterParams, stages: list[Stage]) -> None:
-    """Ask Slurm whether it would take a job of each stage, before any is submitted.
+    """Ask Slurm whether it would accept a job of each stage, before any is submitted.
 
     Raises:
         LaunchError: naming every stage that it refuses, and why.
@@ -65,7 +66,7 @@ def submit(
     """Submit one array of commands, to start when the arrays `after` have ended.
 
     Returns:
-        Each job's `id`, its `log`, and the `result` that it leaves behind when it is done.
+        Each job's `id`, its `log`, and the `result`: the file that it leaves when it is done.
 
     Raises:
         LaunchError: sbatch refuses it.
@@ -95,11 +96,12 @@ def submit(
 
 
 def _minutes(params: ClusterParams, stage: Stage) -> int:
+    """Time limit of a stage's jobs."""
     return math.ceil(60 * params.resources(stage).hours)
 
 
 def _options(params: ClusterParams, stage: Stage) -> dict[str, str | int | bool]:
-    """sbatch's options of a stage's jobs; what is null or false is left out."""
+    """Options of sbatch for a stage's jobs; null and false leave one out."""
     resources = params.resources(stage)
     options = {
         "requeue": True,
@@ -114,18 +116,23 @@ def _options(params: ClusterParams, stage: Stage) -> dict[str, str | int | bool]
 
 
 def _ask(program: str, *arguments: str) -> str:
+    """Run a program of Slurm; returns its output.
+
+    Raises:
+        LaunchError: it isn't here, or it fails.
+    """
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True)
+        process = subprocess.run([program, *arguments], capture_output=True, text=True)
     except FileNotFoundError:
         raise LaunchError(
             f"no Slurm here: {program} not found; go to a login node, or use --on local"
         ) from None
-    if done.returncode:
-        raise LaunchError(f"{program}: {_reason(done.stderr)}")
-    return done.stdout
+    if process.returncode:
+        raise LaunchError(f"{program}: {_reason(process.stderr)}")
+    return process.stdout
 
 
 def _reason(stderr: str) -> str:
-    """Slurm's complaint on one line."""
+    """Put Slurm's error on one line."""
     lines = [line.split("error: ", 1)[-1].strip() for line in stderr.splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(lines)) or "no reason given"

@@ -1,9 +1,9 @@
-"""What was launched: a small JSON of Slurm's jobs, and the lock of a launch at work.
+"""State of launches: a small JSON of Slurm's jobs, and the lock of a running launch.
 
 jobs.json        id, log, result and recipe of each job's last launch, by its name
-lock             held by a launch at work
+lock             held by a running launch
 params/SHA.yaml  params.yaml as it was when jobs were launched
-jobs, logs       what jobs said: of Slurm's, and of this machine's
+jobs, logs       logs of Slurm's jobs, and of this machine's
 """
 
 import fcntl
@@ -23,7 +23,7 @@ KEYS = ("id", "log", "result", "recipe")
 
 
 class Holder(NamedTuple):
-    """The launch that holds the lock."""
+    """Launch that holds the lock."""
 
     host: str
     process: int
@@ -33,14 +33,14 @@ class Holder(NamedTuple):
 
 
 class State:
-    """The folder of a profile's launches, shared by every machine that has jobs."""
+    """Folder of a profile's launches, shared by every machine that runs jobs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
 
     @property
     def jobs(self) -> dict[str, dict[str, str]]:
-        """`id`, `log`, `result` and `recipe` by the name of the job.
+        """Entries `id`, `log`, `result` and `recipe` of jobs, by name.
 
         Raises:
             LaunchError: the file is damaged.
@@ -58,28 +58,29 @@ class State:
             ) from None
 
     def add(self, entries: dict[str, dict[str, str]]) -> None:
+        """Add or replace entries of jobs."""
         write_json(self.folder / "jobs.json", self.jobs | entries)
 
     def drop(self, names: list[str]) -> None:
-        """Forget jobs that were cancelled: they haven't failed."""
+        """Remove the entries of cancelled jobs, which would count as failed."""
         jobs = {name: job for name, job in self.jobs.items() if name not in names}
         write_json(self.folder / "jobs.json", jobs)
 
-    def in_hand(self) -> dict[str, dict[str, str]]:
-        """Slurm's jobs that wait or run: their entries with `state` and `reason`.
+    def active(self) -> dict[str, dict[str, str]]:
+        """List Slurm's jobs that wait or run: their entries with `state` and `reason`.
 
         Raises:
-            LaunchError: Slurm, which isn't here, may have some.
+            LaunchError: some may, but Slurm isn't here to tell.
         """
         ids = {name: job for name, job in self.jobs.items() if not Path(job["result"]).exists()}
-        queue = slurm.queue() if ids else {}  # what has ended well can be told without Slurm
+        queue = slurm.queue() if ids else {}  # finished jobs are known without Slurm
         return {
             name: job | queue[job["id"]]._asdict()
             for name, job in ids.items()
             if job["id"] in queue
         }
 
-    def keep_params(self, path: Path) -> Path:
+    def copy_params(self, path: Path) -> Path:
         """Copy the parameters, so that jobs in a queue don't follow later edits."""
         content = path.read_bytes()
         copy = self.folder / "params" / f"{sha256(content)[:12]}.yaml"
@@ -108,10 +109,10 @@ class State:
             except BlockingIOError:
                 if holder := self.holder():
                     raise LaunchError(
-                        f"{holder} is at work; see `launch --status`, or end it with "
+                        f"{holder} is running; see `launch --status`, or end it with "
                         "`launch --cancel`"
                     ) from None
-                fcntl.flock(file, fcntl.LOCK_EX)  # somebody only looked
+                fcntl.flock(file, fcntl.LOCK_EX)  # `holder` of another process had it for a moment
             except OSError as error:
                 raise LaunchError(
                     f"{path}: no locks here ({error.strerror}); docs/cluster.md says which mount "
@@ -123,7 +124,7 @@ class State:
             yield
 
     def holder(self) -> Holder | None:
-        """The launch that is at work, other than this process."""
+        """Find the launch that is running, other than this process."""
         path = self.folder / "lock"
         if not path.is_file():
             return None
@@ -136,6 +137,6 @@ class State:
         return None
 
     def last_line(self, name: str) -> str:
-        """The last thing that a job of Slurm said, and where; empty if it didn't start."""
+        """Last line of a Slurm job's log, and its path; empty if the job didn't start."""
         path = Path(self.jobs[name]["log"]) if name in self.jobs else None
         return last_line(path) if path and path.is_file() else ""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks speed`: each fast path against its reference, on this machine.
+"""Speed of each fast path against its reference on this machine: `python -m benchmarks speed`.
 
-A module of this folder is a concern; its `lines()` yields what it has measured. Nothing here is a
-test with a clock: the tests hold the references against ours, the ratios are for reading.
+Each module of this folder has one topic; its `lines()` yields lines as they are measured. Tests
+compare the outputs of both, never the times: the ratios are for reading.
 """
 
 import math
@@ -30,15 +30,15 @@ INTRODUCTION = """\
 Written by `python -m benchmarks speed`. A line is two ways to one result, run in turn on the same
 inputs in one process: first their outputs, which must agree within the bound, then their times. The
 ratio is the median over pairs of the reference's time over ours, the spread the least and the
-greatest; what a line says of another machine or a busy one is little.
+greatest. Other machines, and busy ones, give other ratios.
 """
 
 
 def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
-    """Measure all and write `speed.md` and `speed.png` after each module, or print what the named
-    ones have measured; False if a line that was measured isn't reached.
+    """Measure all modules and write `speed.md` and `speed.png` after each, or print the named ones.
 
-    Not in `results/figures`, which belongs to the report: DVC would make that again.
+    Returns False if a measured line isn't reached. The figure isn't in `results/figures`: that
+    folder is an output of the report, and DVC would make it again.
 
     Raises:
         ValueError: no such module.
@@ -47,24 +47,25 @@ def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
         raise ValueError(f"no speed of {sorted(unknown)}; known: {', '.join(MODULES)}")
     keep_freed_memory()
     torch.set_num_threads(1)  # as a worker has
-    found: list[Line] = []
+    measured: list[Line] = []
     with tqdm(disable=None, unit="line") as bar:
         for name in names or MODULES:
             lines = import_module(f"{__name__}.{name}").lines
             bar.set_description(name)
             for line in lines(whole) if name == "pipeline" else lines():
-                found.append(line)
+                measured.append(line)
                 bar.update()
             if not names:
-                text = "\n".join([INTRODUCTION, table(found), "", machine()])
+                text = "\n".join([INTRODUCTION, table(measured), "", machine()])
                 write_atomic(results / "speed.md", text)
-                write_atomic(results / "speed.png", png(draw(found)))
+                write_atomic(results / "speed.png", png(draw(measured)))
     if names:
-        print(table(found))
-    return all(line.reached is not False for line in found)
+        print(table(measured))
+    return all(line.reached is not False for line in measured)
 
 
 def table(lines: Sequence[Line]) -> str:
+    """Markdown grid of the lines."""
     header = ["what", "against", "at least", "ratio", "spread", "ours", "reference"]
     header += ["difference", "at most", "reached", "remark"]
     rows = [
@@ -98,7 +99,7 @@ def _seconds(value: float) -> str:
 
 
 def machine() -> str:
-    """What the figures were measured on and with; no name of a machine, no path."""
+    """Sentence on the machine and the versions; no name of a machine, no path."""
     processor = platform.processor()
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None

@@ -1,4 +1,4 @@
-"""Two ways to one result, run in turn on the same inputs: their outputs, then their times."""
+"""Comparison of two ways to one result, in turn on the same inputs: outputs, then times."""
 
 import math
 import time
@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LONG_ENOUGH = 0.1  # seconds; what takes less is called again, since caches and clocks are coarse
+LONG_ENOUGH = 0.1  # seconds; a shorter call is repeated, since caches and clocks are coarse
 Output = Tensor | np.ndarray | float | Sequence["Output"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of results/speed.md."""
+    """Line of results/speed.md."""
 
     what: str
     against: str
@@ -28,17 +28,17 @@ class Line:
     bound: float | None  # greatest difference allowed; None: any, it is printed
     remark: str = ""
     seconds: tuple[float, float] | None = None  # medians of ours and of the reference
-    points: tuple[tuple[float, float], ...] = ()  # of a growth: how much of it, CPU seconds
-    fast: bool | None = None  # where more, or something else, is asked than the least ratio
+    points: tuple[tuple[float, float], ...] = ()  # of a growth: factor, CPU seconds
+    fast: bool | None = None  # set where another criterion than the least ratio decides
 
     @classmethod
     def not_run(cls, what: str, against: str, wanted: float | None, why: str) -> "Line":
-        """A line that this machine can't measure, e.g. why = "no CUDA here"."""
+        """Make a line that this machine can't measure, e.g. why = "no CUDA here"."""
         return cls(what, against, wanted, math.nan, (math.nan, math.nan), None, None, why)
 
     @property
     def reached(self) -> bool | None:
-        """Fast enough and equal enough; None: nothing was measured, so nothing is said."""
+        """Whether it is fast enough and equal enough; None: nothing was measured."""
         if math.isnan(self.ratio) and self.difference is None:
             return None
         fast = self.fast
@@ -62,13 +62,13 @@ def compare(
     remark: str = "",
     clock: Callable[[], float] = time.perf_counter,
 ) -> Line:
-    """Calls both once to compare outputs (and warm up), then `repeats` times in turn on the clock.
+    """Call both once to compare outputs (and warm up), then `repeats` times in turn on the clock.
 
-    The ratio is the median over pairs, so that a neighbour's load during one pair doesn't decide.
-    Outputs further apart than `bound` aren't timed: a wrong answer has no speed.
+    The ratio is the median over pairs, so that another process's load during one doesn't decide.
+    Outputs further apart than `bound` aren't timed.
 
     Args:
-        wanted: least ratio; None: it is only printed.
+        wanted: least ratio; None: the ratio is only printed.
         bound: greatest difference of any element; None: any.
         relative: differences are divided by the greatest magnitude of the reference's output.
 
@@ -78,8 +78,8 @@ def compare(
     difference = greatest_difference(ours(), reference(), relative)
     if bound is not None and not difference <= bound:
         nothing = (math.nan, math.nan)
-        said = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
-        return Line(what, against, wanted, math.nan, nothing, difference, bound, said)
+        remark = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
+        return Line(what, against, wanted, math.nan, nothing, difference, bound, remark)
     times = [(seconds_of(ours, clock), seconds_of(reference, clock)) for _ in range(repeats)]
     ratios = [theirs / mine for mine, theirs in times]
     mine, theirs = (median(column) for column in zip(*times, strict=True))
@@ -90,7 +90,7 @@ def compare(
 
 
 def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
-    """Over all elements of tensors, arrays, numbers, or sequences of them; inf where one is NaN."""
+    """Greatest difference of tensors, arrays, numbers or sequences of them; inf for NaN."""
     if isinstance(a, Sequence) or isinstance(b, Sequence):
         if not (isinstance(a, Sequence) and isinstance(b, Sequence) and len(a) == len(b)):
             raise ValueError("one of the two returns more outputs than the other")
@@ -107,7 +107,7 @@ def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
 
 
 def seconds_of(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Of one call: the mean of as many as fill LONG_ENOUGH."""
+    """Seconds of one call: the mean of as many as fill LONG_ENOUGH."""
     calls, start = 0, clock()
     while True:
         call()

@@ -1,4 +1,4 @@
-"""SAM ViT-B's image encoder at 1024 against segment_anything's own with the same parameters."""
+"""Speed of SAM ViT-B's image encoder at 1024, against segment_anything's with its parameters."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -15,12 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.compare import Line, compare
 from gavs.sam import SAM_SIZES, SamSize, build_sam
 
-SHARE = 0.6  # of the matrix product's rate, in place of the ratio
+SHARE = 0.6  # of the matrix product's rate: enough, whatever the ratio
 WHAT = "SAM ViT-B's encoder on a frame at 1024"
-MATRICES = (4096, 768, 3072)  # the product whose rate is the measure: the first of an MLP
+MATRICES = (4096, 768, 3072)  # of the product whose rate is measured: the first of an MLP
 
 
 def lines() -> Iterator[Line]:
+    """Measure one frame in fp32 and bf16."""
     size = SAM_SIZES["vit_b"]
     with torch.inference_mode():
         ours, theirs = pair(size)
@@ -45,13 +46,13 @@ def lines() -> Iterator[Line]:
             rate = matmul_rate("cpu", precision)
             share = flops / line.seconds[0] / rate if line.seconds else 0.0
             drift = "" if bound else "; the difference is bf16's drift; its mIoU: dispersion.md"
-            said = f"{share:.0%} of the {precision} matmul rate, {rate / 1e9:.0f} GF/s{drift}"
+            rates = f"{share:.0%} of the {precision} matmul rate, {rate / 1e9:.0f} GF/s{drift}"
             fast = line.ratio >= ratio or share >= SHARE if precision == "fp32" else None
-            yield replace(line, remark="; ".join(filter(None, [line.remark, said])), fast=fast)
+            yield replace(line, remark="; ".join(filter(None, [line.remark, rates])), fast=fast)
 
 
 def pair(size: SamSize) -> tuple[nn.Module, nn.Module]:
-    """Our encoder and segment_anything's with the same parameters, which all matter."""
+    """Build our encoder and segment_anything's with the same parameters, none of them zero."""
     torch.manual_seed(0)
     ours = build_sam(size).image_encoder
     for p in ours.parameters():  # relative positions would start at zero
@@ -74,21 +75,21 @@ def pair(size: SamSize) -> tuple[nn.Module, nn.Module]:
 
 
 def operations(encoder: nn.Module, frame: Tensor) -> int:
-    """Floating point operations of a pass, without computing it."""
+    """Count the floating point operations of a pass, without computing it."""
     with FlopCounterMode(display=False) as counter:
         copy.deepcopy(encoder).to("meta")(frame.to("meta"))
     return counter.get_total_flops()
 
 
 def run(encoder: Callable[[Tensor], Tensor], frame: Tensor, precision: str) -> Tensor:
-    """The embedding in the precision that `features.precision` names."""
+    """Embed a frame in the precision that `features.precision` names."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     with torch.autocast(frame.device.type, dtype, enabled=precision != "fp32"):
         return encoder(frame)
 
 
 def matmul_rate(device: str, precision: str) -> float:
-    """Floating point operations a second of PyTorch's own product at the encoder's size."""
+    """Measure the operations per second of PyTorch's matrix product at the encoder's size."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     rows, inner, columns = MATRICES
     x, weight = (torch.randn(n, inner, device=device, dtype=dtype) for n in (rows, columns))

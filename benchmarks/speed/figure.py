@@ -1,4 +1,4 @@
-"""The figure of results/speed.md: ratios on a log axis with what was wanted, and cost growth."""
+"""Figure of results/speed.md: ratios on a log axis with the least ones, and growth of costs."""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +14,11 @@ from benchmarks.speed.compare import Line
 
 @mpl.rc_context(STYLE)
 def draw(lines: Sequence[Line]) -> Figure:
-    """Left: each ratio with its spread and its mark. Right: CPU seconds of more clips or
-    methods, where that was measured."""
+    """Draw ratios with spread and least ratio, and CPU seconds of more clips or methods."""
     ratios = [line for line in lines if not math.isnan(line.ratio)]
     grown = [line for line in lines if line.points]
-    made = Figure(figsize=(7.2, 1.6 + 0.22 * max(len(ratios), 6)), layout="constrained")
-    left, right = made.subplots(1, 2, width_ratios=[3, 2])
+    figure = Figure(figsize=(7.2, 1.6 + 0.22 * max(len(ratios), 6)), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _ratios(left, ratios)
     for line, colour in zip(grown, PALETTE, strict=False):
         x, y = zip(*line.points, strict=True)
@@ -31,10 +30,11 @@ def draw(lines: Sequence[Line]) -> Figure:
         right.legend(fontsize=6, loc="upper left")
     else:
         right.set_visible(False)
-    return made
+    return figure
 
 
 def _ratios(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw one row per line, with the legend."""
     for y, line in enumerate(lines):
         colour = PALETTE[1] if line.reached else PALETTE[0]
         axes.plot(line.spread, [y, y], color=colour)
@@ -49,7 +49,7 @@ def _ratios(axes: Axes, lines: Sequence[Line]) -> None:
     handles = [
         Line2D([], [], color=PALETTE[1], marker="o", ms=4, label="reached, with its spread"),
         Line2D([], [], color=PALETTE[0], marker="o", ms=4, label="not reached"),
-        Line2D([], [], color="black", marker="|", ms=9, ls="", mew=1.4, label="wanted"),
+        Line2D([], [], color="black", marker="|", ms=9, ls="", mew=1.4, label="at least"),
     ]
     axes.figure.legend(handles=handles, loc="outside lower center", ncols=3)
 

@@ -1,6 +1,4 @@
-"""The pipeline as a whole, in a temporary copy of the tree: a repro with nothing to do, two workers
-against one, and how the cost grows with clips and methods.
-"""
+"""Speed of the whole pipeline in a copy of the tree: idle repro, two workers, growth of costs."""
 
 import math
 import os
@@ -28,19 +26,17 @@ from benchmarks.speed.compare import Line
 SECONDS = 5.0  # of a repro with nothing to do
 MINUTES = 30.0  # of the default profile
 FACTORS = (1, 2, 4)
-CLIPS = 4  # times smoke's, where growth begins: fewer are lost in the start-up's spread
+CLIPS = 4  # times smoke's, where growth begins: the start-up's spread would hide fewer
 SHORT = {"epochs": 1, "steps": 40, "freeze_epochs": 0, "stage_one_epochs": 0, "validate_from": 0}
 ONE_WORKER = "the same with one worker"
 
 
 def lines(whole: bool = False) -> Iterator[Line]:
-    """`whole`: the default profile as it is too, which takes hours."""
+    """Measure all; with `whole` the default profile uncut too, which takes hours."""
     with TemporaryDirectory() as folder:
         tree = Tree(Path(folder) / "tree")
         tree.profile("smoke")
-        yield from _workers(
-            tree, "smoke profile", None, "most of it start-up: no ratio is wanted of it"
-        )
+        yield from _workers(tree, "smoke profile", None, "mostly start-up: no least ratio")
         times = [tree.seconds("dvc", "repro") for _ in range(3)]
         yield Line(
             "`dvc repro` with nothing to do, smoke profile",
@@ -67,7 +63,7 @@ def lines(whole: bool = False) -> Iterator[Line]:
 
 
 class Tree:
-    """A copy of the tree as it stands, committed or not, without what it has made."""
+    """Copy of the tree as it stands, committed or not, without ignored files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,42 +81,50 @@ class Tree:
         self.run("git", "init", "--quiet")
 
     def run(self, *command: str) -> None:
-        """RuntimeError with the command's last words if it fails."""
+        """Run a command in the copy.
+
+        Raises:
+            RuntimeError: it fails; with the end of its output.
+        """
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder)}
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True
         )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed: {(done.stdout + done.stderr)[-500:]}")
+        if process.returncode:
+            output = (process.stdout + process.stderr)[-500:]
+            raise RuntimeError(f"{' '.join(command)} failed: {output}")
 
     def profile(self, name: str) -> None:
+        """Take a profile's parameters."""
         shutil.copy(profile_file(name, ROOT / "params.yaml"), self.folder / "params.yaml")
 
     def change(self, values: Mapping[str, Any]) -> None:
+        """Set parameters."""
         present = load(self.folder / "params.yaml").model_dump(mode="json")
         write_yaml(self.folder / "params.yaml", merge(present, values))
 
     def shorten(self) -> None:
-        """Every row and setting, but one seed, one draw and single epochs."""
+        """Cut to one seed, one draw and single epochs, with every row and setting."""
         path = self.folder / "params.yaml"
         write_yaml(path, lower(load(path).model_dump(mode="json"), SHORT))
         self.change({"seeds": [0], "protocol": {"draws": [0], "fraction_draws": [0]}})
 
     def forget(self, *names: str) -> None:
-        """Remove what was made: folders of the profile's work, or all of it."""
+        """Remove finished work: folders of the profile's work, or all of it."""
         for path in (self.folder / "work").glob("*/"):
             for part in [path / name for name in names] or [path]:
                 shutil.rmtree(part, ignore_errors=True)
         (self.folder / "work").mkdir(exist_ok=True)
 
     def seconds(self, *command: str) -> float:
+        """Time a command."""
         start = time.perf_counter()
         self.run(*command)
         return time.perf_counter() - start
 
     def cpu_seconds(self, *command: str) -> float:
-        """Of the command, run as this module's, and of its workers."""
+        """Measure the CPU seconds of `python -m benchmarks` with a command, workers included."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.run(sys.executable, "-m", "benchmarks", *command, "--workers", "1")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -130,10 +134,10 @@ class Tree:
 def _workers(
     tree: Tree, name: str, wanted: float | None, remark: str, minutes: float = math.inf
 ) -> Iterator[Line]:
-    """Leaves the tree as the run with two workers left it, so that nothing is to be done.
+    """Compare two workers with one; the tree stays as two workers leave it, with all work done.
 
     Args:
-        minutes: that two workers may take at most.
+        minutes: most that two workers may take.
     """
     times, tables = [], []
     for workers in (1, 2):
@@ -158,6 +162,7 @@ def _workers(
 
 
 def _growth(tree: Tree) -> Iterator[Line]:
+    """Measure the costs of more clips and of more methods."""
     clips = YAML(typ="safe").load(tree.folder / "params.yaml")["world"]["clips"]
     stages: dict[str, tuple[str, ...]] = {"data": ("data",), "features": ("features",)}
     stages["Table 1's `gavs`"] = ("run", "table1", "gavs")
@@ -185,8 +190,10 @@ def _growth(tree: Tree) -> Iterator[Line]:
 
 
 def growth(what: str, costs: list[float]) -> Line:
-    """How far CPU seconds at FACTORS are from a straight line, whatever its start: a part's cost
-    from the second to the third against that from the first to the second."""
+    """Compare CPU seconds at FACTORS with a straight line, whatever its start.
+
+    The difference is that of the cost per part: second to third factor over first to second.
+    """
     slope, start = np.polyfit(FACTORS, costs, 1)
     first, second = np.diff(costs) / np.diff(FACTORS)
     return Line(

@@ -1,4 +1,4 @@
-"""mIoU and F of a clip's frames: integer binning against the field's loop over 255 thresholds."""
+"""Speed of mIoU and F of a clip: integer binning, against the field's loop over 255 thresholds."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,10 +14,11 @@ from benchmarks.speed.compare import Line, compare
 
 SIZES = ((224, 224), (720, 1280))
 FRAMES = 5  # a clip of V1S or V1M
-AGAINST = "the field's loop over 255 thresholds a frame"
+AGAINST = "the field's loop over 255 thresholds per frame"
 
 
 def lines() -> Iterator[Line]:
+    """Measure two frame sizes on CPU and GPU."""
     for device, wanted in (("cpu", 20.0), ("cuda", 100.0)):
         for size in SIZES:
             what = f"mIoU and F of {FRAMES} frames of {size[0]} × {size[1]}, {device.upper()}"
@@ -36,7 +37,7 @@ def lines() -> Iterator[Line]:
 
 
 def clip(height: int, width: int, frames: int = FRAMES) -> tuple[Tensor, Tensor]:
-    """Smooth probability maps and masks that they nearly find; the last frame has no target."""
+    """Draw smooth probability maps and masks close to them; the last frame has no target."""
     g = torch.Generator().manual_seed(0)
     logits = 4 * torch.randn(frames, 1, 7, 7, generator=g)
     logits = F.interpolate(logits, (height, width), mode="bilinear")[:, 0]
@@ -47,7 +48,7 @@ def clip(height: int, width: int, frames: int = FRAMES) -> tuple[Tensor, Tensor]
 
 
 def suite(p: Tensor, masks: Tensor) -> list[float]:
-    """mIoU and F of one clip as the tables count them, (N, H, W) each."""
+    """Compute mIoU and F of one clip, (N, H, W) each, as the tables do."""
     n = len(p)
     ids: dict[str, Any] = {"uid": ["clip"] * n, "video": ["video"] * n, "classes": ["dog"] * n}
     scores = score_frames(p, masks, frame=range(n), **ids)
@@ -55,7 +56,7 @@ def suite(p: Tensor, masks: Tensor) -> list[float]:
 
 
 def field(p: Tensor, masks: Tensor) -> list[float]:
-    """The same as OpenNLPLab/AVSBench and those after it compute them, a frame at a time."""
+    """Compute them as OpenNLPLab/AVSBench and its followers do, frame by frame."""
     overlaps, curves = [], []
     for prediction, mask in zip(p, masks.float(), strict=True):
         lit = (prediction > 0.5).float()
@@ -69,7 +70,7 @@ def field(p: Tensor, masks: Tensor) -> list[float]:
 
 
 def _f_curve(prediction: Tensor, mask: Tensor) -> Tensor:
-    """(255,) F at each threshold, 0 where it is undefined."""
+    """Curve (255,) of F over thresholds, 0 where it is undefined."""
     precision, recall = torch.zeros(2, len(THRESHOLDS), device=mask.device)
     for i, threshold in enumerate(THRESHOLDS.tolist()):
         lit = (prediction >= threshold).float()

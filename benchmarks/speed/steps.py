@@ -1,6 +1,7 @@
-"""GAVS's training step: stored features against the encoder in the loop, frames at once against one
-after the other. The reference is the released GAVS code's way of a step with segment_anything's own
-modules: a Python loop over frames, each decoded alone, its loss at the frame's own resolution.
+"""Speed of GAVS's training step: with stored features, and with all frames at once.
+
+The reference is a step as in the released GAVS code with segment_anything's modules: the encoder in
+the loop, frames decoded one by one, the loss at the frame's resolution.
 """
 
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ ASPECT = (9, 16)
 
 
 def lines() -> Iterator[Line]:
+    """Measure stored features, the same loss, and the default loss."""
     torch.manual_seed(0)
     batched = "GAVS training step of 8 frames, ViT-B's decoder, CPU"
     sam = build_sam("vit_b")
@@ -70,9 +72,9 @@ def lines() -> Iterator[Line]:
 
 
 class Step:
-    """A training step of GAVS with random weights on random frames, each of another video.
+    """Training step of GAVS with random weights on random frames, each of another video.
 
-    The learning rate is 0, so that every call is the same step at the full price.
+    The learning rate is 0, so that every call is the same step at its full cost.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class Step:
         ).to(device)
 
     def stored(self, folder: Path) -> FeatureStore:
-        """The image embeddings in a store, as `python -m benchmarks features` leaves them."""
+        """Store the image embeddings, as `python -m benchmarks features` does."""
         with torch.inference_mode():
             embeddings = torch.cat([self.method.sam.image_encoder(x[None]) for x in self.images])
         return build(folder, embeddings.half().cpu().numpy(), len(embeddings))
@@ -123,7 +125,7 @@ class Step:
         return self._descend(total, terms["bce"])
 
     def released(self, encoder: nn.Module | None = None) -> list[Tensor]:
-        """The same, frame by frame; through an `encoder`, if there is one."""
+        """Make the step frame by frame; through an `encoder`, if there is one."""
         sam, losses = self.method.sam, []
         self.optimizer.zero_grad()
         for i, mask in enumerate(self.masks):
@@ -140,7 +142,7 @@ class Step:
         return self._descend(loss, loss)
 
     def _decode(self, embedding: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
-        """One frame through segment_anything's decoder -> (1, 1, G, G), ColA on its token MLPs."""
+        """Decode one frame by segment_anything, ColA on its token MLPs -> (1, 1, G, G)."""
         sam = self.method.sam
         cola: Any = self.method.cola
         token, _ = self.method.prompt(audio, embedding[None], valid[None])  # (1, 1, 1, C)
@@ -161,6 +163,7 @@ class Step:
         return logits
 
     def _descend(self, loss: Tensor, reported: Tensor) -> list[Tensor]:
+        """Descend; returns the reported loss and the gradients."""
         loss.backward()
         self.optimizer.step()
         return [reported.detach(), *(p.grad.clone() for p in self.trained)]  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Random rows of a feature store against plain reads of the same bytes of its files."""
+"""Speed of random rows of a feature store, against plain reads of the same bytes."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +16,7 @@ from benchmarks.features.store import (
 )
 from benchmarks.speed.compare import Line, compare
 
-# name, shape of a row (fp16), rows, rows a shard: the paper profile's two kinds of store
+# name, shape of a row (fp16), rows, rows per shard: the paper profile's two kinds of store
 STORES = (
     ("ViT-B embeddings of 2 MiB", (256, 64, 64), 128, 32),
     ("audio of 256 bytes", (128,), 20_000, 512),
@@ -25,6 +25,7 @@ BATCH, BATCHES = 16, 20
 
 
 def lines() -> Iterator[Line]:
+    """Measure both kinds of store."""
     rng = np.random.default_rng(0)
     for name, shape, rows, rows_per_shard in STORES:
         with TemporaryDirectory() as folder:
@@ -48,7 +49,7 @@ def _read_all(read: Callable[[np.ndarray], np.ndarray], batches: np.ndarray) -> 
 
 
 def build(folder: Path, content: np.ndarray, rows_per_shard: int) -> FeatureStore:
-    """A store of these rows (N, ...), cut into shards."""
+    """Write a store of these rows (N, ...), cut into shards."""
     rows, *shape = content.shape
     header = Header(folder.name, rows, tuple(shape), str(content.dtype), rows_per_shard, {})
     entries = {}
@@ -61,7 +62,7 @@ def build(folder: Path, content: np.ndarray, rows_per_shard: int) -> FeatureStor
 
 
 def plain_reader(store: FeatureStore) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows by seek and read of unbuffered files."""
+    """Make a reader of rows by seek and read of unbuffered files."""
     header = store.header
     paths = [shard_path(store.folder, shard) for shard in range(header.shards)]
     starts = [

@@ -1,4 +1,4 @@
-"""TPAVI at full size against the affinity matrix that AVSBench writes out."""
+"""Speed of TPAVI at full size, against the affinity matrix that AVSBench computes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +15,7 @@ FRAMES, CHANNELS, AUDIO, SIDE = 10, 256, 128, 56
 
 
 def lines() -> Iterator[Line]:
+    """Measure one clip, and the largest tensor."""
     with torch.inference_mode():
         block, x, audio = example(SIDE)
         line = compare(
@@ -40,7 +41,7 @@ def lines() -> Iterator[Line]:
 
 
 def example(side: int) -> tuple[TPAVI, Tensor, Tensor]:
-    """A trained block, as far as its gain goes, and a clip's (1, T, C, h, w) and (1, T, A)."""
+    """Build a block with a trained one's gain; returns inputs (1, T, C, h, w), (1, T, A) too."""
     torch.manual_seed(0)
     block = TPAVI(CHANNELS, AUDIO).eval()
     torch.nn.init.ones_(block.out_norm.weight)  # the published 0 would hide the audio path
@@ -49,10 +50,10 @@ def example(side: int) -> tuple[TPAVI, Tensor, Tensor]:
 
 
 def naive(block: TPAVI, x: Tensor, audio: Tensor, rows: int = 4096) -> Tensor:
-    """The published form: the affinity of every pixel of a clip to every other, then their sum.
+    """Compute the published form: the affinity of every pixel of a clip to every other, their sum.
 
     Args:
-        rows: of the matrix that are held at a time.
+        rows: rows of the matrix in memory at a time.
     """
     B, T, C, h, w = x.shape
     n = T * h * w
@@ -66,9 +67,9 @@ def naive(block: TPAVI, x: Tensor, audio: Tensor, rows: int = 4096) -> Tensor:
 
 def largest_tensor(function: Callable[..., Tensor], *inputs: Tensor) -> int:
     """Bytes of the largest tensor that a call makes."""
-    with _Largest() as seen:
+    with _Largest() as largest:
         function(*inputs)
-    return seen.bytes
+    return largest.bytes
 
 
 class _Largest(TorchDispatchMode):

@@ -1,11 +1,10 @@
-"""Which orderings of methods survive another frozen encoder, its other precision, or other scenes.
+"""Study of dispersion: do orderings of methods survive other SAM weights, precision or scenes?
 
-Each alternative is a parameter file of its own (`work/<profile>_<name>/params.yaml`) that goes
-through the same data, features and cells as the default. Models and runs lie with the default's and
-are found by fingerprint, so what an alternative leaves as it is isn't trained again.
+Each alternative has a parameter file (`work/<profile>_<name>/params.yaml`) and goes through the
+same data, features and cells as the default. Models and runs lie with the default's, by
+fingerprint, so a model that an alternative doesn't change isn't trained again.
 """
 
-import io
 import itertools
 import os
 from collections import defaultdict
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
 from scipy.stats import kendalltau
 
 from benchmarks.common.files import write_atomic
@@ -28,6 +26,7 @@ from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature import build
 from benchmarks.params import Params, ParamsError, load
+from benchmarks.params.files import write_yaml
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import (
@@ -63,8 +62,8 @@ Table 1's methods, each with the learning rate chosen on the default, under:
 {alternatives}
 
 mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of
-the order of methods to the default's. Then what becomes of the orderings that the default
-decides, and each ordering. Differences are in points, paired by video and
+the order of methods to the default's. Then how many of the orderings that the default
+decides survive, and each ordering. Differences are in points, paired by video and
 seed; p < {significance} by Holm's rule over the pairs of a column decides."""
 AUX0 = Path("weights/miniature/sam_aux0.safetensors")
 
@@ -85,11 +84,12 @@ def disperse(params: Params, results: Path) -> list[str]:
     scores: dict[tuple[str, str], Mapping[str, Sample]] = {}
     failures = []
     for name in BENCHMARKS:
-        chosen = params if name == DEFAULT else prepare(params, name)
+        alternative = params if name == DEFAULT else prepare(params, name)
         cells = _cells(params, name)
-        failures += [f"{name}: {reason}" for reason in run_cells(chosen, cells, params.workers)]
+        reasons = run_cells(alternative, cells, params.workers)
+        failures += [f"{name}: {reason}" for reason in reasons]
         if not failures:
-            scores |= _read(chosen, name, cells)
+            scores |= _read(alternative, name, cells)
     if not failures:
         rows, pairs = compare(scores)
         as_csv = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
@@ -103,16 +103,18 @@ def disperse(params: Params, results: Path) -> list[str]:
 
 
 def compared(params: Params) -> list[str]:
-    """Rows of Table 1 that train, but for SAM-Fusion's operators and the released code's."""
+    """List the rows of Table 1 that train, without SAM-Fusion's operators and released rows."""
     table = params.tables.table1
     return [*table.published, *table.controlled, *_unreleased(table.gavs)]
 
 
 def _unreleased(rows: Sequence[str]) -> list[str]:
+    """Leave out the rows of the released code."""
     return [row for row in rows if "released" not in row]
 
 
 def _cells(params: Params, name: str) -> list[Cell]:
+    """List the cells of an alternative."""
     keys = itertools.product(compared(params), BENCHMARKS[name], params.seeds)
     return [Cell("table1", row, row, benchmark, "train", seed) for row, benchmark, seed in keys]
 
@@ -131,16 +133,16 @@ def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
 
 
 def prepare(params: Params, name: str) -> Params:
-    """The parameters of an alternative, with its world, index and features in place."""
+    """Make the world, index and features of an alternative; returns its parameters."""
     chosen = write_params(params, name)
     work = chosen.work
     for shared in ("models", "runs"):
         _link(work / shared, params.work / shared)
-    before, bench = Workbench(params), Workbench(chosen)
+    default, bench = Workbench(params), Workbench(chosen)
     if chosen.data.root == params.data.root:
         write_atomic(work / "index.csv", (params.work / "index.csv").read_bytes())
         for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
-            if before.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
+            if default.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
                 place = Path("features", "avs", store)
                 _link(work / place, params.work / place)
     elif chosen.world is not None:
@@ -161,7 +163,7 @@ def prepare(params: Params, name: str) -> Params:
 
 
 def write_params(params: Params, name: str) -> Params:
-    """Write and load an alternative's params.yaml: the default's, but for what the name says.
+    """Write and load an alternative's params.yaml: the default's with the change that it names.
 
     Tables other than Table 1 are empty, and only the features that its rows read are made.
     """
@@ -184,14 +186,13 @@ def write_params(params: Params, name: str) -> Params:
         values["data"] |= {"root": f"work/{values['profile']}/avsbench", "splits": None}
         values["world"]["regime"]["v1s"] = "balanced"
         values["world"]["clips"] = {"v1s": values["world"]["clips"]["v1s"]}
-    buffer = io.StringIO()
-    YAML(typ="safe").dump(values, buffer)
     path = Path("work") / values["profile"] / "params.yaml"
-    write_atomic(path, buffer.getvalue())
+    write_yaml(path, values)
     return load(path)
 
 
 def _link(path: Path, target: Path) -> None:
+    """Make a link to a folder, and the folder."""
     target.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_symlink():
@@ -199,7 +200,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each row's mIoU, and each pair's verdict, under every alternative.
+    """Compute each row's mIoU and each pair's verdict under every alternative.
 
     Pairs are ordered by the default's means. Holm's rule is over the pairs of one benchmark under
     one alternative. An ordering `holds` or is `reversed` where the difference is significant, and
@@ -210,16 +211,16 @@ def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
         better, worse, alternative, difference, low, high, p (adjusted), verdict. Scores are 0..1.
     """
     rows, pairs = [], []
-    found = {
+    intervals = {
         place: {row: interval(scored) for row, scored in by_row.items()}
         for place, by_row in scores.items()
     }
     for (benchmark, name), by_row in scores.items():
         place = {"benchmark": benchmark, "alternative": name}
-        default = found[benchmark, DEFAULT]
+        default = intervals[benchmark, DEFAULT]
         order = sorted(default, key=lambda row: -default[row].mean)
         for row in order:
-            i = found[benchmark, name][row]
+            i = intervals[benchmark, name][row]
             figures = {"miou": i.mean, "std": i.std, "low": i.low, "high": i.high}
             rows.append({**place, "row": row, **figures, "seeds": i.runs})
         tests = adjusted(
@@ -236,7 +237,7 @@ def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
-    """The tables of `compare` as Markdown, one section per benchmark."""
+    """Page with the tables of `compare`, one section per benchmark."""
     alternatives = "\n".join(f"- **{name}**: {TITLES[name]}" for name in rows.alternative.unique())
     parts = [PAGE.format(profile=profile, alternatives=alternatives, significance=SIGNIFICANCE)]
     for benchmark in rows.benchmark.unique():
@@ -271,14 +272,16 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
 
 
 def _survival(verdicts: pd.DataFrame, name: str) -> list[str]:
-    """What becomes of the orderings that the default decides, and how many it leaves open that this
-    alternative decides; `verdicts` by pair and alternative."""
+    """Count the verdicts on orderings that the default decides, and those that only this decides.
+
+    verdicts: one line per pair, one column per alternative.
+    """
     decided = verdicts[verdicts[DEFAULT] != "undecided"][name].value_counts()
-    left = verdicts[verdicts[DEFAULT] == "undecided"][name]
+    undecided = verdicts[verdicts[DEFAULT] == "undecided"][name]
     counts = [str(decided.get(verdict, 0)) for verdict in VERDICTS]
-    return [name, *counts, f"{(left != 'undecided').sum()} of {len(left)}"]
+    return [name, *counts, f"{(undecided != 'undecided').sum()} of {len(undecided)}"]
 
 
 def _duel(points: float, verdict: str) -> str:
-    """A difference, and what it says of an ordering where that doesn't hold."""
+    """Text of a difference, with the verdict on an ordering that doesn't hold."""
     return signed(points) + (f" {verdict}" if verdict != "holds" else "")

@@ -1,8 +1,8 @@
-"""Equal tuning: every method gets the same three learning rates, judged on validation clips only.
+"""Study of learning rates: the same three for every method, judged on validation clips only.
 
 Each method is trained once at each rate on Table 1's training clips; the best mean validation mIoU
-over Table 1's benchmarks decides. The trainings are those of Table 1 (same fingerprints), so what
-is there already costs nothing and the chosen rates' models are Table 1's own.
+over Table 1's benchmarks decides. The trainings are those of Table 1 (same fingerprints), so
+finished ones cost nothing, and the models of the chosen rates are Table 1's.
 """
 
 import logging
@@ -88,36 +88,36 @@ def tune(
 
 
 def earlier(path: Path, table: pd.DataFrame, profile: str) -> pd.DataFrame:
-    """The table of an earlier search, whose other rows stay.
+    """Read the table of an earlier search, whose other rows stay.
 
     Raises:
         ParamsError: it can't be read, or isn't a search of this profile, seed and grid.
     """
     remedy = "search all rows with `python -m benchmarks tune`"
     with reading(path, ParamsError, "as a search of learning rates", remedy):
-        before = pd.read_csv(path)
-        if lacking := set(table.columns) - set(before.columns):
+        previous = pd.read_csv(path)
+        if lacking := set(table.columns) - set(previous.columns):
             raise ValueError(f"no column {', '.join(sorted(lacking))}")
         for name, expected in (("profile", {profile}), ("seed", {*table.seed}), ("lr", {*RATES})):
-            if other := {*before[name]} - expected:
+            if other := {*previous[name]} - expected:
                 raise ValueError(f"{name} {sorted(other)}, expected {sorted(expected)}")
-        if before.duplicated(["row", "lr"]).any():
+        if previous.duplicated(["row", "lr"]).any():
             raise ValueError("a row and rate twice")
-    return before
+    return previous
 
 
 def tuned_rows(params: Params) -> list[str]:
-    """Every method that learns from masks, and the published variants: they have another backbone.
+    """List every method that learns from masks, and the published variants with another backbone.
 
     Every other row takes its base's rate.
     """
-    found = {name: METHODS.get(name) for name in params.methods}
-    methods = [name for name, cls in found.items() if cls.supervised and not cls.oracle]
+    classes = {name: METHODS.get(name) for name in params.methods}
+    methods = [name for name, cls in classes.items() if cls.supervised and not cls.oracle]
     return methods + [row for row in params.tables.table1.published if row not in params.methods]
 
 
 def at_rate(params: Params, rows: Iterable[str], rate: float) -> Params:
-    """The parameters with one learning rate for all of `rows`.
+    """Copy the parameters with one learning rate for all of `rows`.
 
     Raises:
         ParamsError: a row's rate on a benchmark of Table 1 is set elsewhere.
@@ -141,9 +141,9 @@ _benches: dict[float, Workbench] = {}  # by rate; inherited by the forked worker
 
 
 def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Train `rows` at every rate, side by side; their validation scores and what failed.
+    """Train `rows` at every rate, side by side; returns a table and the reasons of failures.
 
-    The table has profile, seed, row, lr, a column of mIoU (0..1) for each benchmark of Table 1, NaN
+    The table has profile, seed, row, lr, one column of mIoU (0..1) per benchmark of Table 1, NaN
     where the training diverged, their mean, and the seconds of training and validation.
     """
     benchmarks, seed = params.tables.table1.benchmarks, params.seeds[0]
@@ -159,9 +159,9 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
     scores, seconds, failures = {}, {}, []
     with worker_pool(min(params.workers, len(jobs))) as pool:
         futures = {pool.submit(_validated, *job): job for job in jobs}
-        for done, future in enumerate(as_completed(futures), start=1):
+        for number, future in enumerate(as_completed(futures), start=1):
             rate, model = futures[future]
-            where = f"[{done}/{len(jobs)}] {_name(rate, model)}"
+            where = f"[{number}/{len(jobs)}] {_name(rate, model)}"
             try:
                 key = (model.row, rate, model.benchmark)
                 scores[key], seconds[key] = future.result()
@@ -180,7 +180,7 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
 
 
 def _validated(rate: float, model: Model) -> tuple[float, float]:
-    """Validation mIoU of the epoch that Table 1 takes (NaN: diverged) and seconds; in a worker."""
+    """Train in a worker; returns the mIoU of the selected epoch (NaN: diverged), and seconds."""
     started = time.monotonic()
     try:
         _, facts = trained(_benches[rate], model, _name(rate, model))
@@ -191,11 +191,12 @@ def _validated(rate: float, model: Model) -> tuple[float, float]:
 
 
 def _name(rate: float, model: Model) -> str:
+    """Name of a training in the log."""
     return f"tune {model.row} {model.benchmark} lr {_text(rate)}"
 
 
 def choose(table: pd.DataFrame, benchmarks: Sequence[str]) -> dict[str, float]:
-    """Each row's rate of the highest mean mIoU; the smaller of equals; a diverged one is worst.
+    """Choose each row's rate: the highest mean mIoU, the smaller of equals, never a diverged one.
 
     Raises:
         ValueError: a row diverged at every rate.
@@ -211,7 +212,7 @@ def choose(table: pd.DataFrame, benchmarks: Sequence[str]) -> dict[str, float]:
 
 
 def write_rates(path: Path, rates: Mapping[str, float], methods: Container[str]) -> list[str]:
-    """Write rates into a parameter file, keeping its comments; the changes, one a line.
+    """Write rates into a parameter file, keeping its comments; returns one line per change.
 
     Rows that aren't `methods` are variants.
     """
@@ -234,8 +235,7 @@ def write_rates(path: Path, rates: Mapping[str, float], methods: Container[str])
 
 
 def page(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
-    """Every score of the search as Markdown, the chosen rates in bold; what diverged, what is at
-    an edge."""
+    """Page with every score of the search, the chosen rates in bold, and the rates at an edge."""
     lines = []
     for line in table.to_dict("records"):
         values = [line[b] for b in (*benchmarks, "mean")]
@@ -260,6 +260,6 @@ def page(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
 
 
 def _text(rate: float) -> str:
-    """3.0e-4, as params.yaml writes it."""
+    """Text of a rate as params.yaml writes it: 3.0e-4."""
     mantissa, exponent = f"{rate:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"

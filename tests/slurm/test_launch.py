@@ -91,7 +91,9 @@ def test_the_smoke_graph(clone, tmp_path_factory):
     said = clone.run(*LAUNCH, "--on", "slurm")
     jobs = int(re.search(r"(\d+) of \1 jobs to launch", said)[1])
     assert len(_squeue("%i")) == jobs > 20
-    assert f"0 of {jobs} jobs to launch, {jobs} in hand" in clone.run(*LAUNCH, "--on", "slurm")
+    assert f"0 of {jobs} jobs to launch, {jobs} waiting or running" in clone.run(
+        *LAUNCH, "--on", "slurm"
+    )
     assert len(_squeue("%i")) == jobs
 
     _await(lambda: clone.trainings() > 3, 900)  # of the nine of each job that runs

@@ -1,8 +1,8 @@
-"""`python -m benchmarks speed --device cuda --minutes 8`: what a GPU gives, into `results/gpu.md`.
+"""Speed on a GPU, into results/gpu.md: `python -m benchmarks speed --device cuda --minutes 8`.
 
-A module of this folder is a table; its `tasks` are rows, which measure themselves. The page is
-written after each row, the important rows first, so that a machine that is taken away leaves what
-it has measured; the same command continues. With `--device cpu` the same code runs at tiny sizes.
+Each module of this folder has one table; its `tasks` are the rows. The page is written after each
+row, important rows first, so that nothing is lost when the machine goes; the same command
+continues. With `--device cpu` the same code runs at tiny sizes.
 """
 
 import logging
@@ -37,7 +37,7 @@ def run(
     names: Sequence[str] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Measure what isn't in the page yet, for about so many minutes; False if a row failed.
+    """Measure rows that the page lacks, for about `minutes`; returns False if a row failed.
 
     Args:
         names: of tables, to measure no others.
@@ -51,7 +51,7 @@ def run(
     place = torch.device(device)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("speed --device cuda needs a CUDA device; this PyTorch sees none")
-    known = [module.SECTION.name for module in MODULES]
+    known = [module.TABLE.name for module in MODULES]
     if unknown := sorted(set(names) - set(known)):
         raise ValueError(f"no table of the GPU's page {unknown}; known: {', '.join(known)}")
     torch.set_float32_matmul_precision("highest")  # fp32 is fp32: no TF32
@@ -61,10 +61,11 @@ def run(
     page = Page(results, machine_of(place))
     measure(tasks, page, end, names, clock)
     print(page.markdown)
-    return not any("problem" in page.rows.get(t.key, {}) for t in tasks if asked(t, names))
+    return not any("problem" in page.rows.get(t.key, {}) for t in tasks if selected(t, names))
 
 
-def asked(task: Task, names: Sequence[str]) -> bool:
+def selected(task: Task, names: Sequence[str]) -> bool:
+    """Whether a task's table is named, or none is."""
     return not names or task.section in names
 
 
@@ -75,8 +76,8 @@ def measure(
     names: Sequence[str] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Rows by their rank, the page written after each; one that fails says why."""
-    todo = [task for task in tasks if asked(task, names) and not page.measured(task)]
+    """Measure rows by rank and write the page after each; a failed row has the reason."""
+    todo = [task for task in tasks if selected(task, names) and not page.measured(task)]
     with tqdm(total=len(todo), disable=None, unit="row") as bar:
         for task in sorted(todo, key=lambda task: task.rank):
             if end - clock() < task.seconds:
@@ -85,10 +86,10 @@ def measure(
                 start = clock()
                 try:
                     page.add(task, figures=task.measure())
-                except Exception as error:  # of this row alone: the others are still worth having
+                except Exception as error:  # the other rows are still measured
                     log.warning("%s: %s", task.key, problem_of(error), exc_info=True)
                     page.add(task, problem=problem_of(error))
                 release()
                 log.info("%s: %.1f s, %s", task.key, clock() - start, page.rows[task.key])
-            page.write([module.SECTION for module in MODULES], list(tasks), INTRODUCTION)
+            page.write([module.TABLE for module in MODULES], list(tasks), INTRODUCTION)
             bar.update()

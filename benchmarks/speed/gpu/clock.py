@@ -1,4 +1,4 @@
-"""Seconds and memory of work on a device."""
+"""Clock for work on a device: seconds and memory."""
 
 import gc
 import time
@@ -13,12 +13,14 @@ LEAST, LONG = 3, 2.0  # calls that are timed at least; seconds after which they 
 
 
 class Timing(NamedTuple):
+    """Time and memory of a call."""
+
     seconds: float  # median of a call
-    gib: float | None  # most memory at a time, weights and all; None on a CPU
+    gib: float | None  # most memory of tensors, weights included; None on a CPU
 
 
 def timed(call: Callable[[], Any], device: torch.device, most: int = 20) -> Timing:
-    """Calls it to warm up, then up to `most` times on the clock, each waited for."""
+    """Call it to warm up, then time up to `most` calls, waiting for each."""
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -35,13 +37,13 @@ def timed(call: Callable[[], Any], device: torch.device, most: int = 20) -> Timi
 
 
 def wait(device: torch.device) -> None:
-    """Until the kernels have run: calls return before."""
+    """Wait until the kernels have run: calls return before."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def release() -> None:
-    """Give back what the last row has left, so that no row pays for another's memory."""
+    """Free the memory of the last row, so that no row pays for another's."""
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What bf16 and fp16 in the image encoder change: the embeddings, and a clicked mask."""
+"""Drift of the image encoder in bf16 and fp16: of its embeddings, and of a clicked mask."""
 
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.miniature.scenes import random_scene
 from benchmarks.speed.encoder import run
-from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from gavs.sam import build_sam, decode, preprocess
 
@@ -21,7 +21,7 @@ off; differences as % of the fp32 range (greatest less least). Flipped: % of the
 changes, with one click on the foremost object and the decoder in fp32; the mask's share of the
 pixels beside it. Random weights draw masks of noise, whose edges are everywhere: trained ones are
 what counts."""
-SECTION = Section(
+TABLE = GpuTable(
     "drift",
     "Drift of half precision",
     TEXT,
@@ -36,16 +36,19 @@ SECTION = Section(
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
-    """One for each encoder and half precision."""
+    """List one task per encoder and half precision."""
     weights = scale.params.encoders.sam.weights
-    known = weights if scale.sam != "mini" and weights.is_file() else None
+    published = weights if scale.sam != "mini" and weights.is_file() else None
     encoders = {
-        f"{scale.sam}, {'its published' if known else 'random'} weights": (scale.sam, known),
+        f"{scale.sam}, {'its published' if published else 'random'} weights": (
+            scale.sam,
+            published,
+        ),
         "mini, the miniature's trained weights": ("mini", MINIATURE),
     }
     return [
         Task(
-            SECTION.name,
+            TABLE.name,
             f"{name}, {precision}",
             1,
             10,
@@ -78,7 +81,7 @@ def _measure(
 
 
 def drift(exact: Tensor, drifted: Tensor, mask: Tensor, other: Tensor) -> Figures:
-    """In % of the range of `exact`, of the pixels, and of the pixels."""
+    """Compute differences in % of the range of `exact`, flipped and lit pixels in % of all."""
     difference, spread = (drifted - exact).abs(), exact.max() - exact.min()
     return {
         "greatest difference, %": 100 * (difference.max() / spread).item(),
@@ -89,19 +92,19 @@ def drift(exact: Tensor, drifted: Tensor, mask: Tensor, other: Tensor) -> Figure
 
 
 def scenes(count: int, img_size: int) -> tuple[Tensor, Tensor]:
-    """Rendered frames for SAM (N, 3, S, S), and a click (x, y) on each one's foremost object
-    (N, 1, 2), in SAM's pixels."""
+    """Render frames for SAM (N, 3, S, S), with a click (N, 1, 2) x, y on each foremost object, in
+    SAM's pixels."""
     rng = np.random.default_rng(0)
     drawn = [random_scene(rng).frame(rng) for _ in range(count)]
-    seen = [np.argwhere(frame.visible[-1]) for frame in drawn]  # (y, x); a ring's middle isn't it
-    clicks = np.stack([pixels[len(pixels) // 2] + 0.5 for pixels in seen])[:, None, ::-1]
+    visible = [np.argwhere(frame.visible[-1]) for frame in drawn]  # (y, x); not a ring's middle
+    clicks = np.stack([pixels[len(pixels) // 2] + 0.5 for pixels in visible])[:, None, ::-1]
     scale = img_size / len(drawn[0].owner)
     images = preprocess([frame.image for frame in drawn], img_size)
     return images, torch.tensor(clicks * scale, dtype=torch.float32)
 
 
 def _mask(sam: Sam, embedding: Tensor, clicks: Tensor) -> Tensor:
-    """(N, G, G) bool."""
+    """Decode clicked masks, (N, G, G) bool."""
     labels = torch.ones(clicks.shape[:2], device=clicks.device)
     sparse, _ = sam.prompt_encoder(points=(clicks, labels), boxes=None, masks=None)
     return decode(sam, embedding, sparse)[0][:, 0] > 0

@@ -1,4 +1,4 @@
-"""Images per second of SAM's image encoder, beside segment_anything's own in the same run."""
+"""Images per second of SAM's image encoder, beside segment_anything's on the same machine."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.speed.compare import greatest_difference
 from benchmarks.speed.encoder import matmul_rate, operations, pair, run
 from benchmarks.speed.gpu.clock import Timing, timed
-from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from gavs.sam import SAM_SIZES
 
@@ -19,10 +19,10 @@ TEXT = """\
 Squares at SAM's input size, each way at the number of images at once that is fastest for it; fp32
 with TF32 off, bf16 under autocast, as `features.precision`. The share is that of PyTorch's own
 product of the MLP's size in the same precision. The difference is between the two encoders'
-embeddings, of the greatest. pytorch-labs/segment-anything-fast says 92 images/s of ViT-B on an
+embeddings, over the greatest. pytorch-labs/segment-anything-fast says 92 images/s of ViT-B on an
 A100, compiled, in bf16, the mask decoder included; 12.1 in fp32: theirs, not measured here.
-Compiled block by block, once a kind of block."""
-SECTION = Section(
+Compiled block by block, once per kind of block."""
+TABLE = GpuTable(
     "extraction",
     "Images per second of SAM's encoder",
     TEXT,
@@ -42,23 +42,23 @@ SECTION = Section(
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
-    """One for each encoder and precision, and the compiled one."""
-    chosen: list[tuple[str, str, bool, int, float]] = []
+    """List one task per encoder and precision, and the compiled one."""
+    variants: list[tuple[str, str, bool, int, float]] = []
     for size, ranks in ((scale.sam, (0, 0, 5)), *((size, (7, 7, 9)) for size in scale.larger)):
         slow = 4.0 if size != scale.sam else 1.0
-        chosen.append((size, "fp32", False, ranks[0], 15 * slow))
-        chosen.append((size, "bf16", False, ranks[1], 10 * slow))
+        variants.append((size, "fp32", False, ranks[0], 15 * slow))
+        variants.append((size, "bf16", False, ranks[1], 10 * slow))
         if size == scale.sam:
-            chosen.append((size, "bf16", True, ranks[2], 60))
+            variants.append((size, "bf16", True, ranks[2], 60))
     return [
         Task(
-            SECTION.name,
+            TABLE.name,
             f"{size}, {precision}{', compiled' if compiled else ''}",
             rank,
             seconds,
             partial(_measure, scale, size, precision, compiled, device),
         )
-        for size, precision, compiled, rank, seconds in chosen
+        for size, precision, compiled, rank, seconds in variants
     ]
 
 
@@ -120,7 +120,7 @@ def fastest(
     scale: Scale,
     device: torch.device,
 ) -> tuple[float, int, Timing]:
-    """Images per second, how many at once, and their timing.
+    """Find the fastest number of images at once; returns images per second, number, timing.
 
     Stops where more at once is not faster, or doesn't fit.
     """

@@ -1,4 +1,4 @@
-"""Stored features from disk, and whether a GAVS step waits for them."""
+"""Reading of stored features, and whether a GAVS step waits for it."""
 
 import os
 from functools import partial
@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.features.store import FeatureStore, shard_path
 from benchmarks.speed.gpu.clock import timed, wait
-from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.speed.steps import Step
 from benchmarks.speed.store import build
@@ -20,19 +20,20 @@ from gavs.sam import SAM_SIZES, build_sam
 TEXT = """\
 A store of SAM's embeddings, fp16, on this machine's temporary disk: every row once, in random
 batches of a training step's frames. From disk: the system's cache was emptied of the files (what
-lies below a virtual disk may still hold them). A step reads its rows, makes them fp32 and moves
+lies below a virtual disk may still cache them). A step reads its rows, makes them fp32 and moves
 them to the device, as the trainer does, without its masks; ready: they are there."""
-SECTION = Section(
+TABLE = GpuTable(
     "loader",
     "Reading stored features",
     TEXT,
-    {"GB/s": 2, "GB": 2, "ms a step": 2, "ms ready": 2, "waits, % of the step": 0},
+    {"GB/s": 2, "GB": 2, "ms per step": 2, "ms ready": 2, "waits, % of the step": 0},
 )
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
+    """List one task for the disk, one for the system's cache."""
     return [
-        Task(SECTION.name, name, 4, 20, partial(_measure, scale, device, cold))
+        Task(TABLE.name, name, 4, 20, partial(_measure, scale, device, cold))
         for name, cold in (("from disk", True), ("from the system's cache", False))
     ]
 
@@ -64,10 +65,10 @@ def _measure(scale: Scale, device: torch.device, cold: bool) -> Figures:
     return {
         "GB/s": read_bytes / read / 1e9,
         "GB": read_bytes / 1e9,
-        "ms a step": 1000 * stepped,
+        "ms per step": 1000 * stepped,
         "ms ready": 1000 * ready,
         "waits, % of the step": 100 * max(0.0, 1 - ready / stepped),
-        "remark": f"{scale.frames} frames a step, {store.header.row_bytes / 2**20:.2g} MiB each",
+        "remark": f"{scale.frames} frames per step, {store.header.row_bytes / 2**20:.2g} MiB each",
     }
 
 

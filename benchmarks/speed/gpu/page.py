@@ -1,4 +1,4 @@
-"""The page of `python -m benchmarks speed --device cuda`: its rows, kept as they are measured."""
+"""Page of `python -m benchmarks speed --device cuda`; its rows are saved as they are measured."""
 
 import json
 import logging
@@ -18,12 +18,12 @@ from benchmarks.common.files import write_atomic, write_json
 from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.grid.cells import git_revision, versions
 
-Figures = dict[str, float | str | None]  # by column; None: not to be had here
+Figures = dict[str, float | str | None]  # by column; None: unknown on this machine
 log = logging.getLogger(__name__)
 
 
-class Section(NamedTuple):
-    """A table of the page; `columns` have their decimals, None for text."""
+class GpuTable(NamedTuple):
+    """Table of the page; `columns` have their decimals, None for text."""
 
     name: str
     title: str
@@ -33,44 +33,46 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A row of a table."""
+    """Row of a table, and how to measure it."""
 
     section: str
     name: str
-    rank: int  # of importance: the least is measured first
-    seconds: float  # about as long as it takes: not begun with less time left
+    rank: int  # order of importance: the least is measured first
+    seconds: float  # about as long as it takes; it isn't begun with less time left
     measure: Callable[[], Figures]
 
     @property
     def key(self) -> str:
+        """Key of the row in the JSON."""
         return f"{self.section}: {self.name}"
 
 
 class Page:
-    """`gpu.json`, the figures as measured, and `gpu.md`, the same for reading.
+    """Figures in `gpu.json`, and `gpu.md` for reading.
 
-    Rows of another machine or commit that the files hold are dropped, those of this one kept.
+    Rows of another machine or commit are dropped, those of this one stay.
     """
 
     def __init__(self, folder: Path, machine: Mapping[str, str]) -> None:
         self.json, self.markdown = folder / "gpu.json", folder / "gpu.md"
         self.machine, self.rows = dict(machine), {}
         if self.json.is_file():
-            old = json.loads(self.json.read_text())
-            if old["machine"] == self.machine:
-                self.rows = old["rows"]
+            content = json.loads(self.json.read_text())
+            if content["machine"] == self.machine:
+                self.rows = content["rows"]
             else:
                 log.info("%s: of another machine or commit; all is measured again", self.json)
 
     def measured(self, task: Task) -> bool:
+        """Whether the page has a task's figures."""
         return "figures" in self.rows.get(task.key, {})
 
     def add(self, task: Task, *, figures: Figures | None = None, problem: str = "") -> None:
-        """Keep what was measured, or why nothing was."""
+        """Add the figures of a task, or the reason why there are none."""
         self.rows[task.key] = {"problem": problem} if figures is None else {"figures": figures}
 
-    def write(self, sections: list[Section], tasks: list[Task], introduction: str) -> None:
-        """Both files; rows in the order of `tasks`, whatever was measured first."""
+    def write(self, sections: list[GpuTable], tasks: list[Task], introduction: str) -> None:
+        """Write both files, rows in the order of `tasks`."""
         write_json(self.json, {"machine": self.machine, "rows": self.rows})
         parts = [introduction, self._machine()]
         for section in sections:
@@ -81,7 +83,7 @@ class Page:
             parts.append(f"## {section.title}\n{section.text}\n\n{markdown(grid)}\n")
         write_atomic(self.markdown, "\n".join(parts))
 
-    def _row(self, section: Section, task: Task) -> list[str]:
+    def _row(self, section: GpuTable, task: Task) -> list[str]:
         row = self.rows.get(task.key, {"problem": "not measured yet"})
         figures = row.get("figures", {})
         cells = [_cell(figures.get(name), digits) for name, digits in section.columns.items()]
@@ -100,7 +102,7 @@ def _cell(value: float | str | None, decimals: int | None) -> str:
 
 
 def machine_of(device: torch.device) -> dict[str, str]:
-    """What the figures depend on; no name of a machine, no path."""
+    """Describe the machine and the versions; no name of a machine, no path."""
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
@@ -124,17 +126,17 @@ def machine_of(device: torch.device) -> dict[str, str]:
 
 
 def _driver() -> str:
-    """Its version, as nvidia-smi tells it; the kernel module's own word where that is absent."""
+    """Version of the driver by nvidia-smi, if that is installed."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     if shutil.which(command[0]):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode == 0:
-            return done.stdout.splitlines()[0].strip()
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode == 0:
+            return process.stdout.splitlines()[0].strip()
     return "unknown"
 
 
 def problem_of(error: BaseException) -> str:
-    """An error in one line of a table."""
+    """Text of an error for a table, on one line."""
     if isinstance(error, torch.OutOfMemoryError):
         return "failed: out of memory"
     lines: list[Any] = str(error).strip().splitlines() or [""]

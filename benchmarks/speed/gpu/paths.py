@@ -1,4 +1,4 @@
-"""Two ways to one result on the device: their outputs, then their times in turn."""
+"""Comparisons of two ways to one result on the device: outputs, then times in turn."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import torch
 from benchmarks.speed import tpavi
 from benchmarks.speed.compare import Line, compare
 from benchmarks.speed.encoder import pair
-from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.speed.steps import EXACT, RELEASED, Step
 from gavs import image_encoder
@@ -25,7 +25,7 @@ In fp32 with TF32 off, random weights; in turn on the same inputs. The differenc
 of all outputs over the greatest magnitude of that output; above the bound nothing is timed. The
 bound is ten times the CPU's where sums over a million pixels are taken in another order each
 time."""
-SECTION = Section(
+TABLE = GpuTable(
     "paths",
     "Two ways to one result",
     TEXT,
@@ -43,9 +43,9 @@ SECTION = Section(
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
-    """Stored features, frames at once, TPAVI, the decoder on both devices, the encoder's MLP."""
+    """List the tasks: stored features, frames at once, TPAVI, both devices, the encoder's MLP."""
     n, name = scale.frames, scale.sam
-    chosen: list[tuple[str, Callable[..., Line], float]] = [
+    comparisons: list[tuple[str, Callable[..., Line], float]] = [
         (f"GAVS step of {n} frames on stored features, {name}", stored_features, 15),
         (f"GAVS step of {n} frames at once, the same loss, {name}", same_loss, 15),
         (f"GAVS step of {n} frames at once, the default loss, {name}", default_loss, 15),
@@ -54,8 +54,8 @@ def tasks(scale: Scale, device: torch.device) -> list[Task]:
         (f"{name}'s encoder, each MLP whole", whole_mlp, 15),
     ]
     return [
-        Task(SECTION.name, label, 3, seconds, partial(_measure, measure, scale, device))
-        for label, measure, seconds in chosen
+        Task(TABLE.name, label, 3, seconds, partial(_measure, measure, scale, device))
+        for label, measure, seconds in comparisons
     ]
 
 
@@ -78,7 +78,7 @@ def _measure(measure: Callable[..., Line], scale: Scale, device: torch.device) -
 
 
 def stored_features(scale: Scale, device: torch.device) -> Line:
-    """The decoder's step on features read from a store, against the encoder in the loop."""
+    """Compare a step on features from a store with the encoder in the loop."""
     with torch.device(device):
         sam = build_sam(scale.sam)
         sam.image_encoder, original = pair(SAM_SIZES[scale.sam])
@@ -88,7 +88,7 @@ def stored_features(scale: Scale, device: torch.device) -> Line:
         store = step.stored(Path(folder) / "store")
         return compare(
             "",
-            "segment_anything's encoder in the loop, a frame at a time, as released",
+            "segment_anything's encoder in the loop, frame by frame, as released",
             lambda: step.batched(store, rows)[:1],
             lambda: step.released(original)[:1],
             wanted=None,
@@ -100,6 +100,7 @@ def stored_features(scale: Scale, device: torch.device) -> Line:
 
 
 def same_loss(scale: Scale, device: torch.device) -> Line:
+    """Compare a step with the released code's, with its loss."""
     step = _step(scale, EXACT, device)
     return compare(
         "",
@@ -115,6 +116,7 @@ def same_loss(scale: Scale, device: torch.device) -> Line:
 
 
 def default_loss(scale: Scale, device: torch.device) -> Line:
+    """Compare a step with the released code's, with the default loss."""
     default, exact = _step(scale, {}, device), _step(scale, EXACT, device)
     return compare(
         "",
@@ -136,6 +138,7 @@ def _step(scale: Scale, config: dict, device: torch.device) -> Step:
 
 @torch.inference_mode()
 def low_rank(scale: Scale, device: torch.device) -> Line:
+    """Compare TPAVI in low rank with the affinity matrix."""
     block, *inputs = tpavi.example(scale.tpavi_side)
     block, (x, audio) = block.to(device), (value.to(device) for value in inputs)
     return compare(
@@ -152,7 +155,7 @@ def low_rank(scale: Scale, device: torch.device) -> Line:
 
 @torch.inference_mode()
 def other_device(scale: Scale, device: torch.device) -> Line:
-    """The same weights and inputs here and on the CPU."""
+    """Compare the device with the CPU, same weights and inputs."""
     here = _step(scale, {}, device)
     there, batch = copy.deepcopy(here.method).cpu(), here.batch.to("cpu")
     return compare(
@@ -170,7 +173,7 @@ def other_device(scale: Scale, device: torch.device) -> Line:
 
 @torch.inference_mode()
 def whole_mlp(scale: Scale, device: torch.device) -> Line:
-    """Pieces of an MLP's rows fit a CPU's cache; a GPU loses by them."""
+    """Compare whole MLPs with pieces of rows, which fit a CPU's cache and slow a GPU."""
     with torch.device(device):
         encoder, _ = pair(SAM_SIZES[scale.sam])
         side: Any = encoder.img_size

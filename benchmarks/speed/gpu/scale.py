@@ -1,4 +1,4 @@
-"""How large everything is: as published, or tiny, for a look on a CPU at whether it runs."""
+"""Sizes of everything that is measured: as published, or tiny, to try the code on a CPU."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from benchmarks.params.profile import profile_file
 
 @dataclass(frozen=True)
 class Scale:
+    """Sizes of models, batches and repetitions."""
+
     params: Params
     sam: str  # of `SAM_SIZES`, in every section
     larger: tuple[str, ...]  # whose extraction is measured besides
@@ -24,7 +26,7 @@ class Scale:
 
 
 def published(params: Path) -> Scale:
-    """The paper profile's, whatever profile the file holds."""
+    """Sizes of the paper profile, whatever profile the file holds."""
     paper = load(profile_file("paper", params))
     return Scale(
         paper,
@@ -43,7 +45,7 @@ def published(params: Path) -> Scale:
 
 
 def tiny(params: Path) -> Scale:
-    """The sizes of the profile that the file holds, and less of everything."""
+    """Sizes of the profile that the file holds, and less of everything."""
     loaded = load(params)
     return Scale(
         loaded,

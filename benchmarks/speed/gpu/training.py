@@ -1,4 +1,4 @@
-"""One training step of every method at the paper profile's sizes, on random inputs."""
+"""Training step of every method at the paper profile's sizes, on random inputs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import torch
 from benchmarks.params import Row
 from benchmarks.preflight.trial import UntrainedEncoders, random_batch
 from benchmarks.speed.gpu.clock import release, timed
-from benchmarks.speed.gpu.page import Figures, Section, Task
+from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.training.loop import OPTIMIZERS, count_parameters
 
@@ -20,7 +20,7 @@ Of the paper profile's configuration, batch and optimiser on V2 (clips of 10 fra
 that see whole clips, else single frames; the localisers: frames of VGG-Sound), all phases thawed,
 deterministic algorithms as the trainer asks for; inputs are on the GPU already. Random weights
 and inputs of true shapes. The row's own precision first: `amp` is bf16 autocast."""
-SECTION = Section(
+TABLE = GpuTable(
     "training",
     "One training step",
     TEXT,
@@ -36,20 +36,19 @@ SECTION = Section(
 
 
 def rows_of(scale: Scale) -> list[Row]:
-    """Every row of Table 1 and the localisers, less the oracle and what differs in a switch that
-    costs nothing."""
+    """List the rows of Table 1 and the localisers, without the oracle and rows of equal cost."""
     tables = scale.params.tables
-    named = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
-    rows = [scale.params.row(name, "v2") for name in named if name != "gavs_released_fixed"]
+    names = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
+    rows = [scale.params.row(name, "v2") for name in names if name != "gavs_released_fixed"]
     rows += [scale.params.row(name, "vggss") for name in tables.table3.in_set]
     return [row for row in rows if not row.cls.oracle]
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
-    """Two for each row: in its own precision, then in the other."""
+    """List two tasks per row: in its precision, then in the other."""
     return [
         Task(
-            SECTION.name,
+            TABLE.name,
             f"{row.name}, {'amp' if amp else 'fp32'}",
             2 if amp == row.training.amp else 6,
             10,
@@ -112,7 +111,7 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
 
 @contextmanager
 def as_the_trainer() -> Iterator[None]:
-    """Deterministic algorithms where there are any, as `grid.models.trained` asks for."""
+    """Use deterministic algorithms where there are any, as `grid.models.trained` does."""
     before = torch.are_deterministic_algorithms_enabled()
     settings: Any = torch.utils.deterministic
     filled = settings.fill_uninitialized_memory

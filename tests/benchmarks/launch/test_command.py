@@ -116,7 +116,7 @@ cp "$1" script-$n; echo Submitted batch job $n"""
     capsys.readouterr()
     assert cli.main(command) == 0
     said = capsys.readouterr()
-    assert f"0 of {len(jobs)} jobs to launch, {len(jobs)} in hand" in said.err
+    assert f"0 of {len(jobs)} jobs to launch, {len(jobs)} waiting or running" in said.err
     assert f"queued: {len(jobs)} × Priority" in said.out
     assert cli.main(["launch", "--cancel", "table4"]) == 0
     assert (folder / "cancelled").read_text().split() == [

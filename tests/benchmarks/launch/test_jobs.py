@@ -128,7 +128,7 @@ def test_without_table_1_another_table_trains_the_v2_models(finest):
     assert jobs["table4-few_shot-gavs-vggss_sub-seed0"].needs == ("features", first.name)
 
 
-def test_a_table_launched_later_waits_for_the_models_in_hand(finest):
+def test_a_table_launched_later_waits_for_models_in_training(finest):
     jobs = _named(planned(finest, ["table3"], {"table1-gavs-v2-seed0": {}}))
     first = jobs["table3-zero_shot-gavs-vggss-seed0"]
     assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
@@ -138,13 +138,13 @@ def test_a_table_launched_later_waits_for_the_models_in_hand(finest):
 
 def test_jobs_in_hand_of_another_recipe_or_split_refuse_a_launch(params, finest):
     jobs = jobs_of(finest, ["table3"])
-    in_hand = {job.name: {"recipe": recipe(finest, job)} for job in jobs}
-    refuse_other_recipes(finest, planned(finest, ["table1"], in_hand), in_hand)
-    other = in_hand | {"data": {"recipe": "of other parameters"}}
+    active = {job.name: {"recipe": recipe(finest, job)} for job in jobs}
+    refuse_other_recipes(finest, planned(finest, ["table1"], active), active)
+    other = active | {"data": {"recipe": "of other parameters"}}
     with pytest.raises(LaunchError, match=r"data \(and 0 more\) runs or waits with other"):
         refuse_other_recipes(finest, jobs, other)
     with pytest.raises(LaunchError, match=r"table3-\S*seed0 \(and \d more\) runs or waits"):
-        refuse_other_recipes(params, planned(params, ["table1"], in_hand), in_hand)
+        refuse_other_recipes(params, planned(params, ["table1"], active), active)
 
 
 def test_a_recipe_follows_what_decides_numbers(params):

@@ -64,7 +64,7 @@ def test_slurms_queue_and_what_jobs_left(state, programs):
         f"failed: oom: slurmstepd: error: Detected 1 oom-kill event ({state.folder}/oom.log)",
         "6 of 7 jobs remain",
     ]
-    assert {name: place["id"] for name, place in state.in_hand().items()} == {
+    assert {name: place["id"] for name, place in state.active().items()} == {
         "runs": "7_1",
         "waits": "7_2",
     }
@@ -74,7 +74,7 @@ def test_what_ended_well_is_told_without_slurm(state, tmp_path, monkeypatch):
     jobs = _add(state, ["a", "b"])
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LaunchError, match="no Slurm here: squeue not found"):
-        state.in_hand()
+        state.active()
     for name in "ab":
         (state.folder / f"{name}.pkl").touch()
     assert "all is done: `dvc repro`" in status_page(jobs, Progress("a", "b"), state)
@@ -95,7 +95,7 @@ def test_a_damaged_list_of_jobs(state, content):
     with pytest.raises(
         LaunchError, match=r"jobs\.json: not a list of jobs .*squeue.*delete the file"
     ):
-        state.in_hand()
+        state.active()
 
 
 def _claim(state: State, ready, done) -> None:
@@ -111,7 +111,7 @@ def test_two_launches_at_once(state):
     ready.wait()
     holder = f"a launch \\(process {process.pid} on {platform.node()}\\)"
     with (
-        pytest.raises(LaunchError, match=f"{holder} is at work; see `launch --status`"),
+        pytest.raises(LaunchError, match=f"{holder} is running; see `launch --status`"),
         state.claim(),
     ):
         pass

@@ -8,14 +8,8 @@ import pytest
 import torch
 
 from benchmarks.params import load
-from benchmarks.preflight.weights import (
-    PUBLISHED,
-    Published,
-    examine,
-    expected,
-    find_weights,
-    weights_text,
-)
+from benchmarks.preflight.published import PUBLISHED, Published
+from benchmarks.preflight.weights import examine, expected, find_weights, weights_text
 
 ALL = [(size, published) for size, files in PUBLISHED.items() for published in files]
 
