@@ -17,6 +17,7 @@ import pytest
 
 from tests.test_graph import Clone
 
+pytestmark = pytest.mark.slow
 LAUNCH = (sys.executable, "-m", "benchmarks", "launch")
 
 
