@@ -15,7 +15,11 @@ from gavs.method import Batch, Method
 from gavs.sam import SamSize, build_sam
 
 MINI = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini", "resnet18": "resnet_mini"}
-LONG = ("test_graph.py", "slurm/test_launch.py", "test_rehearse.py", "test_cells.py")  # minutes
+LONG = (  # the longest first
+    *("test_graph.py", "slurm/test_launch.py", "test_rehearse.py", "test_kill.py"),
+    *("launch/test_command.py", "test_extract.py", "test_distributed.py", "test_cells.py"),
+    *("test_mutations.py", "test_methods.py", "test_extending.py", "test_world.py"),
+)
 TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("suite")
@@ -23,7 +27,7 @@ hypothesis.settings.load_profile("suite")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: one that came last would run alone, with the other workers idle."""
-    items.sort(key=lambda item: not str(item.path).endswith(LONG))
+    items.sort(key=lambda item: [not str(item.path).endswith(name) for name in LONG])
 
 
 class TinyEncoders:

@@ -16,6 +16,7 @@ from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of, s
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 
+ROOT = Path(__file__).parents[3]
 FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
 SUB = Cell("table4", "few_shot", "gavs", "vggss_sub", "1-shot", 0, 0, "v2")
 
@@ -50,6 +51,16 @@ def test_one_v2_model_serves_every_table(bench, monkeypatch):
         (records / "robustness/negatives/gavs-v2-negatives-seed0.json").read_text()
     )
     assert negatives["evaluations"] == ["noise", "off_screen", "other_clip", "silence"]
+
+
+def test_a_floor_is_trained_and_tested_in_silence():
+    params = load(ROOT / "params.yaml")
+    cells = cells_of(params, "table1", "gavs")
+    assert {cell.setting for cell in cells} == {"train", "floor"}
+    for cell in cells:
+        silent = cell.setting == "floor"
+        heard = [test.audio for test in evaluations_of(params, cell)]
+        assert model_of(cell).silent == silent and (heard == ["silence"]) == silent
 
 
 def test_few_shots_start_from_the_0_shot_model(bench, monkeypatch):

@@ -21,6 +21,7 @@ from benchmarks.preflight.rehearse import MAPPED, NOVEL, make, run
 from benchmarks.report import plan_of, read, tables
 from gavs.sam import SAM_SIZES
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 # What reads AVSBench's pixels, SAM's embedding, its tokens; what hears spectrograms. One more row
 # with a backbone takes 17 s of a core: test_parameter_counts.py makes all rows at full width.
@@ -67,7 +68,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "rehearsal"
 
 
-@pytest.mark.slow
 def test_every_stage_runs_at_full_width(folder, capsys, monkeypatch):
     stages = [("data",), ("features",), *(("run", table) for table in ROWS)]
     well = run(folder, stages, 2, cli.main)

@@ -180,6 +180,7 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
     assert moved > 1e-3
 
 
+@pytest.mark.slow
 def test_torchrun_makes_the_record_of_one_process(project):
     """Training, validation and scoring, on sets that three processes don't divide."""
     command = [sys.executable, "-m", "benchmarks", "run", "table1", "gavs", "v1m", "--seed", "1"]

@@ -124,6 +124,20 @@ def test_batches_depend_on_seed_and_epoch_only(tmp_path, params):
     assert len(set(first)) == 18 and list(first) != list(second)
 
 
+def test_the_seed_decides_what_a_step_draws(tmp_path, params):
+    """Dropout is another though the batches are the same."""
+
+    class InOrder(Numbers):
+        def epoch(self, rng, size):
+            return super().epoch(np.random.default_rng(0), size)
+
+    a, b, c = (
+        run(Line(), tmp_path / name, params, InOrder(), seed=seed)[0]["loss"]
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert a == b != c
+
+
 def test_groups_have_their_share_of_the_rate(tmp_path, params):
     params = params.model_copy(
         update={
