@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
 from benchmarks.experiments import SPECS
+from gavs.reading import shown
 
 # Before torch: one thread per worker process, so that `workers` never changes a result.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -88,7 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return args.command(args) or 0
     except (DataError, StoreError, ParamsError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        lines = f"error: {error}".split("\n")
+        print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
     except MemoryError:
         print(f"error: memory ran out; {free_memory()}", file=sys.stderr)

@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(args.out)  # a failed write names no file: the disk is full
-        print(f"error: {error}", file=sys.stderr)
+        lines = f"error: {error}".split("\n")
+        print("\n".join(map(shown, lines)), file=sys.stderr)
         return 1
     return 0
 

@@ -199,11 +199,14 @@ def kill(
         # Early ones are many, and some late enough for the report, which goes on from nothing.
         moment = 1.5 * length * rng.random() ** 2
         code = _end(leader, PATIENCE if done else moment)
-        if code is None and not done:
-            kind, stage = rng.choice(kinds), project.stage()
-            if not _strike(leader, kind, rng, project.dvc):
-                kind = "group"
-                _signal(os.killpg, leader, signal.SIGKILL)
+        # The kind that had the fewest; where it has no process yet, a little later.
+        kind = min(kinds, key=lambda k: (tally.kinds[k], rng.random()))
+        while struck := code is None and not done:
+            stage = project.stage()
+            if _strike(leader, kind, rng, project.dvc):
+                break
+            code = _end(leader, 0.02)
+        if struck:
             tally.kinds[kind] += 1
             tally.stages[stage] += 1
             code = _end(leader, PATIENCE)
@@ -227,9 +230,11 @@ def _strike(leader: int, kind: str, rng: random.Random, dvc: bool) -> bool:
     """Kill by kind; False: there is no such process now."""
     if kind == "dvc":
         return _signal(os.kill, leader, signal.SIGKILL)
-    main = next(filter(_is_command, _descendants(leader)), None) if dvc else leader
-    if kind == "group" or main is None:
+    if kind == "group":
         return _signal(os.killpg, leader, signal.SIGKILL)
+    main = next(filter(_is_command, _descendants(leader)), None) if dvc else leader
+    if main is None:
+        return False
     workers = _descendants(main)
     if kind == "main":
         return _signal(os.kill, main, signal.SIGKILL)

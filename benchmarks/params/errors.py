@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pydantic
@@ -22,13 +22,29 @@ def validate(model: type[pydantic.BaseModel], values: Any, where: str) -> Any:
         ParamsError: naming the full key of each wrong value, and the nearest known one.
     """
     try:
-        return model.model_validate(values)
+        made = model.model_validate(values)
     except pydantic.ValidationError as error:
         errors = error.errors()
         lines = [_line(model, e, where) for e in errors[:MOST]]
         if len(errors) > MOST:
             lines.append(f"and {len(errors) - MOST} more")
         raise ParamsError("; ".join(lines)) from None
+    if keys := list(_switches(values, made, where)):
+        raise ParamsError("; ".join(f"{k}: expected a number, not true or false" for k in keys))
+    return made
+
+
+def _switches(given: Any, made: Any, key: str) -> Iterator[str]:
+    """Yield the keys of true and false that pydantic took for the numbers 1 and 0."""
+    if isinstance(given, bool) and type(made) in (int, float):
+        yield key
+    elif isinstance(given, Mapping):
+        for name, value in given.items():
+            part = made.get(name) if isinstance(made, Mapping) else getattr(made, str(name), None)
+            yield from _switches(value, part, f"{key}.{name}" if key else str(name))
+    elif isinstance(given, list) and isinstance(made, list | tuple):
+        for number, (value, part) in enumerate(zip(given, made, strict=False)):
+            yield from _switches(value, part, f"{key}.{number}")
 
 
 def _line(model: type[pydantic.BaseModel], error: Mapping[str, Any], where: str) -> str:

@@ -123,3 +123,9 @@ def test_score_reads_masks_from_anywhere(tmp_path, capsys):
 def test_threads_are_set_before_torch_is_imported():
     code = "import sys, benchmarks.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_name_with_escapes_is_printed_escaped(capsys):
+    for word in ("a\x1b[2Jb", "a\rb", "a\x9bb"):
+        assert cli.main(["--params", f"{word}.yaml", "report"]) == 1
+        assert f"error: {word.encode('unicode_escape').decode()}.yaml" in capsys.readouterr().err

@@ -96,6 +96,14 @@ def test_absurd_counts_are_refused(changed, key):
         changed(nested(key, value))
 
 
+@pytest.mark.parametrize(
+    "key", ["training.epochs", "world.clips.v1s.train", "methods.gavs.training.lr", "workers"]
+)
+def test_true_is_no_number(changed, key):
+    with pytest.raises(ParamsError, match=rf"{key}: expected a number, not true or false"):
+        changed(nested(key, True))
+
+
 def test_an_absurd_world_is_refused(changed):
     with pytest.raises(ParamsError, match=r"world\.clips\.v1s\.train: .*less than or equal"):
         changed({"world": {"clips": {"v1s": {"train": 10**12}}}})
