@@ -30,7 +30,7 @@ from benchmarks.data.video import sample_video
 from benchmarks.features.store import StoreError
 from benchmarks.params import load
 from benchmarks.params.errors import ParamsError
-from benchmarks.preflight.layouts import write_vggss
+from benchmarks.preflight.fake_data import write_vggss
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import NpzError, load_scores, save_scores
 from benchmarks.training import snapshot

@@ -1,3 +1,3 @@
-"""Readers of the data sets, and the miniature world."""
+"""Readers of the data sets: they make the clip index."""
 
 VIDEO_LAYOUTS = ("avsbench", "vggss")  # of `extract-video`; here, as the command line asks for them

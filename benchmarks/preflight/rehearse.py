@@ -21,7 +21,7 @@ from benchmarks.common.checks import merge
 from benchmarks.params import TABLES, load
 from benchmarks.params.files import lower, write_yaml
 from benchmarks.params.profile import profile_file
-from benchmarks.preflight.layouts import (
+from benchmarks.preflight.fake_data import (
     write_avsbench_object,
     write_avsbench_semantic,
     write_vggsound,

@@ -15,14 +15,14 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
-from benchmarks.report.front import RESULTS, fill_readme, leaderboard
 from benchmarks.report.layout import Section
+from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import page
 from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
-from benchmarks.report.splits import splits_page
+from benchmarks.report.splits_page import splits_page
 from benchmarks.report.style import png
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading

@@ -14,7 +14,7 @@ from benchmarks.data.avsbench import indexed_metadata, read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.vggss import read_vggss
-from benchmarks.preflight.layouts import write_avsbench_object, write_avsbench_semantic
+from benchmarks.preflight.fake_data import write_avsbench_object, write_avsbench_semantic
 from splits.tables import read_metadata
 
 V1S, V1M, V2 = "a0000000002_6000_11000", "-0000011000", "b0000022003_65000_75000"

@@ -13,7 +13,7 @@ from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import read_vggss
 from benchmarks.data.video import extract_videos, sample_video
-from benchmarks.preflight.layouts import (
+from benchmarks.preflight.fake_data import (
     write_avsbench_object,
     write_avsbench_semantic,
     write_vggss,

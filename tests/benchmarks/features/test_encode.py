@@ -20,7 +20,7 @@ from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
 from benchmarks.grid.fingerprint import header
 from benchmarks.params import load
-from benchmarks.preflight.layouts import write_avsbench_object
+from benchmarks.preflight.fake_data import write_avsbench_object
 from benchmarks.training.clips import Features
 from gavs.sam import SamSize, build_sam, preprocess
 

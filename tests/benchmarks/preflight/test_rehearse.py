@@ -15,7 +15,7 @@ from benchmarks.data import avsbench
 from benchmarks.features.layout import covered
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
-from benchmarks.preflight import layouts, rehearse
+from benchmarks.preflight import fake_data, rehearse
 from benchmarks.preflight.check import _sets
 from benchmarks.preflight.rehearse import MAPPED, NOVEL, make, run
 from benchmarks.report import plan_of, read, tables
@@ -43,7 +43,7 @@ ROWS = {
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setitem(SAM_SIZES, "vit_b", replace(SAM_SIZES["vit_b"], img_size=256))
-    for seconds in (avsbench.SECONDS, layouts.SECONDS):
+    for seconds in (avsbench.SECONDS, fake_data.SECONDS):
         monkeypatch.setitem(seconds, "v1m", 2)
         monkeypatch.setitem(seconds, "v2", 1)
     changes = {
