@@ -55,8 +55,7 @@ def qualitative(
         if drawn:
             figures[name] = overlay_figure(drawn)
         if name == "overlays" and (chosen := strip(plan, drawn)):
-            columns = 2 + len({row for panel in chosen for row in panel.predictions})
-            figures["strip"] = overlay_figure(chosen, sound=False, side=WIDTH / columns, points=5)
+            figures["strip"] = strip_figure(chosen)
     return figures
 
 
@@ -72,6 +71,12 @@ def strip(plan: Plan, panels: Sequence[Panel]) -> list[Panel]:
             benchmark = panel.title.splitlines()[0]
             chosen.setdefault(benchmark, replace(panel, predictions=predictions))
     return list(chosen.values())
+
+
+def strip_figure(panels: Sequence[Panel]) -> Figure:
+    """Draw the strip, at most 1,000 pixels wide."""
+    methods = {row for panel in panels for row in panel.predictions}
+    return overlay_figure(panels, sound=False, side=WIDTH / (2 + len(methods)), points=5)
 
 
 def panels_of(

@@ -1,5 +1,6 @@
 """Overlays from stored predictions, one clip of each kind."""
 
+import io
 import json
 from types import SimpleNamespace
 
@@ -11,9 +12,13 @@ from PIL import Image
 
 from benchmarks.common.files import sha256
 from benchmarks.data.clip_files import file_digests
-from benchmarks.report.qualitative import panels_of, qualitative
+from benchmarks.report.overlays import Panel
+from benchmarks.report.qualitative import panels_of, qualitative, strip, strip_figure
+from benchmarks.report.style import png
 from benchmarks.scoring.records import Key, RecordError, Stored
 from tests.benchmarks.report.conftest import plan_with
+
+NO_SOUND = np.zeros((96, 64))
 
 
 def clip(folder, uid, benchmark, seconds, second, boxes=""):
@@ -89,3 +94,38 @@ def test_predictions_that_are_not_those_of_the_record_are_not_shown(tmp_path, in
     np.savez(path, **{"clip_a/1": np.full((4, 8), 51, np.uint8)})
     with pytest.raises(RecordError, match=f"{path.name}: its checksum is"):
         panels_of(records, index, [key])
+
+
+def panel(benchmark, lit, *rows):
+    """A 4 x 4 frame with so many sounding pixels."""
+    truth = np.arange(16).reshape(4, 4) < lit
+    predictions = {row: truth.astype(float) for row in rows}
+    return Panel(
+        f"{benchmark}\ndog", np.zeros((4, 4, 3), np.uint8), NO_SOUND, 0, truth, predictions
+    )
+
+
+def test_the_strip_has_each_benchmarks_first_frame_with_its_sound_in_view():
+    plan = plan_with(figure3={"rows": ["avsbench", "tpavi_sam", "gavs", "gavs_released"]})
+    rows = ("gavs_released", "avsbench", "tpavi_sam", "gavs")
+    shown = [
+        panel("V1S", 0, *rows),
+        panel("V1S", 1, *rows),
+        panel("V1S", 2, *rows),
+        panel("V2", 3, "tpavi_sam"),
+        panel("V2", 4, "avsbench"),
+        panel("V1M", 0, *rows),
+    ]
+    chosen = strip(plan, shown)
+    assert [(p.title, p.truth.sum()) for p in chosen] == [("V1S\ndog", 1), ("V2\ndog", 4)]
+    assert [list(p.predictions) for p in chosen] == [
+        ["gavs", "avsbench", "gavs_released"],
+        ["avsbench"],
+    ]
+
+
+@pytest.mark.parametrize("methods", [1, 3, 5])
+def test_the_strip_fits_a_page(methods):
+    shown = [panel("V1S", 4, *(f"a_long_row_{i}" for i in range(methods)))] * 3
+    with Image.open(io.BytesIO(png(strip_figure(shown)))) as image:
+        assert image.width <= 1000

@@ -149,3 +149,15 @@ def test_a_disk_that_fills_up_leaves_the_old_files(tmp_path, monkeypatch):
         publish(folder, {"a": "new", "b": "new"})
     monkeypatch.undo()
     assert files(folder) == {"a": b"old", "b": b"old"} and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("results", "filled"), [("results", True), ("results/mine", False), ("work/smoke/r", False)]
+)
+def test_only_the_default_results_reach_the_readme(params, made, monkeypatch, results, filled):
+    contents = {"tables.md": "new", "tables/leaderboard.md": "numbers"}
+    monkeypatch.setattr(write, "tables", lambda records, plan: dict(contents))
+    marks = "<!-- results:begin -->\n{}<!-- results:end -->\n"
+    Path("README.md").write_text(marks.format(""))
+    write_report(params.model_copy(update={"results": Path(results)}))
+    assert Path("README.md").read_text() == marks.format("numbers\n" * filled)

@@ -1,0 +1,71 @@
+"""The numbers of the repository's first page."""
+
+import pytest
+
+from benchmarks.report import front
+from benchmarks.report.front import fill_readme
+from tests.benchmarks.report.conftest import plan_with
+
+PAGE = "# Suite\n\n<!-- results:begin -->\n{}<!-- results:end -->\n\nmore\n"
+SHARED = ["avsbench", "tpavi_sam", "gavs", "sam_fusion"]
+
+
+@pytest.fixture
+def plan():
+    return plan_with(table1={"benchmarks": ["v2"]}, figure3={"rows": SHARED})
+
+
+@pytest.fixture
+def v2(desk):
+    """By seed, mIoU on V2: avsbench 80 and 60, sam_fusion 60 and 40, gavs 40 and 20."""
+    for seed in (0, 1):
+        desk.put("avsbench", [5 - seed, 3 - seed], seed, benchmark="v2")
+        desk.put("sam_fusion", [4 - seed, 2 - seed], seed, benchmark="v2")
+        desk.put("gavs", [3 - seed, 1 - seed], seed, benchmark="v2")
+    desk.put("gavs", [1, 1], setting="floor", benchmark="v2")
+    return desk
+
+
+def cells(desk):
+    """Of each row of the leaderboard, in order."""
+    lines = (desk.results / "tables/leaderboard.md").read_text().splitlines()
+    return [[c.strip(" `*") for c in x.split("|")[1:-1]] for x in lines if x.startswith("| `")]
+
+
+def test_the_leaderboard_has_scores_floors_and_order(v2, plan):
+    v2.report(plan)
+    best, second, base = cells(v2)[:3]
+    assert [row[0] for row in cells(v2)] == ["avsbench", "sam_fusion", "gavs", "tpavi_sam"]
+    assert (best[2], second[2], base[2]) == ("70.00 ± 14.14", "50.00 ± 14.14", "30.00 ± 14.14")
+    assert base[5] == "20.00" and best[5] == "–"
+    text = (v2.results / "tables/leaderboard.md").read_text()
+    assert text.startswith("V2 test, profile `miniature`, 2 seed(s)")
+
+
+def test_the_base_is_there_although_it_is_none_of_the_best(v2, plan, monkeypatch):
+    monkeypatch.setattr(front, "ROWS", 2)
+    v2.report(plan)
+    assert [row[0] for row in cells(v2)] == ["avsbench", "gavs"]
+
+
+def test_without_v2_there_is_none(full_desk):
+    full_desk.report()
+    assert (full_desk.results / "tables/leaderboard.md").read_text() == ""
+
+
+@pytest.mark.parametrize("old", ["", "old\n", "| a |\n\n| b |\n"])
+def test_only_what_is_between_the_marks_is_replaced(tmp_path, old):
+    path = tmp_path / "README.md"
+    path.write_text(PAGE.format(old))
+    fill_readme(path, "new \\1\n\n")
+    assert path.read_text() == PAGE.format("new \\1\n")
+
+
+@pytest.mark.parametrize("text", ["# no marks\n", PAGE.format("").replace("end", "stop")])
+def test_a_page_without_marks_stays(tmp_path, text):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    fill_readme(path, "new")
+    assert path.read_text() == text
+    fill_readme(tmp_path / "absent.md", "new")
+    assert not (tmp_path / "absent.md").exists()
