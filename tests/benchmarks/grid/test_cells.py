@@ -18,7 +18,7 @@ from benchmarks.data.index import load_index
 from benchmarks.grid.cells import prune, run_cell, run_cells
 from benchmarks.grid.protocol import Cell, cells_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.params import load
+from benchmarks.params import ParamsError, load
 from benchmarks.training.audio import audio_from
 from gavs import GAVS
 
@@ -237,7 +237,7 @@ def test_cells_and_pruning(project, edit):
     assert {c.row for c in cells_of(params, "ablations", "alignment")} == set(
         params.ablations["alignment"]
     )
-    with pytest.raises(KeyError, match="tables.table1 has no 'audio_sam'"):
+    with pytest.raises(ParamsError, match="tables.table1 has no 'audio_sam'"):
         cells_of(params, "table1", "audio_sam")
     folder = project / "work/smoke/records/table1/gavs"
     folder.mkdir(parents=True)
