@@ -1,5 +1,6 @@
 """A trained row as one file, for `python -m gavs predict` and `GAVS.from_checkpoint`."""
 
+import json
 from pathlib import Path
 
 from benchmarks.common.files import sha256, write_atomic
@@ -39,7 +40,18 @@ def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> 
             "model": fingerprint(bench.fingerprints.model(model))[:16],
         },
     )
-    write_atomic(out, checkpoint_bytes(header, trained_state(method, trained_names(method))))
+    content = checkpoint_bytes(header, trained_state(method, trained_names(method)))
+    write_atomic(out, _in_order(content))
+
+
+def _in_order(content: bytes) -> bytes:
+    """Sort the metadata of a safetensors file, which the library writes in an order by chance."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _file(encoder: EncoderParams) -> EncoderFile:
