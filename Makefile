@@ -6,7 +6,7 @@ export PATH := $(BIN):$(PATH)
 repro: $(VENV)/installed
 	dvc repro
 
-# test: minutes, at every commit. test-all: the tests marked `slow` too, as CI.
+# test: at every commit, and in CI. test-all: the tests marked `slow` too.
 test: TESTS = -m "not slow"
 test test-all: $(VENV)/installed
 	ruff check .
