@@ -203,7 +203,7 @@ def test_equal_records_give_equal_files(full_desk, tmp_path):
     shutil.move(full_desk.results, tmp_path / "old")
     full_desk.report(draw=True)
     assert {p.name: p.read_bytes() for p in full_desk.results.rglob("*.*")} == first
-    assert len(first) == 2 + 8 + 7 + 5  # page and summary, csv, tex, figures
+    assert len(first) == 2 + 8 + 7 + 5 + 1  # page and summary, csv, tex, figures, leaderboard
 
 
 def test_a_mixture_of_data_or_code_is_a_warning(full_desk):
