@@ -12,6 +12,7 @@ test test-all: $(VENV)/installed
 	ruff check .
 	ruff format --check .
 	mypy
+	python -m benchmarks stale
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -rs $(TESTS)
 
 # As root on Debian or Ubuntu: a Slurm of this one machine, installed where it is missing.
