@@ -68,14 +68,21 @@ def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record])
 def _sources(records: Mapping[Key, Record]) -> str:
     """Sentence on the data and the code behind the numbers; a mixture is a warning."""
     data = sorted({record.checksums.index[:12] for record in records.values()})
-    by_row: dict[str, set[str]] = {}
+    # Floors, fractions and few shots go through other code than plain trainings: only seeds and
+    # draws of one cell must have the same.
+    by_cell: dict[tuple[str, str, str], set[str]] = {}
     for key, record in records.items():
-        by_row.setdefault(key.row, set()).add(record.checksums.code[:12])
-    code = sorted(set().union(*by_row.values()))
-    mixed = [f"`{row}`" for row, states in by_row.items() if len(states) > 1]
+        cell = (key.row, key.benchmark, key.setting)
+        by_cell.setdefault(cell, set()).add(record.checksums.code[:12])
+    code = sorted(set().union(*by_cell.values()))
+    mixed = list(dict.fromkeys(f"`{row}`" for (row, _, _), s in by_cell.items() if len(s) > 1))
     if len(data) > 1:
         return f"**They come from {len(data)} states of the data: run `dvc repro`.**"
     if mixed:
         return f"**More than one state of the code in {', '.join(mixed)}: run `dvc repro`.**"
-    states = f"`{code[0]}`" if len(code) == 1 else f"{len(code)} checksums, one per method"
+    states = (
+        f"`{code[0]}`"
+        if len(code) == 1
+        else f"{len(code)} checksums, one per method and kind of training"
+    )
     return f"Checksum of the data: `{data[0]}`; of the code: {states}."

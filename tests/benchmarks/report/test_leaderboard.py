@@ -1,9 +1,9 @@
 """The numbers of the repository's first page."""
 
 import pytest
-from benchmarks.report.leaderboard import fill_readme
 
 from benchmarks.report import leaderboard as front
+from benchmarks.report.leaderboard import fill_readme
 from tests.benchmarks.report.conftest import plan_with
 
 PAGE = "# Suite\n\n<!-- results:begin -->\n{}<!-- results:end -->\n\nmore\n"

@@ -214,7 +214,7 @@ def test_a_mixture_of_data_or_code_is_a_warning(full_desk):
     one = {"checksums": {"index": "d" * 64, "code": "e" * 64}}
     full_desk.put("gavs", [4, 2], 1)
     full_desk.put("oracle_click", [5, 5], trains=False, **one)
-    assert "of the code: 2 checksums, one per method." in full_desk.report()
+    assert "of the code: 2 checksums, one per method and kind of training." in full_desk.report()
 
 
 def test_csv_has_one_row_per_measure_in_the_units_of_the_page(full_desk):
