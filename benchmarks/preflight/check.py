@@ -73,6 +73,8 @@ def check(params: Params) -> bool:
     findings += _weights(weights)
     index, broken = _clips(params)
     findings += broken
+    if places[0].type == "cpu":  # nothing is tried on a GPU that isn't there
+        params = params.model_copy(update={"device": "cpu"})
     free = free_memory(places[0])
     trials = {k: try_row(params, row, k[-1], free) for k, row in kinds_of(params).items()}
     if index is not None:

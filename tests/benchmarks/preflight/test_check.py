@@ -55,7 +55,10 @@ def test_everything_that_is_wrong_is_told_at_once(project, edit, quick, capsys, 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     full = shutil.disk_usage(".")._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    tried = []
+    monkeypatch.setattr(checks, "try_row", lambda params, *_: tried.append(params.device) or TRIAL)
     assert cli.main(["check"]) == 1
+    assert set(tried) == {"cpu"}  # on the missing GPU each would be an error of its own
     out, err = capsys.readouterr()
     told = [line for line in err.splitlines() if line.startswith(("error", "warning"))]
     for wrong, line in zip(
