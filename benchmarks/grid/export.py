@@ -18,9 +18,11 @@ def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> 
     """Write the checkpoint of a row, as trained for a benchmark; trained first if need be.
 
     Raises:
-        ParamsError: the row is no GAVS or variant of it.
+        ParamsError: the row is no GAVS or variant of it, or the seed none of the profile's.
     """
     params = bench.params
+    if seed not in params.seeds:
+        raise ParamsError(f"--seed {seed}: not among seeds {params.seeds} of params.yaml")
     model = model_of(Cell("table1", row, row, benchmark, "train", seed))
     resolved, _ = training_of(params, model)
     if resolved.method != "gavs":

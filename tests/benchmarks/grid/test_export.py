@@ -55,3 +55,9 @@ def test_only_gavs_is_exported(project):
     bench = Workbench(load(Path("params.yaml")))
     with pytest.raises(ParamsError, match="audio_sam is audio_sam; only GAVS"):
         export(bench, "audio_sam", "v1s", 0, Path("c.safetensors"))
+
+
+def test_a_seed_that_no_table_has_is_not_trained(project):
+    bench = Workbench(load(Path("params.yaml")))
+    with pytest.raises(ParamsError, match=r"--seed 77: not among seeds \[0.* of params.yaml"):
+        export(bench, "gavs", "v1s", 77, Path("c.safetensors"))
