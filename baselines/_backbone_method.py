@@ -1,41 +1,23 @@
 """Methods that read pixels and train a backbone of their own, below everything else."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from gavs.method import Batch, Config, Encoders, Method
-
-
-class BackboneConfig(Config):
-    """The backbone that a method trains, and the side of its input in pixels."""
-
-    backbone: Literal["pvt", "resnet", "swin"] = "pvt"
-    image_size: int = Field(224, gt=0, multiple_of=32)  # the coarsest map is 1/32 of it
-    backbone_lr_scale: float = Field(0.1, ge=0)
+from baselines.configs._backbone import BackboneConfig
+from gavs.method import Batch, Encoders, Method
 
 
 class BackboneMethod(Method):
     """`self.backbone` turns pixels into four maps, and learns at a rate of its own."""
 
     Config = BackboneConfig
-    geometry = "squash"
 
     def __init__(self, config: BackboneConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.target_size = config.image_size
         self.backbone = encoders.backbone(config.backbone)
-
-    @classmethod
-    def inputs(cls, config: BackboneConfig) -> Mapping[str, str]:
-        return {"pixels": f"pixels{config.image_size}"}
-
-    @classmethod
-    def encoders(cls, config: BackboneConfig) -> list[str]:
-        return [config.backbone]
 
     def maps(self, batch: Batch) -> list[Tensor]:
         """The four maps of every frame, (B*T, C_i, h_i, w_i), finest first."""

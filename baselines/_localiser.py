@@ -7,35 +7,19 @@ shifted and scaled, so a probability of 0.5 is the middle of the range: AVIN's p
 the meaning of the fixed rule for all five.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
-from gavs.method import Batch, Config, Encoders, Method, Prediction
+from baselines.configs._localiser import LocaliserConfig
+from gavs.method import Batch, Encoders, Method, Prediction
 
 ENLARGED = 1.1  # augmentation: a random crop of the picture enlarged by this
 STEEPNESS = 12.0  # logits of the unit range, straight: a logit would blow its ends up
-
-
-class LocaliserConfig(Config):
-    """Switches of all localisers: the image trunk."""
-
-    image_size: int = Field(224, gt=0, multiple_of=32)
-    stride: Literal[16, 32] = 32  # pixels to a place of the map; 16: layer 4 with stride 1
-    backbone_lr_scale: float = Field(1.0, ge=0)  # of the pretrained image trunk
-
-
-class SpectrogramConfig(LocaliserConfig):
-    """Switches of localisers that train an audio trunk on spectrograms."""
-
-    audio_blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # ResNet-18
-    audio_channels: tuple[int, int, int, int] = (64, 128, 256, 512)
-    dim: int = Field(512, gt=0)  # of the common space
 
 
 class ImageTrunk(nn.Module):
@@ -150,27 +134,13 @@ class Localiser(Method):
     """
 
     Config = LocaliserConfig
-    geometry = "squash"
-    supervised = False
 
     def __init__(self, config: LocaliserConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.target_size = config.image_size
         self.image = ImageTrunk(encoders, config.stride)
-        if self.guidable:
+        if config.guidable:
             self.objects = ImageTrunk(encoders, config.stride).requires_grad_(False)
-
-    @classmethod
-    def inputs(cls, config: LocaliserConfig) -> Mapping[str, str]:
-        return {"pixels": f"pixels{config.image_size}"}
-
-    @classmethod
-    def encoders(cls, config: LocaliserConfig) -> list[str]:
-        return ["resnet18"]
-
-    @classmethod
-    def hears(cls, config: LocaliserConfig) -> str:
-        return "spectrogram"
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
         """Pictures (N, 3, S, S) and `Batch.audio`'s (N, ...) -> embeddings by name."""
@@ -209,7 +179,7 @@ class Localiser(Method):
 
     def train(self, mode: bool = True) -> "Localiser":
         super().train(mode)
-        if self.guidable:
+        if self.config.guidable:
             self.objects.eval()
         return self
 

@@ -10,25 +10,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from baselines._backbone_method import BackboneConfig
 from baselines._deformable import DeformableEncoder, sine_position
-from baselines._queries import FinestMap, SetLossConfig, mlp3, normed_conv
-
-
-class Mask2FormerConfig(BackboneConfig):
-    dim: int = Field(256, gt=0, multiple_of=8)
-    heads: int = 8
-    encoder_layers: int = Field(6, gt=0)
-    encoder_hidden: int = Field(1024, gt=0)
-    rounds: int = Field(3, gt=0)  # of the decoder, each over the three coarsest maps
-    hidden: int = Field(2048, gt=0)
-    queries: int = Field(100, gt=1)
-    # At least the tokens of the clip index: AVSBench-semantic has 70 classes and three odd ones
-    classes: int = Field(73, gt=0)
-    losses: SetLossConfig = SetLossConfig()
+from baselines._queries import FinestMap, mlp3, normed_conv
+from baselines.configs._mask2former import Mask2FormerConfig
 
 
 @dataclass

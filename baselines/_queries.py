@@ -9,20 +9,11 @@ With one source this is Mask2Former's loss.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from gavs.method import Batch, Config
-
-
-class SetLossConfig(Config):
-    """Weights of matching and loss: Mask2Former's."""
-
-    class_weight: float = Field(2.0, ge=0)
-    mask_weight: float = Field(5.0, ge=0)
-    dice_weight: float = Field(5.0, ge=0)
-    no_object: float = Field(0.1, ge=0)  # of queries without a target, in the class term
+from baselines.configs._queries import SetLossConfig
+from gavs.method import Batch
 
 
 def mlp3(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

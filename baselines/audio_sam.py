@@ -3,36 +3,24 @@
 Re-created from one sentence of section 3.1: everything is frozen but an MLP on the audio.
 """
 
-from collections.abc import Mapping
-
-from pydantic import Field
 from torch import Tensor
 
+from baselines.configs.audio_sam import AudioSamConfig
 from gavs.losses import frame_bce, supervised_mean
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import mlp
 from gavs.sam import decode
-
-
-class AudioSamConfig(Config):
-    hidden: int = Field(512, gt=0)
 
 
 @METHODS.register_module(name="audio_sam")
 class AudioSam(Method):
     Config = AudioSamConfig
-    paradigm = "prompt"
-    recreated = True
 
     def __init__(self, config: AudioSamConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.sam = encoders.sam()
         self.project = mlp(encoders.audio_dim, config.hidden, self.sam.prompt_encoder.embed_dim)
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
-
-    @classmethod
-    def inputs(cls, config: AudioSamConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
 
     def forward(self, batch: Batch) -> Prediction:
         token = self.project(batch.audio).flatten(0, 1)[:, None]  # (B * T, 1, C)

@@ -13,18 +13,13 @@ probability that it is an object.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._backbone_method import BackboneMethod
-from baselines._mask2former import Mask2FormerConfig, MaskedDecoder, PixelDecoder
+from baselines._mask2former import MaskedDecoder, PixelDecoder
 from baselines._queries import frame_targets, set_loss, union_logits
+from baselines.configs.auss import AussConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
-
-
-class AussConfig(Mask2FormerConfig):
-    query_weight: float = Field(0.1, ge=0)  # self-supervised, between the queries
-    overlap_weight: float = Field(0.1, ge=0)  # self-supervised, between their masks
 
 
 class Unmix(nn.Module):
@@ -64,7 +59,6 @@ def likeness(x: Tensor) -> Tensor:
 @METHODS.register_module(name="auss")
 class AUSS(BackboneMethod):
     Config = AussConfig
-    recreated = True
     layered = frozenset({"classes", "masks"})
 
     def __init__(self, config: AussConfig, encoders: Encoders) -> None:

@@ -14,14 +14,12 @@ by itself; the mask as the union of the queries', weighted by their scores; 16 q
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from baselines._backbone_method import BackboneConfig, BackboneMethod
+from baselines._backbone_method import BackboneMethod
 from baselines._deformable import (
     DeformableAttention,
     DeformableEncoderLayer,
@@ -30,30 +28,17 @@ from baselines._deformable import (
 )
 from baselines._queries import (
     FinestMap,
-    SetLossConfig,
     frame_targets,
     mlp3,
     normed_conv,
     set_loss,
     union_logits,
 )
+from baselines.configs.autr import AutrConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
 
 POINTS = 4  # Deformable DETR's
 Shapes = Sequence[tuple[int, int]]
-
-
-class AutrConfig(BackboneConfig):
-    backbone: Literal["pvt", "resnet", "swin"] = "swin"
-    dim: int = Field(256, gt=0, multiple_of=8)
-    heads: int = 8
-    encoder_layers: int = Field(4, gt=0)
-    decoder_layers: int = Field(4, gt=0)
-    hidden: int = Field(2048, gt=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    queries: int = Field(16, gt=0)
-    mask_channels: int = Field(8, gt=0)  # of the dynamic convolution
-    losses: SetLossConfig = SetLossConfig()
 
 
 class AudioVisualLayer(nn.Module):
@@ -163,7 +148,6 @@ class DynamicConv(nn.Module):
 @METHODS.register_module(name="autr")
 class AuTR(BackboneMethod):
     Config = AutrConfig
-    recreated = True
     layered = frozenset({"scores", "masks"})
 
     def __init__(self, config: AutrConfig, encoders: Encoders) -> None:

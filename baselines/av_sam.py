@@ -11,29 +11,20 @@ cross-entropy.
 """
 
 import copy
-from collections.abc import Mapping
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._localiser import audio_trunk, own_cosines
+from baselines.configs.av_sam import AvSamConfig
 from gavs.losses import frame_bce, supervised_mean
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.sam import decode, thaw_decoder
-
-
-class AvSamConfig(Config):
-    blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # of each stage: ResNet-18
-    channels: tuple[int, int, int, int] = (64, 128, 256, 512)
-    temperature: float = Field(0.1, gt=0)  # SLAVC's 0.03 drives the prompt beyond mask logits
 
 
 @METHODS.register_module(name="av_sam")
 class AvSam(Method):
     Config = AvSamConfig
-    paradigm = "prompt"  # "both models utilize prompts", the GAVS paper says of it and Audio-SAM
-    recreated = True
 
     def __init__(self, config: AvSamConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
@@ -46,14 +37,6 @@ class AvSam(Method):
         self.hear = nn.Linear(config.channels[-1], dim)
         self.see = nn.Conv2d(dim, dim, 1)
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
-
-    @classmethod
-    def inputs(cls, config: AvSamConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
-
-    @classmethod
-    def hears(cls, config: AvSamConfig) -> str:
-        return "logmel"
 
     def forward(self, batch: Batch) -> Prediction:
         image = batch.features["sam"].flatten(0, 1)  # (N, C, h, w)

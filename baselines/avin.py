@@ -8,26 +8,13 @@ last ReLU (theirs: PANNs' ResNet22 over the segment); the enlarged picture is 1.
 (theirs: 256 to 224, 1.14).
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from baselines._localiser import Localiser, LocaliserConfig, cosines, soft_mean
+from baselines._localiser import Localiser, cosines, soft_mean
+from baselines.configs.avin import AvinConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
-
-
-class AvinConfig(LocaliserConfig):
-    stride: Literal[16, 32] = 16
-    dim: int = Field(512, gt=0)
-    positive_share: float = Field(0.3, gt=0, le=1)  # of the places: t_p
-    negative_share: float = Field(0.5, gt=0, le=1)  # t_n
-    softness: float = Field(0.03, gt=0)
-    temperature: float = Field(0.07, gt=0)
-    distance_margin: float = Field(0.6, ge=0)
-    backbone_lr_scale: float = Field(0.1, ge=0)
 
 
 @METHODS.register_module(name="avin")
@@ -42,10 +29,6 @@ class Avin(Localiser):
             nn.ReLU(),
             nn.Linear(config.dim, config.dim, bias=False),
         )
-
-    @classmethod
-    def hears(cls, config: LocaliserConfig) -> str:
-        return "vggish"
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
         seen, raw = self.see(self.image(image)), self.hear(audio)  # (N, C, h, w), (N, C)

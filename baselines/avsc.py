@@ -15,20 +15,14 @@ the weighted masks as their maximum, and the labels' use (`baselines._queries`).
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._backbone_method import BackboneMethod
-from baselines._mask2former import Mask2FormerConfig, MaskedDecoder, PixelDecoder
+from baselines._mask2former import MaskedDecoder, PixelDecoder
 from baselines._queries import frame_targets, set_loss, union_logits
+from baselines.configs.avsc import AvscConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
 from gavs.prompt import mlp
-
-
-class AvscConfig(Mask2FormerConfig):
-    audio_hidden: int = Field(512, gt=0)
-    stage_one_epochs: int = Field(15, ge=0)  # before it, the audio doesn't touch the masks
-    select_weight: float = Field(5.0, ge=0)  # of the chosen masks' cross-entropy; Mask2Former's
 
 
 def silence_weight(mask_logits: Tensor, masks: Tensor, no_object: float) -> Tensor:
@@ -58,7 +52,6 @@ def select(class_logits: Tensor) -> tuple[Tensor, Tensor]:
 @METHODS.register_module(name="avsc")
 class AVSC(BackboneMethod):
     Config = AvscConfig
-    recreated = True
     layered = frozenset({"classes", "masks"})
 
     def __init__(self, config: AvscConfig, encoders: Encoders) -> None:

@@ -4,18 +4,12 @@ After the paper and vvvb-github/AVSegFormer. Other than there, a batch of a sing
 silent frames teach by default (`empty_frames`).
 """
 
-from pydantic import Field
 from torch import Tensor
 
-from baselines._backbone_method import BackboneConfig, BackboneMethod
-from baselines._segformer_head import SegFormerConfig, SegFormerHead, segformer_loss
+from baselines._backbone_method import BackboneMethod
+from baselines._segformer_head import SegFormerHead, segformer_loss
+from baselines.configs.avsegformer import AVSegFormerConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
-
-
-# Released: backbone_lr_scale 1; images of 224 as in the paper, 512 in the released code
-class AVSegFormerConfig(BackboneConfig, SegFormerConfig):
-    backbone_lr_scale: float = Field(1.0, ge=0)  # published: one group
-    freeze_epochs: int = Field(5, ge=0)  # backbone frozen before this epoch; released: 10 on V1M
 
 
 @METHODS.register_module(name="avsegformer")

@@ -3,20 +3,19 @@
 The head of `avsegformer` on the image embedding and the mask grid of GAVS.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from baselines._pyramid import SAMPyramid, mask_size
-from baselines._segformer_head import SegFormerConfig, SegFormerHead, segformer_loss
+from baselines._segformer_head import SegFormerHead, segformer_loss
+from baselines.configs.avsegformer_sam import AVSegFormerSAMConfig
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 
 
 @METHODS.register_module(name="avsegformer_sam")
 class AVSegFormerSAM(Method):
-    Config = SegFormerConfig
+    Config = AVSegFormerSAMConfig
 
-    def __init__(self, config: SegFormerConfig, encoders: Encoders) -> None:
+    def __init__(self, config: AVSegFormerSAMConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         sam = encoders.sam()
         self.target_size = mask_size(sam)
@@ -24,10 +23,6 @@ class AVSegFormerSAM(Method):
         self.head = SegFormerHead(
             self.pyramid.channels, config, self.target_size, encoders.audio_dim
         )
-
-    @classmethod
-    def inputs(cls, config: SegFormerConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
 
     def forward(self, batch: Batch) -> Prediction:
         maps = self.pyramid(batch.features["sam"].flatten(0, 1))

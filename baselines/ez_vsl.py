@@ -7,29 +7,22 @@ without aligning corners, as everywhere here.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._localiser import (
     Localiser,
-    SpectrogramConfig,
     audio_trunk,
     cosines,
     initialise,
     to_unit_range,
 )
+from baselines.configs.ez_vsl import EzVslConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
-
-
-class EzVslConfig(SpectrogramConfig):
-    temperature: float = Field(0.03, gt=0)
-    guidance_alpha: float = Field(0.4, ge=0, le=1)  # share of the audio-visual map in the mixture
 
 
 @METHODS.register_module(name="ez_vsl")
 class EzVsl(Localiser):
     Config = EzVslConfig
-    guidable = True
 
     def __init__(self, config: EzVslConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -8,25 +8,13 @@ nothing and a checkpoint replaces it); 3 s of audio (in the paper's training; th
 reads 10 s); the pair itself is no negative (released: its mean times -99, the same in effect).
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from baselines._localiser import Localiser, LocaliserConfig, audio_trunk, cosines, soft_mean
+from baselines._localiser import Localiser, audio_trunk, cosines, soft_mean
+from baselines.configs.hardway import HardWayConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
-
-
-class HardWayConfig(LocaliserConfig):
-    stride: Literal[16, 32] = 16
-    audio_blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # ResNet-18
-    audio_channels: tuple[int, int, int, int] = (64, 128, 256, 512)  # the last: the image trunk's
-    positive: float = 0.65  # cosines above are the source
-    negative: float = 0.4  # cosines below are background; between the two nothing is said
-    softness: float = Field(0.03, gt=0)  # of both masks
-    temperature: float = Field(0.07, gt=0)
 
 
 @METHODS.register_module(name="hardway")

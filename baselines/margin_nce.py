@@ -7,21 +7,16 @@ true pair; -0.2, as far as it is remembered, and EZ-VSL's temperature. Unresolve
 32, as here, or 16.
 """
 
-from pydantic import Field
 from torch import Tensor
 
-from baselines.ez_vsl import EzVsl, EzVslConfig
+from baselines.configs.margin_nce import MarginNceConfig
+from baselines.ez_vsl import EzVsl
 from gavs.method import METHODS, Batch, Prediction
-
-
-class MarginNceConfig(EzVslConfig):
-    margin: float = Field(-0.2, ge=-1, le=1)  # below 0 true pairs need not be the most similar
 
 
 @METHODS.register_module(name="margin_nce")
 class MarginNce(EzVsl):
     Config = MarginNceConfig
-    recreated = True
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"contrast": self.contrast(prediction, self.config.margin)}

@@ -4,20 +4,15 @@ Not in the paper. Ground truth says where to click; one click a source, the unio
 an empty mask where nothing sounds.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from scipy import ndimage
 
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from baselines.configs.oracle_click import OracleClickConfig
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.sam import decode, input_size
 
 EMPTY_LOGIT = -20.0  # sigmoid 2e-9: below every threshold but 0
-
-
-class OracleClickConfig(Config):
-    pass
 
 
 @METHODS.register_module(name="oracle_click")
@@ -26,16 +21,11 @@ class OracleClick(Method):
     x, y in the pixels of SAM's square, and 1 for a click or 0 for padding."""
 
     Config = OracleClickConfig
-    oracle = True
 
     def __init__(self, config: OracleClickConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.sam = encoders.sam()
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
-
-    @classmethod
-    def inputs(cls, config: OracleClickConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
 
     @staticmethod
     def sources(labels: np.ndarray, img_size: int) -> list[tuple[float, float]]:

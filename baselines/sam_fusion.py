@@ -4,25 +4,16 @@ Re-created: the paper says "similar to GAVS, but fuse audio and visual without p
 Audio Source Decoder" and doesn't name the operator, hence the switch.
 """
 
-from collections.abc import Mapping
-from typing import Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._tpavi import TPAVI, among_all, only_asked
-from gavs.adapter import ColA, ColaConfig
+from baselines.configs.sam_fusion import SamFusionConfig
+from gavs.adapter import ColA
 from gavs.losses import frame_bce, supervised_mean
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import mlp
 from gavs.sam import decode
-
-
-class SamFusionConfig(Config):
-    operator: Literal["concat", "add", "film", "tpavi"] = "concat"
-    hidden: int = Field(512, gt=0)  # of the audio's MLP, as in GAVS's prompt; tpavi has none
-    cola: ColaConfig = ColaConfig()
 
 
 class Fusion(nn.Module):
@@ -54,7 +45,6 @@ class Fusion(nn.Module):
 @METHODS.register_module(name="sam_fusion")
 class SamFusion(Method):
     Config = SamFusionConfig
-    recreated = True
 
     def __init__(self, config: SamFusionConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
@@ -67,17 +57,9 @@ class SamFusion(Method):
         self.cola = ColA(config.cola, self.sam.mask_decoder) if config.cola.enabled else None
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
 
-    @classmethod
-    def inputs(cls, config: SamFusionConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
-
-    @classmethod
-    def temporal(cls, config: SamFusionConfig) -> bool:
-        return config.operator == "tpavi"
-
     def forward(self, batch: Batch) -> Prediction:
         fused = self.fusion(batch.features["sam"], batch.audio)  # (B, T, C, h, w)
-        asked = batch.asked if self.temporal(self.config) else None
+        asked = batch.asked if self.config.temporal() else None
         logits, _ = decode(self.sam, only_asked(fused, asked), adapters=self.cola)
         return Prediction(among_all(logits[:, 0], batch.audio.shape[:2], asked))
 

@@ -10,22 +10,15 @@ mask logits (theirs: the input square), and no pretraining on AVS-Synthetic.
 """
 
 import copy
-from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
+from baselines.configs.sama import SamaConfig
 from gavs.losses import frame_bce, supervised_mean
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.sam import decode, recomputed, thaw_decoder
-
-
-class SamaConfig(Config):
-    hidden: int = Field(512, gt=0)  # of the adapters
-    from_block: int = Field(0, ge=0)  # first adapted block; published: every block
-    recompute: bool = True  # activations, for the gradient: a third more time, a fraction of memory
 
 
 class AudioAdapters(nn.Module):
@@ -74,10 +67,6 @@ class SAMA(Method):
         dim = encoder.patch_embed.proj.out_channels
         self.adapters = AudioAdapters(adapted, encoders.audio_dim, config.hidden, dim)
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
-
-    @classmethod
-    def inputs(cls, config: SamaConfig) -> Mapping[str, str]:
-        return {"tokens": f"tokens{config.from_block}_rgb"}
 
     def forward(self, batch: Batch) -> Prediction:
         x = batch.features["tokens"].flatten(0, 1)  # (N, h, w, D)

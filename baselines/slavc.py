@@ -12,29 +12,19 @@ import copy
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from baselines._localiser import (
     Localiser,
-    SpectrogramConfig,
     audio_trunk,
     cosines,
     initialise,
     own_cosines,
 )
+from baselines.configs.slavc import SlavcConfig
 from gavs.method import METHODS, Batch, Encoders, Prediction
 
 BRANCHES = ("instance", "place")
-
-
-class SlavcConfig(SpectrogramConfig):
-    temperature: float = Field(0.03, gt=0)
-    visual_dropout: float = Field(0.9, ge=0, lt=1)
-    audio_dropout: float = Field(0.0, ge=0, lt=1)
-    momentum: float = Field(0.999, ge=0, le=1)  # share of a copy that each step keeps
-    guidance_alpha: float = Field(0.9, ge=0, le=1)  # share of the audio-visual map in the mixture
-    object_range: float = Field(2.5, gt=0)  # strength of the object network's features called 1
 
 
 class Heads(nn.Module):
@@ -53,7 +43,6 @@ class Heads(nn.Module):
 @METHODS.register_module(name="slavc")
 class Slavc(Localiser):
     Config = SlavcConfig
-    guidable = True
 
     def __init__(self, config: SlavcConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)

@@ -3,19 +3,12 @@
 The head of `avsbench` on the image embedding and the mask grid of GAVS.
 """
 
-from collections.abc import Mapping
-
-from pydantic import Field
 from torch import Tensor
 
 from baselines._pyramid import SAMPyramid, mask_size
 from baselines._tpavi import TPAVIHead, tpavi_loss
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
-
-
-class TPAVISAMConfig(Config):
-    channels: int = Field(256, gt=0, multiple_of=8)
-    avm_weight: float = Field(0.0, ge=0)  # as `avsbench`
+from baselines.configs.tpavi_sam import TPAVISAMConfig
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 
 
 @METHODS.register_module(name="tpavi_sam")
@@ -30,14 +23,6 @@ class TPAVISAM(Method):
         self.head = TPAVIHead(
             self.pyramid.channels, config.channels, self.target_size, encoders.audio_dim
         )
-
-    @classmethod
-    def inputs(cls, config: TPAVISAMConfig) -> Mapping[str, str]:
-        return {"sam": "sam_rgb"}
-
-    @classmethod
-    def temporal(cls, config: TPAVISAMConfig) -> bool:
-        return True
 
     def forward(self, batch: Batch) -> Prediction:
         maps = self.pyramid(batch.features["sam"].flatten(0, 1))

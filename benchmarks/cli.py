@@ -226,12 +226,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def list_all(args: argparse.Namespace) -> None:
     from benchmarks.params import BENCHMARKS, method_names
-    from gavs.method import METHODS
+    from benchmarks.params.row import reference
 
     for name in method_names():
-        module = sys.modules[METHODS.get(name).__module__]
-        reference = " ".join((module.__doc__ or "").split("\n\n")[0].split())
-        print(f"{name:<16} {reference}")
+        print(f"{name:<16} {reference(name)}")
     print()
     for name, text in BENCHMARKS.items():
         print(f"{name:<16} {text}")
@@ -263,7 +261,9 @@ def data(args: argparse.Namespace) -> None:
     from benchmarks.common.files import clear_parts, locked, write_atomic
     from benchmarks.data.index import write_index
     from benchmarks.data.read import read_index
-    from benchmarks.miniature import build, build_vggsound, build_vggss
+    from benchmarks.miniature.vggsound import build_vggsound
+    from benchmarks.miniature.vggss import build_vggss
+    from benchmarks.miniature.world import build
     from benchmarks.params import load
 
     params = load(args.params)

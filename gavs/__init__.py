@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gavs.configs.gavs import GavsConfig
     from gavs.images import read_image
     from gavs.method import METHODS, Method
-    from gavs.model import GAVS, GavsConfig
+    from gavs.model import GAVS
     from gavs.predict import Predictor
     from gavs.sam import build_sam
     from gavs.sound import read_sound
@@ -28,7 +29,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is asked for: who reads a file doesn't wait for torch."""
     homes = {
-        **dict.fromkeys(("GAVS", "GavsConfig"), "model"),
+        "GAVS": "model",
+        "GavsConfig": "configs.gavs",
         **dict.fromkeys(("METHODS", "Method"), "method"),
         "Predictor": "predict",
         "build_sam": "sam",

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from gavs.method import Config
+from gavs.configs import Config
 from gavs.reading import reading, shown
 
 KEY, DIGEST = "gavs", "sha256"  # of the header and the checksum in the file's metadata

@@ -1,26 +1,15 @@
 """The losses of GAVS: binary cross-entropy of the mask, and audio-visual alignment of the cue."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from gavs.method import Batch, Config
+from gavs.configs.alignment import AlignmentConfig
+from gavs.method import Batch
 
 MIN_VIDEOS = 4
-
-
-class AlignmentConfig(Config):
-    """The paper says "contrastive", its authors later "triplet, cosine"; the rest is ours."""
-
-    loss: Literal["triplet", "infonce", "none"] = "triplet"
-    margin: float = Field(0.3, ge=0)  # triplet
-    temperature: float = Field(0.07, gt=0)  # infonce
-    weight: float = Field(1.0, ge=0)
-    # other_class: clips of other videos that share no class with the anchor's
-    negatives: Literal["other_video", "other_class"] = "other_video"
 
 
 def frame_bce(logits: Tensor, batch: Batch) -> Tensor:

@@ -4,34 +4,19 @@ A method turns a `Batch` into a `Prediction` and a `Prediction` into loss terms.
 no metric and no file I/O, so one loop, one scorer and one table writer serve all of them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol
+from importlib import import_module
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from mmengine.registry import Registry
-from pydantic import BaseModel, ConfigDict, field_validator
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
+from gavs.configs import CONFIGS
+
 METHODS = Registry("method")
-LARGEST = 10**9
-
-
-class Config(BaseModel):
-    """Base of every parameter block: unknown keys, wrong types, NaN and infinity are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*")
-    @classmethod
-    def _countable(cls, value: Any) -> Any:
-        """No width, count or size of a billion: nothing here could be made of it."""
-        numbers = value if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(number, int) and abs(number) >= LARGEST for number in numbers):
-            raise ValueError(f"expected a whole number below {LARGEST:,}")
-        return value
 
 
 class Encoders(Protocol):
@@ -56,8 +41,8 @@ class Batch:
     `geometry = "sam"` the frame fills the top left of the square, with `"squash"` all of it.
     """
 
-    audio: Tensor  # (B, T, ...) of the store that `Method.hears` names
-    features: dict[str, Tensor]  # short name of `Method.inputs` -> (B, T, ...)
+    audio: Tensor  # (B, T, ...) of the store that `MethodConfig.hears` names
+    features: dict[str, Tensor]  # short name of `MethodConfig.inputs` -> (B, T, ...)
     masks: Tensor  # (B, T, G, G) share of sounding pixels in each cell, 0..1
     valid: Tensor  # (B, G, G) 1 where the cell shows the frame, 0 in SAM's padding
     supervised: Tensor  # (B, T) bool, frames whose mask may be learned from
@@ -88,16 +73,8 @@ class Method(nn.Module):
     the method's title with its reference. Parameters with `requires_grad` are what the loop trains.
     """
 
-    Config: ClassVar[type[Any]]  # the class of its parameter block, a `Config`
-    config: Any  # one of it
-    geometry: ClassVar[Literal["sam", "squash"]] = "sam"
-    oracle: ClassVar[bool] = False  # True: shown the truth, nothing to learn: a ceiling
-    # How sound comes in: as a prompt of SAM's decoder, or fused into features that are decoded.
-    paradigm: ClassVar[Literal["prompt", "fusion"]] = "fusion"
-    recreated: ClassVar[bool] = False  # True: no code was released, built from the paper's text
-    # False: a localiser that learns from unlabelled clips and is scored on VGG-SS only.
-    supervised: ClassVar[bool] = True
-    guidable: ClassVar[bool] = False  # True: `guided` mixes in a map of objects, without the sound
+    Config: ClassVar[type[Any]]  # the class of its parameter block
+    config: Any  # one of it: facts that readers of clips and tables need are there
     guided: bool = False
     # Names in `Prediction.aux` that have layers first, then clips or frames; else those come first.
     layered: ClassVar[frozenset[str]] = frozenset()
@@ -106,32 +83,6 @@ class Method(nn.Module):
     def __init__(self, config: Any, encoders: Encoders) -> None:
         super().__init__()
         self.config = config
-
-    @classmethod
-    def inputs(cls, config: Any) -> Mapping[str, str]:
-        """Feature stores by short name, e.g. `{"sam": "sam_rgb"}`."""
-        raise NotImplementedError
-
-    @classmethod
-    def hears(cls, config: Any) -> str:
-        """Store of `Batch.audio`: `vggish` (128,) before VGGish's last ReLU, `logmel` (96, 64), its
-        input, or `spectrogram` (1, 257, T)."""
-        return "vggish"
-
-    @classmethod
-    def temporal(cls, config: Any) -> bool:
-        """Whether it needs every frame of a clip, also the unlabelled ones."""
-        return False
-
-    @classmethod
-    def cover(cls) -> str:
-        """Name of the clips that its stores cover: `avs`, those that are segmented, or `vgg`."""
-        return "avs" if cls.supervised else "vgg"
-
-    @classmethod
-    def encoders(cls, config: Any) -> list[str]:
-        """Pretrained encoders that the method holds itself: `sam` or backbones."""
-        return ["sam"]
 
     @staticmethod
     def sources(labels: np.ndarray, img_size: int) -> list[tuple[float, float]]:
@@ -159,3 +110,13 @@ class Method(nn.Module):
 
     def after_step(self) -> None:
         """Update momentum encoders and the like after each optimiser step."""
+
+
+def network(name: str) -> type[Method]:
+    """The class that computes a method, its module imported now.
+
+    Raises:
+        KeyError: no such method, or `baselines.configs` isn't imported.
+    """
+    import_module(CONFIGS[name].network)
+    return METHODS.get(name)

@@ -8,38 +8,20 @@ import copy
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
 
 import torch.nn.functional as F
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError
 from torch import Tensor
 
-from gavs.adapter import ColA, ColaConfig, EncoderAdaptersConfig, encoder_adapters
+from gavs.adapter import ColA, encoder_adapters
 from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_checkpoint
-from gavs.losses import AlignmentConfig, alignment, frame_bce, supervised_mean
-from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
-from gavs.prompt import PromptConfig, SemanticAudioPrompt
+from gavs.configs.gavs import GavsConfig
+from gavs.losses import alignment, frame_bce, supervised_mean
+from gavs.method import METHODS, Batch, Encoders, Method, Prediction
+from gavs.prompt import SemanticAudioPrompt
 from gavs.sam import build_sam, continue_from_tokens, decode, output_tokens, thaw_decoder
 from gavs.vggish import AUDIO_DIM
 from gavs.weights import load_weights
-
-
-class GavsConfig(Config):
-    """GAVS's switches; the defaults are the paper's text at full width."""
-
-    prompt: PromptConfig = PromptConfig()
-    cola: ColaConfig = ColaConfig()
-    alignment: AlignmentConfig = AlignmentConfig()
-    encoder_adapters: EncoderAdaptersConfig = EncoderAdaptersConfig()
-    decoder: Literal["frozen", "full"] = "frozen"
-    colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
-    loss_resolution: Literal["logits", "input"] = "logits"  # SAM's mask grid, or its input square
-
-    @model_validator(mode="after")
-    def _alignment_acts_on_the_cue(self) -> "GavsConfig":
-        if self.alignment.loss != "none" and not self.prompt.cue:
-            raise ValueError("alignment acts on prompt.cue: with cue false set alignment.loss none")
-        return self
 
 
 @METHODS.register_module(name="gavs")
@@ -47,7 +29,6 @@ class GAVS(Method):
     """Frozen SAM, prompted by sound; see `GavsConfig` for its variants."""
 
     Config = GavsConfig
-    paradigm = "prompt"
 
     def __init__(self, config: GavsConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
@@ -107,13 +88,6 @@ class GAVS(Method):
             ]:
                 block.norm1.requires_grad_(True)
                 block.norm2.requires_grad_(True)
-
-    @classmethod
-    def inputs(cls, config: GavsConfig) -> Mapping[str, str]:
-        cut = config.encoder_adapters.from_block
-        if cut is None:
-            return {"sam": f"sam_{config.colour}"}
-        return {"tokens": f"tokens{cut}_{config.colour}"}
 
     def forward(self, batch: Batch) -> Prediction:
         audio = batch.audio  # (B, T, A)

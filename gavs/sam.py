@@ -6,7 +6,6 @@ set, so a training step is one pass and no image embedding is repeated.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gavs.image_encoder import ImageEncoder
+from gavs.sizes import SAM_SIZES, SamSize
 from gavs.weights import load_weights, read_weights
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)  # RGB, 0..255
@@ -33,41 +33,6 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 # decode's `adapters(place, layer, x)`: place is "attention", "mlp" or "context", x is (N, K, C)
 TokenAdapters = Callable[[str, int, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class SamSize:
-    """Widths of a SAM: `dim`, `depth`, `heads` of the image encoder; `out` is d_V of the paper."""
-
-    img_size: int
-    patch: int
-    dim: int
-    depth: int
-    heads: int
-    mlp_ratio: float
-    window: int  # 0: global attention and no relative position everywhere
-    global_blocks: tuple[int, ...]
-    out: int
-    decoder_heads: int
-    decoder_mlp: int
-
-    @property
-    def grid(self) -> int:
-        """Tokens along a side; masks have four times as many cells."""
-        return self.img_size // self.patch
-
-
-def _vit(dim: int, depth: int, heads: int) -> SamSize:
-    last_of_quarter = tuple(range(depth // 4 - 1, depth, depth // 4))
-    return SamSize(1024, 16, dim, depth, heads, 4, 14, last_of_quarter, 256, 8, 2048)
-
-
-SAM_SIZES = {
-    "mini": SamSize(96, 8, 128, 4, 4, 3, 0, (), 64, 4, 256),
-    "vit_b": _vit(768, 12, 12),
-    "vit_l": _vit(1024, 24, 16),
-    "vit_h": _vit(1280, 32, 16),
-}
 
 
 def build_sam(size: str | SamSize, weights: Path | None = None) -> Sam:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gavs.sizes import WIDTHS
 from gavs.weights import load_weights, read_weights
 
 SAMPLE_RATE = 16_000
@@ -70,10 +71,6 @@ def _mel(pieces: Tensor) -> Tensor:
     return (spectrum.real.square() + spectrum.imag.square()).float().sqrt() @ mel
 
 
-WIDTHS: dict[str, tuple[tuple[int, ...], int]] = {
-    "mini": ((12, 24, 48, 48, 96, 96), 192),
-    "full": ((64, 128, 256, 256, 512, 512), 4096),
-}
 _POOL_AFTER = (0, 1, 3, 5)  # index of the convolution
 
 

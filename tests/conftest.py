@@ -77,19 +77,19 @@ def _make_batch(method: Method, clips: int = 4, frames: int = 2, seed: int = 0) 
     g = torch.Generator().manual_seed(seed)
     shapes = {"sam": (32, 8, 8), "tokens": (8, 8, 16), "logmel": (96, 64)}
     features = {}
-    for short, store in method.inputs(method.config).items():
+    for short, store in method.config.inputs().items():
         kind, number = re.match(r"([a-z]+)(\d*)", store).groups()
         shape = shapes.get(kind) or (3, int(number), int(number))
         features[short] = torch.randn(clips, frames, *shape, generator=g)
-    if method.oracle:
+    if method.config.oracle:
         sources = 64 * torch.rand(clips, frames, 3, 3, generator=g)
         sources[..., 2] = torch.rand(clips, frames, 3, generator=g) > 0.5
         features["sources"] = sources
     sounds = {"vggish": (128,), "logmel": (96, 64), "spectrogram": (1, 257, 40)}
-    heard = sounds[method.hears(method.config)]
+    heard = sounds[method.config.hears()]
     size = method.target_size
     valid = torch.ones(clips, size, size)
-    if method.geometry == "sam":
+    if method.config.geometry == "sam":
         valid[1::2, size // 2 :] = 0
     supervised = torch.ones(clips, frames, dtype=torch.bool)
     supervised[1::2, 1:] = False

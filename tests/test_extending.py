@@ -13,12 +13,9 @@ METHOD = '''\
 
 from dataclasses import replace
 
-from baselines.audio_sam import AudioSam, AudioSamConfig
+from baselines.audio_sam import AudioSam
+from baselines.configs.half_sam import HalfSamConfig
 from gavs.method import METHODS, Batch, Prediction
-
-
-class HalfSamConfig(AudioSamConfig):
-    factor: float = 0.5
 
 
 @METHODS.register_module(name="half_sam")
@@ -28,6 +25,17 @@ class HalfSam(AudioSam):
     def forward(self, batch: Batch) -> Prediction:
         prediction = super().forward(batch)
         return replace(prediction, logits=self.config.factor * prediction.logits)
+'''
+CONFIG = '''\
+"""Parameter block of Half-SAM."""
+
+from baselines.configs.audio_sam import AudioSamConfig
+from gavs.configs import method_config
+
+
+@method_config("half_sam", "baselines.half_sam")
+class HalfSamConfig(AudioSamConfig):
+    factor: float = 0.5
 '''
 TABLE = '''\
 """Table 5: what Table 1's models light in silence."""
@@ -49,6 +57,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 '''
 FILES = {
     "baselines/half_sam.py": METHOD,
+    "baselines/configs/half_sam.py": CONFIG,
     "benchmarks/report/table5.py": TABLE,
     "benchmarks/experiments/table5_silence/README.md": "# Table 5: silence\n",
 }

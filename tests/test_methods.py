@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 
-import baselines  # noqa: F401  registers every method
-from gavs.method import METHODS, Method
+import baselines.configs  # noqa: F401  registers every method
+from gavs.configs import CONFIGS
+from gavs.method import Method, network
 from gavs.vggish import LOG_OFFSET
 
 SEGFORMER = {"dim": 16, "heads": 2, "layers": 2, "hidden": 32, "queries": 5}
@@ -58,14 +59,14 @@ VARIANTS = {
     "sam_fusion-tpavi": ("sam_fusion", {"operator": "tpavi"}),
 }
 SILENCE = {"vggish": 0.0, "logmel": math.log(LOG_OFFSET), "spectrogram": math.log(1e-7) / 12}
-CASES = {**{name: (name, SMALL.get(name, {})) for name in METHODS.module_dict}, **VARIANTS}
+CASES = {**{name: (name, SMALL.get(name, {})) for name in sorted(CONFIGS)}, **VARIANTS}
 
 
 @pytest.fixture(params=CASES)
 def build(request, encoders):
     """build(seed) -> the method, with trained-looking values in everything that it trains."""
     name, overrides = CASES[request.param]
-    cls = METHODS.get(name)
+    cls = network(name)
 
     def make(seed: int = 0) -> Method:
         torch.manual_seed(seed)
@@ -103,7 +104,7 @@ def test_logits_fill_the_targets_grid(build, make_batch, clips, frames, training
 def test_gradients_reach_exactly_what_the_groups_train(build, encoders, make_batch):
     method = build().train()
     parameters = trained(method)
-    if method.oracle:
+    if method.config.oracle:
         assert not parameters
         return
     grouped = [p for group in method.parameter_groups() for p in group["params"]]
@@ -130,7 +131,7 @@ def test_trained_state_is_the_whole_model(build, make_batch):
     first, second = build(0).eval(), build(1).eval()
     batch = make_batch(first)
     expected = first(batch).logits
-    if not first.oracle:
+    if not first.config.oracle:
         assert not torch.equal(second(batch).logits, expected)
     fixed = {name for name, p in first.named_parameters() if not p.requires_grad}
     state = {name: v for name, v in first.state_dict().items() if name not in fixed}
@@ -142,8 +143,8 @@ def test_empty_masks_and_silence_stay_finite(build, make_batch):
     method = build().train()
     batch = make_batch(method, frames=1)
     batch.masks.zero_()
-    batch.audio.fill_(SILENCE[method.hears(method.config)])
-    if method.oracle:
+    batch.audio.fill_(SILENCE[method.config.hears()])
+    if method.config.oracle:
         assert method(batch).logits.isfinite().all()
         return
     loss = total_loss(method, batch)
@@ -156,7 +157,7 @@ def test_mixed_precision(build, make_batch):
     method = build().train()
     batch = make_batch(method)
     with torch.autocast("cpu", torch.bfloat16):
-        if method.oracle:
+        if method.config.oracle:
             assert method(batch).logits.isfinite().all()
             return
         loss = total_loss(method, batch)
@@ -169,7 +170,7 @@ def test_a_clip_is_predicted_alike_alone_and_in_a_batch(build, make_batch):
     method = build().eval()
     batch = make_batch(method, clips=3, frames=2)
     logits = method(batch).logits
-    frames = [slice(None)] if method.temporal(method.config) else [slice(0, 1), slice(1, 2)]
+    frames = [slice(None)] if method.config.temporal() else [slice(0, 1), slice(1, 2)]
     for clip in range(3):
         for t in frames:
             alone = make_batch(method, clips=3, frames=2)
@@ -177,7 +178,7 @@ def test_a_clip_is_predicted_alike_alone_and_in_a_batch(build, make_batch):
             alone.valid = alone.valid[clip : clip + 1]
             alone.features = {k: v[clip : clip + 1, t] for k, v in alone.features.items()}
             got, expected = method(alone).logits[0], logits[clip, t]
-            if not method.supervised:  # a map is 0 and 1 somewhere, where logits are steep
+            if not method.config.supervised:  # a map is 0 and 1 somewhere, where logits are steep
                 got, expected = got.sigmoid(), expected.sigmoid()
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
@@ -187,9 +188,11 @@ def test_unlabelled_frames_have_no_say(build, make_batch):
     for value in (0.0, 1.0):
         method = build().train()
         batch = make_batch(method)
-        if method.oracle:
+        if method.config.oracle:
             return
-        silenced = ~batch.supervised if method.supervised else torch.ones_like(batch.supervised)
+        silenced = (
+            ~batch.supervised if method.config.supervised else torch.ones_like(batch.supervised)
+        )
         batch.masks[silenced] = value
         torch.manual_seed(0)
         losses.append(total_loss(method, batch).item())
@@ -199,7 +202,7 @@ def test_unlabelled_frames_have_no_say(build, make_batch):
 def test_only_the_frames_that_are_asked_for_matter(build, make_batch):
     """Loss, gradients and the asked frames' logits, if the others' masks may be skipped."""
     method = build().train()
-    if not method.temporal(method.config):
+    if not method.config.temporal():
         return
     batch, found = make_batch(method), []
     for asked in (None, batch.supervised):
@@ -218,4 +221,4 @@ def test_what_is_heard_changes_the_mask_of_methods_that_hear(build, make_batch):
     batch = make_batch(method)
     before = method(batch).logits
     batch.audio = batch.audio.flip(0)
-    assert torch.allclose(method(batch).logits, before) is method.oracle
+    assert torch.allclose(method(batch).logits, before) is method.config.oracle

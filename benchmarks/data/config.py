@@ -3,13 +3,24 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from benchmarks.common.checks import Distinct
-from benchmarks.data.vggsound import VGGSoundParams
-from gavs.method import Config
+from benchmarks.common.paths import Name
+from gavs.configs import Config
 
 Benchmark = Literal["v1s", "v1m", "v2"]
+
+
+class VGGSoundParams(Config):
+    """`data.vggsound` in params.yaml."""
+
+    root: Path  # frames/, audio/ and the lists
+    list: Name  # of {root}/{list}.txt
+    exclude_tests: bool = True  # leave out the videos that VGG-SS tests
+    exclude: Name | None = None  # another list: clips that aren't there
+    val_clips: PositiveInt = 2000  # held out, whole videos, to select a checkpoint by
+    seed: NonNegativeInt = 0  # of what is held out
 
 
 class DataParams(Config):

@@ -8,32 +8,18 @@ data.vggsound.exclude: a smaller training set is never silent.
 
 import logging
 from collections.abc import Collection
-from pathlib import Path
 
 import pandas as pd
-from pydantic import NonNegativeInt, PositiveInt
 
 from benchmarks.common.files import write_atomic
-from benchmarks.common.paths import Name
+from benchmarks.data.config import VGGSoundParams
 from benchmarks.data.index import ClipFiles, DataError, open_clips
 from benchmarks.data.vggss import FRAME_SECOND, SECONDS, clip_paths
-from gavs.method import Config
 from splits.files import SplitError
 from splits.tables import rank
 from splits.vggsound import overlap, read_list, without_tests
 
 log = logging.getLogger(__name__)
-
-
-class VGGSoundParams(Config):
-    """`data.vggsound` in params.yaml."""
-
-    root: Path  # frames/, audio/ and the lists
-    list: Name  # of {root}/{list}.txt
-    exclude_tests: bool = True  # leave out the videos that VGG-SS tests
-    exclude: Name | None = None  # another list: clips that aren't there
-    val_clips: PositiveInt = 2000  # held out, whole videos, to select a checkpoint by
-    seed: NonNegativeInt = 0  # of what is held out
 
 
 def read_vggsound(

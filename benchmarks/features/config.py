@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from benchmarks.common.checks import Distinct
-from gavs.method import Config
+from gavs.configs import Config
 
 STORE_NAME = re.compile(  # names of feature stores; features/encode.py says what each holds
     r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>0|[1-9]\d*)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>[1-9]\d*)"

@@ -9,7 +9,7 @@ from benchmarks.features import spectrogram
 from benchmarks.features.config import STORE_NAME
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
-from gavs.sam import SAM_SIZES
+from gavs.sizes import SAM_SIZES
 
 COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on
     "avs": ("v1s", "v1m", "v2", "vggss"),

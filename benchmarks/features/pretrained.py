@@ -1,17 +1,18 @@
-"""The pretrained encoders of a profile, loaded once per process."""
+"""The pretrained encoders of a profile, loaded once per process; torch comes with the first."""
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-
-from segment_anything.modeling import Sam
-from torch import nn
+from typing import TYPE_CHECKING
 
 from benchmarks.common.files import sha256
 from benchmarks.features.config import AudioParams, EncodersParams
-from gavs.backbones import build_backbone
-from gavs.sam import build_sam
-from gavs.vggish import VGGish, build_vggish
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
+    from torch import nn
+
+    from gavs.vggish import VGGish
 
 
 @dataclass
@@ -22,15 +23,21 @@ class ProfileEncoders:
     audio: AudioParams
     audio_dim: int = field(default=128, init=False)
 
-    def sam(self) -> Sam:
+    def sam(self) -> "Sam":
+        from gavs.sam import build_sam
+
         return build_sam(self.params.sam.size, self.params.sam.weights)
 
-    def backbone(self, name: str) -> nn.Module:
+    def backbone(self, name: str) -> "nn.Module":
+        from gavs.backbones import build_backbone
+
         encoder = getattr(self.params, name)
         return build_backbone(encoder.size, encoder.weights)
 
     @cached_property
-    def vggish(self) -> VGGish:
+    def vggish(self) -> "VGGish":
+        from gavs.vggish import build_vggish
+
         return build_vggish(self.params.vggish.size, self.params.vggish.weights)
 
     def checksum(self, name: str) -> str:

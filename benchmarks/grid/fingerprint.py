@@ -73,7 +73,7 @@ def model_code(params: Params, model: Model) -> str:
     A method's own imports count whatever they are.
     """
     row, training = training_of(params, model)
-    named = row.cls.encoders(row.method_config())
+    named = row.method_config.encoders()
     sizes = [getattr(params.encoders, name).size for name in named if name != "sam"]
     validated = training.selection != "last"
     parts = {
@@ -87,7 +87,7 @@ def model_code(params: Params, model: Model) -> str:
         "gavs.swin": any(size.startswith("swin") for size in sizes),
     }
     trained = _checksum("benchmarks.grid.models", stops=(*BY_VALUE, *NO_NUMBER, *_left_out(parts)))
-    return sha256(trained.encode(), _checksum(row.cls.__module__).encode())
+    return sha256(trained.encode(), _checksum(row.method_config.network).encode())
 
 
 def record_code(params: Params, cell: Cell) -> str:
@@ -114,7 +114,7 @@ def data_code(world: bool) -> str:
 
 def _no_clip(row: Row, heard: bool) -> dict[str, Any]:
     """Modules that only silence and noise go through."""
-    spectrogram = row.cls.hears(row.method_config()) == "spectrogram"
+    spectrogram = row.method_config.hears() == "spectrogram"
     return {
         "benchmarks.features.no_clip": heard,
         "benchmarks.features.spectrogram": heard and spectrogram,
@@ -165,7 +165,7 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
     names += [n for model in models for n in (model.train, model.val, model.full) if n]
     drawn = any(n.startswith(("v3/", "vggss_sub/")) or "/fraction-" in n for n in names)
     row, _ = training_of(params, models[0])
-    used = ["sam", "vggish", *row.cls.encoders(row.method_config())]
+    used = ["sam", "vggish", *row.method_config.encoders()]
     values = params.model_dump(mode="json", include={"data", "world", "audio"})
     return fingerprint(
         {
@@ -202,7 +202,7 @@ def stage_code(params: Params, stage: str) -> list[str]:
     roots = ["benchmarks.data.read", *(f"benchmarks.miniature.{name}" for name in WORLD)]
     if stage == "run":
         roots += ["benchmarks.grid.cells", "benchmarks.features.encode"]
-        roots += sorted({row.cls.__module__ for row in params.rows_in_use()})
+        roots += sorted({row.method_config.network for row in params.rows_in_use()})
     return [_checksum(*roots, stops=NO_NUMBER)]
 
 
@@ -281,7 +281,7 @@ class Fingerprints:
             "stores": {name: store.checksum for name, store in self._stores(row).items()},
             "weights": {
                 name: self.encoders.checksum(name)
-                for name in ("vggish", *row.cls.encoders(row.method_config()))
+                for name in ("vggish", *row.method_config.encoders())
             },
         }
 

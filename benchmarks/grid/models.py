@@ -98,7 +98,7 @@ def _train(
         method.load_state_dict(start.state_dict())
     started = time.monotonic()
     params, device = bench.params, pick_device(bench.params.device)
-    if row.cls.oracle:
+    if row.method_config.oracle:
         return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
     audio = "silence" if model.silent else "own"
     clips = bench.clips(method, model.train, audio, "labelled")
@@ -110,7 +110,7 @@ def _train(
         val = bench.clips(method, model.val, audio)  # type: ignore[arg-type]  # all who select have
 
         def validate() -> float:
-            if row.cls.supervised:
+            if row.method_config.supervised:
                 return miou(evaluate(method, val, device, params.scoring))
             return -held_out_loss(method, val, device, training.batch_frames)
 

@@ -82,7 +82,7 @@ def cells_of(params: Params, table: str, stage: str) -> list[Cell]:
 def _home(params: Params, row: str, benchmark: str) -> str | None:
     if benchmark not in ("vggss", "vggss_sub"):
         return None
-    return "v2" if params.row(row, benchmark).cls.supervised else "vggsound"
+    return "v2" if params.row(row, benchmark).method_config.supervised else "vggsound"
 
 
 def _settings(
@@ -105,7 +105,7 @@ def _settings(
         ]
     if stage == "negatives":
         return [("negatives", seed, None) for seed in params.scoring.shuffle_seeds if seed in seeds]
-    if params.row(row, benchmark).cls.oracle:
+    if params.row(row, benchmark).method_config.oracle:
         return [("train", seeds[0], None)]
     settings: list[tuple[str, int, int | str | None]] = [("train", seed, None) for seed in seeds]
     if table == "table1" and row not in params.tables.table1.operators:
@@ -135,7 +135,7 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
     if cell.benchmark == "vggss":
         rules = ("fixed", "median", "oracle")
         tests = [Evaluation("vggss", "vggss/all", rules=rules)]
-        if params.row(cell.row, cell.home or cell.benchmark).cls.guidable:
+        if params.row(cell.row, cell.home or cell.benchmark).method_config.guidable:
             tests.append(Evaluation("vggss_guided", "vggss/all", rules=rules, guided=True))
         if cell.seed in params.scoring.shuffle_seeds:
             wrong = ("shuffled", "silence", "noise")
@@ -153,7 +153,7 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
     if cell.setting == FLOOR:
         return [Evaluation("test", clips, "silence")]
     tests = [Evaluation("test", clips)]
-    oracle = params.row(cell.row, cell.benchmark).cls.oracle
+    oracle = params.row(cell.row, cell.benchmark).method_config.oracle
     shuffled = cell.seed in params.scoring.shuffle_seeds and not cell.setting.startswith("fraction")
     if shuffled and not oracle and cell.row not in params.tables.table1.operators:
         tests.append(Evaluation("test_shuffled", clips, "shuffled"))

@@ -17,7 +17,7 @@ from benchmarks.params import Params, Row
 from benchmarks.training.audio import audio_from
 from benchmarks.training.clips import Features, Samples
 from gavs.method import Method
-from gavs.sam import SAM_SIZES
+from gavs.sizes import SAM_SIZES
 
 
 class Workbench:
@@ -61,12 +61,12 @@ class Workbench:
 
     def stores(self, row: Row) -> dict[str, FeatureStore]:
         """All that a row's method reads, by name."""
-        return {name: self.store(name, row.cls.cover()) for name in row.stores}
+        return {name: self.store(name, row.method_config.cover()) for name in row.stores}
 
     def build(self, row: Row, seed: int) -> Method:
         """A row's method, its parameters drawn by the seed."""
         torch.manual_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
-        return row.cls(row.method_config(), self.encoders)
+        return row.cls(row.method_config, self.encoders)
 
     def clips(
         self, method: Method, name: str, audio: str = "own", frames: str = "scored"
@@ -75,7 +75,7 @@ class Workbench:
         learned from (`labelled`), or all."""
         index = self.clip_sets[name]
         size = SAM_SIZES[self.params.encoders.sam.size].img_size
-        stores = partial(self.store, cover=method.cover())
+        stores = partial(self.store, cover=method.config.cover())
         return Samples(
             index,
             Features(stores, self._no_clip, size),

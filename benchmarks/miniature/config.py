@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, field_validator
 
-from gavs.method import Config
+from gavs.configs import Config
 
 Benchmark = Literal["v1s", "v1m", "v2", "vggss", "vggsound"]
 Split = Literal["train", "val", "test"]

@@ -30,7 +30,7 @@ from benchmarks.params.tables import TABLES, TablesParams
 from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
-from gavs.method import Config
+from gavs.configs import Config
 
 log = logging.getLogger(__name__)
 DEFAULT_PROFILE = "miniature"  # its tables are results/ itself: what `dvc repro` regenerates
@@ -209,7 +209,7 @@ class Params(Config):
         Raises:
             ParamsError: naming each that isn't.
         """
-        used = {name for r in self.rows_in_use() for name in r.cls.encoders(r.method_config())}
+        used = {name for r in self.rows_in_use() for name in r.method_config.encoders()}
         check_weights(self.encoders, sorted({"sam", "vggish", *used}))
 
 
@@ -266,7 +266,7 @@ def _check(params: Params) -> None:
     stores: dict[Any, list[str]] = params.features.stores
     check_encoders(params.encoders, stores)
     for row in params.rows_in_use():
-        cover = row.cls.cover()
+        cover = row.method_config.cover()
         for store in row.stores:
             if store not in stores.get(cover, []):
                 raise ParamsError(f"{row.name} reads '{store}': add it to features.stores.{cover}")

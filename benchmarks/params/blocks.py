@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from benchmarks.common.checks import Distinct, Seed, over
-from gavs.method import Config
+from gavs.configs import Config
 
 
 class ProtocolParams(Config):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator
 
-from gavs.method import Config
+from gavs.configs import Config
 
 Stage = Literal["data", "features", "train", "score", "few_shot"]
 Part = Literal["row", "benchmark", "seed"]  # of a table's stage, as `run` selects it

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.features.config import STORE_NAME, EncodersParams
 from benchmarks.params.errors import ParamsError, nearest
-from gavs import vggish
-from gavs.backbones import BACKBONES
-from gavs.sam import SAM_SIZES
+from gavs.sizes import BACKBONE_SIZES, SAM_SIZES, WIDTHS
 
 LARGEST_SQUARE = 4096  # pixels of a side
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -21,8 +19,8 @@ def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]
         ParamsError: naming the key, and the nearest known value.
     """
     for name, encoder in encoders:
-        sizes = {"sam": list(SAM_SIZES), "vggish": list(vggish.WIDTHS)}
-        known = sizes.get(name, list(BACKBONES))
+        sizes = {"sam": list(SAM_SIZES), "vggish": list(WIDTHS)}
+        known = sizes.get(name, list(BACKBONE_SIZES))
         if encoder.size not in known:
             where = f"encoders.{name}.size: no size '{encoder.size}'"
             raise ParamsError(f"{where}{nearest(encoder.size, known)}")

@@ -10,7 +10,7 @@ from benchmarks.miniature.config import WorldConfig
 from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError, nearest
 from benchmarks.params.files import read_yaml
-from gavs.method import METHODS
+from gavs.configs import CONFIGS
 
 
 def listing(path: Path, prefix: str = "") -> list[str]:
@@ -49,7 +49,7 @@ def _full(params: Params) -> dict[str, Any]:
     """All values, defaults of the methods' classes included."""
     values = params.model_dump(mode="json")
     for name, block in values["methods"].items():
-        defaults = METHODS.get(name).Config().model_dump(mode="json")
+        defaults = CONFIGS[name]().model_dump(mode="json")
         values["methods"][name] = merge(defaults, block)
     return values
 

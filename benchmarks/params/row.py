@@ -1,13 +1,21 @@
 """Rows of tables: a method or a variant of one, resolved for one benchmark."""
 
+import ast
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import baselines.configs  # noqa: F401  registers every method
 from benchmarks.common.checks import merge
 from benchmarks.params.errors import ParamsError, mapping, nearest, validate
 from benchmarks.params.variants import Variant
 from benchmarks.training.config import TrainingParams
-from gavs.method import METHODS, Config, Method
+from gavs.configs import CONFIGS, Config, MethodConfig
+
+if TYPE_CHECKING:
+    from gavs.method import Method
 
 BENCHMARKS = {
     "v1s": "V1S: AVSBench single source (S4), 5 frames, only the first labelled in train",
@@ -29,33 +37,40 @@ class Row(Config):
     training: TrainingParams
 
     @property
-    def cls(self) -> type[Method]:
-        """Class of the method."""
-        return METHODS.get(self.method)
+    def cls(self) -> "type[Method]":
+        """Class of the method's network, imported with torch when a model is built."""
+        from gavs.method import network
 
-    def method_config(self) -> Config:
-        """Build the configuration that the class takes."""
-        return self.cls.Config(**self.config)
+        return network(self.method)
+
+    @cached_property
+    def method_config(self) -> MethodConfig:
+        """The method's parameter block, which its class takes."""
+        return CONFIGS[self.method](**self.config)
 
     @property
     def temporal(self) -> bool:
         """Whether it takes whole clips, in batches of `batch_clips`."""
-        return self.cls.temporal(self.method_config())
+        return self.method_config.temporal()
 
     @property
     def stores(self) -> list[str]:
         """Feature stores that it reads."""
-        config = self.method_config()
-        return sorted({self.cls.hears(config), *self.cls.inputs(config).values()})
+        config = self.method_config
+        return sorted({config.hears(), *config.inputs().values()})
 
 
 def method_names() -> list[str]:
-    """Names of all methods; importing them registers them."""
-    import baselines
-    import gavs
+    """List the names of all methods."""
+    return sorted(CONFIGS)
 
-    assert baselines and gavs
-    return sorted(METHODS.module_dict)
+
+def reference(method: str) -> str:
+    """Read a method's title and paper from the head of its module, without importing it."""
+    spec = find_spec(CONFIGS[method].network)
+    assert spec and spec.origin
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def resolve(
@@ -93,13 +108,13 @@ def resolve(
             block = merge(block, nested)
     where = f"methods.{base}" if base == name else f"variants.{name} ({base})"
     values = {**training, **mapping(block.pop("training", {}), f"{where}.training")}
-    cls = METHODS.get(base)
+    cls = CONFIGS.get(base)
     if cls is None:
         raise ParamsError(f"methods.{base}: no such method{nearest(base, method_names())}")
     return Row(
         name=name,
         method=base,
-        config=validate(cls.Config, block, where).model_dump(mode="json"),
+        config=validate(cls, block, where).model_dump(mode="json"),
         training=validate(TrainingParams, values, f"{where}.training"),
     )
 

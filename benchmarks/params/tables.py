@@ -9,7 +9,7 @@ from benchmarks.common.checks import Distinct
 from benchmarks.common.paths import Name
 from benchmarks.data.config import Benchmark
 from benchmarks.experiments import SPECS, STAGES
-from gavs.method import Config
+from gavs.configs import Config
 
 Rows = Distinct[Name]
 

@@ -5,7 +5,7 @@ Widths are full ones; params.yaml overrides a variant by its name, or adds one.
 
 from typing import Any
 
-from gavs.method import Config
+from gavs.configs import Config
 
 
 class Variant(Config):

@@ -86,7 +86,7 @@ def kinds_of(params: Params) -> dict[Kind, Row]:
     models = [model for models in models_of(params).values() for model in models]
     for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
         row = params.row(name, benchmark)
-        if not row.cls.oracle:
+        if not row.method_config.oracle:
             rows.setdefault(kind_of(outline(params, row), row, benchmark), row)
     return rows
 
@@ -162,7 +162,7 @@ class Tables:
         return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
 
     def _set(self, method: Method, name: str, frames: str) -> Samples:
-        key = method.temporal(method.config), name, frames
+        key = method.config.temporal(), name, frames
         if key not in self._clips:
             self._clips[key] = self.bench.clips(method, name, frames=frames)
         return self._clips[key]

@@ -22,7 +22,8 @@ from benchmarks.training.clips import to_native
 from gavs.backbones import build_backbone
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
-from gavs.sam import SAM_SIZES, build_sam
+from gavs.sam import build_sam
+from gavs.sizes import SAM_SIZES
 
 Kind = tuple[str, tuple[str, ...], tuple[str, ...], int]  # method, encoders, stores, seconds
 LONG = 5.0  # seconds; a step that takes longer isn't tried on more samples, but scaled up
@@ -65,13 +66,13 @@ class UntrainedEncoders(ProfileEncoders):
 def outline(params: Params, row: Row) -> Method:
     """Build a row's method without memory for its weights, to ask for its properties."""
     with torch.device("meta"):
-        return row.cls(row.method_config(), UntrainedEncoders(params.encoders, params.audio))
+        return row.cls(row.method_config, UntrainedEncoders(params.encoders, params.audio))
 
 
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
     """Kind of a row; rows of one kind cost the same: a method, its stores, frames per clip."""
     seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.temporal else 1
-    encoders = tuple(row.cls.encoders(row.method_config()))
+    encoders = tuple(row.method_config.encoders())
     return row.method, encoders, tuple(row.stores), seconds
 
 
@@ -98,7 +99,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
         mapped = int(pages.read_text().split()[5]) * resource.getpagesize()  # what the limit counts
         resource.setrlimit(resource.RLIMIT_DATA, (int(mapped + free), resource.RLIM_INFINITY))
     encoders = UntrainedEncoders(params.encoders, params.audio)
-    method = row.cls(row.method_config(), encoders).to(device)
+    method = row.cls(row.method_config, encoders).to(device)
     training, used = row.training, peak_memory_mb(device)
     batch = training.batch_clips if row.temporal else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
@@ -170,13 +171,13 @@ def _score(
 def random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
     """Make a batch of the shapes that the row reads."""
     encoders, size = UntrainedEncoders(params.encoders, params.audio), method.target_size
-    inputs = row.cls.inputs(method.config)
+    inputs = method.config.inputs()
 
     def rows(store: str) -> torch.Tensor:
         return torch.randn(samples, seconds, *layout(store, encoders)[0])
 
     return Batch(
-        audio=rows(row.cls.hears(method.config)),
+        audio=rows(method.config.hears()),
         features={short: rows(store) for short, store in inputs.items()},
         masks=(torch.rand(samples, seconds, size, size) > 0.5).float(),
         valid=torch.ones(samples, size, size),

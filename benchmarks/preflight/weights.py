@@ -19,7 +19,8 @@ from benchmarks.params import Params
 from benchmarks.preflight.published import PUBLISHED, Published
 from gavs.backbones import BACKBONES, build_backbone
 from gavs.reading import reading
-from gavs.sam import SAM_SIZES, build_sam
+from gavs.sam import build_sam
+from gavs.sizes import SAM_SIZES
 from gavs.vggish import PCA, WIDTHS, VGGish, read_pca
 from gavs.weights import AGAIN, KeyMap, WeightsError, fit_weights, read_weights
 
@@ -46,7 +47,7 @@ class WeightFile:
 def find_weights(params: Params) -> list[WeightFile]:
     """Examine each file that params.yaml names and a row of its tables needs."""
     rows = params.rows_in_use()
-    needed = {"vggish", *(name for r in rows for name in r.cls.encoders(r.method_config()))}
+    needed = {"vggish", *(name for r in rows for name in r.method_config.encoders())}
     return [
         examine(name, encoder.size, encoder.weights)
         for name, encoder in params.encoders

@@ -91,8 +91,8 @@ def plan_of(params: Params) -> Plan:
     """Make the plan that a parameter file asks for."""
     tables = params.tables
     groups = {group: list(params.ablations[group]) for group in tables.ablations.groups}
-    methods = {row.name: row.cls for row in params.rows_in_use()}
-    notes = {name: RECREATED for name, cls in methods.items() if cls.recreated}
+    methods = {row.name: row.method_config for row in params.rows_in_use()}
+    notes = {name: RECREATED for name, config in methods.items() if config.recreated}
     for group in (params.variants, *params.ablations.values()):
         notes |= {name: variant.note for name, variant in group.items() if variant.note}
     root = params.data.vggss
@@ -108,7 +108,7 @@ def plan_of(params: Params) -> Plan:
         shots=params.protocol.shots,
         fractions=params.protocol.fractions,
         notes=notes,
-        paradigms={name: cls.paradigm for name, cls in methods.items() if not cls.oracle},
+        paradigms={name: c.paradigm for name, c in methods.items() if not c.oracle},
         annotations=root / "vggss.json" if root else None,
         by_heard=params.protocol.vggss_heard is not None,
         resamples=params.report.bootstrap_draws,

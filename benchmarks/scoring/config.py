@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from benchmarks.common.checks import Distinct, Seed
-from gavs.method import Config
+from gavs.configs import Config
 
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.compare import Line, compare
-from gavs.sam import SAM_SIZES, SamSize, build_sam
+from gavs.sam import build_sam
+from gavs.sizes import SAM_SIZES, SamSize
 
 SHARE = 0.6  # of the matrix product's rate: enough, whatever the ratio
 WHAT = "SAM ViT-B's encoder on a frame at 1024"

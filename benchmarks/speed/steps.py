@@ -22,7 +22,8 @@ from benchmarks.speed.encoder import pair
 from benchmarks.speed.store import build
 from gavs.method import Batch
 from gavs.model import GAVS, GavsConfig
-from gavs.sam import SAM_SIZES, build_sam, valid_cells
+from gavs.sam import build_sam, valid_cells
+from gavs.sizes import SAM_SIZES
 from gavs.vggish import AUDIO_DIM
 
 RELEASED = "a loop over frames with a full-resolution loss, as the released code"

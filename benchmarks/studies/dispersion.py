@@ -24,7 +24,7 @@ from benchmarks.features.extract import extract
 from benchmarks.grid.cells import run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
-from benchmarks.miniature import build
+from benchmarks.miniature.world import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import write_yaml
 from benchmarks.scoring.metrics import iou_terms

@@ -26,7 +26,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
 from benchmarks.params.files import edit_yaml
 from benchmarks.training.loop import Diverged
-from gavs.method import METHODS
+from gavs.configs import CONFIGS
 from gavs.reading import reading
 
 RATES = (3.0e-4, 1.0e-3, 3.0e-3)  # around the released GAVS code's 1e-3; the same for every method
@@ -111,7 +111,7 @@ def tuned_rows(params: Params) -> list[str]:
 
     Every other row takes its base's rate.
     """
-    classes = {name: METHODS.get(name) for name in params.methods}
+    classes = {name: CONFIGS[name] for name in params.methods}
     methods = [name for name, cls in classes.items() if cls.supervised and not cls.oracle]
     return methods + [row for row in params.tables.table1.published if row not in params.methods]
 

@@ -68,7 +68,7 @@ class Samples:
     frames: int | None = None
 
     def __post_init__(self) -> None:
-        self.temporal = self.method.temporal(self.method.config)
+        self.temporal = self.method.config.temporal()
         self.videos = pd.factorize(self.index.video)[0]
         self._clips = list(self.index.itertuples())  # a batch's own table costs as much as a step
         self._first_rows = self.index.first_row.to_numpy()
@@ -131,9 +131,9 @@ class Samples:
         rows = self._rows(clips, frames)
         features = {
             short: self.features.read(store, rows.ravel()).unflatten(0, rows.shape)
-            for short, store in self.method.inputs(self.method.config).items()
+            for short, store in self.method.config.inputs().items()
         }
-        if self.method.oracle:
+        if self.method.config.oracle:
             features["sources"] = self._clicks(clips, frames)
         later = (frames > 0) & self._first_only[clips, None]
         supervised = ~later & ~self._unlabelled[clips, None]
@@ -170,7 +170,7 @@ class Samples:
 
     def _audio(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
         """Audio features of each frame, (B, T, ...)."""
-        store = self.method.hears(self.method.config)
+        store = self.method.config.hears()
         if self.heard is not None and not isinstance(self.heard, str):
             clips = self.heard[clips]
         rows = self._rows(clips, frames)
@@ -181,7 +181,8 @@ class Samples:
 
     def _cells(self, clip: int, frame: int, read: bool) -> Tensor:
         """A frame's mask on the method's grid, (G, G) uint8 of 255; 0 where it isn't read."""
-        row, geometry, size = self._clips[clip], self.method.geometry, self.method.target_size
+        row, size = self._clips[clip], self.method.target_size
+        geometry = self.method.config.geometry
         if self._unlabelled[clip] or not read:
             return torch.zeros(size, size, dtype=torch.uint8)
         if row.uid in self.pseudo:
@@ -191,7 +192,7 @@ class Samples:
     def _valid(self, clip: int) -> Tensor:
         """Cells of the method's grid that show the frame, (G, G)."""
         row = self._clips[clip]
-        return _valid(row.height, row.width, self.method.geometry, self.method.target_size)
+        return _valid(row.height, row.width, self.method.config.geometry, self.method.target_size)
 
     def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:
         """Points that an oracle is given, (B, T, P, 3): x, y in SAM's square, 1 where present."""
@@ -231,7 +232,7 @@ class Samples:
 def to_native(logits: Tensor, height: int, width: int, method: Method, image_size: int) -> Tensor:
     """Mask logits (n, G, G) to the frames' own size, bilinear: (n, H, W)."""
     size = (height, width)
-    if method.geometry == "sam":
+    if method.config.geometry == "sam":
         return postprocess(logits[:, None], input_size(size, image_size), size)[:, 0]
     return F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gavs.method import Config
+from gavs.configs import Config
 
 
 class TrainingParams(Config):

@@ -53,7 +53,7 @@ def test_both_tracks_share_one_head(encoders, published, controlled, projections
 @pytest.mark.parametrize(("cls", "small"), CONTROLLED)
 def test_controlled_rows_train_on_gavs_grid_and_leave_sam_alone(encoders, make_batch, cls, small):
     method = cls(cls.Config(**small), encoders)
-    assert method.inputs(method.config) == {"sam": "sam_rgb"}
+    assert method.config.inputs() == {"sam": "sam_rgb"}
     batch = make_batch(method, clips=2, frames=3)
     prediction = method(batch)
     sams_own, _ = decode(encoders.sam(), batch.features["sam"].flatten(0, 1))

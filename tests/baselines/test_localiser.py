@@ -11,7 +11,7 @@ import torchvision
 from timm.models.resnet import BasicBlock, ResNet
 from torch.nn import functional as F
 
-import baselines  # noqa: F401  registers every method
+import baselines.configs  # noqa: F401  registers every method
 from baselines._localiser import (
     STEEPNESS,
     ImageTrunk,
@@ -22,7 +22,7 @@ from baselines._localiser import (
 )
 from benchmarks.training.snapshot import load_trained_state, trained_names, trained_state
 from gavs.backbones import MultiScaleResNet
-from gavs.method import METHODS
+from gavs.method import network
 
 AUDIO = {"audio_blocks": (1, 1, 1, 1), "audio_channels": (8, 8, 16, 16)}
 SMALL = {
@@ -37,7 +37,7 @@ GUIDABLE = ["ez_vsl", "margin_nce", "slavc"]
 
 def build(name, encoders, seed=0, **overrides):
     torch.manual_seed(seed)
-    cls = METHODS.get(name)
+    cls = network(name)
     return cls(cls.Config(**SMALL[name] | overrides), encoders)
 
 
@@ -100,7 +100,7 @@ def test_parameters_at_full_width(name):
         "slavc": trunk + audio + 4 * head,
         "avin": trunk + 512 * 512 + 128 * 512 + 512 * 512,
     }[name]
-    cls = METHODS.get(name)
+    cls = network(name)
     with torch.device("meta"):
         encoders = SimpleNamespace(audio_dim=128, backbone=lambda _: MultiScaleResNet(resnet_18))
         method = cls(cls.Config(), encoders)
@@ -213,7 +213,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(method, encoders, make_batc
         assert torch.equal(resumed.state_dict()[key], value), key
 
 
-METHODS_BY_CLASS = {METHODS.get(name): name for name in SMALL}
+METHODS_BY_CLASS = {network(name): name for name in SMALL}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -235,7 +235,7 @@ def test_guidance_is_for_those_that_have_it(name, encoders, make_batch):
     batch = make_batch(method, clips=2, frames=1)
     plain = method(batch)
     method.guided = True
-    assert type(method).guidable is (name in GUIDABLE)
+    assert method.config.guidable is (name in GUIDABLE)
     if name not in GUIDABLE:
         with pytest.raises(NotImplementedError, match="no object-guided"):
             method(batch)

@@ -50,7 +50,7 @@ def test_fuses_before_a_decoder_without_audio_token(encoders, make_batch, operat
     fused = method.fusion(batch.features["sam"], batch.audio).flatten(0, 1)
     expected, _ = decode(encoders.sam(), fused)  # ColA starts at zero; SAM's five tokens only
     torch.testing.assert_close(method(batch).logits.flatten(0, 1), expected[:, 0])
-    assert method.temporal(method.config) is (operator == "tpavi")
+    assert method.config.temporal() is (operator == "tpavi")
 
 
 def test_trainable_parameters_at_full_width():

@@ -22,7 +22,7 @@ def test_adapters_block_by_block():
 def test_audio_is_added_to_all_tokens_before_every_block(encoders, make_batch):
     torch.manual_seed(0)
     method = SAMA(SamaConfig(hidden=8), encoders).eval()
-    assert method.inputs(method.config) == {"tokens": "tokens0_rgb"}
+    assert method.config.inputs() == {"tokens": "tokens0_rgb"}
     batch = make_batch(method)
     sam = encoders.sam()
     entered = []
@@ -46,7 +46,7 @@ def test_audio_is_added_to_all_tokens_before_every_block(encoders, make_batch):
 
 def test_later_blocks_only(encoders, make_batch):
     method = SAMA(SamaConfig(hidden=8, from_block=3), encoders)
-    assert method.inputs(method.config) == {"tokens": "tokens3_rgb"}
+    assert method.config.inputs() == {"tokens": "tokens3_rgb"}
     assert len(method.adapters.own) == 1
     used = []
     for i, block in enumerate(method.sam.image_encoder.blocks):

@@ -6,7 +6,8 @@ from torch import nn
 
 from benchmarks.speed.encoder import pair
 from gavs.image_encoder import EncoderBlock, biased_attention, linear
-from gavs.sam import SAM_SIZES, SamSize, build_sam, continue_from_tokens, tokens
+from gavs.sam import build_sam, continue_from_tokens, tokens
+from gavs.sizes import SAM_SIZES, SamSize
 
 # 24 x 24 tokens: global blocks take two pieces of queries, windows of 7 pad the map to 28 x 28
 WINDOWED = SamSize(192, 8, 32, 4, 4, 2, 7, (1, 3), 32, 4, 64)

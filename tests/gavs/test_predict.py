@@ -84,7 +84,7 @@ def suite_probabilities(method: GAVS, clip: Path, encoders: ProfileEncoders) -> 
     order = -1 if method.config.colour == "bgr" else 1
     resized = [shrink.apply_image(f)[..., ::order].copy() for f in frames]
     squares = torch.stack([sam.preprocess(torch.from_numpy(r).permute(2, 0, 1)) for r in resized])
-    (store,) = method.inputs(method.config).values()
+    (store,) = method.config.inputs().values()
     with torch.inference_mode():
         if store.startswith("tokens"):
             x = sam.image_encoder.patch_embed(squares) + sam.image_encoder.pos_embed

@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 
 import gavs
-from benchmarks.miniature import WorldConfig, build
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.world import build
 
 ROOT = Path(__file__).parents[2]
 HOMES = {
     "GAVS": "gavs.model",
-    "GavsConfig": "gavs.model",
+    "GavsConfig": "gavs.configs.gavs",
     "Method": "gavs.method",
     "Predictor": "gavs.predict",
     "build_sam": "gavs.sam",

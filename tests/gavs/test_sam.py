@@ -12,7 +12,8 @@ from segment_anything import SamPredictor, sam_model_registry
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from gavs import sam as gavs_sam
-from gavs.sam import SAM_SIZES, SamSize, build_sam, decode
+from gavs.sam import build_sam, decode
+from gavs.sizes import SAM_SIZES, SamSize
 
 WINDOWED = SamSize(
     48, 8, 32, 4, 4, 2, 4, (1, 3), 32, 4, 64

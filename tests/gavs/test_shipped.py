@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.miniature import WorldConfig, build
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.world import build
 from tests.gavs.files import run
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,6 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.miniature import CLASSES
 from benchmarks.miniature.pretrain.common import (
     HELD_OUT,
     PretrainConfig,
@@ -17,6 +16,7 @@ from benchmarks.miniature.pretrain.common import (
     turned,
     write_half,
 )
+from benchmarks.miniature.scenes import CLASSES
 from gavs.backbones import build_backbone
 
 ARCHITECTURES = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini"}

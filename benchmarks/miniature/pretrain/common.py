@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.common.files import write_atomic
 from benchmarks.miniature.scenes import CLASSES, random_scene
-from gavs.method import Config
+from gavs.configs import Config
 
 log = getLogger(__name__)
 

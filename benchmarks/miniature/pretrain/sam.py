@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.miniature import SHAPES, TEXTURES
 from benchmarks.miniature.pretrain.common import (
     HELD_OUT,
     LEAST_AREA,
@@ -24,6 +23,7 @@ from benchmarks.miniature.pretrain.common import (
     turned,
     write_half,
 )
+from benchmarks.miniature.scenes import SHAPES, TEXTURES
 from gavs.sam import PIXEL_MEAN, PIXEL_STD, build_sam, decode
 
 CONFIG = PretrainConfig(

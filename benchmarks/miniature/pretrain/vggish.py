@@ -15,9 +15,9 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.miniature import CLASSES, mix, synth
 from benchmarks.miniature.pretrain.common import HELD_OUT, PretrainConfig, fit, write_half
-from benchmarks.miniature.scenes import RADIUS
+from benchmarks.miniature.scenes import CLASSES, RADIUS
+from benchmarks.miniature.sounds import mix, synth
 from gavs.vggish import AUDIO_DIM, SAMPLE_RATE, VGGish, build_vggish, log_mel
 
 SOURCES = (0.05, 0.60, 0.35)  # share of examples with 0, 1 and 2 sounding classes

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from benchmarks.common.files import write_atomic
 from benchmarks.common.tables import Grid, markdown
 from benchmarks.miniature.pretrain.common import PretrainConfig
-from gavs.method import Config
+from gavs.configs import Config
 
 CHECKSUMS = "checksums.json"
 

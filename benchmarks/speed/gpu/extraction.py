@@ -13,7 +13,7 @@ from benchmarks.speed.encoder import matmul_rate, operations, pair, run
 from benchmarks.speed.gpu.clock import Timing, timed
 from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
-from gavs.sam import SAM_SIZES
+from gavs.sizes import SAM_SIZES
 
 TEXT = """\
 Squares at SAM's input size, each way at the number of images at once that is fastest for it; fp32

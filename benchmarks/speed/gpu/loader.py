@@ -15,7 +15,8 @@ from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.speed.steps import Step
 from benchmarks.speed.store import build
-from gavs.sam import SAM_SIZES, build_sam
+from gavs.sam import build_sam
+from gavs.sizes import SAM_SIZES
 
 TEXT = """\
 A store of SAM's embeddings, fp16, on this machine's temporary disk: every row once, in random

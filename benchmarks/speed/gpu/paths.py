@@ -17,7 +17,8 @@ from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.speed.steps import EXACT, RELEASED, Step
 from gavs import image_encoder
-from gavs.sam import SAM_SIZES, build_sam
+from gavs.sam import build_sam
+from gavs.sizes import SAM_SIZES
 
 PAIRS = 5
 TEXT = """\

@@ -41,7 +41,7 @@ def rows_of(scale: Scale) -> list[Row]:
     names = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
     rows = [scale.params.row(name, "v2") for name in names if name != "gavs_released_fixed"]
     rows += [scale.params.row(name, "vggss") for name in tables.table3.in_set]
-    return [row for row in rows if not row.cls.oracle]
+    return [row for row in rows if not row.method_config.oracle]
 
 
 def tasks(scale: Scale, device: torch.device) -> list[Task]:
@@ -62,7 +62,7 @@ def tasks(scale: Scale, device: torch.device) -> list[Task]:
 def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures:
     with torch.device(device):
         encoders = UntrainedEncoders(scale.params.encoders, scale.params.audio)
-        method = row.cls(row.method_config(), encoders)
+        method = row.cls(row.method_config, encoders)
     method.to(device).train()
     method.start_epoch(row.training.epochs - 1)  # the last phase
     whole = row.training.batch_clips if row.temporal else row.training.batch_frames

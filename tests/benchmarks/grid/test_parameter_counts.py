@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.params import load
 from benchmarks.params.profile import profile_file
 from gavs.backbones import build_backbone
-from gavs.method import METHODS
+from gavs.method import network
 from gavs.sam import build_sam
 from gavs.vggish import VGGish
 
@@ -138,5 +138,5 @@ def test_sam_and_vggish(paper) -> None:
 def test_every_method_of_the_profile_is_made_at_full_width(paper) -> None:
     for row in {r.name: r for r in paper.rows_in_use()}.values():
         with torch.device("meta"):
-            method = row.cls(row.method_config(), OnMeta(paper))
-        assert METHODS.get(row.method) is type(method)
+            method = row.cls(row.method_config, OnMeta(paper))
+        assert network(row.method) is type(method)

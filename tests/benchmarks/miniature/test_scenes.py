@@ -6,9 +6,17 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.miniature import CLASSES, RATE, SHAPES, Scene, mix, synth
-from benchmarks.miniature.scenes import LOOKALIKES, RADIUS, Thing, place, random_thing
-from benchmarks.miniature.sounds import LEVEL, PITCH
+from benchmarks.miniature.scenes import (
+    CLASSES,
+    LOOKALIKES,
+    RADIUS,
+    SHAPES,
+    Scene,
+    Thing,
+    place,
+    random_thing,
+)
+from benchmarks.miniature.sounds import LEVEL, PITCH, RATE, mix, synth
 
 
 def one(label, radius=40.0):

@@ -13,17 +13,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks.data.vggsound import VGGSoundParams, read_vggsound
-from benchmarks.miniature import (
-    CLASSES,
-    FOREIGN,
-    UNHEARD,
-    WorldConfig,
-    build_vggsound,
-    build_vggss,
-)
-from benchmarks.miniature.clips import clip_keys, draw_clip
-from benchmarks.miniature.scenes import LOOKALIKES
-from benchmarks.miniature.vggss import label_of
+from benchmarks.miniature.clips import FOREIGN, UNHEARD, clip_keys, draw_clip
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.scenes import CLASSES, LOOKALIKES
+from benchmarks.miniature.vggsound import build_vggsound
+from benchmarks.miniature.vggss import build_vggss, label_of
 from splits import vggsound
 from splits.vggss_boxes import read_annotations
 

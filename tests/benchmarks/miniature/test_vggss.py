@@ -17,11 +17,12 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmarks.miniature import CLASSES, FOREIGN, WorldConfig, build, build_vggss
-from benchmarks.miniature.clips import clip_keys, draw_clip
-from benchmarks.miniature.scenes import LOOKALIKES, RADIUS
+from benchmarks.miniature.clips import FOREIGN, clip_keys, draw_clip
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.scenes import CLASSES, LOOKALIKES, RADIUS
 from benchmarks.miniature.sheet import contact_sheet
-from benchmarks.miniature.vggss import FLAWS, label_of
+from benchmarks.miniature.vggss import FLAWS, build_vggss, label_of
+from benchmarks.miniature.world import build
 from splits.vggss_boxes import read_annotations
 
 LABELS = Path(__file__).parents[3] / "splits" / "miniature" / "vggss_labels.csv"

@@ -21,9 +21,13 @@ from PIL import Image
 from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import load_index, world_of, write_index
 from benchmarks.data.masks import voc_palette
-from benchmarks.miniature import CLASSES, FOREIGN, RATE, UNSEEN, WorldConfig, build, folder
+from benchmarks.miniature import folder
 from benchmarks.miniature import world as made
-from benchmarks.miniature.clips import clip_keys, draw_clip
+from benchmarks.miniature.clips import FOREIGN, UNSEEN, clip_keys, draw_clip
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.scenes import CLASSES
+from benchmarks.miniature.sounds import RATE
+from benchmarks.miniature.world import build
 
 SPLITS = Path(__file__).parents[3] / "splits" / "miniature"
 HOME = [name for name in CLASSES if name not in FOREIGN]

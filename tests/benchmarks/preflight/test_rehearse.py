@@ -19,7 +19,7 @@ from benchmarks.preflight import fake_data, rehearse
 from benchmarks.preflight.check import _sets
 from benchmarks.preflight.rehearse import MAPPED, NOVEL, make, run
 from benchmarks.report import plan_of, read, tables
-from gavs.sam import SAM_SIZES
+from gavs.sizes import SAM_SIZES
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]

@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks.params import load
 from benchmarks.training import distributed
 from benchmarks.training.loop import train
-from gavs.method import METHODS, Batch, Method
+from gavs.method import Batch, Method, network
 from tests.test_methods import CASES
 
 ROOT = Path(__file__).parents[3]
@@ -92,7 +92,7 @@ class Clips:
 
     def __init__(self, method: Method, batch: Batch) -> None:
         self.method, self.whole = method, batch
-        self.temporal = method.temporal(method.config)
+        self.temporal = method.config.temporal()
 
     def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
         return [rng.permutation(8)[:6] for _ in range(2)]
@@ -120,7 +120,7 @@ def double(monkeypatch):
 def method(request, encoders, double) -> Method:
     """Every registered method in double precision, without what it draws at random."""
     name, overrides = CASES[request.param]
-    cls = METHODS.get(name)
+    cls = network(name)
     if cls.oracle or overrides.get("prompt", {}).get("noise_mode") in (
         "replace",
         "add",
@@ -161,7 +161,7 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
     scales up to the learning rate whatever its size.
     """
     monkeypatch.setattr("baselines._localiser.augment", lambda image: image)
-    batch = make_batch(method, clips=8, frames=2 if method.temporal(method.config) else 1)
+    batch = make_batch(method, clips=8, frames=2 if method.config.temporal() else 1)
     batch = _double(replace(batch, asked=batch.supervised))
     start = copy.deepcopy(method.state_dict())
 

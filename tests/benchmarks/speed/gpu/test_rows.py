@@ -57,7 +57,7 @@ def test_every_method_has_a_row_in_both_precisions(published):
 
 def test_the_published_scale_is_the_paper_profiles(published):
     assert published.sam == "vit_b" and published.frames == 16 and published.batch is None
-    row = published.params.row("avsegformer", "v2").method_config()
+    row = published.params.row("avsegformer", "v2").method_config
     assert (row.queries, row.layers, row.image_size) == (300, 6, 224)
     assert [task.name for task in extraction.tasks(published, CPU)][-1] == "vit_h, bf16"
 
