@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gavs.configs import MethodConfig
+from gavs.configs import Count, MethodConfig
 
 
 class LocaliserConfig(MethodConfig):
@@ -31,6 +31,6 @@ class LocaliserConfig(MethodConfig):
 class SpectrogramConfig(LocaliserConfig):
     """Switches of localisers that train an audio trunk on spectrograms."""
 
-    audio_blocks: tuple[int, int, int, int] = (2, 2, 2, 2)  # ResNet-18
-    audio_channels: tuple[int, int, int, int] = (64, 128, 256, 512)
+    audio_blocks: tuple[Count, Count, Count, Count] = (2, 2, 2, 2)  # ResNet-18
+    audio_channels: tuple[Count, Count, Count, Count] = (64, 128, 256, 512)
     dim: int = Field(512, gt=0)  # of the common space

@@ -4,11 +4,12 @@ from pydantic import Field
 
 from baselines.configs._backbone import BackboneConfig
 from baselines.configs._queries import SetLossConfig
+from gavs.configs import Count
 
 
 class Mask2FormerConfig(BackboneConfig):
     dim: int = Field(256, gt=0, multiple_of=8)
-    heads: int = 8
+    heads: Count = 8
     encoder_layers: int = Field(6, gt=0)
     encoder_hidden: int = Field(1024, gt=0)
     rounds: int = Field(3, gt=0)  # of the decoder, each over the three coarsest maps

@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from gavs.configs import Config
+from gavs.configs import Config, Count
 
 
 class SegFormerConfig(Config):
     dim: int = Field(256, gt=0, multiple_of=8)
-    heads: int = 8
+    heads: Count = 8
     layers: int = Field(6, gt=0)  # of the query generator, the encoder and the decoder each
     hidden: int = Field(2048, gt=0, multiple_of=2)  # feed-forward; half of it for the queries
     queries: int = Field(300, gt=0)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from baselines.configs._backbone import BackboneConfig
 from baselines.configs._queries import SetLossConfig
-from gavs.configs import method_config
+from gavs.configs import Count, method_config
 
 
 @method_config("autr", "baselines.autr")
@@ -15,7 +15,7 @@ class AutrConfig(BackboneConfig):
 
     backbone: Literal["pvt", "resnet", "swin"] = "swin"
     dim: int = Field(256, gt=0, multiple_of=8)
-    heads: int = 8
+    heads: Count = 8
     encoder_layers: int = Field(4, gt=0)
     decoder_layers: int = Field(4, gt=0)
     hidden: int = Field(2048, gt=0)

@@ -12,3 +12,6 @@ from gavs.configs import method_config
 class AVSegFormerConfig(BackboneConfig, SegFormerConfig):
     backbone_lr_scale: float = Field(1.0, ge=0)  # published: one group
     freeze_epochs: int = Field(5, ge=0)  # backbone frozen before this epoch; released: 10 on V1M
+
+    def partial_epochs(self) -> dict[str, int]:
+        return {"freeze_epochs": self.freeze_epochs}

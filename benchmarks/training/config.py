@@ -8,7 +8,7 @@ from gavs.configs import Config
 
 
 class TrainingParams(Config):
-    epochs: int = Field(60, ge=0, le=100_000)  # released GAVS code
+    epochs: int = Field(60, gt=0, le=100_000)  # released GAVS code
     steps: int | None = Field(None, gt=0)  # in place of the epochs
     batch_frames: int = Field(16, gt=0)  # methods that see single frames
     batch_clips: int = Field(4, gt=0)  # methods that see whole clips; AVSBench's

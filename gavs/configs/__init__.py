@@ -5,11 +5,12 @@ names, whose module is imported when a model is built.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LARGEST = 10**9
+Count = Annotated[int, Field(gt=0)]
 
 
 class Config(BaseModel):
@@ -41,6 +42,14 @@ class MethodConfig(Config):
     # True: the network's `guided` mixes in a map of objects, without the sound.
     guidable: ClassVar[bool] = False
 
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "MethodConfig":
+        """Check that the heads of an attention have whole channels each."""
+        dim, heads = getattr(self, "dim", 0), getattr(self, "heads", 1)
+        if dim % heads:
+            raise ValueError(f"heads: {heads} heads can't share the {dim} channels of dim")
+        return self
+
     def inputs(self) -> Mapping[str, str]:
         """Feature stores by short name."""
         return {"sam": "sam_rgb"}
@@ -61,6 +70,10 @@ class MethodConfig(Config):
     def encoders(self) -> list[str]:
         """Pretrained encoders that the network holds itself: `sam` or backbones."""
         return ["sam"]
+
+    def partial_epochs(self) -> dict[str, int]:
+        """First epochs in which a part doesn't train or isn't used yet, by their parameter."""
+        return {}
 
 
 CONFIGS: dict[str, type[MethodConfig]] = {}

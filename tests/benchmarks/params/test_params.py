@@ -1,12 +1,16 @@
 """What params.yaml says of rows, and what is refused before any work."""
 
 import re
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 import pytest
+from annotated_types import Ge, Gt
 
 from benchmarks.common.checks import merge
 from benchmarks.params import ParamsError, load
 from benchmarks.params.files import read_yaml, write_yaml
+from gavs.configs import Config
 
 from .conftest import nested
 
@@ -44,6 +48,16 @@ from .conftest import nested
         ("benchmarks.v9", {}, "benchmarks.v9: no such benchmark"),
         ("few_shot.training.selection", "best_val", "few_shot.training.selection: best_val, but"),
         ("variants.gavs_adapters.base", "gavs_adapters", "goes round in a circle"),
+        ("methods.avsegformer.heads", 3, "methods.avsegformer: heads: 3 heads can't share the 32"),
+        ("methods.autr.heads", 5, "methods.autr: heads: 5 heads can't share the 32 channels"),
+        ("methods.hardway.audio_channels", [16, 32, 0, 160], "audio_channels.2: Input should be"),
+        ("training.epochs", 0, "training.epochs: Input should be greater than 0"),
+        ("methods.avsc.stage_one_epochs", 5, "methods.avsc.stage_one_epochs: 5, but"),
+        (
+            "methods.avsegformer.benchmarks.v2.freeze_epochs",
+            9,
+            "methods.avsegformer.freeze_epochs: 9, but v2 trains 4 epochs",
+        ),
         (
             "tables.base",
             "gavs_no_cu",
@@ -54,6 +68,34 @@ from .conftest import nested
 def test_a_wrong_key_or_value_is_named(changed, key, value, message):
     with pytest.raises(ParamsError, match=re.escape(message)):
         changed(nested(key, value))
+
+
+def test_every_number_has_a_lower_bound():
+    """Of every block, also of those that no test thinks of: the bound is the rule."""
+    blocks = [Config]
+    for block in blocks:
+        blocks += block.__subclasses__()
+    unbounded = {
+        f"{block.__name__}.{name}"
+        for block in blocks
+        for name, field in block.model_fields.items()
+        if not all(_bounds(field.annotation, field.metadata))
+    }
+    assert unbounded == {"ClusterParams.options", "Resources.options"}  # sbatch's, not ours
+
+
+def _bounds(annotation, metadata):
+    """Whether each number within a type is bounded from below."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from _bounds(parts[0], [*metadata, *parts[1:]])
+    elif annotation in (int, float):
+        known = [inner for entry in metadata for inner in getattr(entry, "metadata", [entry])]
+        yield any(isinstance(entry, Gt | Ge) for entry in known)
+    else:
+        outside = metadata if origin in (Union, UnionType) else []  # of Optional: the number's
+        for part in parts:
+            yield from _bounds(part, outside)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
