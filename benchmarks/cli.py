@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     from concurrent.futures.process import BrokenProcessPool
 
-    from benchmarks.common.memory import free_memory
+    from benchmarks.common.memory import free_memory, ran_out
     from benchmarks.common.workers import AGAIN
     from benchmarks.data.index import DataError
     from benchmarks.features.store import StoreError
@@ -92,7 +92,9 @@ def main(arguments: list[str] | None = None) -> int:
         lines = f"error: {error}".split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
-    except MemoryError:
+    except (MemoryError, ImportError) as error:  # a library that can't be loaded for its size
+        if not ran_out(error):
+            raise
         print(f"error: memory ran out; {free_memory()}", file=sys.stderr)
         return 1
     except BrokenProcessPool as error:

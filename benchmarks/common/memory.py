@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 GIB = 2**30
 _PROC, _CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
-_WORDS = re.compile("allocate memory|out of memory|bad_alloc|start new thread")
+_WORDS = re.compile(
+    "allocate memory|out of memory|bad_alloc|start new thread|failed to map segment"
+)
 
 
 class Bound(NamedTuple):

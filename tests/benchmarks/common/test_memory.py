@@ -85,6 +85,7 @@ def test_a_limit_of_the_process_bounds_it_too(machine, monkeypatch):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 12 bytes"), True),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 12 GiB"), True),
         (RuntimeError("can't start new thread"), True),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
         (RuntimeError("shape '[2]' is invalid for input of size 3"), False),
         (OSError(errno.ENOSPC, "No space left on device"), False),
     ],
