@@ -18,7 +18,7 @@ from baselines.configs._mask2former import Mask2FormerConfig
 
 
 @dataclass
-class Found:
+class Decoded:
     """Predictions of the Q queries, after each of the L layers of the decoder and before them."""
 
     classes: Tensor  # (L + 1, N, Q, K + 1), the last is "no object"
@@ -106,7 +106,7 @@ class MaskedDecoder(nn.Module):
         self.classify = nn.Linear(dim, config.classes + 1)
         self.kernel = mlp3(dim, dim, dim)
 
-    def forward(self, queries: Tensor, features: Tensor, maps: Sequence[Tensor]) -> Found:
+    def forward(self, queries: Tensor, features: Tensor, maps: Sequence[Tensor]) -> Decoded:
         """Queries (N, Q, D), mask features (N, D, h, w), three maps (N, D, h_i, w_i)."""
         shapes = [(m.shape[-2], m.shape[-1]) for m in maps]
         memory = [
@@ -120,7 +120,7 @@ class MaskedDecoder(nn.Module):
             queries = layer(queries, self.place, memory[k], position[k], blocked)
             predictions.append(self._predict(queries, features))
         classes, masks = zip(*predictions, strict=True)
-        return Found(torch.stack(classes), torch.stack(masks), self.norm(queries))
+        return Decoded(torch.stack(classes), torch.stack(masks), self.norm(queries))
 
     def _predict(self, queries: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         x = self.norm(queries)

@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
@@ -152,13 +153,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--layout", choices=VIDEO_LAYOUTS, required=True)
     sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
-    sub = add("features", features, "fill the feature stores; resumes where it was stopped")
+    sub = add(
+        "features", _of("grid", "features"), "fill the feature stores; resumes where it was stopped"
+    )
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     add("check", check, "find all faults before hours of work, and estimate its costs")
     sub = add("rehearse", rehearse, "run every stage of the paper profile on a few clips of noise")
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
     sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
-    sub = add("run", run, "train and score cells; finished ones cost nothing")
+    sub = add("run", _of("grid", "run"), "train and score cells; finished ones cost nothing")
     sub.add_argument("table", help=", ".join(SPECS))
     sub.add_argument(
         "stage",
@@ -173,7 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--workers", type=_count, help="default: params.yaml's; never changes a result"
     )
-    sub = add("launch", launch, "run cells in parallel, on this machine or a cluster")
+    sub = add(
+        "launch", _of("launch", "launch"), "run cells in parallel, on this machine or a cluster"
+    )
     sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
     sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
     sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
@@ -201,16 +206,24 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
-    sub = add("export", export, "write a trained GAVS as one file for `python -m gavs predict`")
+    sub = add(
+        "export",
+        _of("grid", "export"),
+        "write a trained GAVS as one file for `python -m gavs predict`",
+    )
     sub.add_argument("row", help="gavs or a variant; trained first unless it is finished")
     sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
     sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE")
-    sub = add("tune", tune, "try three learning rates per method on val, write the best (minutes)")
+    sub = add(
+        "tune",
+        _of("studies", "tune"),
+        "try three learning rates per method on val, write the best (minutes)",
+    )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
     add(
         "dispersion",
-        dispersion,
+        _of("studies", "dispersion"),
         "find orderings that survive other SAM weights and scenes (minutes)",
     )
     sub = add("vggss-baselines", vggss_baselines, "score trivial predictors on the boxes of VGG-SS")
@@ -224,6 +237,11 @@ def _parser() -> argparse.ArgumentParser:
         "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
     )
     return parser
+
+
+def _of(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
+    """A command of a room's `command.py`, which is imported when it runs."""
+    return lambda args: getattr(import_module(f"benchmarks.{room}.command"), name)(args)
 
 
 def list_all(args: argparse.Namespace) -> None:
@@ -292,27 +310,6 @@ def extract_video(args: argparse.Namespace) -> None:
     extract_videos(args.videos, args.out, args.layout, args.listed, args.workers)
 
 
-def features(args: argparse.Namespace) -> None:
-    from benchmarks.features.extract import extract
-    from benchmarks.grid.workbench import Workbench
-    from benchmarks.params import load
-
-    params = load(args.params)
-    params.check_weights()
-    workers = args.workers or params.workers
-    bench = Workbench(params)
-    extract(
-        bench.fingerprints.stores(),
-        bench.index,
-        params.work / "features",
-        bench.encoders,
-        params.features.batch_size,
-        workers,
-        params.device,
-        params.features.precision,
-    )
-
-
 def check(args: argparse.Namespace) -> int:
     from benchmarks.params import load
     from benchmarks.preflight.check import check
@@ -326,59 +323,18 @@ def rehearse(args: argparse.Namespace) -> int:
     return 0 if rehearse(args.params, args.folder, args.workers, main) else 1
 
 
-def run(args: argparse.Namespace) -> int:
-    from benchmarks.common.paths import below
-    from benchmarks.grid.cells import prune, run_cells
-    from benchmarks.grid.protocol import cells_of
-    from benchmarks.params import ParamsError, load, nearest
-    from benchmarks.training.distributed import ranks
-
-    params = load(args.params)
-    known = list(params.table_rows(args.table))
-    if args.stage not in (None, *known):
-        raise ParamsError(f"{args.table} has no '{args.stage}'{nearest(args.stage, known)}")
-    stages = [args.stage] if args.stage else known
-    cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
-    chosen = cells
-    for part in ("benchmark", "row", "seed"):
-        value, values = getattr(args, part), sorted({getattr(cell, part) for cell in cells})
-        if cells and value not in (None, *values):
-            where = f"{args.table} {args.stage or ''}".strip()
-            raise ParamsError(
-                f"{where} has no {part} {value}; it has {', '.join(map(str, values))}"
-            )
-        chosen = [cell for cell in chosen if value in (None, getattr(cell, part))]
-    if cells and not chosen:
-        raise ParamsError(f"{args.table} has no cell of this benchmark, row and seed together")
-    if cells:
-        params.check_weights()
-    if (args.benchmark, args.row, args.seed) == (None, None, None):
-        prune(params, args.table, args.stage, cells)
-    for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
-        below(params.work / "records", args.table, stage).mkdir(parents=True, exist_ok=True)
-    if not cells:
-        logging.getLogger(__name__).info("nothing is asked of %s", args.table)
-        return 0
-    with ranks(params.device):
-        return _failed(run_cells(params, chosen, args.workers or params.workers))
-
-
-def launch(args: argparse.Namespace) -> int:
-    from benchmarks.launch.command import launch
-
-    return launch(args)
-
-
 def report(args: argparse.Namespace) -> None:
     from benchmarks.params import load
-    from benchmarks.report import write_report
 
-    print(write_report(load(args.params)))
+    params = load(args.params)
+    from benchmarks.report.write import write_report
+
+    print(write_report(params))
 
 
 def stale(args: argparse.Namespace) -> int:
     from benchmarks.params import load
-    from benchmarks.report import stale_rows
+    from benchmarks.report.provenance import stale_rows
 
     params = load(args.params)
     path = params.results / PROVENANCE
@@ -413,41 +369,6 @@ def score(args: argparse.Namespace) -> None:
         from benchmarks.scoring.rosetta import rosetta
 
         print(rosetta(scores).to_string(index=False))
-
-
-def export(args: argparse.Namespace) -> None:
-    from benchmarks.grid.export import export
-    from benchmarks.grid.workbench import Workbench
-    from benchmarks.params import load
-
-    export(Workbench(load(args.params)), args.row, args.benchmark, args.seed, args.out)
-    print(args.out)
-
-
-def tune(args: argparse.Namespace) -> int:
-    from benchmarks.params import load
-    from benchmarks.studies.tune import tune
-
-    params = load(args.params)
-    failures = tune(params, params.results, [args.params], args.rows)
-    return _failed(failures, params.results / "tuning.md")
-
-
-def dispersion(args: argparse.Namespace) -> int:
-    from benchmarks.params import load
-    from benchmarks.studies.dispersion import disperse
-
-    params = load(args.params)
-    return _failed(disperse(params, params.results), params.results / "dispersion.md")
-
-
-def _failed(failures: list[str], page: Path | None = None) -> int:
-    """Print the failures, or else where the tables are; returns the exit status."""
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    if page and not failures:
-        print(page)
-    return 1 if failures else 0
 
 
 def vggss_baselines(args: argparse.Namespace) -> None:

@@ -32,7 +32,7 @@ from ruamel.yaml import YAML
 import benchmarks.features.extract
 import benchmarks.grid.cells
 import benchmarks.miniature.sheet
-import benchmarks.report  # noqa: F401  imported here once: each run is a fork of this process
+import benchmarks.report.write  # noqa: F401  imported here once: each run is a fork of this process
 from benchmarks import cli
 from benchmarks.common.files import sha256
 from benchmarks.launch.job import AGAIN

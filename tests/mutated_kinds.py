@@ -282,7 +282,7 @@ def _make_model(folder: Path) -> Path:
 
 
 def _read_model(path: Path) -> str:
-    """As `grid.models.trained`: a folder with a damaged file is emptied, and that is said."""
+    """Read a model as `grid.models.trained`: a damaged folder is emptied, and that is said."""
     from benchmarks.grid.folders import discard_damaged
 
     log, said = logging.getLogger("benchmarks.grid.folders"), io.StringIO()

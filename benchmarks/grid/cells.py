@@ -29,7 +29,14 @@ from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.grid.models import lock, pick_device, trained
-from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, training_of
+from benchmarks.grid.protocol import (
+    Cell,
+    Evaluation,
+    evaluations_of,
+    model_of,
+    record_stem,
+    training_of,
+)
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.scoring.boxes import BoxScores, box_terms
@@ -133,11 +140,6 @@ def cost(bench: Workbench, cell: Cell) -> float:
         bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
     )
     return learned * training.epochs * (4 if row.temporal else 2) + tested
-
-
-def record_stem(params: Params, cell: Cell) -> Path:
-    """A cell's record, less its suffixes .json, .npz and .overlays.npz."""
-    return params.work / "records" / cell.table / cell.stage / cell.file_stem
 
 
 def run_cell(bench: Workbench, cell: Cell) -> str:

@@ -77,9 +77,9 @@ def model_code(params: Params, model: Model) -> str:
     sizes = [getattr(params.encoders, name).size for name in named if name != "sam"]
     validated = training.selection != "last"
     parts = {
-        **_no_clip(row, model.silent),
+        **_of_silence(row, model.silent),
         "benchmarks.grid.budget": model.full,
-        "benchmarks.training.pseudo": supervision_of(params, model) == "sam_mask",
+        "benchmarks.training.sam_masks": supervision_of(params, model) == "sam_mask",
         "benchmarks.training.evaluate": validated,
         "benchmarks.scoring.metrics": validated,
         "benchmarks.scoring.boxes": False,  # boxes never select
@@ -95,7 +95,7 @@ def record_code(params: Params, cell: Cell) -> str:
     tests = evaluations_of(params, cell)
     row, _ = training_of(params, model_of(cell))
     parts = {
-        **_no_clip(row, any(test.audio in ("silence", "noise") for test in tests)),
+        **_of_silence(row, any(test.audio in ("silence", "noise") for test in tests)),
         "benchmarks.scoring.boxes": any(test.rules for test in tests),
         "benchmarks.grid.models": False,
         "benchmarks.training.loop": False,
@@ -112,11 +112,11 @@ def data_code(world: bool) -> str:
     return _checksum(*roots, stops=stops)
 
 
-def _no_clip(row: Row, heard: bool) -> dict[str, Any]:
+def _of_silence(row: Row, heard: bool) -> dict[str, Any]:
     """Modules that only silence and noise go through."""
     spectrogram = row.method_config.hears() == "spectrogram"
     return {
-        "benchmarks.features.no_clip": heard,
+        "benchmarks.features.silence": heard,
         "benchmarks.features.spectrogram": heard and spectrogram,
         "gavs.vggish": heard and not spectrogram,
     }

@@ -25,7 +25,7 @@ from benchmarks.training import distributed, snapshot
 from benchmarks.training.config import TrainingParams
 from benchmarks.training.evaluate import evaluate, held_out_loss
 from benchmarks.training.loop import train, updates
-from benchmarks.training.pseudo import sam_masks
+from benchmarks.training.sam_masks import sam_masks
 from gavs.method import Method
 
 log = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ Clip sets have names, such as `v2/train` or `v3/5-shot-0` (draw 0); `clip_sets` 
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.params import Params, ParamsError, Row
@@ -38,6 +39,11 @@ class Cell:
     def __str__(self) -> str:
         draw = "" if self.draw is None else f" draw {self.draw}"
         return f"{self.table} {self.row} {self.benchmark} {self.setting}{draw} seed {self.seed}"
+
+
+def record_stem(params: Params, cell: Cell) -> Path:
+    """A cell's record, less its suffixes .json, .npz and .overlays.npz."""
+    return params.work / "records" / cell.table / cell.stage / cell.file_stem
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.data.index import load_index
 from benchmarks.features.layout import covered
-from benchmarks.features.no_clip import NoClip
 from benchmarks.features.pretrained import ProfileEncoders
+from benchmarks.features.silence import NoClip
 from benchmarks.features.store import FeatureStore
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.fingerprint import Fingerprints

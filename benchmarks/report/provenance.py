@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.grid.cells import record_stem
 from benchmarks.grid.fingerprint import recipe_checksum
-from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.grid.protocol import Cell, cells_of, record_stem
 from benchmarks.params import TABLES, Params
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from baselines._mask2former import Found
+from baselines._mask2former import Decoded
 from baselines.avsc import AVSC, AvscConfig, select, silence_weight
 
 SMALL = dict(
@@ -75,7 +75,7 @@ def build(encoders, sure_of=((9.0, 0, 0), (0, 9.0, 0)), **overrides) -> AVSC:
         classes = torch.tensor(sure_of).expand(4, n, 2, 3)
         masks = torch.full((4, n, 2, h, w), -9.0)
         masks[:, :, 0, :, : w // 2] = masks[:, :, 1, :, w // 2 :] = 9.0
-        return Found(classes, masks, queries)
+        return Decoded(classes, masks, queries)
 
     method.decoder.forward = decoder
     return method

@@ -127,7 +127,7 @@ def test_timms_names(arch, model, weights_file):
 
 @pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
 def test_torchvisions_resnet(arch, tmp_path):
-    """As the files of 2016 are: the format before zip, and no counters of batches."""
+    """Files of 2016: the format before zip, and no counters of batches."""
     theirs = getattr(torchvision.models, arch)().eval()
     state = {k: v for k, v in theirs.state_dict().items() if "num_batches_tracked" not in k}
     path = tmp_path / f"{arch}.pth"

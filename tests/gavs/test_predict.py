@@ -16,8 +16,8 @@ from PIL import Image
 from segment_anything.utils.transforms import ResizeLongestSide
 
 from benchmarks.data.files import read_audio, read_frame
-from benchmarks.features.no_clip import NoClip
 from benchmarks.features.pretrained import ProfileEncoders
+from benchmarks.features.silence import NoClip
 from benchmarks.features.sound import hear
 from benchmarks.training.clips import Features, Samples, to_native
 from gavs import GAVS
@@ -121,7 +121,7 @@ def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, check
 
 
 def test_images_go_by_their_numbers(tmp_path, clip, checkpoint):
-    """As a shell hands twelve of them over, 10 and 11 before 2."""
+    """Images in a shell's order, 10 and 11 before 2."""
     samples, rate = soundfile.read(clip / "audio.wav")
     soundfile.write(tmp_path / "long.wav", np.concatenate([samples, samples]), rate)
     for k in range(12):
@@ -146,7 +146,7 @@ def test_second_says_where_in_the_sound_an_image_lies(tmp_path, clip, checkpoint
 
 
 def test_names_may_begin_with_a_hyphen(tmp_path, clip, checkpoint, monkeypatch):
-    """As ids of YouTube may."""
+    """Names like YouTube's ids."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(clip / "frames/0.jpg", "-0jeONf82dE_000021.jpg")
     shutil.copy(clip / "audio.wav", "--second.wav")

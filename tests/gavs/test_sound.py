@@ -152,7 +152,7 @@ def test_the_default_track_is_taken_and_named(tmp_path, caplog):
 
 @pytest.mark.parametrize("rate, channels", [(16_000, 1), (16_000, 2), (44_100, 2), (8_000, 1)])
 def test_ordinary_wavs_are_torchvggishs(tmp_path, rate, channels):
-    """As libsndfile and resampy give them, bit for bit."""
+    """Samples bit for bit as libsndfile and resampy give them."""
     import resampy
 
     path = tmp_path / "a.wav"

@@ -32,7 +32,7 @@ def _squeue(field: str, *options: str) -> list[str]:
 
 
 def _restarts() -> int:
-    """Of all jobs together."""
+    """Count the restarts of all jobs together."""
     shown = subprocess.run(["scontrol", "show", "job"], capture_output=True, text=True).stdout
     return sum(map(int, re.findall(r"Restarts=(\d+)", shown)))
 

@@ -83,7 +83,7 @@ def _one(project, pattern):
 
 
 def _cut_scores(project):
-    """Of the run and of the record: the copy must not come back from a damaged original."""
+    """Cut the scores of run and record: the copy must not come back from a damaged original."""
     for pattern in ("runs/*/scores.npz", "records/table1/gavs/v1m-train-seed0.npz"):
         path = _one(project, pattern)
         path.write_bytes(path.read_bytes()[:1000])
@@ -109,7 +109,7 @@ def _delete_model(project):
 
 
 def _leave_damaged_checkpoint(project):
-    """As a killed training does, on a bad disk; and what a kill after the last write leaves."""
+    """Leave what a training killed on a bad disk does, and a kill after the last write."""
     folder = _one(project, "models/*")
     (folder / "last.pt").write_bytes((folder / "model.pt").read_bytes()[:1000])
     (folder / "model.json").unlink()

@@ -110,7 +110,7 @@ def test_figure_3s_step_budget_is_its_own(after):
 
 
 def test_silence_and_noise_are_the_floors_and_the_robustness_columns(after):
-    stores, models, records = after("benchmarks/features/no_clip.py", "np.zeros", "np.ones")
+    stores, models, records = after("benchmarks/features/silence.py", "np.zeros", "np.ones")
     assert not stores
     assert models and {cell.setting for cell in models} == {"floor"}
     assert {(c.table, c.setting) for c in records} >= {("table1", "floor")}
@@ -156,7 +156,7 @@ def test_backbones_are_of_those_that_train_one(after):
         ("benchmarks/params/__init__.py", "", FLIP),  # by value
         ("benchmarks/common/files.py", "os.fsync", "os.sync"),
         ("gavs/predict.py", "", FLIP),
-        ("benchmarks/training/pseudo.py", "", FLIP),  # supervision is box_fill
+        ("benchmarks/training/sam_masks.py", "", FLIP),  # supervision is box_fill
     ],
 )
 def test_what_decides_nothing_makes_nothing_anew(after, name, old, new):
@@ -188,7 +188,7 @@ def test_metrics_move_records_and_what_is_selected_by_them(after, params):
 
 
 def test_a_recipe_says_what_no_data_are_needed_for(params, copy, monkeypatch):
-    """Of two rows: an edit of the readers, of an encoder, of a knob."""
+    """Recipes of two rows, after an edit of the readers, of an encoder, of a knob."""
     cells = [Cell("table1", row, row, "v2", "train", 0) for row in ("gavs", "avsbench")]
 
     def changed(

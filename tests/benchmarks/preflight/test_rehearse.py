@@ -18,7 +18,8 @@ from benchmarks.params import load
 from benchmarks.preflight import fake_data, rehearse
 from benchmarks.preflight.check import _sets
 from benchmarks.preflight.rehearse import MAPPED, NOVEL, make, run
-from benchmarks.report import plan_of, read, tables
+from benchmarks.report.plan import plan_of
+from benchmarks.report.write import read, tables
 from gavs.sizes import SAM_SIZES
 
 pytestmark = pytest.mark.slow

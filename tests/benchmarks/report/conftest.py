@@ -20,9 +20,9 @@ import torch
 from benchmarks.common.files import sha256, write_sealed
 from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
-from benchmarks.report import Plan, read, tables
 from benchmarks.report.layout import Section
-from benchmarks.report.write import lay_out
+from benchmarks.report.plan import Plan
+from benchmarks.report.write import lay_out, read, tables
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.npz import Scores, save_scores

@@ -27,7 +27,7 @@ def v2(desk):
 
 
 def cells(desk):
-    """Of each row of the leaderboard, in order."""
+    """Cells of each row of the leaderboard, in order."""
     lines = (desk.results / "tables/leaderboard.md").read_text().splitlines()
     return [[c.strip(" `*") for c in x.split("|")[1:-1]] for x in lines if x.startswith("| `")]
 

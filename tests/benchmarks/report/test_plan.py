@@ -8,11 +8,11 @@ from benchmarks.cli import main
 from benchmarks.experiments import EXPERIMENTS, SPECS, Spec
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.params import TABLES, load
-from benchmarks.report import measure, plan_of
+from benchmarks.report import measure
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import read_paper
-from benchmarks.report.plan import RECREATED
+from benchmarks.report.plan import RECREATED, plan_of
 from benchmarks.report.write import lay_out
 from benchmarks.scoring.records import Key, RecordError
 

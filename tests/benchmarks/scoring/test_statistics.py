@@ -200,7 +200,7 @@ def test_other_test_sets_meet_independent_draws():
 
 
 def test_runs_may_have_test_sets_of_their_own():
-    """Of three videos two are run 0's and two run 1's; a draw without a run's videos leaves it."""
+    """Two of three videos are run 0's and two run 1's; a draw without a run's videos leaves it."""
     a = Terms(np.array(["x", "y"]), np.array([0.2, 0.4]), np.ones(2))
     b = Terms(np.array(["y", "z"]), np.array([0.6, 0.8]), np.ones(2))
     found = sample([a, b], draws=4000)

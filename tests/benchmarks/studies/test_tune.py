@@ -65,7 +65,7 @@ def peaks(params):
 
 
 def table(**scores):
-    """Of one benchmark; scores by row at the three rates, the largest rate first."""
+    """Table of one benchmark: scores by row at the three rates, the largest rate first."""
     lines = [
         {"row": row, "lr": lr, "v1s": value}
         for row, values in scores.items()

@@ -10,7 +10,8 @@ from segment_anything.utils.transforms import ResizeLongestSide
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.training import clips as module
 from benchmarks.training.clips import Features, Samples, to_native
-from gavs.method import Config, Method
+from gavs.configs import MethodConfig
+from gavs.method import Method
 
 
 class _Store:
@@ -21,19 +22,19 @@ class _Store:
 
 
 class _Square(Method):
+    Config = MethodConfig
     target_size = 4
 
-    @classmethod
-    def inputs(cls, config):
-        return {"sam": "sam_rgb"}
+
+class _SquashConfig(MethodConfig):
+    geometry = "squash"
+
+    def temporal(self):
+        return True
 
 
 class _Squash(_Square):
-    geometry = "squash"
-
-    @classmethod
-    def temporal(cls, config):
-        return True
+    Config = _SquashConfig
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def clips(tmp_path):
     def make(method, **options):
         classes = ["cat", "cow", "dog"]
         table = pd.DataFrame(rows).assign(**options.pop("columns", {}))
-        return Samples(table, features, method(Config(), None), classes, **options)
+        return Samples(table, features, method(method.Config(), None), classes, **options)
 
     return make
 
@@ -230,7 +231,7 @@ def test_eight_videos_give_batches_of_four_without_a_repeat(clips):
 def test_a_mask_survives_the_way_to_the_grid_and_back(clips, size):
     """A half-plane in the frame, encoded as SAM sees it, comes back where it was."""
     height, width = size
-    method = _Square(Config(), None)
+    method = _Square(MethodConfig(), None)
     shape = ResizeLongestSide(64).get_preprocess_shape(height, width, 64)
     logits = torch.full((1, 16, 16), -9.0)
     logits[:, :, : shape[1] // 8] = 9.0  # the left half of the frame's part of the square

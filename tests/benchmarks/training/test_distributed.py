@@ -121,7 +121,7 @@ def method(request, encoders, double) -> Method:
     """Every registered method in double precision, without what it draws at random."""
     name, overrides = CASES[request.param]
     cls = network(name)
-    if cls.oracle or overrides.get("prompt", {}).get("noise_mode") in (
+    if cls.Config.oracle or overrides.get("prompt", {}).get("noise_mode") in (
         "replace",
         "add",
         "learned_scale",

@@ -1,0 +1,94 @@
+"""Commands of the grid: `features`, `run`, `export`.
+
+Parameters are checked before torch is imported: a wrong key is named at once.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from benchmarks.common.paths import below
+from benchmarks.grid.protocol import cells_of
+from benchmarks.params import ParamsError, load, nearest
+
+log = logging.getLogger(__name__)
+
+
+def features(args: argparse.Namespace) -> None:
+    """Fill the feature stores."""
+    params = load(args.params)
+    params.check_weights()
+    from benchmarks.features.extract import extract
+    from benchmarks.grid.workbench import Workbench
+
+    workers = args.workers or params.workers
+    bench = Workbench(params)
+    extract(
+        bench.fingerprints.stores(),
+        bench.index,
+        params.work / "features",
+        bench.encoders,
+        params.features.batch_size,
+        workers,
+        params.device,
+        params.features.precision,
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and score cells; returns the exit status.
+
+    Raises:
+        ParamsError: the table has no such stage, benchmark, row or seed.
+    """
+    params = load(args.params)
+    known = list(params.table_rows(args.table))
+    if args.stage not in (None, *known):
+        raise ParamsError(f"{args.table} has no '{args.stage}'{nearest(args.stage, known)}")
+    stages = [args.stage] if args.stage else known
+    cells = [cell for stage in stages for cell in cells_of(params, args.table, stage)]
+    chosen = cells
+    for part in ("benchmark", "row", "seed"):
+        value, values = getattr(args, part), sorted({getattr(cell, part) for cell in cells})
+        if cells and value not in (None, *values):
+            where = f"{args.table} {args.stage or ''}".strip()
+            raise ParamsError(
+                f"{where} has no {part} {value}; it has {', '.join(map(str, values))}"
+            )
+        chosen = [cell for cell in chosen if value in (None, getattr(cell, part))]
+    if cells and not chosen:
+        raise ParamsError(f"{args.table} has no cell of this benchmark, row and seed together")
+    if cells:
+        params.check_weights()
+    from benchmarks.grid.cells import prune, run_cells
+    from benchmarks.training.distributed import ranks
+
+    if (args.benchmark, args.row, args.seed) == (None, None, None):
+        prune(params, args.table, args.stage, cells)
+    for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
+        below(params.work / "records", args.table, stage).mkdir(parents=True, exist_ok=True)
+    if not cells:
+        log.info("nothing is asked of %s", args.table)
+        return 0
+    with ranks(params.device):
+        return outcome(run_cells(params, chosen, args.workers or params.workers))
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write a trained GAVS as one file."""
+    params = load(args.params)
+    from benchmarks.grid.export import export
+    from benchmarks.grid.workbench import Workbench
+
+    export(Workbench(params), args.row, args.benchmark, args.seed, args.out)
+    print(args.out)
+
+
+def outcome(failures: list[str], page: Path | None = None) -> int:
+    """Print the failures, or else the page that was written; returns the exit status."""
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    if page and not failures:
+        print(page)
+    return 1 if failures else 0
