@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gavs.adapter import ColA, ColaConfig, EncoderAdaptersConfig, encoder_adapters
 from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_checkpoint
+from gavs.lora import DecoderLoraConfig, EncoderLoraConfig
 from gavs.losses import AlignmentConfig, alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
 from gavs.prompt import PromptConfig, SemanticAudioPrompt
@@ -31,9 +32,23 @@ class GavsConfig(Config):
     cola: ColaConfig = ColaConfig()
     alignment: AlignmentConfig = AlignmentConfig()
     encoder_adapters: EncoderAdaptersConfig = EncoderAdaptersConfig()
+    encoder_lora: EncoderLoraConfig = EncoderLoraConfig()
+    decoder_lora: DecoderLoraConfig = DecoderLoraConfig()
     decoder: Literal["frozen", "full"] = "frozen"
     colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
     loss_resolution: Literal["logits", "input"] = "logits"  # SAM's mask grid, or its input square
+
+    @property
+    def cut(self) -> int | None:
+        """First block of the image encoder in which something trains; None: it is frozen."""
+        blocks = (self.encoder_adapters.from_block, self.encoder_lora.from_block)
+        return min((block for block in blocks if block is not None), default=None)
+
+    @model_validator(mode="after")
+    def _lora_keeps_its_weights(self) -> "GavsConfig":
+        if self.decoder == "full" and self.decoder_lora.enabled:
+            raise ValueError("decoder full trains what LoRA adapts: set decoder_lora.enabled false")
+        return self
 
     @model_validator(mode="after")
     def _alignment_acts_on_the_cue(self) -> "GavsConfig":
@@ -110,10 +125,13 @@ class GAVS(Method):
 
     @classmethod
     def inputs(cls, config: GavsConfig) -> Mapping[str, str]:
-        cut = config.encoder_adapters.from_block
-        if cut is None:
+        if config.cut is None:
             return {"sam": f"sam_{config.colour}"}
-        return {"tokens": f"tokens{cut}_{config.colour}"}
+        return {"tokens": f"tokens{config.cut}_{config.colour}"}
+
+    @classmethod
+    def encoders(cls, config: GavsConfig) -> list[str]:
+        return ["sam", "vggish_pca"] if config.prompt.audio == "pca_8bit" else ["sam"]
 
     def forward(self, batch: Batch) -> Prediction:
         audio = batch.audio  # (B, T, A)
