@@ -120,10 +120,16 @@ def build_vggish(size: str, weights: Path | None = None) -> VGGish:
     return model.eval().requires_grad_(False)
 
 
+PCA_SIZES = ("pca", "pca_mini")  # AudioSet's, and that of the miniature's sounds; one shape
+
+
 class PCA(nn.Module):
     """AudioSet's postprocessing of VGGish's output, by torchvggish's parameter names.
 
     Whitened, clipped at +-2 and rounded to 8 bits: what torchvggish gives unless told otherwise.
+    Its windows are 0.96 s apart; here they are as far apart as `audio.hop_seconds` says. GAVS's
+    second release fills a short clip up with vectors of zeros, here it ends in silence, whose
+    values are others.
     """
 
     pca_eigen_vectors: Tensor  # one per row

@@ -11,7 +11,7 @@ from benchmarks.common.files import sha256
 from benchmarks.features.config import AudioParams, EncodersParams
 from gavs.backbones import build_backbone
 from gavs.sam import build_sam
-from gavs.vggish import VGGish, build_vggish
+from gavs.vggish import PCA, VGGish, build_pca, build_vggish
 
 
 @dataclass
@@ -24,6 +24,9 @@ class ProfileEncoders:
 
     def sam(self) -> Sam:
         return build_sam(self.params.sam.size, self.params.sam.weights)
+
+    def pca(self) -> PCA:
+        return build_pca(self.params.vggish_pca.weights)
 
     def backbone(self, name: str) -> nn.Module:
         encoder = getattr(self.params, name)

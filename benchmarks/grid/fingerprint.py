@@ -74,7 +74,8 @@ def model_code(params: Params, model: Model) -> str:
     """
     row, training = training_of(params, model)
     named = row.cls.encoders(row.method_config())
-    sizes = [getattr(params.encoders, name).size for name in named if name != "sam"]
+    backbones = [name for name in named if name not in ("sam", "vggish_pca")]
+    sizes = [getattr(params.encoders, name).size for name in backbones]
     validated = training.selection != "last"
     parts = {
         **_no_clip(row, model.silent),

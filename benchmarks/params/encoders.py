@@ -22,6 +22,7 @@ def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]
     """
     for name, encoder in encoders:
         sizes = {"sam": list(SAM_SIZES), "vggish": list(vggish.WIDTHS)}
+        sizes["vggish_pca"] = list(vggish.PCA_SIZES)
         known = sizes.get(name, list(BACKBONES))
         if encoder.size not in known:
             where = f"encoders.{name}.size: no size '{encoder.size}'"
