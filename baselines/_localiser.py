@@ -38,13 +38,16 @@ class ImageTrunk(nn.Module):
         return self.backbone(image)[-1]
 
 
-def audio_trunk(blocks: Sequence[int], channels: Sequence[int]) -> nn.Sequential:
+def audio_trunk(
+    blocks: Sequence[int], channels: Sequence[int], last_stride: Literal[1, 2] = 2
+) -> nn.Sequential:
     """A ResNet from scratch, spectrograms (N, 1, 257, T) -> (N, channels[-1]) by their maximum.
 
     torchvision's ResNet-18 with one input channel if `blocks` are (2, 2, 2, 2) and `channels`
     (64, 128, 256, 512); the stem is as wide as the first stage, there and in narrower ones.
+    `last_stride` is the last stage's.
     """
-    width = channels[0]
+    width, strides = channels[0], (1, 2, 2, last_stride)
     layers: list[nn.Module] = [
         nn.Conv2d(1, width, 7, 2, 3, bias=False),
         nn.BatchNorm2d(width),
@@ -53,7 +56,7 @@ def audio_trunk(blocks: Sequence[int], channels: Sequence[int]) -> nn.Sequential
     ]
     for stage, (depth, planes) in enumerate(zip(blocks, channels, strict=True)):
         for block in range(depth):
-            stride = 2 if stage > 0 and block == 0 else 1
+            stride = strides[stage] if block == 0 else 1
             shortcut = None
             if stride > 1 or width != planes:
                 conv = nn.Conv2d(width, planes, 1, stride, bias=False)

@@ -3,7 +3,9 @@
 After the paper and vvvb-github/AVSegFormer. Shared by `avsegformer` and `avsegformer_sam`.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +25,8 @@ class QueryLayer(nn.Module):
     are left out (0.131 M per layer at width 256).
     """
 
+    audio: Any  # nn.Sequential
+
     def __init__(self, dim: int, heads: int, hidden: int) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(dim, heads, bias=False, batch_first=True)
@@ -31,6 +35,10 @@ class QueryLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.norm3 = nn.LayerNorm(dim)
+
+    def reset_parameters(self) -> None:
+        """Start the audio's values as the third of a packed (3 D, D) weight that they are there."""
+        xavier_part(self.audio[0].weight, parts=3)
 
     def forward(self, queries: Tensor, audio: Tensor) -> Tensor:
         """Queries (N or 1, Q, D) and audio (N, 1, D) -> (N, Q, D)."""
@@ -69,6 +77,16 @@ class ChannelMixer(nn.Module):
         self.attention = nn.MultiheadAttention(dim, heads, bias=False, batch_first=True)
         self.attention.out_proj.bias = nn.Parameter(torch.zeros(dim))  # the only one, as released
 
+    def reset_parameters(self) -> None:
+        """Start queries apart from keys and values, and the bias of the output as released."""
+        queries, others = self.attention.in_proj_weight.split(
+            [self.attention.embed_dim, 2 * self.attention.embed_dim]
+        )
+        xavier_part(queries)
+        xavier_part(others)
+        bound = self.attention.embed_dim**-0.5  # of torch's linear layers
+        nn.init.uniform_(self.attention.out_proj.bias, -bound, bound)
+
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """Feature (N, D, h, w) and audio (N, 1, D) -> (N, D, h, w)."""
         dim, heads, pixels = x.shape[1], self.attention.num_heads, x.flatten(2)  # (N, D, h w)
@@ -78,6 +96,14 @@ class ChannelMixer(nn.Module):
         seen = scores.softmax(-1) @ pixels.transpose(1, 2)  # (N, heads, D)
         heard = torch.einsum("nhd,hed->nhe", seen, to_value).flatten(1)  # (N, D)
         return x * self.attention.out_proj(heard).sigmoid()[..., None, None]
+
+
+@torch.no_grad()
+def xavier_part(weight: Tensor, parts: int = 1) -> None:
+    """Xavier-uniform start of one of `parts` blocks of rows (out, in) of a larger weight."""
+    outputs, inputs = weight.shape
+    bound = math.sqrt(6 / (parts * outputs + inputs))
+    weight.uniform_(-bound, bound)
 
 
 def _project(in_channels: int, dim: int) -> nn.Sequential:
@@ -98,7 +124,6 @@ class SegFormerHead(nn.Module):
         super().__init__()
         dim, heads, hidden = config.dim, config.heads, config.hidden
         self.size = size
-        self.audio = nn.Linear(audio_dim, dim)
         self.inputs = nn.ModuleList(_project(c, dim) for c in in_channels)
         self.queries = QueryGenerator(config.queries, dim, heads, hidden // 2, config.layers)
         self.encoder = DeformableEncoder(
@@ -129,6 +154,11 @@ class SegFormerHead(nn.Module):
             if p.dim() > 1:
                 nn.init.xavier_uniform_(p)
         self.encoder.reset_parameters()
+        parts: Any = self.queries.layers
+        for part in parts:
+            part.reset_parameters()
+        self.mixer.reset_parameters()
+        self.audio = nn.Linear(audio_dim, dim)  # not of the head there: torch's own start
 
     def forward(self, maps: Sequence[Tensor], audio: Tensor) -> Prediction:
         """Four maps (B*T, C_i, h_i, w_i) and audio (B, T, A); frames don't see each other.

@@ -1,10 +1,11 @@
 """AUSS: hear to segment by unmixing the audio into queries (Ling et al., arXiv 2305.07223, 2023).
 
-A re-creation: no code is public. Published (abstracts of AUSS and of its successor TransAVS, ICASSP
-2024): the audio is unmixed into a set of audio queries; they meet the visual features by masked
-attention and decode into a class and a mask each; two self-supervised losses, at the level of
-queries (the first version says classes) and of masks, keep the queries from becoming alike; VGGish
-with PVT-v2 or ResNet-50. Second-hand: that the masked attention is Mask2Former's.
+A re-creation: no code is public. Published (abstracts of AUSS and of TransAVS, ICASSP 2024, its
+second version under the same number): the audio is unmixed into a set of audio queries; they meet
+the visual features by masked attention and decode into a class and a mask each; two self-supervised
+losses, at the level of queries (the first version says classes) and of masks, keep the queries from
+becoming alike; VGGish with PVT-v2 or ResNet-50. Second-hand: that the masked attention is
+Mask2Former's.
 Our choice, since nothing is published: how the audio is unmixed (`Unmix`), both self-supervised
 losses' form and weight, all sizes (Mask2Former's), each frame by itself, the labels' use
 (`baselines._queries`), and the binary mask as the union of the queries' masks, each weighted by the

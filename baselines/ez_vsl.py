@@ -2,7 +2,8 @@
 
 After the paper and stoneMo/EZ-VSL: contrast of the best place of each picture for each sound, both
 ways; object-guided localisation by a second, frozen trunk. Other than there: maps are enlarged
-without aligning corners, as everywhere here.
+without aligning corners, as everywhere here; pictures are resized bilinearly (there bicubically);
+sound is resampled to 16 kHz (there taken at the file's rate).
 """
 
 import torch

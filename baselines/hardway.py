@@ -2,11 +2,16 @@
 
 After the paper and hche11/Localizing-Visual-Sounds-the-Hard-Way, whose release has the model and
 the test but no training: no projections, a map of stride 16, contrast of soft-masked means with a
-tri-map, the places that a clip's own sound leaves dark as hard negatives.
-Other than there: the image trunk starts pretrained (the paper; in the release that flag does
-nothing and a checkpoint replaces it); 3 s of audio (in the paper's training; the released test
-reads 10 s); the pair itself is no negative (released: its mean times -99, the same in effect).
+tri-map, the places that a clip's own sound leaves dark as hard negatives; one kind of ResNet for
+pictures and sounds, whose last stage has stride 1.
+Other than there: pictures are squashed to a square, bilinearly (there bicubically, by their short
+side, and the middle of them is taken, while the boxes stay the whole frame's); the image trunk
+starts pretrained (the paper; in the release that flag does nothing and a checkpoint replaces it);
+3 s of audio (in the paper's training; the released test reads 10 s); the pair itself is no negative
+(released: its mean times -99, the same in effect).
 """
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +33,9 @@ class HardWay(Localiser):
                 f"audio_channels ends with {config.audio_channels[-1]}, expected the image trunk's "
                 f"{self.image.channels}: HardWay has no projections"
             )
-        self.listen = audio_trunk(config.audio_blocks, config.audio_channels)
+        # One ResNet there for pictures and sounds: layer 4 of both has stride 1.
+        last: Literal[1, 2] = 1 if config.stride == 16 else 2
+        self.listen = audio_trunk(config.audio_blocks, config.audio_channels, last)
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
         return {

@@ -3,8 +3,8 @@
 A re-creation: no code is public. Published (abstract): a slightly modified contrastive loss with a
 negative margin, so that the decision boundary is less strict. Second-hand (how others evaluate it):
 EZ-VSL's network and guidance. Our choice: EZ-VSL's loss with the margin taken off the cosine of the
-true pair; -0.2, as far as it is remembered, and EZ-VSL's temperature. Unresolved: a map of stride
-32, as here, or 16.
+true pair, the margin (-0.2; no public page that we found states it) and EZ-VSL's temperature.
+Unresolved: a map of stride 32, as here, or 16.
 """
 
 from torch import Tensor

@@ -5,7 +5,10 @@ After the paper and stoneMo/SLAVC: EZ-VSL's trunks, strong dropout on the visual
 copies as targets, and two pairs of projections: which sound belongs to a place (softmax over
 sounds) and which place to a sound (softmax over places). The map is the mean of both cosines, of
 the trained encoders: the released test commands don't ask for the momentum ones.
-Other than there: maps are enlarged bilinearly, without aligning corners.
+Its test asks for 5 s of sound, which its loader doesn't pass on: it hears 3 s, as here. Its README
+tests by the relative rule, half of the pixels: read the median rule here.
+Other than there: maps are enlarged bilinearly, without aligning corners; pictures are resized
+bilinearly (there bicubically); sound is resampled to 16 kHz (there taken at the file's rate).
 """
 
 import copy

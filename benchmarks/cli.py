@@ -230,7 +230,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
     sub = add("pretrain", pretrain, "train the miniature's encoders into work/pretrained (minutes)")
     sub.add_argument(
-        "names", nargs="*", metavar="NAME", help="sam, sam_aux0, vggish, pvt, resnet; default: all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="sam, sam_aux0, vggish, vggish_pca (of the adopted vggish), pvt, resnet; default: all",
     )
     sub = add("weights", weights, "examine the weight files in use; say where to get missing ones")
     sub.add_argument(

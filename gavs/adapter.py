@@ -54,11 +54,20 @@ def encoder_adapters(config: EncoderAdaptersConfig, dim: int, depth: int) -> nn.
     """
     first = config.from_block
     assert first is not None  # null: the caller builds none
-    if first >= depth:
-        raise ValueError(
-            f"encoder_adapters.from_block is {first}, but the image encoder has blocks "
-            f"0 to {depth - 1}: use {depth // 2} for its last half, or null for no adapters"
-        )
+    check_block("encoder_adapters.from_block", first, depth)
     return nn.ModuleList(
         Adapter(dim, config.width, "relu", config.zero_init) for _ in range(first, depth)
     )
+
+
+def check_block(key: str, first: int, depth: int) -> None:
+    """Check that an image encoder has the block that a key names.
+
+    Raises:
+        ValueError: naming the key, its value and the encoder's blocks.
+    """
+    if first >= depth:
+        raise ValueError(
+            f"{key} is {first}, but the image encoder has blocks 0 to {depth - 1}: use "
+            f"{depth // 2} for its last half, or null for none"
+        )

@@ -28,6 +28,10 @@ class Encoders(Protocol):
         """A frozen SAM in eval mode."""
         ...
 
+    def pca(self) -> nn.Module:
+        """Postprocessing: VGGish before its last ReLU (..., 128) -> 8-bit values (..., 128)."""
+        ...
+
     def backbone(self, name: str) -> Any:
         """`pvt`, `resnet`, `resnet18` or `swin`, pretrained: (N, 3, H, W) -> maps; `.channels`."""
         ...

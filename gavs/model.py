@@ -1,7 +1,8 @@
 """GAVS: prompting segmentation with sound (Wang et al., AAAI 2024, arXiv 2309.07929).
 
-The released code (GeWu-Lab/Generalizable-Audio-Visual-Segmentation) differs from the paper in most
-of the switches below; `gavs_released` is this method with that code's values.
+The code that its authors released (GeWu-Lab/Generalizable-Audio-Visual-Segmentation, at 753b23b)
+differs from the paper in most of the switches below, and their second release (at 0013686) from
+both: `gavs_released` and `gavs_lora` are this method with those codes' values.
 """
 
 import copy
@@ -16,11 +17,12 @@ from torch import Tensor
 from gavs.adapter import ColA, encoder_adapters
 from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_checkpoint
 from gavs.configs.gavs import GavsConfig
+from gavs.lora import adapt_decoder, adapt_encoder
 from gavs.losses import alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import SemanticAudioPrompt
 from gavs.sam import build_sam, continue_from_tokens, decode, output_tokens, thaw_decoder
-from gavs.vggish import AUDIO_DIM
+from gavs.vggish import AUDIO_DIM, PCA
 from gavs.weights import load_weights
 
 
@@ -33,9 +35,11 @@ class GAVS(Method):
     def __init__(self, config: GavsConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.sam = encoders.sam()
-        if config.decoder == "full" or config.encoder_adapters.train_norms:
+        trains = config.decoder == "full" or config.encoder_adapters.train_norms
+        if trains or config.encoder_lora.from_block is not None or config.decoder_lora.enabled:
             self.sam = copy.deepcopy(self.sam)  # other methods hold the same frozen SAM
 
+        self.pca = encoders.pca() if config.prompt.audio == "pca_8bit" else None
         self.prompt = SemanticAudioPrompt(
             config.prompt, encoders.audio_dim, output_tokens(self.sam).detach()
         )
@@ -45,6 +49,10 @@ class GAVS(Method):
             encoder = self.sam.image_encoder
             dim, depth = encoder.patch_embed.proj.out_channels, len(encoder.blocks)
             self.encoder_adapters = encoder_adapters(config.encoder_adapters, dim, depth)
+        if config.encoder_lora.from_block is not None:
+            adapt_encoder(self.sam, config.encoder_lora)
+        if config.decoder_lora.enabled:
+            adapt_decoder(self.sam, config.decoder_lora)
         self._thaw()
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
         if config.loss_resolution == "input":
@@ -70,7 +78,8 @@ class GAVS(Method):
             problem = first_problem(error)
             raise CheckpointError(f"{path}: not this version's parameters: {problem}") from None
         frozen_sam = build_sam(header.sam.size, encoder_path(header, "sam", sam))
-        method = cls(config, SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: frozen_sam))
+        encoders = SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: frozen_sam, pca=PCA)
+        method = cls(config, encoders)  # the checkpoint has the PCA's values
         frozen = {name: p for name, p in method.named_parameters() if not p.requires_grad}
         load_weights(method, trained | frozen, path)
         return method.eval()
@@ -93,6 +102,8 @@ class GAVS(Method):
         audio = batch.audio  # (B, T, A)
         if self.config.prompt.audio == "post_relu":
             audio = F.relu(audio)
+        if self.pca is not None:
+            audio = self.pca(audio)
         embedding = self._embed(batch.features)  # (B, T, C, h, w)
         tokens, cue = self.prompt(audio, embedding, batch.valid)  # (B, T, K, C), (B, T, A)
         slot = "tokens" if self.config.prompt.slots == "six" else "sparse"
@@ -108,14 +119,14 @@ class GAVS(Method):
         return Prediction(logits, {} if cue is None else {"cue": cue, "audio": audio})
 
     def _embed(self, features: Mapping[str, Tensor]) -> Tensor:
-        if self.encoder_adapters is None:
+        if self.config.cut is None:
             return features["sam"]
         tokens = features["tokens"]  # (B, T, h, w, D)
         embedding = continue_from_tokens(
             self.sam,
             tokens.flatten(0, 1),
-            self.config.encoder_adapters.from_block,
-            self.encoder_adapters,
+            self.config.cut,
+            self.encoder_adapters or (),
             self.config.encoder_adapters.recompute,
         )
         return embedding.unflatten(0, tokens.shape[:2])

@@ -62,7 +62,7 @@ class Predictor:
         native, sam = frame.shape[:2], self.method.sam
         side = sam.image_encoder.img_size
         square = preprocess([frame], side, self.method.config.colour).to(self.device)
-        cut = self.method.config.encoder_adapters.from_block
+        cut = self.method.config.cut
         if cut is None:
             features = {"sam": sam.image_encoder(square)[None]}  # (1, 1, C, h, w)
         else:

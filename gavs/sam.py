@@ -141,22 +141,19 @@ def continue_from_tokens(
     sam: Sam,
     tokens: Tensor,
     cut: int,
-    adapters: Iterable[nn.Module] | None = None,
+    adapters: Iterable[nn.Module] = (),
     recompute: bool = False,
 ) -> Tensor:
     """Tokens (N, h, w, D) after the first `cut` blocks -> image embedding (N, C, h, w).
 
     Args:
-        adapters: one for each remaining block, of the output of its MLP before the residual add.
+        adapters: of the last blocks, one each, of the output of its MLP before the residual add.
         recompute: keep no activations for the gradient (`recomputed`).
     """
     blocks = sam.image_encoder.blocks[cut:]
-    if adapters is None:
-        for block in blocks:
-            tokens = block(tokens)
-    else:
-        for block, adapter in zip(blocks, adapters, strict=True):
-            tokens = recomputed(recompute, block, tokens, adapter)
+    last: list[nn.Module | None] = list(adapters)
+    for block, adapter in zip(blocks, [None] * (len(blocks) - len(last)) + last, strict=True):
+        tokens = recomputed(recompute, block, tokens, adapter)
     return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
 
 

@@ -41,5 +41,6 @@ WIDTHS: dict[str, tuple[tuple[int, ...], int]] = {
     "mini": ((12, 24, 48, 48, 96, 96), 192),
     "full": ((64, 128, 256, 256, 512, 512), 4096),
 }
+PCA_SIZES = ("pca", "pca_mini")  # AudioSet's, and that of the miniature's sounds; one shape
 # `gavs.backbones` builds them
 BACKBONE_SIZES = ("pvt_v2_mini", "pvt_v2_b5", "resnet_mini", "resnet18", "resnet50", "swin_base")

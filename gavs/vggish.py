@@ -121,6 +121,9 @@ class PCA(nn.Module):
     """AudioSet's postprocessing of VGGish's output, by torchvggish's parameter names.
 
     Whitened, clipped at +-2 and rounded to 8 bits: what torchvggish gives unless told otherwise.
+    Its windows are 0.96 s apart; here they are as far apart as `audio.hop_seconds` says. GAVS's
+    second release fills a short clip up with vectors of zeros, here it ends in silence, whose
+    values are others.
     """
 
     pca_eigen_vectors: Tensor  # one per row

@@ -13,6 +13,7 @@ from torch import nn
 from gavs.backbones import build_backbone
 from gavs.method import Batch, Method
 from gavs.sam import SamSize, build_sam
+from gavs.vggish import PCA
 
 MINI = {"pvt": "pvt_v2_mini", "resnet": "resnet_mini", "resnet18": "resnet_mini"}
 LONG = (  # the longest first
@@ -45,6 +46,13 @@ class TinyEncoders:
 
     def sam(self):
         return self._sam
+
+    def pca(self) -> nn.Module:
+        pca = PCA()
+        g = torch.Generator().manual_seed(2)
+        pca.pca_means.copy_(0.4 + 0.1 * torch.randn(128, generator=g))
+        pca.pca_eigen_vectors.copy_(torch.randn(128, 128, generator=g) / 6)
+        return pca
 
     def backbone(self, name: str) -> nn.Module:
         with torch.random.fork_rng():

@@ -48,6 +48,17 @@ VARIANTS = {
             "loss_resolution": "input",
         },
     ),
+    "gavs-lora": (
+        "gavs",
+        {
+            "prompt": {"cue": False, "noise_mode": "add", "audio": "pca_8bit"},
+            "alignment": {"loss": "none"},
+            "cola": {"enabled": False},
+            "encoder_lora": {"from_block": 3},
+            "decoder_lora": {"enabled": True},
+            "loss_resolution": "input",
+        },
+    ),
     "gavs-norms": ("gavs", {"encoder_adapters": {"from_block": 1, "train_norms": True}}),
     "gavs-decoder": ("gavs", {"decoder": "full", "cola": {"enabled": False}}),
     "gavs-decoder-six": ("gavs", {"decoder": "full", "prompt": {"slots": "six"}}),

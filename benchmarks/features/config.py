@@ -23,6 +23,7 @@ class EncoderParams(Config):
 class EncodersParams(Config):
     sam: EncoderParams
     vggish: EncoderParams
+    vggish_pca: EncoderParams  # AudioSet's postprocessing, of `prompt.audio: pca_8bit`
     pvt: EncoderParams
     resnet: EncoderParams
     resnet18: EncoderParams  # the localisers'
@@ -41,8 +42,8 @@ class FeaturesParams(Config):
     localisers of Table 3 learn from and are tested on. An error names one that is missing."""
 
     stores: dict[Literal["avs", "vgg"], Distinct[str]] = {
-        "avs": ["vggish", "sam_rgb", "sam_bgr", "tokens0_rgb", "tokens6_rgb", "tokens9_bgr"]
-        + ["logmel", "pixels224"],
+        "avs": ["vggish", "sam_rgb", "sam_bgr", "tokens0_rgb", "tokens6_rgb", "tokens8_bgr"]
+        + ["tokens9_bgr", "logmel", "pixels224"],
         "vgg": ["vggish", "spectrogram", "pixels224"],
     }
     rows_per_shard: int = Field(512, gt=0)  # ours: 1 GiB of ViT-B's embeddings

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
     from torch import nn
 
-    from gavs.vggish import VGGish
+    from gavs.vggish import PCA, VGGish
 
 
 @dataclass
@@ -27,6 +27,11 @@ class ProfileEncoders:
         from gavs.sam import build_sam
 
         return build_sam(self.params.sam.size, self.params.sam.weights)
+
+    def pca(self) -> "PCA":
+        from gavs.vggish import build_pca
+
+        return build_pca(self.params.vggish_pca.weights)
 
     def backbone(self, name: str) -> "nn.Module":
         from gavs.backbones import build_backbone

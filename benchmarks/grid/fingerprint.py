@@ -74,7 +74,8 @@ def model_code(params: Params, model: Model) -> str:
     """
     row, training = training_of(params, model)
     named = row.method_config.encoders()
-    sizes = [getattr(params.encoders, name).size for name in named if name != "sam"]
+    backbones = [name for name in named if name not in ("sam", "vggish_pca")]
+    sizes = [getattr(params.encoders, name).size for name in backbones]
     validated = training.selection != "last"
     parts = {
         **_of_silence(row, model.silent),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.features.config import STORE_NAME, EncodersParams
 from benchmarks.params.errors import ParamsError, nearest
-from gavs.sizes import BACKBONE_SIZES, SAM_SIZES, WIDTHS
+from gavs.sizes import BACKBONE_SIZES, PCA_SIZES, SAM_SIZES, WIDTHS
 
 LARGEST_SQUARE = 4096  # pixels of a side
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -19,7 +19,7 @@ def check_encoders(encoders: EncodersParams, stores: Mapping[str, Iterable[str]]
         ParamsError: naming the key, and the nearest known value.
     """
     for name, encoder in encoders:
-        sizes = {"sam": list(SAM_SIZES), "vggish": list(WIDTHS)}
+        sizes = {"sam": list(SAM_SIZES), "vggish": list(WIDTHS), "vggish_pca": list(PCA_SIZES)}
         known = sizes.get(name, list(BACKBONE_SIZES))
         if encoder.size not in known:
             where = f"encoders.{name}.size: no size '{encoder.size}'"

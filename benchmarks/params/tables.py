@@ -23,7 +23,7 @@ class Table1Params(Config):
         *("audio_sam", "sam_fusion"),
     ]
     controlled: Rows = ["tpavi_sam", "avsegformer_sam"]  # track C: on GAVS's frozen SAM embeddings
-    gavs: Rows = ["gavs", "gavs_adapters", "gavs_released", "gavs_released_fixed"]
+    gavs: Rows = ["gavs", "gavs_adapters", "gavs_released", "gavs_released_fixed", "gavs_lora"]
     # The paper doesn't name SAM-Fusion's operator: only the range over these is printed.
     operators: Rows = ["sam_fusion_add", "sam_fusion_film", "sam_fusion_tpavi"]
     ceiling: Name = "oracle_click"

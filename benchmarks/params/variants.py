@@ -47,6 +47,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "set": {"prompt.noise_mode": "add"},
         "note": "the released code, the noise added to the audio instead",
     },
+    "gavs_lora": _gavs(
+        "the second release: LoRA, 8-bit VGGish, the noise added",
+        prompt__cue=False,
+        prompt__noise_mode="add",
+        prompt__audio="pca_8bit",
+        alignment__loss="none",
+        cola__enabled=False,
+        encoder_lora__from_block=8,  # the last third
+        decoder_lora__enabled=True,
+        colour="bgr",
+        loss_resolution="input",
+        training__lr=1.0e-3,
+    ),
     "avsbench_resnet": {
         "base": "avsbench",
         "set": {"backbone": "resnet", "training.lr": 1.0e-4},  # AVSBench
@@ -67,6 +80,9 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
         ),
         "gavs_six_slots": _gavs("all six token slots rewritten", prompt__slots="six"),
         "gavs_post_relu": _gavs("VGGish after its last ReLU", prompt__audio="post_relu"),
+        "gavs_pca_8bit": _gavs(
+            "VGGish after PCA, in 8 bits, as the second release", prompt__audio="pca_8bit"
+        ),
     },
     "noise": {
         "gavs_no_noise": _gavs("no noise", prompt__noise_mode="none"),
@@ -86,6 +102,11 @@ ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "decoder": {
         "gavs_no_cola": _gavs("no ColA", cola__enabled=False),
+        "gavs_decoder_lora": _gavs(
+            "LoRA on the decoder's attention in place of ColA, as the second release",
+            cola__enabled=False,
+            decoder_lora__enabled=True,
+        ),
         "gavs_cola_wide": _gavs("four times the width", cola__width=512),
         "gavs_cola_attention": _gavs("after the token-to-image attention", cola__place="attention"),
         "gavs_cola_default_init": _gavs(

@@ -84,7 +84,7 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
             "Apache-2.0",
             181_358,
             "970ea276",
-            "numpy arrays; read by gavs.vggish.build_pca, no method needs it",
+            "numpy arrays; gavs_lora reads it",
         ),
     ),
     "pvt_v2_b5": (

@@ -30,7 +30,7 @@ from benchmarks.preflight.fake_data import (
 from benchmarks.preflight.weights import WeightFile, find_weights
 from gavs.backbones import build_backbone
 from gavs.sam import build_sam
-from gavs.vggish import build_vggish
+from gavs.vggish import PCA, build_vggish
 
 # Clips per label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
 CLIPS = {
@@ -139,6 +139,8 @@ def _untrained(file: WeightFile) -> nn.Module:
         return build_sam(file.size)
     if file.encoder == "vggish":
         return build_vggish(file.size)
+    if file.encoder == "vggish_pca":
+        return PCA()
     return build_backbone(file.size).net
 
 

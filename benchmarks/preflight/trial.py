@@ -24,6 +24,7 @@ from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
 from gavs.sam import build_sam
 from gavs.sizes import SAM_SIZES
+from gavs.vggish import PCA
 
 Kind = tuple[str, tuple[str, ...], tuple[str, ...], int]  # method, encoders, stores, seconds
 LONG = 5.0  # seconds; a step that takes longer isn't tried on more samples, but scaled up
@@ -57,6 +58,10 @@ class UntrainedEncoders(ProfileEncoders):
     def sam(self) -> Sam:
         """Build SAM."""
         return build_sam(self.params.sam.size)
+
+    def pca(self) -> PCA:
+        """Make the postprocessing of VGGish's embeddings."""
+        return PCA()
 
     def backbone(self, name: str) -> nn.Module:
         """Build a backbone."""

@@ -5,11 +5,11 @@ Expected keys and shapes are those of the encoder, built without memory. Nothing
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -20,8 +20,8 @@ from benchmarks.preflight.published import PUBLISHED, Published
 from gavs.backbones import BACKBONES, build_backbone
 from gavs.reading import reading
 from gavs.sam import build_sam
-from gavs.sizes import SAM_SIZES
-from gavs.vggish import PCA, WIDTHS, VGGish, read_pca
+from gavs.sizes import PCA_SIZES, SAM_SIZES, WIDTHS
+from gavs.vggish import PCA, VGGish, read_pca
 from gavs.weights import AGAIN, KeyMap, WeightsError, fit_weights, read_weights
 
 State = Literal["right", "unknown", "missing", "wrong"]
@@ -121,14 +121,15 @@ def expected(encoder: str, size: str) -> tuple[nn.Module, Sequence[KeyMap]]:
         WeightsError: unknown size.
     """
     with torch.device("meta"):
-        if encoder == "vggish_pca":
-            return PCA(), ()
-        known: dict[str, Mapping[str, Any]] = {"sam": SAM_SIZES, "vggish": WIDTHS}
+        known: dict[str, Collection[str]] = {"sam": SAM_SIZES, "vggish": WIDTHS}
+        known["vggish_pca"] = PCA_SIZES
         sizes = known.get(encoder, BACKBONES)
         if size not in sizes:
             raise WeightsError(f"no {encoder} of size '{size}'; expected one of {', '.join(sizes)}")
         if encoder == "sam":
             return build_sam(size), ()
+        if encoder == "vggish_pca":
+            return PCA(), ()
         if encoder == "vggish":
             return VGGish(size), ()  # one of its sizes, as just seen
         backbone = build_backbone(size)

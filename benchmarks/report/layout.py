@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number, share, signed
 from benchmarks.report import exports
 from benchmarks.report.measure import Score, Table
-from benchmarks.report.plan import Plan
+from benchmarks.report.plan import RECREATED, Plan
 from benchmarks.scoring.statistics import VERDICTS, Difference, Interval
 
 NOISE = "≈"
@@ -191,7 +191,10 @@ class Layout:
         ]
 
     def paper(self, title: str, *columns: str) -> GridColumn:
-        """Column of the paper's figures, with as many decimals as it prints."""
+        """Column of the paper's figures, with as many decimals as it prints.
+
+        In parentheses where they are of a system that the row re-creates.
+        """
         units = [self.table.columns[name].unit for name in columns]
 
         def text(row: str) -> str:
@@ -199,7 +202,8 @@ class Layout:
             if all(figure is None for figure in figures):
                 return NONE
             pairs = zip(figures, units, strict=True)
-            return " / ".join(number(figure, decimals=unit.decimals) for figure, unit in pairs)
+            text = " / ".join(number(figure, decimals=unit.decimals) for figure, unit in pairs)
+            return f"({text})" if self.plan.notes.get(row) == RECREATED else text
 
         return GridColumn(title, text)
 

@@ -42,7 +42,8 @@ HOW_TO_READ = f"""\
   shown to be lower than with its own. By 95 % intervals, on the seeds for which they are run.
 - **(a to b)** the range over SAM-Fusion's operators, since the paper doesn't name its own; the
   default concatenates and takes a 1×1 convolution.
-- **paper** what the paper prints, on real data. **{NONE}** no record, or no such figure."""
+- **paper** what the paper prints, on real data; in parentheses: of the original system, which had
+  no public code and which the row re-creates. **{NONE}** no record, or no such figure."""
 
 
 def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record]) -> str:

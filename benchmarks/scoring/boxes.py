@@ -3,8 +3,10 @@
 The localisation papers call cIoU what is a success rate: the share of images whose IoU with the
 union of boxes reaches 0.5. Which pixels count as predicted differs from paper to paper, and with it
 the largest possible score: who must light half of the pixels can't exceed 50.5 on the real file.
-Sources: hche11/Localizing-Visual-Sounds-the-Hard-Way (median), stoneMo/SLAVC (fixed),
-kaistmm/SSLalignment (oracle). Means over images of IoU are what the segmentation papers print.
+Sources: hche11/Localizing-Visual-Sounds-the-Hard-Way (median), stoneMo/SLAVC (fixed, its script's
+default; its README asks for half of the pixels), kaistmm/SSLalignment (oracle). The first and the
+last take what is above the pixel at that rank: one pixel less than `median` and `oracle`. Means
+over images of IoU are what the segmentation papers print.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,9 @@ class EncoderAdaptersConfig(Config):
     from_block: int | None = Field(None, ge=0)  # first adapted block of the image encoder
     width: int = Field(128, gt=0)
     zero_init: bool = True
-    recompute: bool = True  # activations, for the gradient: a third more time, a fraction of memory
+    # Activations, for the gradient, whatever trains in the encoder: a third more time, a fraction
+    # of the memory.
+    recompute: bool = True
     train_norms: bool = False  # layer norms of the blocks after `from_block`, as the released code
 
     @model_validator(mode="after")

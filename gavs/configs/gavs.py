@@ -8,6 +8,7 @@ from pydantic import model_validator
 from gavs.configs import MethodConfig, method_config
 from gavs.configs.adapter import ColaConfig, EncoderAdaptersConfig
 from gavs.configs.alignment import AlignmentConfig
+from gavs.configs.lora import DecoderLoraConfig, EncoderLoraConfig
 from gavs.configs.prompt import PromptConfig
 
 
@@ -21,9 +22,23 @@ class GavsConfig(MethodConfig):
     cola: ColaConfig = ColaConfig()
     alignment: AlignmentConfig = AlignmentConfig()
     encoder_adapters: EncoderAdaptersConfig = EncoderAdaptersConfig()
+    encoder_lora: EncoderLoraConfig = EncoderLoraConfig()
+    decoder_lora: DecoderLoraConfig = DecoderLoraConfig()
     decoder: Literal["frozen", "full"] = "frozen"
     colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
     loss_resolution: Literal["logits", "input"] = "logits"  # SAM's mask grid, or its input square
+
+    @property
+    def cut(self) -> int | None:
+        """First block of the image encoder in which something trains; None: it is frozen."""
+        blocks = (self.encoder_adapters.from_block, self.encoder_lora.from_block)
+        return min((block for block in blocks if block is not None), default=None)
+
+    @model_validator(mode="after")
+    def _lora_keeps_its_weights(self) -> "GavsConfig":
+        if self.decoder == "full" and self.decoder_lora.enabled:
+            raise ValueError("decoder full trains what LoRA adapts: set decoder_lora.enabled false")
+        return self
 
     @model_validator(mode="after")
     def _alignment_acts_on_the_cue(self) -> "GavsConfig":
@@ -32,7 +47,9 @@ class GavsConfig(MethodConfig):
         return self
 
     def inputs(self) -> Mapping[str, str]:
-        cut = self.encoder_adapters.from_block
-        if cut is None:
+        if self.cut is None:
             return {"sam": f"sam_{self.colour}"}
-        return {"tokens": f"tokens{cut}_{self.colour}"}
+        return {"tokens": f"tokens{self.cut}_{self.colour}"}
+
+    def encoders(self) -> list[str]:
+        return ["sam", "vggish_pca"] if self.prompt.audio == "pca_8bit" else ["sam"]

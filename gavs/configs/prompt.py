@@ -10,7 +10,9 @@ from gavs.configs import Config
 class PromptConfig(Config):
     """Switches of the prompt: its parts, their widths and the noise."""
 
-    audio: Literal["pre_relu", "post_relu"] = "pre_relu"  # VGGish's output around its last ReLU
+    # VGGish's output before its last ReLU, after it, or after AudioSet's PCA and quantisation (the
+    # second release): whole numbers from 0 to 255, which nothing normalises.
+    audio: Literal["pre_relu", "post_relu", "pca_8bit"] = "pre_relu"
     cue: bool = True
     cue_pool: Literal["valid", "all"] = "valid"  # "all" averages SAM's padding in as well
     hidden: int = Field(512, gt=0)  # of both MLPs

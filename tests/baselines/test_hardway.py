@@ -81,6 +81,15 @@ def test_a_map_that_is_bright_everywhere_has_a_finite_loss():
     assert loss.item() == pytest.approx(math.log(3), abs=1e-5) and maps.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("stride, shape", [(16, (17, 13)), (32, (9, 7))])
+def test_the_audio_trunk_strides_as_the_image_trunk(encoders, stride, shape):
+    config = HardWayConfig(
+        image_size=64, stride=stride, audio_blocks=(1, 1, 1, 1), audio_channels=(8, 8, 16, 160)
+    )
+    maps = HardWay(config, encoders).listen[:-2](torch.randn(1, 1, 257, 200))
+    assert maps.shape == (1, 160, *shape)
+
+
 def test_the_audio_trunk_must_be_as_wide_as_the_image_trunk(encoders):
     config = HardWayConfig(image_size=64, audio_channels=(8, 8, 16, 32))
     with pytest.raises(ValueError, match="ends with 32, expected the image trunk's 160"):

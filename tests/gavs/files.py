@@ -27,13 +27,11 @@ def encoder_file(name: str) -> EncoderFile:
 
 
 def encoders(hop: float) -> ProfileEncoders:
-    sam, vggish = (
-        EncoderParams(size="mini", weights=WEIGHTS / f"{name}.safetensors")
-        for name in ("sam", "vggish")
-    )
-    return ProfileEncoders(
-        SimpleNamespace(sam=sam, vggish=vggish), SimpleNamespace(hop_seconds=hop)
-    )
+    params = {
+        name: EncoderParams(size="mini", weights=WEIGHTS / f"{name}.safetensors")
+        for name in ("sam", "vggish", "vggish_pca")
+    }
+    return ProfileEncoders(SimpleNamespace(**params), SimpleNamespace(hop_seconds=hop))
 
 
 def make_method(hop: float = 1.0, **config) -> GAVS:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.miniature.pretrain import backbones, sam, vggish
+from benchmarks.miniature.pretrain import backbones, pca, sam, vggish
 from benchmarks.miniature.pretrain.common import PretrainConfig
 from benchmarks.miniature.pretrain.weights import Card, describe
 
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 CONFIGS: dict[str, PretrainConfig] = {
     "sam": sam.CONFIG,
     "vggish": vggish.CONFIG,
+    "vggish_pca": pca.CONFIG,
     **backbones.CONFIGS,
     "sam_aux0": sam.CONFIG.model_copy(update={"semantic_weight": 0.0}),
 }
@@ -38,6 +39,8 @@ def pretrain(name: str, out: Path, config: PretrainConfig | None = None) -> Card
     start = time.process_time()
     if name == "vggish":
         figures = vggish.pretrain(out, config)
+    elif name == "vggish_pca":
+        figures = pca.pretrain(out, config)
     elif name in backbones.ARCHITECTURES:
         figures = backbones.pretrain(name, out, config)
     else:

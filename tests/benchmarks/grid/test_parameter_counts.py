@@ -14,7 +14,7 @@ from benchmarks.params.profile import profile_file
 from gavs.backbones import build_backbone
 from gavs.method import network
 from gavs.sam import build_sam
-from gavs.vggish import VGGish
+from gavs.vggish import PCA, VGGish
 
 
 class OnMeta:
@@ -27,6 +27,9 @@ class OnMeta:
 
     def sam(self):
         return build_sam(self.params.sam.size)
+
+    def pca(self):
+        return PCA()
 
     def backbone(self, name):
         return build_backbone(getattr(self.params, name).size)
@@ -82,6 +85,21 @@ CASES = {
         {"encoder_adapters": {"from_block": None, "train_norms": False}},
         True,
         329_216,
+        {},
+    ),
+    "GAVS's second release, trained": ("gavs_lora", {}, True, 680_704, {}),
+    "its decoder and projection": (
+        "gavs_lora",
+        {"encoder_lora": {"from_block": None}},
+        True,
+        680_704,
+        {"encoder": 4 * 16 * (768 + 2304 + 768 + 768)},
+    ),
+    "its projection": (
+        "gavs_lora",
+        {"encoder_lora": {"from_block": None}, "decoder_lora": {"enabled": False}},
+        True,
+        197_376,
         {},
     ),
     # Against the released GAVS code, since the paper gives no counts.

@@ -13,6 +13,7 @@ from benchmarks.miniature.pretrain import (
     PretrainConfig,
     adopt,
     backbones,
+    pca,
     pretrain,
     sam,
     verify,
@@ -21,7 +22,7 @@ from benchmarks.miniature.pretrain import (
 from benchmarks.miniature.pretrain.common import Scenes, draws, render_scenes, turned, write_half
 from benchmarks.miniature.pretrain.weights import describe, write_report
 from gavs.backbones import build_backbone
-from gavs.vggish import VGGish, build_vggish
+from gavs.vggish import VGGish, build_pca, build_vggish
 
 WEIGHTS = Path(__file__).parents[3] / "weights" / "miniature"
 FRESH = 77_000_000  # a seed that neither pretraining nor its evaluation draws from
@@ -139,6 +140,19 @@ def test_folded_vggish_equals_the_normalised_one() -> None:
     torch.testing.assert_close(folded(x), normed(x), atol=1e-5, rtol=1e-5)
 
 
+def test_principal_components_whiten_by_hand() -> None:
+    # Along (3, 4) / 5 with variance 100, across it with variance 25, and one dead channel.
+    along, across = torch.tensor([0.6, 0.8, 0.0]), torch.tensor([-0.8, 0.6, 0.0])
+    steps = torch.tensor([[1.0, 0], [-1, 0], [0, 0.5], [0, -0.5]]) * 10 * (3 / 2) ** 0.5
+    x = torch.tensor([7.0, -2, 1]) + steps @ torch.stack([along, across])
+    state = pca.principal_components(x)
+    torch.testing.assert_close(state["pca_means"], torch.tensor([7.0, -2, 1]))
+    vectors = state["pca_eigen_vectors"]
+    torch.testing.assert_close(vectors[:2], torch.stack([along / 10, -across / 5]))
+    least = 1 / (10 * pca.LEAST_VARIANCE**0.5)  # not infinite
+    torch.testing.assert_close(vectors[2], torch.tensor([0, 0, least]))
+
+
 def test_tag_figures_by_hand() -> None:
     tags = torch.tensor([[1.0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]])
     logits = torch.tensor([[3.0, 1, 0.1], [4, 2, 0.2], [2, 1.5, 0.9], [0, 1.8, 2]])
@@ -247,7 +261,9 @@ def _probe(features: Tensor, tags: Tensor) -> float:
 def test_committed_vggish_tells_fresh_sounds_apart() -> None:
     sounds = vggish.make_sounds(1_000, FRESH)
     encoder = build_vggish("mini", WEIGHTS / "vggish.safetensors")
-    assert _probe(encoder(sounds.log_mel).relu(), sounds.tags) > 0.85
+    heard = encoder(sounds.log_mel)
+    assert _probe(heard.relu(), sounds.tags) > 0.85
+    assert _probe(build_pca(WEIGHTS / "vggish_pca.safetensors")(heard), sounds.tags) > 0.85
 
 
 @torch.inference_mode()

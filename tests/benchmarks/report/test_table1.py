@@ -9,6 +9,7 @@ seed 1: sd 10, detectable 28 but for the 2000 draws. F of gavs: seed 0 (1 + 0.86
 """
 
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from benchmarks.common.tables import Grid, bold, latex, markdown, signed
 from benchmarks.params import method_names
 from benchmarks.report.measure import read_paper
+from benchmarks.report.plan import RECREATED
 from tests.benchmarks.report.conftest import line_of, plan_with, rows_of, section, verdicts_of
 
 TRACK_P = "### Track P"
@@ -33,6 +35,13 @@ def test_scores_marks_and_the_papers_figures(full_desk):
     assert line_of(text, "gavs", TRACK_P)[1:] == ["70.00 ± 14.14", "0.889 ± 0.063", "80.06 / 0.902"]
     assert line_of(text, "gavs_released", TRACK_P)[1] == "60.00 ± 0.00 ≈ †"
     assert line_of(text, "oracle_click", TRACK_P)[:2] == ["`oracle_click` (ceiling)", "100.00"]
+
+
+def test_the_originals_figures_are_no_re_creations(full_desk):
+    plan = replace(plan_with(), notes={"avsbench": RECREATED})
+    text = full_desk.report(plan)
+    assert line_of(text, "avsbench", TRACK_P)[3] == "(78.70 / 0.879)"
+    assert line_of(text, "gavs", TRACK_P)[3] == "80.06 / 0.902"
 
 
 def test_tracks_stand_apart_with_the_reference_rows_in_both(full_desk):
