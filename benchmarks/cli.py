@@ -83,13 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     from benchmarks.common.memory import free_memory, ran_out
     from benchmarks.common.workers import AGAIN
-    from benchmarks.data.index import DataError
-    from benchmarks.features.store import StoreError
-    from benchmarks.params import ParamsError
 
     try:
         return args.command(args) or 0
-    except (DataError, StoreError, ParamsError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # the suite's own are of the second kind
         lines = f"error: {error}".split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1

@@ -29,7 +29,7 @@ def test_similarity_is_the_cosine_at_every_pixel(method):
 
 
 def test_it_is_sam_with_the_similarity_as_its_mask_prompt(method, encoders, make_batch):
-    assert method.hears(SMALL) == "logmel"
+    assert method.config.hears() == "logmel"
     batch = make_batch(method)
     sam = encoders.sam()
     logits = method(batch).logits

@@ -122,7 +122,7 @@ def test_lora_starts_as_no_change_with_a_as_a_linear_layers_weight():
 def test_adapters_and_lora_in_one_encoder_are_read_from_the_first_of_them(encoders, make_batch):
     both = {**LORA, "encoder_adapters": {"from_block": 3}}
     method = make(encoders, **both)
-    assert GAVS.inputs(method.config) == {"tokens": "tokens2_rgb"}
+    assert method.config.inputs() == {"tokens": "tokens2_rgb"}
     calls = []
     for block in method.sam.image_encoder.blocks:
         block.register_forward_pre_hook(lambda block, inputs: calls.append(inputs[1]))

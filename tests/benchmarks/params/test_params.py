@@ -8,9 +8,9 @@ import pytest
 from annotated_types import Ge, Gt
 
 from benchmarks.common.checks import merge
-from benchmarks.params import ParamsError, load
+from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import read_yaml, write_yaml
-from gavs.configs import Config
+from gavs.configs import CONFIGS, Config
 
 from .conftest import nested
 
@@ -72,9 +72,10 @@ def test_a_wrong_key_or_value_is_named(changed, key, value, message):
 
 def test_every_number_has_a_lower_bound():
     """Of every block, also of those that no test thinks of: the bound is the rule."""
-    blocks = [Config]
+    blocks = [Params, *CONFIGS.values()]
     for block in blocks:
-        blocks += block.__subclasses__()
+        held = [field.annotation for field in block.model_fields.values()]
+        blocks += [b for b in _models(held) if b not in blocks]
     unbounded = {
         f"{block.__name__}.{name}"
         for block in blocks
@@ -82,6 +83,14 @@ def test_every_number_has_a_lower_bound():
         if not all(_bounds(field.annotation, field.metadata))
     }
     assert unbounded == {"ClusterParams.options", "Resources.options"}  # sbatch's, not ours
+
+
+def _models(annotations):
+    """Every block within some types."""
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, Config):
+            yield annotation
+        yield from _models(get_args(annotation))
 
 
 def _bounds(annotation, metadata):
