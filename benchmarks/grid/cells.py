@@ -25,7 +25,6 @@ from benchmarks.common.memory import free_memory
 from benchmarks.common.paths import PathError, below
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import peak_memory_mb, worker_pool
-from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.grid.models import lock, pick_device, trained
@@ -165,7 +164,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         "profile": params.profile,
         "recipe": recipe_checksum(params, cell),
         "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
-        "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
+        "checksums": {"index": bench.fingerprints.index, "code": record["code"]},
     }
     write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if recorded else f"{record['run']['seconds']:.1f} s"
