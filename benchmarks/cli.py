@@ -275,7 +275,9 @@ def data(args: argparse.Namespace) -> None:
             if params.data.vggss is not None:
                 build_vggss(params.data.vggss, params.data.root, params.world, workers, path)
             if params.data.vggsound is not None:
-                build_vggsound(params.data.vggsound.root, params.world, workers, path)
+                build_vggsound(
+                    params.data.vggsound.root, params.world, workers, path, params.data.vggss
+                )
         index = read_index(params.data, workers)
         write_atomic(path, write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()

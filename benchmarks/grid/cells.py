@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks.common.closure import ROOT
-from benchmarks.common.files import clear_parts, read_sealed, write_atomic
+from benchmarks.common.files import clear_parts, link, read_sealed, write_atomic
 from benchmarks.common.memory import free_memory
 from benchmarks.common.paths import PathError, below
 from benchmarks.common.ranks import devices, this_rank
@@ -157,8 +157,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         record = read_sealed(folder / "record.json")
         target = record_stem(params, cell)
         for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
-            content = (folder / f"{name}.npz").read_bytes()
-            write_atomic(target.with_name(target.name + suffix), content)
+            link(target.with_name(target.name + suffix), folder / f"{name}.npz")
     record |= {
         "variant": cell.row,
         "profile": params.profile,
