@@ -181,13 +181,12 @@ def _parser() -> argparse.ArgumentParser:
     add("report", report, "write tables and figures from the records that exist")
     sub = add("speed", speed, "compare each fast path with its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
-    sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
     sub.add_argument(
         "--device",
         choices=["cuda", "cpu"],
         help="measure a GPU, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
     )
-    sub.add_argument("--minutes", type=float, default=8, help="of --device; default: %(default)s")
+    sub.add_argument("--minutes", type=float, help="at most; default: 10, of --device 8")
     add("stale", stale, "list committed tables older than the code and parameters behind them")
     sub = add(
         "score",
@@ -354,8 +353,9 @@ def run(args: argparse.Namespace) -> int:
         params.check_weights()
     if (args.benchmark, args.row, args.seed) == (None, None, None):
         prune(params, args.table, args.stage, cells)
-    for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
-        below(params.work / "records", args.table, stage).mkdir(parents=True, exist_ok=True)
+    folder = below(params.work / "records", args.table)
+    for path in (folder, *(below(folder, stage) for stage in stages)):
+        path.mkdir(parents=True, exist_ok=True)  # no rows, or none at all, are no error
     if not cells:
         logging.getLogger(__name__).info("nothing is asked of %s", args.table)
         return 0
@@ -397,10 +397,12 @@ def speed(args: argparse.Namespace) -> int:
         from benchmarks.speed import gpu
 
         folder = RESULTS if args.device == "cuda" else Path("work/speed")
-        return 0 if gpu.run(args.params, folder, args.device, args.minutes, args.names) else 1
+        minutes = 8 if args.minutes is None else args.minutes
+        return 0 if gpu.run(args.params, folder, args.device, minutes, args.names) else 1
     from benchmarks.speed import run
 
-    return 0 if run(args.names, RESULTS, args.whole) else 1
+    minutes = 10 if args.minutes is None else args.minutes
+    return 0 if run(args.names, RESULTS, minutes) else 1
 
 
 def score(args: argparse.Namespace) -> None:

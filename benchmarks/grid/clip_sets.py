@@ -157,7 +157,7 @@ class ClipSets:
     def subsets(self, cell: Cell) -> dict[str, list[str]]:
         """Parts of a cell's clips by name: those that few-shot cells are tested on, and whether
         the localisers' training clips sound their class."""
-        if cell.benchmark == "vggss" and self.params.protocol.vggss_heard:
+        if cell.benchmark == "vggss":
             return self._sounding
         if cell.stage != "zero_shot" or cell.benchmark not in ("v3", "vggss_sub"):
             return {}
@@ -165,6 +165,8 @@ class ClipSets:
 
     @cached_property
     def _sounding(self) -> dict[str, list[str]]:
+        if self.params.protocol.vggss_heard is None:
+            return {}
         groups, clips = read_heard(self.params.protocol.vggss_heard), self["vggss/all"]
         return {
             name: sorted(clips.uid[clips.classes.isin(labels)]) for name, labels in groups.items()

@@ -132,10 +132,11 @@ def samples(
             ratios = _resampled(together, values, names, draws, seed)
             start = 0
             for number in part:
-                columns = slice(start, start := start + len(scores[number]))
+                place = slice(start, start + len(scores[number]))
+                start += len(scores[number])
                 given = runs[number]
                 which = [(i, None) for i in range(len(scores[number]))] if given is None else given
-                made[number] = Sample(tuple(which), values[columns], ratios[:, columns].copy())
+                made[number] = Sample(tuple(which), values[place], ratios[:, place].copy())
     return [made[number] for number in range(len(scores))]
 
 
