@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=["cuda", "cpu"],
         help="measure a GPU, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
     )
-    sub.add_argument("--minutes", type=float, help="at most; default: 10, of --device 8")
+    sub.add_argument("--minutes", type=float, default=10, help="at most; default: %(default)s")
     add("stale", stale, "list committed tables older than the code and parameters behind them")
     sub = add(
         "score",
@@ -273,10 +273,8 @@ def data(args: argparse.Namespace) -> None:
             build(params.data.root, params.world, workers, path)
             if params.data.vggss is not None:
                 build_vggss(params.data.vggss, params.data.root, params.world, workers, path)
-            if params.data.vggsound is not None:
-                build_vggsound(
-                    params.data.vggsound.root, params.world, workers, path, params.data.vggss
-                )
+            if (sound := params.data.vggsound) is not None:
+                build_vggsound(sound.root, params.world, workers, path, params.data.vggss)
         index = read_index(params.data, workers)
         write_atomic(path, write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
@@ -397,12 +395,10 @@ def speed(args: argparse.Namespace) -> int:
         from benchmarks.speed import gpu
 
         folder = RESULTS if args.device == "cuda" else Path("work/speed")
-        minutes = 8 if args.minutes is None else args.minutes
-        return 0 if gpu.run(args.params, folder, args.device, minutes, args.names) else 1
+        return 0 if gpu.run(args.params, folder, args.device, args.minutes, args.names) else 1
     from benchmarks.speed import run
 
-    minutes = 10 if args.minutes is None else args.minutes
-    return 0 if run(args.names, RESULTS, minutes) else 1
+    return 0 if run(args.names, RESULTS, args.minutes) else 1
 
 
 def score(args: argparse.Namespace) -> None:

@@ -108,15 +108,18 @@ def samples(
     """
     groups: dict[bytes, list[int]] = {}  # scores by the names of their videos
     videos: dict[bytes, np.ndarray] = {}
+    known: dict[frozenset[int], bytes] = {}  # by arrays: names are slow to sort
     for number, terms in enumerate(scores):
-        names = np.unique(np.concatenate([t.video for t in _by_array(terms)]))
-        if len(names) < 2:
-            raise ValueError(
-                f"{len(names)} video(s) cannot be resampled; an interval needs at least 2"
-            )
-        key = sha256("\n".join(names).encode()).digest()
-        groups.setdefault(key, []).append(number)
-        videos[key] = names
+        arrays = frozenset(id(t.video) for t in terms)
+        if arrays not in known:
+            names = np.unique(np.concatenate([t.video for t in _by_array(terms)]))
+            if len(names) < 2:
+                raise ValueError(
+                    f"{len(names)} video(s) cannot be resampled; an interval needs at least 2"
+                )
+            known[arrays] = sha256("\n".join(names).encode()).digest()
+            videos[known[arrays]] = names
+        groups.setdefault(known[arrays], []).append(number)
     made: dict[int, Sample] = {}
     for key, members in groups.items():
         names = videos[key]
@@ -208,7 +211,7 @@ def adjusted(differences: Mapping[Place, Difference]) -> dict[Place, Difference]
 
 
 def _by_array(terms: Sequence[Terms]) -> Iterable[Terms]:
-    """One of the terms per array of videos: names are slow to sort, and many share theirs."""
+    """One of the terms per array of videos: many share theirs."""
     return {id(t.video): t for t in terms}.values()
 
 

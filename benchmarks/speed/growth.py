@@ -4,6 +4,8 @@ The clips are synthetic: a tenth are of one video, the others two per video, as 
 must bear. `PARTS` makes the inputs of a part for so many clips and returns what is measured.
 """
 
+import gc
+import itertools
 import math
 import tempfile
 import time
@@ -37,9 +39,17 @@ CLASSES, UNSEEN = 60, 8
 def lines() -> Iterator[Line]:
     """Measure each part at three sizes, in CPU seconds."""
     for name, prepare in PARTS.items():
-        calls = [prepare(CLIPS * factor) for factor in FACTORS]
-        calls[0]()  # what is imported or remembered once
-        yield growth(name, [seconds_of(call, time.process_time) for call in calls])
+        costs = []
+        for factor in FACTORS:
+            call = prepare(CLIPS * factor)
+            call()  # memory is taken, and what is needed once is there
+            gc.collect()
+            gc.disable()  # as in timeit: it walks all that the process holds
+            try:
+                costs.append(seconds_of(call, time.process_time))
+            finally:
+                gc.enable()
+        yield growth(name, costs)
 
 
 def growth(what: str, costs: list[float]) -> Line:
@@ -153,7 +163,8 @@ def _bootstrap(n: int) -> Callable[[], Any]:
     rng = np.random.default_rng(0)
     video, ones = np.array([f"{i:011}" for i in range(n)]), np.ones(n)
     scores = [[Terms(video, rng.random(n), ones) for _ in range(SEEDS)] for _ in range(ROWS)]
-    return lambda: samples(scores, [None] * ROWS, DRAWS)
+    seeds = itertools.count()  # other draws each time, none of them remembered
+    return lambda: samples(scores, [None] * ROWS, DRAWS, next(seeds))
 
 
 def _report(n: int) -> Callable[[], Any]:
