@@ -185,13 +185,12 @@ def _parser() -> argparse.ArgumentParser:
     add("report", report, "write tables and figures from the records that exist")
     sub = add("speed", speed, "compare each fast path with its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
-    sub.add_argument("--whole", action="store_true", help="the default profile too (hours)")
     sub.add_argument(
         "--device",
         choices=["cuda", "cpu"],
         help="measure a GPU, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
     )
-    sub.add_argument("--minutes", type=float, default=8, help="of --device; default: %(default)s")
+    sub.add_argument("--minutes", type=float, default=10, help="at most; default: %(default)s")
     add("stale", stale, "list committed tables older than the code and parameters behind them")
     sub = add(
         "score",
@@ -294,8 +293,8 @@ def data(args: argparse.Namespace) -> None:
             build(params.data.root, params.world, workers, path)
             if params.data.vggss is not None:
                 build_vggss(params.data.vggss, params.data.root, params.world, workers, path)
-            if params.data.vggsound is not None:
-                build_vggsound(params.data.vggsound.root, params.world, workers, path)
+            if (sound := params.data.vggsound) is not None:
+                build_vggsound(sound.root, params.world, workers, path, params.data.vggss)
         index = read_index(params.data, workers)
         write_atomic(path, write_index(index))
     counts = index.groupby(["benchmark", "split"], sort=False).size()
@@ -356,7 +355,7 @@ def speed(args: argparse.Namespace) -> int:
         return 0 if gpu.run(args.params, folder, args.device, args.minutes, args.names) else 1
     from benchmarks.speed import run
 
-    return 0 if run(args.names, RESULTS, args.whole) else 1
+    return 0 if run(args.names, RESULTS, args.minutes) else 1
 
 
 def score(args: argparse.Namespace) -> None:

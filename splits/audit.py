@@ -39,8 +39,18 @@ def compare(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataF
         train, test: rows of metadata.csv, or rows with a column `file` (ids of VGG-SS).
     """
     learned, tested = _timeline(train), _timeline(test)
-    pairs = tested.merge(learned, on="video", suffixes=("", "_learned"))
-    together = pairs[(pairs.start < pairs.end_learned) & (pairs.start_learned < pairs.end)]
+    shared = tested[tested.video.isin(learned.video)]
+    # Of the clips learned that start before a tested one ends, the one that ends last decides.
+    timed = learned.dropna().sort_values("start", kind="stable")
+    timed["latest"] = timed.groupby("video").end.cummax()
+    met = pd.merge_asof(
+        shared.dropna().sort_values("end", kind="stable"),
+        timed[["video", "start", "latest"]].rename(columns={"start": "before"}),
+        left_on="end",
+        right_on="before",
+        by="video",
+        allow_exact_matches=False,
+    )
 
     def in_order(ids: Iterable[str]) -> tuple[str, ...]:
         members = set(ids)
@@ -50,10 +60,10 @@ def compare(train_name: str, train: pd.DataFrame, test_name: str, test: pd.DataF
         train_name,
         test_name,
         len(tested),
-        pairs.video.nunique(),
-        in_order(pairs.id),
+        shared.video.nunique(),
+        in_order(shared.id),
         in_order(set(tested.id) & set(learned.id)),
-        in_order(together.id),
+        in_order(met.id[met.latest > met.start]),
     )
 
 

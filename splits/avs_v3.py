@@ -85,7 +85,7 @@ def membership(
     check_metadata(metadata)
     clips = metadata[metadata.label.isin(["v1m", "v2"])].reset_index(drop=True)
     unseen_classes = set(unseen_classes)
-    tokens = clips.a_obj.map(lambda a: set(a.split("_")))
+    tokens = _tokens(clips.a_obj)
     present = set().union(*tokens)
     problems = [
         f"unknown unseen class {c!r}: no V1M or V2 clip has it"
@@ -104,6 +104,12 @@ def membership(
         unseen = clips[clips.a_obj.isin(list(unseen_strings))]
     raise_if([f"{name}: empty" for name, s in (("seen", seen), ("unseen", unseen)) if s.empty])
     return seen, unseen
+
+
+def _tokens(strings: pd.Series) -> pd.Series:
+    """Set of each row's classes; equal strings share one, since many sets are slow to collect."""
+    sets = {string: frozenset(string.split("_")) for string in strings.unique()}
+    return pd.Series([sets[string] for string in strings], strings.index, object)
 
 
 def split(
@@ -149,7 +155,7 @@ def _folds(seen: pd.DataFrame, seed: int, test_folds: int) -> pd.Series:
     middle = counts.cumsum() - counts / 2
     fold = video.map((FOLDS * middle / len(seen)).astype(int))
     # A class that is in no training video can't be tested as seen.
-    tokens = seen.a_obj.map(lambda a: set(a.split("_")))
+    tokens = _tokens(seen.a_obj)
     missing = set().union(*tokens) - set().union(*tokens[fold > test_folds])
     moved = video[~tokens.map(missing.isdisjoint)]
     return fold.mask(video.isin(set(moved)), FOLDS - 1)

@@ -120,6 +120,28 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         part.unlink(missing_ok=True)
 
 
+def link(path: Path, source: Path) -> None:
+    """Make `path` the same file as `source`, atomically; a copy where the disk has no links.
+
+    From then on neither may be written to, only replaced, as all writers here do.
+
+    Raises:
+        FileNotFoundError: there is no source.
+    """
+    if path.exists() and path.samefile(source):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_path(path)
+    try:
+        part.unlink(missing_ok=True)
+        os.link(source, part)
+        part.replace(path)
+    except OSError:  # another disk, one without links, too many of one file
+        write_atomic(path, source.read_bytes())
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically, keys sorted."""
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True) + "\n")

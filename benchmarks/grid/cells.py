@@ -20,12 +20,11 @@ from typing import Any
 import torch
 
 from benchmarks.common.closure import ROOT
-from benchmarks.common.files import clear_parts, read_sealed, write_atomic
+from benchmarks.common.files import clear_parts, link, read_sealed, write_atomic
 from benchmarks.common.memory import free_memory
 from benchmarks.common.paths import PathError, below
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import peak_memory_mb, worker_pool
-from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.grid.models import lock, pick_device, trained
@@ -160,14 +159,13 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
         record = read_sealed(folder / "record.json")
         target = record_stem(params, cell)
         for name, suffix in (("scores", ".npz"), ("overlays", ".overlays.npz")):
-            content = (folder / f"{name}.npz").read_bytes()
-            write_atomic(target.with_name(target.name + suffix), content)
+            link(target.with_name(target.name + suffix), folder / f"{name}.npz")
     record |= {
         "variant": cell.row,
         "profile": params.profile,
         "recipe": recipe_checksum(params, cell),
         "subsets": bench.clip_sets.subsets(cell),  # they follow the shots, the 0-shot run doesn't
-        "checksums": {"index": frames_checksum(bench.index), "code": record["code"]},
+        "checksums": {"index": bench.fingerprints.index, "code": record["code"]},
     }
     write_record(target.with_name(f"{target.name}.json"), record)
     spent = "already run" if recorded else f"{record['run']['seconds']:.1f} s"

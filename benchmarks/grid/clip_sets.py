@@ -12,6 +12,7 @@ from benchmarks.data.index import DataError
 from benchmarks.data.vggss import indexed_annotations
 from benchmarks.grid.protocol import Cell
 from benchmarks.params import Params
+from benchmarks.training.audio import Heard, audio_from
 from splits import audit, avs_v3, fractions, vggss_sub
 from splits.files import read_table
 from splits.vggsound import read_heard
@@ -25,6 +26,7 @@ class ClipSets:
     def __init__(self, params: Params, index: pd.DataFrame) -> None:
         self.params, self.index = params, index
         self._sets: dict[str, pd.DataFrame] = {}  # a table asks for each a hundred times
+        self._heard: dict[tuple[str, str], Heard] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Rows in the index's order, not to be changed.
@@ -35,6 +37,12 @@ class ClipSets:
         if name not in self._sets:
             self._sets[name] = self._rows(name)
         return self._sets[name]
+
+    def heard(self, name: str, audio: str) -> Heard:
+        """Where the clips of a set take a kind of audio from (`audio_from`), not to be changed."""
+        if (name, audio) not in self._heard:
+            self._heard[name, audio] = audio_from(audio, self[name])
+        return self._heard[name, audio]
 
     def _rows(self, name: str) -> pd.DataFrame:
         benchmark, part = name.split("/")
@@ -149,17 +157,26 @@ class ClipSets:
     def subsets(self, cell: Cell) -> dict[str, list[str]]:
         """Parts of a cell's clips by name: those that few-shot cells are tested on, and whether
         the localisers' training clips sound their class."""
-        if cell.benchmark == "vggss" and self.params.protocol.vggss_heard:
-            groups = read_heard(self.params.protocol.vggss_heard)
-            clips = self["vggss/all"]
-            return {
-                name: sorted(clips.uid[clips.classes.isin(labels)])
-                for name, labels in groups.items()
-            }
+        if cell.benchmark == "vggss":
+            return self._sounding
         if cell.stage != "zero_shot" or cell.benchmark not in ("v3", "vggss_sub"):
             return {}
-        draws = self._draws(cell.benchmark)
-        if cell.benchmark == "vggss_sub":
-            return {f"test-{d}": sorted(self.sub.test[d].file) for d in draws}
-        tests = {f"test-{d}": sorted(self.v3.test[d].uid) for d in draws}
+        return self._v3_tests if cell.benchmark == "v3" else self._sub_tests
+
+    @cached_property
+    def _sounding(self) -> dict[str, list[str]]:
+        if self.params.protocol.vggss_heard is None:
+            return {}
+        groups, clips = read_heard(self.params.protocol.vggss_heard), self["vggss/all"]
+        return {
+            name: sorted(clips.uid[clips.classes.isin(labels)]) for name, labels in groups.items()
+        }
+
+    @cached_property
+    def _v3_tests(self) -> dict[str, list[str]]:
+        tests = {f"test-{d}": sorted(self.v3.test[d].uid) for d in self._draws("v3")}
         return {"pool": sorted(self.v3.pool.uid), **tests}
+
+    @cached_property
+    def _sub_tests(self) -> dict[str, list[str]]:
+        return {f"test-{d}": sorted(self.sub.test[d].file) for d in self._draws("vggss_sub")}

@@ -66,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.benchmark, args.row, args.seed) == (None, None, None):
         prune(params, args.table, args.stage, cells)
-    for stage in stages:  # an empty list of rows is no error: its stage has an empty folder
-        below(params.work / "records", args.table, stage).mkdir(parents=True, exist_ok=True)
+    folder = below(params.work / "records", args.table)
+    for path in (folder, *(below(folder, stage) for stage in stages)):
+        path.mkdir(parents=True, exist_ok=True)  # no rows, or none at all, are no error
     if not cells:
         log.info("nothing is asked of %s", args.table)
         return 0

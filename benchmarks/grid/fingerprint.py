@@ -6,8 +6,10 @@ recipe is what can be said without data; `Fingerprints` adds the data.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.common import closure
@@ -26,7 +28,6 @@ from benchmarks.grid.protocol import (
     training_of,
 )
 from benchmarks.params import Params, Row
-from benchmarks.training.audio import audio_from
 
 # Where the closures of models and records end.
 BY_VALUE = (  # what these give enters the identities below as values
@@ -255,6 +256,12 @@ class Fingerprints:
         self.params, self.clip_sets, self.encoders = params, clip_sets, encoders
         self._stores = stores
         self._checksums: dict[str, str] = {}
+        self._headers: dict[tuple[str, str], Header] = {}
+
+    @cached_property
+    def index(self) -> str:
+        """Checksum of the whole index's frames: one for all records."""
+        return frames_checksum(self.clip_sets.index)
 
     def store(self, name: str, cover: str) -> Header:
         """Header of a store: all that it must have been made from.
@@ -262,8 +269,12 @@ class Fingerprints:
         Raises:
             StoreError: no store has such a name, or no clip is of its cover.
         """
-        features, part = self.params.features, covered(self.clip_sets.index, cover)
-        return header(name, part, self.encoders, features.rows_per_shard, features.precision)
+        if (name, cover) not in self._headers:
+            features, part = self.params.features, covered(self.clip_sets.index, cover)
+            self._headers[name, cover] = header(
+                name, part, self.encoders, features.rows_per_shard, features.precision
+            )
+        return self._headers[name, cover]
 
     def stores(self) -> dict[str, Header]:
         """Headers of every store that the parameters ask for, by "{cover}/{name}"."""
@@ -320,7 +331,9 @@ class Fingerprints:
         """Checksum of which sound a test takes from elsewhere: of which clip, or where in noise."""
         if test.audio in ("own", "silence"):
             return None
-        index = self.clip_sets[test.clips]
-        heard: Any = audio_from(test.audio, index)  # no None: nothing is its own or silent
-        rows = index.first_row.to_numpy() if isinstance(heard, str) else heard
-        return sha256(rows.tobytes())
+        place = f"{test.audio} of {test.clips}"
+        if place not in self._checksums:
+            heard: Any = self.clip_sets.heard(test.clips, test.audio)  # nothing is its own here
+            rows = heard if test.audio != "noise" else self.clip_sets[test.clips].first_row
+            self._checksums[place] = sha256(np.asarray(rows).tobytes())
+        return self._checksums[place]

@@ -14,7 +14,6 @@ from benchmarks.features.store import FeatureStore
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.fingerprint import Fingerprints
 from benchmarks.params import Params, Row
-from benchmarks.training.audio import audio_from
 from benchmarks.training.clips import Features, Samples
 from gavs.method import Method
 from gavs.sizes import SAM_SIZES
@@ -82,6 +81,6 @@ class Workbench:
             method,
             self.clip_sets.classes,
             labelled_only=frames == "labelled",
-            heard=audio_from(audio, index),
+            heard=self.clip_sets.heard(name, audio),
             frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
         )

@@ -1,7 +1,9 @@
 """Scores from records, each reduced once: by row, source, metric and run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from benchmarks.scoring.metrics import (
 )
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.records import REMEDY, Key, Record, RecordError, Stored
-from benchmarks.scoring.statistics import Run, Sample, sample
+from benchmarks.scoring.statistics import Run, Sample, samples
 
 
 def _lit_boxes(scores: BoxScores) -> Terms:
@@ -74,6 +76,8 @@ class Ledger:
         self._terms: dict[tuple, Terms | float] = {}
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
+        self._videos: dict[bytes, np.ndarray] = {}  # one array for all scores of the same videos
+        self._together: dict[tuple[str, Part, tuple[Run, ...]], Sample] = {}
         self._sample = lru_cache(maxsize=256)(self._resample)
 
     def record(self, row: str, source: Source, run: Run) -> Record | None:
@@ -110,10 +114,26 @@ class Ledger:
         """Resample a score of a row, by run; every run must have been measured."""
         return self._sample(row, part, runs)
 
+    def resample(self, asked: Iterable[tuple[str, Part, tuple[Run, ...]]]) -> None:
+        """Resample scores together, before `sample` is asked for each: it is one product for all.
+
+        They stay in memory until the next call.
+        """
+        terms: dict[Any, Any] = {
+            place: [self._reduce(row, part, run) for run in runs]
+            for place in asked
+            for row, part, runs in [place]
+        }
+        places = [place for place, by_run in terms.items() if isinstance(by_run[0], Terms)]
+        made = samples([terms[p] for p in places], [p[2] for p in places], self.resamples)
+        self._together = dict(zip(places, made, strict=True))
+
     def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
+        if (row, part, runs) in self._together:
+            return self._together[row, part, runs]
         by_run: list[Any] = [self._reduce(row, part, run) for run in runs]
         if isinstance(by_run[0], Terms):
-            return sample(by_run, runs, self.resamples)
+            return samples([by_run], [runs], self.resamples)[0]
         return Sample(runs, np.array(by_run), np.full((1, len(runs)), np.nan))
 
     def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
@@ -121,7 +141,11 @@ class Ledger:
         place = (source.key(row, run), source.subset.format(draw=run[1]), part)
         if place not in self._terms:
             score = _metric(part.metric)(self.scores(row, source, run))
-            self._terms[place] = score.by_video() if isinstance(score, Terms) else score
+            if isinstance(score, Terms):
+                score = score.by_video()
+                key = sha256(score.video.tobytes()).digest()
+                score = replace(score, video=self._videos.setdefault(key, score.video))
+            self._terms[place] = score
         return self._terms[place]
 
     def _restrict(self, key: Key, evaluation: str, subset: str) -> Scores:

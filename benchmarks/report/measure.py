@@ -179,6 +179,8 @@ def measure(
         unjudged: rows that take part in no comparison.
     """
     places = [(row, c) for block in blocks for row in block.rows for c in block.columns]
+    on_record = [(row, c, ledger.runs(row, c.parts, c.runs)) for row, c in places]
+    ledger.resample((row, part, runs) for row, c, runs in on_record if runs for part in c.parts)
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
     table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]

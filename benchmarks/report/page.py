@@ -16,6 +16,7 @@ PROFILES = {
         "them for their order alone."
     ),
     "smoke": "A check that everything runs: the numbers mean nothing.",
+    "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
 }
 UNKNOWN = "A profile of your own: compare the rows with one another, not with the paper's figures."
 

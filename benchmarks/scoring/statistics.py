@@ -7,9 +7,10 @@ meet the same draws, so what makes a video hard cancels in a difference; scores 
 sets meet independent ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import TypeVar
 from zlib import crc32
 
@@ -21,7 +22,7 @@ DRAWS = 10_000
 SIGNIFICANCE = 0.05  # a p, adjusted by Holm's rule, at or above it decides nothing
 VERDICTS = ("holds", "reversed", "undecided")
 POWER = 2.8  # standard errors between 0 and a difference seen with 80 % power at 5 %: 1.96 + 0.84
-CHUNK = 1_000  # draws in memory at once at full width
+BLOCK = 1 << 22  # numbers in memory at once, of a table of draws by videos and of one of its inputs
 
 Run = tuple[int, int | str | None]  # training seed and draw of the training clips
 
@@ -92,23 +93,74 @@ def sample(
 
     Raises ValueError for fewer than two videos.
     """
-    runs = tuple(runs) if runs is not None else tuple((i, None) for i in range(len(terms)))
-    videos = np.unique(np.concatenate([t.video for t in terms]))
-    if len(videos) < 2:
-        raise ValueError(
-            f"{len(videos)} video(s) cannot be resampled; an interval needs at least 2"
-        )
-    sums = np.array([_per_video(t, videos) for t in terms])  # (S, 2, V)
-    numerator, denominator = sums.transpose(1, 2, 0)  # (V, S) each
-    weights = _video_weights(len(videos), draws, (seed, 0, crc32("\n".join(videos).encode())))
-    values = np.array([t.value for t in terms])
+    return samples([terms], [runs], draws, seed)[0]
+
+
+def samples(
+    scores: Sequence[Sequence[Terms]],
+    runs: Sequence[Sequence[Run] | None],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[Sample]:
+    """Several scores, each as `sample` gives it, in one product for all on the same videos.
+
+    Memory is a multiple of BLOCK, beside the terms and what is returned, however many the videos.
+    """
+    groups: dict[bytes, list[int]] = {}  # scores by the names of their videos
+    videos: dict[bytes, np.ndarray] = {}
+    known: dict[frozenset[int], bytes] = {}  # by arrays: names are slow to sort
+    for number, terms in enumerate(scores):
+        arrays = frozenset(id(t.video) for t in terms)
+        if arrays not in known:
+            names = np.unique(np.concatenate([t.video for t in _by_array(terms)]))
+            if len(names) < 2:
+                raise ValueError(
+                    f"{len(names)} video(s) cannot be resampled; an interval needs at least 2"
+                )
+            known[arrays] = sha256("\n".join(names).encode()).digest()
+            videos[known[arrays]] = names
+        groups.setdefault(known[arrays], []).append(number)
+    made: dict[int, Sample] = {}
+    for key, members in groups.items():
+        names = videos[key]
+        parts = [members[:1]]
+        for number in members[1:]:
+            columns = sum(len(scores[i]) for i in parts[-1]) + len(scores[number])
+            if columns * len(names) > 4 * BLOCK:
+                parts.append([])
+            parts[-1].append(number)
+        for part in parts:
+            together = [t for number in part for t in scores[number]]
+            values = np.array([t.value for t in together])
+            ratios = _resampled(together, values, names, draws, seed)
+            start = 0
+            for number in part:
+                place = slice(start, start + len(scores[number]))
+                start += len(scores[number])
+                given = runs[number]
+                which = [(i, None) for i in range(len(scores[number]))] if given is None else given
+                made[number] = Sample(tuple(which), values[place], ratios[:, place].copy())
+    return [made[number] for number in range(len(scores))]
+
+
+def _resampled(
+    terms: Sequence[Terms], values: np.ndarray, videos: np.ndarray, draws: int, seed: int
+) -> np.ndarray:
+    """(draws, S) ratios of the terms of S scores, whose values are given, on resampled videos."""
+    sums = np.empty((2, len(videos), len(terms)))
+    rows = {id(t.video): np.searchsorted(videos, t.video) for t in _by_array(terms)}
+    for column, t in enumerate(terms):
+        for part, numbers in enumerate((t.numerator, t.denominator)):
+            sums[part, :, column] = np.bincount(rows[id(t.video)], numbers, len(videos))
     ratios = np.tile(values, (draws, 1))  # stays where none of a run's own videos is drawn
-    for start in range(0, draws, CHUNK):
-        w = weights[start : start + CHUNK].astype(float)
-        total = w @ denominator
-        np.divide(w @ numerator, total, out=ratios[start : start + CHUNK], where=total > 0)
+    start, named = 0, crc32("\n".join(videos).encode())
+    for weights in _video_weights(len(videos), draws, (seed, 0, named)):
+        drawn = ratios[start : start + len(weights)]
+        numerator, total = weights.astype(float) @ sums
+        np.divide(numerator, total, out=drawn, where=total > 0)
+        start += len(weights)
     # Rounded, so that equal scores stay equal in whatever order their terms were added.
-    return Sample(runs, values, ratios.round(12))
+    return ratios.round(12)
 
 
 def combine(function: Callable[..., np.ndarray], *samples: Sample) -> Sample:
@@ -158,11 +210,9 @@ def adjusted(differences: Mapping[Place, Difference]) -> dict[Place, Difference]
     return {place: replace(difference, p=value) for (place, difference), value in pairs}
 
 
-def _per_video(terms: Terms, videos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(V,) numerators and (V,) denominators, summed over the terms of each of `videos` (sorted)."""
-    rows = np.searchsorted(videos, terms.video)
-    n = len(videos)
-    return np.bincount(rows, terms.numerator, n), np.bincount(rows, terms.denominator, n)
+def _by_array(terms: Sequence[Terms]) -> Iterable[Terms]:
+    """One of the terms per array of videos: many share theirs."""
+    return {id(t.video): t for t in terms}.values()
 
 
 def _over_runs(scores: Sample, seed: int) -> np.ndarray:
@@ -171,10 +221,16 @@ def _over_runs(scores: Sample, seed: int) -> np.ndarray:
     return (scores.draws * weights).sum(1).round(12)
 
 
-@lru_cache(maxsize=4)
-def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
-    """(draws, videos) how often each video is drawn."""
+def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> Iterable[np.ndarray]:
+    """Blocks (n, videos) of how often each video is drawn; small ones are remembered."""
+    if videos * draws <= 4 * BLOCK:
+        return _remembered(videos, draws, seed)
     return _counts(np.random.default_rng(seed), videos, videos, draws)
+
+
+@lru_cache(maxsize=4)
+def _remembered(videos: int, draws: int, seed: tuple[int, ...]) -> list[np.ndarray]:
+    return list(_counts(np.random.default_rng(seed), videos, videos, draws))
 
 
 @lru_cache(maxsize=16)
@@ -194,14 +250,15 @@ def _shares(items: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
     factor (n - 1) / n, which is a third at three seeds.
     """
     drawn = max(1, items - 1)
-    return _counts(np.random.default_rng(seed), items, drawn, draws) / drawn
+    blocks = list(_counts(np.random.default_rng(seed), items, drawn, draws))
+    return np.concatenate(blocks) / drawn
 
 
-def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> np.ndarray:
-    counts = np.empty((draws, items), np.uint16)
-    for start in range(0, draws, CHUNK):
-        n = min(CHUNK, draws - start)
+def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> Iterator[np.ndarray]:
+    """Blocks (n, items) of how often each item is drawn; the draws don't depend on their size."""
+    rows = max(1, BLOCK // items)
+    for start in range(0, draws, rows):
+        n = min(rows, draws - start)
         picks = rng.integers(items, size=(n, drawn)) + items * np.arange(n)[:, None]
         picked = np.bincount(picks.ravel(), minlength=n * items)
-        counts[start : start + n] = picked.reshape(n, items)
-    return counts
+        yield picked.reshape(n, items).astype(np.uint16)

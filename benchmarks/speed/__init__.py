@@ -4,11 +4,11 @@ Each module of this folder has one topic; its `lines()` yields lines as they are
 compare the outputs of both, never the times: the ratios are for reading.
 """
 
+import logging
 import math
 import os
-import platform
-import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -20,48 +20,84 @@ from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.common.workers import keep_freed_memory
 from benchmarks.grid.cells import git_revision, versions
 from benchmarks.report.style import png
+from benchmarks.speed.clock import release
 from benchmarks.speed.compare import Line
 from benchmarks.speed.figure import draw
+from benchmarks.speed.machine import cpu, problem_of
 
-MODULES = ("scoring", "tpavi", "encoder", "audio", "steps", "store", "pipeline")
+MODULES = (  # quick ones first
+    *("scoring", "audio", "growth", "store", "tpavi"),
+    *("commands", "repro", "steps", "encoder", "workers"),
+)
 INTRODUCTION = """\
 # Speed
 
 Written by `python -m benchmarks speed`. A line is two ways to one result, run in turn on the same
 inputs in one process: first their outputs, which must agree within the bound, then their times. The
 ratio is the median over pairs of the reference's time over ours, the spread the least and the
-greatest. Other machines, and busy ones, give other ratios.
+greatest. Other machines, and busy ones, give other ratios. What this machine lacks isn't measured.
 """
+log = logging.getLogger(__name__)
 
 
-def run(names: Sequence[str], results: Path, whole: bool = False) -> bool:
-    """Measure all modules and write `speed.md` and `speed.png` after each, or print the named ones.
+def run(
+    names: Sequence[str],
+    results: Path,
+    minutes: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Measure all modules and write `speed.md` and `speed.png` after each line, or print the named.
 
-    Returns False if a measured line isn't reached. The figure isn't in `results/figures`: that
-    folder is an output of the report, and DVC would make it again.
+    After `minutes` no further line is begun. Returns False if a measured line isn't reached, or one
+    failed or had no time. The figure isn't in `results/figures`: that folder is an output of the
+    report, and DVC would make it again.
 
     Raises:
-        ValueError: no such module.
+        ValueError: no such module, no minutes.
     """
     if unknown := set(names) - set(MODULES):
         raise ValueError(f"no speed of {sorted(unknown)}; known: {', '.join(MODULES)}")
+    if not minutes > 0:
+        raise ValueError(f"--minutes {minutes:g}: expected more than 0")
     keep_freed_memory()
     torch.set_num_threads(1)  # as a worker has
     measured: list[Line] = []
+    whole = True
     with tqdm(disable=None, unit="line") as bar:
-        for name in names or MODULES:
-            lines = import_module(f"{__name__}.{name}").lines
-            bar.set_description(name)
-            for line in lines(whole) if name == "pipeline" else lines():
-                measured.append(line)
-                bar.update()
+        for line, failed in _lines(names or MODULES, clock() + 60 * minutes, clock):
+            measured.append(line)
+            whole = whole and not failed
+            bar.update()
+            bar.set_description(line.what)
             if not names:
-                text = "\n".join([INTRODUCTION, table(measured), "", machine()])
+                text = "\n".join([INTRODUCTION, table(measured), "", about()])
                 write_atomic(results / "speed.md", text)
                 write_atomic(results / "speed.png", png(draw(measured)))
     if names:
         print(table(measured))
-    return all(line.reached is not False for line in measured)
+    return whole and all(line.reached is not False for line in measured)
+
+
+def _lines(
+    names: Sequence[str], end: float, clock: Callable[[], float]
+) -> Iterator[tuple[Line, bool]]:
+    """Lines of the modules, and whether one has failed, with its reason; the others go on."""
+    for name in names:
+        lines = import_module(f"{__name__}.{name}").lines()
+        while True:
+            if clock() >= end:
+                yield Line.not_run(name, NONE, None, "no time left for its lines"), True
+                break
+            try:
+                yield next(lines), False
+            except StopIteration:
+                break
+            except Exception as error:  # the other lines are still measured
+                log.warning("%s: %s", name, problem_of(error), exc_info=True)
+                yield Line.not_run(name, NONE, None, problem_of(error)), True
+                break
+        del lines  # and with it, its inputs and folders
+        release()
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -91,25 +127,20 @@ def _times(ratio: float | None) -> str:
 
 
 def _small(value: float | None) -> str:
-    return NONE if value is None else f"{value:.1g}"
+    if value is None:
+        return NONE
+    return f"{value:.1g}" if value < 0.01 else f"{value:.3g}"
 
 
 def _seconds(value: float) -> str:
     return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
-def machine() -> str:
+def about() -> str:
     """Sentence on the machine and the versions; no name of a machine, no path."""
-    processor = platform.processor()
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    if model:  # ARM has no such line
-        processor = model[1]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA"
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
     return (
-        f"Machine: {processor.strip()}, {os.cpu_count()} cores, {memory:.0f} GiB, {device}; "
-        f"{torch.get_num_threads()} thread(s), {torch.backends.cpu.get_cpu_capability()}. "
+        f"Machine: {cpu()}, {memory:.0f} GiB; {torch.get_num_threads()} thread(s). "
         f"Versions: {named}. Code: {git_revision()}.\n"
     )

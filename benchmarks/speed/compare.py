@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-LONG_ENOUGH = 0.1  # seconds; a shorter call is repeated, since caches and clocks are coarse
+from benchmarks.speed.clock import seconds_of
+
+BUDGET = 30.0  # seconds of a line's pairs; the first is made in any case
 Output = Tensor | np.ndarray | float | Sequence["Output"]
 
 
@@ -59,13 +60,15 @@ def compare(
     bound: float | None,
     relative: bool = False,
     repeats: int = 5,
+    seconds: float = BUDGET,
     remark: str = "",
     clock: Callable[[], float] = time.perf_counter,
 ) -> Line:
     """Call both once to compare outputs (and warm up), then `repeats` times in turn on the clock.
 
     The ratio is the median over pairs, so that another process's load during one doesn't decide.
-    Outputs further apart than `bound` aren't timed.
+    Outputs further apart than `bound` aren't timed. There are fewer pairs where they would take
+    more than `seconds`.
 
     Args:
         wanted: least ratio; None: the ratio is only printed.
@@ -80,7 +83,12 @@ def compare(
         nothing = (math.nan, math.nan)
         remark = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
         return Line(what, against, wanted, math.nan, nothing, difference, bound, remark)
-    times = [(seconds_of(ours, clock), seconds_of(reference, clock)) for _ in range(repeats)]
+    times: list[tuple[float, float]] = []
+    start = time.monotonic()
+    for pairs in range(1, repeats + 1):
+        times.append((seconds_of(ours, clock), seconds_of(reference, clock)))
+        if (time.monotonic() - start) * (pairs + 1) / pairs > seconds:
+            break
     ratios = [theirs / mine for mine, theirs in times]
     mine, theirs = (median(column) for column in zip(*times, strict=True))
     spread = (min(ratios), max(ratios))
@@ -104,19 +112,3 @@ def greatest_difference(a: Output, b: Output, relative: bool = False) -> float:
     scale = b.abs().max().item() or 1.0 if relative else 1.0
     difference = (a - b).abs().max().item() / scale
     return math.inf if math.isnan(difference) else difference
-
-
-def seconds_of(call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of one call: the mean of as many as fill LONG_ENOUGH."""
-    calls, start = 0, clock()
-    while True:
-        call()
-        _wait()
-        calls, passed = calls + 1, clock() - start
-        if passed >= LONG_ENOUGH:
-            return passed / calls
-
-
-def _wait() -> None:
-    if torch.cuda.is_initialized():  # kernels return before they have run
-        torch.cuda.synchronize()

@@ -22,9 +22,9 @@ def draw(lines: Sequence[Line]) -> Figure:
     _ratios(left, ratios)
     for line, colour in zip(grown, PALETTE, strict=False):
         x, y = zip(*line.points, strict=True)
-        label = _plain(line.what.removeprefix("cost growth, "))
+        label = _plain(line.what.removeprefix("growth, "))
         right.plot(x, y, "o-", ms=3, color=colour, label=label)
-    right.set(xlabel="times as many\nclips or methods", ylabel="CPU seconds", xlim=0, ylim=0)
+    right.set(xlabel="times as many clips", ylabel="CPU seconds", xlim=0, ylim=0)
     if grown:
         right.set_ylim(top=1.3 * right.get_ylim()[1])  # room for the legend above the lines
         right.legend(fontsize=6, loc="upper left")

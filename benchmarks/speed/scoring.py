@@ -1,9 +1,11 @@
-"""Speed of mIoU and F of a clip: integer binning, against the field's loop over 255 thresholds."""
+"""Speed of mIoU and F of a clip: integer binning, against PySODMetrics and the field's loop."""
 
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,25 +17,40 @@ from benchmarks.speed.compare import Line, compare
 SIZES = ((224, 224), (720, 1280))
 FRAMES = 5  # a clip of V1S or V1M
 AGAINST = "the field's loop over 255 thresholds per frame"
+SOD = "PySODMetrics"
+# Its pins exclude this NumPy and OpenCV, with which it works.
+NEEDS = "needs `pip install --no-deps pysodmetrics scikit-image lazy-loader`"
 
 
 def lines() -> Iterator[Line]:
-    """Measure two frame sizes on CPU and GPU."""
-    for device, wanted in (("cpu", 20.0), ("cuda", 100.0)):
-        for size in SIZES:
-            what = f"mIoU and F of {FRAMES} frames of {size[0]} × {size[1]}, {device.upper()}"
-            if device == "cuda" and not torch.cuda.is_available():
-                yield Line.not_run(what, AGAINST, wanted, "no CUDA here")
-                continue
-            p, masks = (x.to(device) for x in clip(*size))
+    """Measure two frame sizes against two references."""
+    for size in SIZES:
+        what = f"mIoU and F of {FRAMES} frames of {size[0]} × {size[1]}"
+        p, masks = clip(*size)
+        ours = partial(suite, p, masks)
+        if all(map(find_spec, ("py_sod_metrics", "skimage"))):
+            maps, targets = ((255 * x.float()).round().byte().numpy() for x in (p, masks))
             yield compare(
                 what,
-                AGAINST,
-                partial(suite, p, masks),
-                partial(field, p, masks),
-                wanted=wanted,
-                bound=1e-6,
+                SOD,
+                ours,
+                partial(pysodmetrics, maps, targets),
+                wanted=3.0,
+                bound=None,
+                seconds=10,
+                remark="it has maps of 8 bits and other rules: compared are the means at 0.5",
             )
+        else:
+            yield Line.not_run(what, SOD, 3.0, NEEDS)
+        yield compare(
+            what,
+            AGAINST,
+            ours,
+            partial(field, p, masks),
+            wanted=40.0,
+            bound=1e-6,
+            seconds=10,
+        )
 
 
 def clip(height: int, width: int, frames: int = FRAMES) -> tuple[Tensor, Tensor]:
@@ -53,6 +70,19 @@ def suite(p: Tensor, masks: Tensor) -> list[float]:
     ids: dict[str, Any] = {"uid": ["clip"] * n, "video": ["video"] * n, "classes": ["dog"] * n}
     scores = score_frames(p, masks, frame=range(n), **ids)
     return [miou(scores), fscore(scores)]
+
+
+def pysodmetrics(maps: np.ndarray, targets: np.ndarray) -> list[float]:
+    """Compute IoU and F over 256 thresholds by PySODMetrics, (N, H, W) uint8 each."""
+    import py_sod_metrics as sod
+
+    iou = sod.IOUHandler(with_dynamic=True, with_adaptive=False)
+    f = sod.FmeasureHandler(with_dynamic=True, with_adaptive=False, beta=BETA2)
+    metric = sod.FmeasureV2(metric_handlers={"iou": iou, "f": f})
+    for prediction, target in zip(maps, targets, strict=True):
+        metric.step(pred=prediction, gt=target)
+    results = metric.get_results()
+    return [float(results["iou"]["dynamic"][128]), float(results["f"]["dynamic"].max())]
 
 
 def field(p: Tensor, masks: Tensor) -> list[float]:

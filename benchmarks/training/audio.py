@@ -1,9 +1,13 @@
 """The sound that a clip is given in place of its own sound, for floors and robustness."""
 
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 Heard = np.ndarray | str | None
+ROUNDS = 50  # of random tries; whoever has a partner in fifteen clips fails one time in thirty
 
 
 def audio_from(kind: str, index: pd.DataFrame) -> Heard:
@@ -25,29 +29,67 @@ def audio_from(kind: str, index: pd.DataFrame) -> Heard:
     names = index.classes
     if "heard" in index:  # what really sounds, where the data set says it
         names = index.heard.where(index.heard != "", names)
-    heard = [frozenset(joined.split("_")) for joined in names]
     if kind == "shuffled":
-        return _partners(0, index, lambda i, j: not heard[i] & heard[j])
+        return _partners(0, index, names.tolist(), _disjoint(names, names))
     if kind == "off_screen":
         visible = index.shown if "shown" in index else index.classes
-        tokens = [h | frozenset(s.split("_")) for h, s in zip(heard, visible, strict=True)]
-        return _partners(1, index, lambda i, j: not tokens[i] & heard[j])
+        known = [f"{heard}_{seen}" for heard, seen in zip(names, visible, strict=True)]
+        return _partners(1, index, known, _disjoint(known, names))
     if kind == "other_clip":
-        video = index.video.tolist()
-        return _partners(2, index, lambda i, j: video[i] != video[j])
+        video = pd.factorize(index.video)[0]
+        return _partners(2, index, video.tolist(), lambda i, j: video[i] != video[j])
     raise ValueError(f"no audio is called '{kind}'")
 
 
-def _partners(seed: int, index: pd.DataFrame, fits) -> np.ndarray:
-    """A random clip of as many frames that fits each."""
+Fits = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (M,) positions of each -> (M,) bool
+
+
+def _disjoint(first: Iterable[str], second: Iterable[str]) -> Fits:
+    """Test pairs of clips for no common token of one's `first` and the other's `second`."""
+    columns: dict[str, int] = {}
+    a, b = (_tokens(names, columns) for names in (first, second))
+    for table in (a, b):
+        table.resize(table.shape[0], len(columns))
+    return lambda i, j: a[i].multiply(b[j]).sum(axis=1) == 0
+
+
+def _tokens(names: Iterable[str], columns: dict[str, int]) -> csr_array:
+    """Table (N, tokens), 1 where a clip has the token; new tokens get the next of `columns`."""
+    tokens, ends = [], [0]
+    for joined in names:
+        tokens += [columns.setdefault(token, len(columns)) for token in {*joined.split("_")}]
+        ends.append(len(tokens))
+    return csr_array((np.ones(len(tokens), np.int32), tokens, ends), (len(ends) - 1, len(columns)))
+
+
+def _partners(seed: int, index: pd.DataFrame, kinds: Sequence[Hashable], fits: Fits) -> np.ndarray:
+    """Draw for each clip a random one of as many frames that fits it -> (N,) positions.
+
+    All draw at once until one fits. The few that hardly any clip fits draw from a list of those
+    that do, one list per kind.
+
+    Args:
+        kinds: what decides which clips fit one, by clip.
+    """
     rng = np.random.default_rng(seed)
-    frames = index.frames.tolist()
-    chosen = np.empty(len(frames), int)
-    for i in range(len(frames)):
-        for j in rng.permutation(len(frames)):
-            if frames[j] == frames[i] and fits(i, j):
-                chosen[i] = j
-                break
-        else:
+    frames = index.frames.to_numpy()
+    order = np.argsort(frames, kind="stable")
+    start, end = (np.searchsorted(frames[order], frames, side) for side in ("left", "right"))
+    chosen, left = np.empty(len(frames), int), np.arange(len(frames))
+    for _ in range(ROUNDS):
+        if not len(left):
+            return chosen
+        drawn = order[rng.integers(start[left], end[left])]
+        good = fits(left, drawn)
+        chosen[left[good]] = drawn[good]
+        left = left[~good]
+    lists: dict[tuple, np.ndarray] = {}
+    for i in left.tolist():
+        key = (kinds[i], start[i])
+        if key not in lists:
+            members = order[start[i] : end[i]]
+            lists[key] = members[fits(np.full(len(members), i), members)]
+        if not len(lists[key]):
             raise ValueError(f"{index.uid.iloc[i]}: no other clip to take audio from")
+        chosen[i] = rng.choice(lists[key])
     return chosen

@@ -170,3 +170,13 @@ def test_a_name_with_escapes_is_printed_escaped(capsys):
     for word in ("a\x1b[2Jb", "a\rb", "a\x9bb"):
         assert cli.main(["--params", f"{word}.yaml", "report"]) == 1
         assert f"error: {word.encode('unicode_escape').decode()}.yaml" in capsys.readouterr().err
+
+
+def test_a_table_of_which_nothing_is_asked_has_an_empty_folder(tmp_path, monkeypatch):
+    """It is an output that DVC looks for, with a list of no rows or of no groups."""
+    for name in ("weights", "splits"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    for table in ("ablations", "table2"):
+        assert cli.main(["--params", str(ROOT / "profiles/quick.yaml"), "run", table]) == 0
+        assert (tmp_path / "work/quick/records" / table).is_dir()

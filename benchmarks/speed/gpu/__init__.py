@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from benchmarks.speed.clock import release
 from benchmarks.speed.gpu import drift, extraction, loader, paths, training
-from benchmarks.speed.gpu.clock import release
-from benchmarks.speed.gpu.page import Page, Task, machine_of, problem_of
+from benchmarks.speed.gpu.page import Page, Task, machine_of
 from benchmarks.speed.gpu.scale import published, tiny
+from benchmarks.speed.machine import problem_of
 
 MODULES = (extraction, drift, training, paths, loader)
 INTRODUCTION = """\

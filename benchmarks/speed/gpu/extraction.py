@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.speed.clock import Timing, timed
 from benchmarks.speed.compare import greatest_difference
 from benchmarks.speed.encoder import matmul_rate, operations, pair, run
-from benchmarks.speed.gpu.clock import Timing, timed
 from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from gavs.sizes import SAM_SIZES

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.features.store import FeatureStore, shard_path
-from benchmarks.speed.gpu.clock import timed, wait
+from benchmarks.speed.clock import timed, wait
 from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.speed.steps import Step

@@ -2,21 +2,19 @@
 
 import json
 import logging
-import os
-import platform
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from benchmarks.common.files import write_atomic, write_json
 from benchmarks.common.tables import NONE, Grid, markdown, number
 from benchmarks.grid.cells import git_revision, versions
+from benchmarks.speed.machine import cpu
 
 Figures = dict[str, float | str | None]  # by column; None: unknown on this machine
 log = logging.getLogger(__name__)
@@ -103,11 +101,6 @@ def _cell(value: float | str | None, decimals: int | None) -> str:
 
 def machine_of(device: torch.device) -> dict[str, str]:
     """Describe the machine and the versions; no name of a machine, no path."""
-    cpu = platform.processor()
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    if model:  # ARM has no such line
-        cpu = model[1].strip()
     machine = {"GPU": "none: a rehearsal on the CPU at tiny sizes, its figures mean nothing"}
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
@@ -119,7 +112,7 @@ def machine_of(device: torch.device) -> dict[str, str]:
         }
     named = ", ".join(f"{name} {version}" for name, version in versions().items())
     return machine | {
-        "CPU": f"{cpu}, {os.cpu_count()} cores",
+        "CPU": cpu(),
         "versions": named,
         "code": git_revision().rstrip("+"),
     }
@@ -133,11 +126,3 @@ def _driver() -> str:
         if process.returncode == 0:
             return process.stdout.splitlines()[0].strip()
     return "unknown"
-
-
-def problem_of(error: BaseException) -> str:
-    """Text of an error for a table, on one line."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return "failed: out of memory"
-    lines: list[Any] = str(error).strip().splitlines() or [""]
-    return f"failed: {type(error).__name__}: {lines[0]}"[:200]

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.params import Row
 from benchmarks.preflight.trial import UntrainedEncoders, random_batch
-from benchmarks.speed.gpu.clock import release, timed
+from benchmarks.speed.clock import release, timed
 from benchmarks.speed.gpu.page import Figures, GpuTable, Task
 from benchmarks.speed.gpu.scale import Scale
 from benchmarks.training.loop import OPTIMIZERS, count_parameters

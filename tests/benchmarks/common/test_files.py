@@ -1,5 +1,6 @@
 """Locks that name their holder, parts of killed writers, JSON that carries its checksum."""
 
+import errno
 import json
 import logging
 import multiprocessing
@@ -202,3 +203,31 @@ def test_dvc_sees_no_part_in_an_output(tmp_path):
     record = tmp_path / "records" / "v1m-train-seed0.json"
     assert project.dvcignore.is_ignored_file(str(part_path(record)))
     assert not project.dvcignore.is_ignored_file(str(record))
+
+
+def test_a_link_takes_no_room_and_a_write_to_one_name_leaves_the_other(tmp_path):
+    source, path = tmp_path / "a", tmp_path / "folder" / "b"
+    source.write_bytes(b"first")
+    write_atomic(path, b"old")
+    for _ in range(2):  # again: it is linked already
+        files.link(path, source)
+        assert path.samefile(source) and path.read_bytes() == b"first"
+    write_atomic(source, b"second")
+    assert path.read_bytes() == b"first"
+    files.link(path, source)
+    assert path.read_bytes() == b"second"
+    assert [p.name for p in path.parent.iterdir()] == ["b"]
+
+
+def test_where_links_fail_it_is_a_copy(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    source, path = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"content")
+    files.link(path, source)
+    assert path.read_bytes() == b"content" and not path.samefile(source)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    with pytest.raises(FileNotFoundError):
+        files.link(path, tmp_path / "none")

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+import shutil
 import wave
 from collections import Counter
 from pathlib import Path
@@ -137,6 +138,18 @@ def test_workers_and_half_made_clips_do_not_change_a_byte(world, tmp_path):
         path.unlink()
     build_vggsound(tmp_path, SMALL)
     assert digests(tmp_path) == digests(world / "vggsound")
+
+
+def test_clips_of_both_parts_are_one_file_only_where_they_have_the_same_bytes(world, tmp_path):
+    shutil.copytree(world / "vggss", tmp_path / "vggss")
+    leaked = sorted({*listed(world, "published")} - {*listed(world, "train")})
+    (tmp_path / "vggss" / "audio" / f"{leaked[0]}.wav").write_bytes(b"another sound")
+    build_vggsound(tmp_path / "vggsound", SMALL, vggss_root=tmp_path / "vggss")
+    assert digests(tmp_path / "vggsound") == digests(world / "vggsound")
+    shared = {p.name for p in (tmp_path / "vggsound" / "audio").iterdir() if p.stat().st_nlink > 1}
+    assert shared == {f"{file}.wav" for file in leaked[1:]} and len(shared) > 5
+    frame = tmp_path / "vggsound" / "frames" / f"{leaked[0]}.jpg"
+    assert frame.samefile(tmp_path / "vggss" / "frames" / frame.name)
 
 
 def test_more_clips_leave_the_others_as_they_are(world, tmp_path):

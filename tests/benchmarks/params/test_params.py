@@ -1,5 +1,6 @@
 """What params.yaml says of rows, and what is refused before any work."""
 
+import itertools
 import re
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
@@ -10,9 +11,10 @@ from annotated_types import Ge, Gt
 from benchmarks.common.checks import merge
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import read_yaml, write_yaml
+from benchmarks.params.profile import profile_file
 from gavs.configs import CONFIGS, Config
 
-from .conftest import nested
+from .conftest import ROOT, nested
 
 
 @pytest.mark.parametrize(
@@ -356,3 +358,19 @@ def test_a_new_variant_and_a_new_value_of_one_are_a_line_each(folder, changed):
     assert params.row("gavs_cola_9", "v2").config["cola"]["width"] == 9
     assert list(params.ablations["decoder"])[0] == "gavs_no_cola"
     assert params.table_rows("ablations")["decoder"][-1] == "gavs_cola_9"
+
+
+def test_the_quick_profile_has_the_cells_of_the_default():
+    """All that decides a cell's numbers but the code: rows, encoders, clips, scoring."""
+    quick, default = (
+        load(profile_file(name, ROOT / "params.yaml")) for name in ("quick", "miniature")
+    )
+    table = quick.tables.table1
+    for row, benchmark in itertools.product(table.rows, table.benchmarks):
+        assert quick.row(row, benchmark) == default.row(row, benchmark)
+    for block in ("encoders", "audio", "scoring"):
+        assert getattr(quick, block) == getattr(default, block)
+    assert quick.features.precision == default.features.precision
+    clips = {name: default.world.clips[name] for name in table.benchmarks}
+    assert quick.world == default.world.model_copy(update={"clips": clips})
+    assert quick.seeds == default.seeds[:1] and table.benchmarks == ["v1s", "v2"]

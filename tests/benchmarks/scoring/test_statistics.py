@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.scoring import statistics
 from benchmarks.scoring.metrics import Terms, iou_terms, miou
 from benchmarks.scoring.statistics import (
     Difference,
@@ -16,6 +17,7 @@ from benchmarks.scoring.statistics import (
     holm,
     interval,
     sample,
+    samples,
 )
 
 DRAWS = 4_000
@@ -244,3 +246,17 @@ def test_holm_by_hand():
 def test_one_video_has_no_interval():
     with pytest.raises(ValueError, match="1 video.*at least 2"):
         sample([terms([0.5])])
+
+
+def test_scores_together_and_in_blocks_are_the_scores_alone(monkeypatch):
+    """Three on one test set, in two products, and one on another; the matrix is never whole."""
+    rng = np.random.default_rng(0)
+    same = [[terms(rng.random(30)) for _ in range(n)] for n in (3, 1, 2)]
+    other = [Terms(np.array(["p", "q", "r"]), rng.random(3), np.ones(3))]
+    scores = [same[0], other, *same[1:]]
+    alone = [sample(by_run, draws=50) for by_run in scores]
+    monkeypatch.setattr(statistics, "BLOCK", 30)  # one draw of the larger set at a time
+    for made, expected in zip(samples(scores, [None] * 4, 50), alone, strict=True):
+        assert made.runs == expected.runs
+        np.testing.assert_array_equal(made.values, expected.values)
+        np.testing.assert_array_equal(made.draws, expected.draws)

@@ -101,3 +101,13 @@ def test_outputs_that_cannot_be_compared_are_refused(a, b, message):
 
 def test_what_was_not_run_is_neither_reached_nor_missed():
     assert Line.not_run("a", "b", 100.0, "no CUDA here").reached is None
+
+
+def test_pairs_end_where_the_next_would_take_too_long(clock, monkeypatch):
+    """Pairs of 4 s and a budget of 10: two have taken 8, and a third would end at 12."""
+    monkeypatch.setattr("benchmarks.speed.compare.time.monotonic", clock)
+    ours, reference = clock.taking([1.0] * 9, 1.0), clock.taking([3.0] * 9, 1.0)
+    line = compare(
+        *("a", "b", ours, reference), wanted=None, bound=0.0, repeats=9, seconds=10, clock=clock
+    )
+    assert line.ratio == 3.0 and clock.now == 8.0

@@ -1,5 +1,6 @@
 """What the lines of TPAVI and of the encoder say beside a ratio."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -56,13 +57,17 @@ def test_operations_are_two_for_each_multiplication():
     assert encoder.operations(theirs, torch.zeros(1, 3, 32, 32)) == 2 * products
 
 
-def test_the_encoder_says_its_share_of_the_products_rate(monkeypatch):
+@pytest.mark.parametrize("sets", [["AVX2"], ["AVX2", "AVX-512", "AVX512-BF16"]])
+def test_the_encoder_has_a_ratio_and_a_share_of_the_products_rate(monkeypatch, sets):
     monkeypatch.setitem(encoder.SAM_SIZES, "vit_b", SamSize(32, 8, 16, 2, 2, 2, 0, (), 8, 2, 32))
     monkeypatch.setattr(encoder, "MATRICES", (8, 8, 8))
-    exact, half = encoder.lines()
-    assert [(line.wanted, line.bound) for line in (exact, half)] == [(1.6, 1e-4), (5.0, None)]
-    assert "% of the" in exact.remark and exact.difference <= 1e-4
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        assert "% of the" in half.remark and half.difference > 0
+    monkeypatch.setattr(encoder, "instruction_sets", lambda: sets)
+    exact, share, *half = encoder.lines()
+    assert exact.difference <= 1e-4 and exact.wanted == (2.0 if "AVX-512" in sets else 1.5)
+    assert share.wanted == 0.7 and share.spread[0] <= share.ratio <= share.spread[1]
+    assert share.seconds[0] == exact.seconds[0]  # at the rate, its operations take seconds[1]
+    if len(sets) == 1:
+        assert [line.remark for line in half] == ["needs AVX512-BF16 or AMX-BF16"]
+        assert half[0].reached is None
     else:
-        assert half.remark == "needs a CPU with bf16" and half.reached is None
+        assert [line.wanted for line in half] == [None, 0.65] and half[0].difference > 0

@@ -24,6 +24,14 @@ def test_a_clip_without_any_target_scores_as_in_the_loop():
     np.testing.assert_allclose(scoring.suite(p, masks), scoring.field(p, masks), atol=1e-6)
 
 
+def test_pysodmetrics_has_the_same_scores_of_a_map_without_shades():
+    pytest.importorskip("py_sod_metrics")
+    masks = scoring.clip(24, 40)[1][:-1]  # an empty frame counts 0 there
+    lit = masks.roll(3, dims=2)
+    theirs = scoring.pysodmetrics(*(255 * x.byte().numpy() for x in (lit, masks)))
+    np.testing.assert_allclose(scoring.suite(lit.float(), masks)[0], theirs[0], atol=1e-6)
+
+
 @pytest.fixture
 def sam():
     torch.manual_seed(0)

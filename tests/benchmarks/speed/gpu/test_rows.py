@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.miniature.scenes import random_scene
 from benchmarks.preflight.trial import outline
+from benchmarks.speed.clock import Timing
 from benchmarks.speed.gpu import drift, extraction, loader, paths, scale, training
-from benchmarks.speed.gpu.clock import Timing
 
 PARAMS = Path(__file__).parents[4] / "params.yaml"
 CPU = torch.device("cpu")
@@ -35,9 +35,9 @@ def published() -> scale.Scale:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch) -> Iterator[None]:
     """Calls are compared, not timed."""
-    monkeypatch.setattr("benchmarks.speed.gpu.clock.LEAST", 1)
-    monkeypatch.setattr("benchmarks.speed.gpu.clock.LONG", 0.0)
-    monkeypatch.setattr("benchmarks.speed.compare.LONG_ENOUGH", 0.0)
+    monkeypatch.setattr("benchmarks.speed.clock.LEAST", 1)
+    monkeypatch.setattr("benchmarks.speed.clock.LONG", 0.0)
+    monkeypatch.setattr("benchmarks.speed.clock.LONG_ENOUGH", 0.0)
     monkeypatch.setattr("benchmarks.speed.encoder.MATRICES", (8, 8, 8))
     before = torch.are_deterministic_algorithms_enabled()
     yield
