@@ -266,6 +266,12 @@ def _check(params: Params) -> None:
     stores: dict[Any, list[str]] = params.features.stores
     check_encoders(params.encoders, stores)
     for row in params.rows_in_use():
+        for key, epochs in row.method_config.partial_epochs().items():
+            if row.training.steps is None and epochs >= row.training.epochs:
+                raise ParamsError(
+                    f"{row.name}: {key} {epochs} of {row.training.epochs} epochs: the whole of it "
+                    "would never train"
+                )
         cover = row.method_config.cover()
         for store in row.stores:
             if store not in stores.get(cover, []):

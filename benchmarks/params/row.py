@@ -111,15 +111,12 @@ def resolve(
     cls = CONFIGS.get(base)
     if cls is None:
         raise ParamsError(f"methods.{base}: no such method{nearest(base, method_names())}")
-    config = validate(cls, block, where)
-    trained = validate(TrainingParams, values, f"{where}.training")
-    for key, epochs in config.partial_epochs().items():
-        if trained.steps is None and epochs >= trained.epochs:
-            raise ParamsError(
-                f"{where}.{key}: {epochs}, but {benchmark} trains {trained.epochs} epochs: none "
-                "would train the whole"
-            )
-    return Row(name=name, method=base, config=config.model_dump(mode="json"), training=trained)
+    return Row(
+        name=name,
+        method=base,
+        config=validate(cls, block, where).model_dump(mode="json"),
+        training=validate(TrainingParams, values, f"{where}.training"),
+    )
 
 
 def _chain(

@@ -54,11 +54,15 @@ from .conftest import ROOT, nested
         ("methods.autr.heads", 5, "methods.autr: heads: 5 heads can't share the 32 channels"),
         ("methods.hardway.audio_channels", [16, 32, 0, 160], "audio_channels.2: Input should be"),
         ("training.epochs", 0, "training.epochs: Input should be greater than 0"),
-        ("methods.avsc.stage_one_epochs", 5, "methods.avsc.stage_one_epochs: 5, but"),
+        (
+            "methods.avsc.benchmarks.v2.stage_one_epochs",
+            4,
+            "avsc: stage_one_epochs 4 of 4 epochs",
+        ),
         (
             "methods.avsegformer.benchmarks.v2.freeze_epochs",
             9,
-            "methods.avsegformer.freeze_epochs: 9, but v2 trains 4 epochs",
+            "avsegformer: freeze_epochs 9 of 4 epochs: the whole of it would never train",
         ),
         (
             "tables.base",
