@@ -19,7 +19,16 @@ from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_c
 from gavs.losses import AlignmentConfig, alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Config, Encoders, Method, Prediction
 from gavs.prompt import PromptConfig, SemanticAudioPrompt
-from gavs.sam import build_sam, continue_from_tokens, decode, output_tokens, thaw_decoder
+from gavs.sam import (
+    build_sam,
+    continue_from_tokens,
+    decode,
+    input_size,
+    output_tokens,
+    postprocess,
+    thaw_decoder,
+    valid_cells,
+)
 from gavs.vggish import AUDIO_DIM
 from gavs.weights import load_weights
 
@@ -33,7 +42,8 @@ class GavsConfig(Config):
     encoder_adapters: EncoderAdaptersConfig = EncoderAdaptersConfig()
     decoder: Literal["frozen", "full"] = "frozen"
     colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
-    loss_resolution: Literal["logits", "input"] = "logits"  # SAM's mask grid, or its input square
+    # SAM's mask grid, its input square, or the frame's own size (released code)
+    loss_resolution: Literal["logits", "input", "frame"] = "logits"
 
     @model_validator(mode="after")
     def _alignment_acts_on_the_cue(self) -> "GavsConfig":
@@ -68,6 +78,7 @@ class GAVS(Method):
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
         if config.loss_resolution == "input":
             self.target_size = self.sam.image_encoder.img_size
+        self.learns_at_frame_size = config.loss_resolution == "frame"
 
     @classmethod
     def from_checkpoint(cls, path: Path, sam: Path | None = None) -> "GAVS":
@@ -120,7 +131,11 @@ class GAVS(Method):
         if self.config.prompt.audio == "post_relu":
             audio = F.relu(audio)
         embedding = self._embed(batch.features)  # (B, T, C, h, w)
-        tokens, cue = self.prompt(audio, embedding, batch.valid)  # (B, T, K, C), (B, T, A)
+        frame, valid = batch.masks.shape[-2:], batch.valid
+        at_frame_size = self.training and self.learns_at_frame_size
+        if at_frame_size:  # there every pixel is valid; the cue is pooled on the grid
+            valid = valid_cells(frame, self.target_size).to(valid).expand(len(valid), -1, -1)
+        tokens, cue = self.prompt(audio, embedding, valid)  # (B, T, K, C), (B, T, A)
         slot = "tokens" if self.config.prompt.slots == "six" else "sparse"
         logits, _ = decode(
             self.sam,
@@ -128,6 +143,9 @@ class GAVS(Method):
             adapters=self.cola,
             **{slot: tokens.flatten(0, 1)},
         )  # (B * T, 1, 4h, 4w)
+        if at_frame_size:
+            square = self.sam.image_encoder.img_size
+            logits = postprocess(logits, input_size(frame, square), frame)
         logits = logits.view(*audio.shape[:2], *logits.shape[-2:])
         if self.config.loss_resolution == "input":
             logits = F.interpolate(logits, self.target_size, mode="bilinear", align_corners=False)
