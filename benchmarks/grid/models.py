@@ -101,9 +101,9 @@ def _train(
     if row.cls.oracle:
         return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
     audio = "silence" if model.silent else "own"
-    clips = bench.clips(method, model.train, audio, "labelled")
+    clips = bench.clips(method, model.train, audio, "labelled", training)
     if model.full and params.protocol.fraction_budget == "steps":
-        whole = bench.clips(method, model.full, audio, "labelled")
+        whole = bench.clips(method, model.full, audio, "labelled", training)
         training = stretched(training, updates(whole, training), len(whole) / len(clips))
     validate = None
     if training.selection != "last":

@@ -16,6 +16,7 @@ from benchmarks.grid.fingerprint import Fingerprints
 from benchmarks.params import Params, Row
 from benchmarks.training.audio import audio_from
 from benchmarks.training.clips import Features, Samples
+from benchmarks.training.config import TrainingParams
 from gavs.method import Method
 from gavs.sam import SAM_SIZES
 
@@ -69,10 +70,15 @@ class Workbench:
         return row.cls(row.method_config(), self.encoders)
 
     def clips(
-        self, method: Method, name: str, audio: str = "own", frames: str = "scored"
+        self,
+        method: Method,
+        name: str,
+        audio: str = "own",
+        frames: str = "scored",
+        training: TrainingParams | None = None,
     ) -> Samples:
         """The clips of a set as `method` takes them, with the frames that are scored, that may be
-        learned from (`labelled`), or all."""
+        learned from (`labelled`, as `training` says), or all."""
         index = self.clip_sets[name]
         size = SAM_SIZES[self.params.encoders.sam.size].img_size
         stores = partial(self.store, cover=method.cover())
@@ -84,4 +90,6 @@ class Workbench:
             labelled_only=frames == "labelled",
             heard=audio_from(audio, index),
             frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
+            whole_clips=training is not None and training.whole_clips,
+            copied=training is not None and training.first_mask == "copied",
         )
