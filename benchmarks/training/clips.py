@@ -199,7 +199,7 @@ class Samples:
         if len(sizes) > 1:
             listed = " and ".join(f"{height} x {width}" for height, width in sizes)
             raise ValueError(
-                f"a batch holds frames of {listed} pixels, and its loss is at the frame's own size: "
+                f"a batch holds frames of {listed} pixels, and its loss is at the frame's size: "
                 "set training.whole_clips true and training.batch_clips 1, or another "
                 "loss_resolution"
             )

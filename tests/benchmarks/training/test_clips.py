@@ -263,6 +263,6 @@ def test_masks_at_the_frame_s_own_size_are_the_file_s_pixels(clips):
     expected = np.zeros((6, 6))
     expected[:2, :3] = 1
     assert batch.masks[0, 1].tolist() == expected.tolist() and batch.valid.shape == (1, 6, 6)
-    with pytest.raises(ValueError, match="4 x 8 and of 6 x 6 pixels.*batch_clips 1"):
+    with pytest.raises(ValueError, match="4 x 8 and 6 x 6 pixels.*batch_clips 1"):
         train.batch(np.array([0, 1]))
     assert clips(AtFrameSize).batch(np.array([1])).masks.shape[-2:] == (4, 4)  # scoring's grid
