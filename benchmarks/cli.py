@@ -63,6 +63,9 @@ named as the data set names the clip. Clips that are extracted already are skipp
   --layout avsbench   --out has metadata.csv and AVSBench's masks; frames and sound go beside them
   --layout vggss      --out gets frames/ and audio/ of the clips that its vggss.json names, or of
                       the ids in --list, one per line (VGG-Sound)
+  --layout lu_avs     --out gets the whole data set as clips of AVSBench-semantic's layout, label v2:
+                      ten seconds of each video that --annotations names, the folder with
+                      seg_train.json, seg_val.json, seg_test.json and the masks
 
 Videos that can't be used are listed at the end with the reason, after all others are done.
 """
@@ -149,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
     sub.add_argument("--layout", choices=VIDEO_LAYOUTS, required=True)
     sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
+    sub.add_argument("--annotations", type=Path, metavar="DIR")
+    sub.add_argument("--first-mask", type=int, default=0, help="of lu_avs: its file's number")
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
@@ -285,6 +290,15 @@ def data(args: argparse.Namespace) -> None:
 
 
 def extract_video(args: argparse.Namespace) -> None:
+    if args.layout == "lu_avs":
+        from benchmarks.data.lu_avs import convert_lu_avs
+
+        if args.annotations is None:
+            raise ValueError(
+                "--layout lu_avs: say where its lists and masks are: --annotations DIR"
+            )
+        convert_lu_avs(args.videos, args.annotations, args.out, args.workers, args.first_mask)
+        return
     from benchmarks.data.video import extract_videos
 
     extract_videos(args.videos, args.out, args.layout, args.listed, args.workers)

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.data.index import load_index
 from benchmarks.features.layout import covered
+from benchmarks.features.live import LiveStore
 from benchmarks.features.no_clip import NoClip
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore
@@ -28,7 +29,7 @@ class Workbench:
         self.params = params
         self.encoders = ProfileEncoders(params.encoders, params.audio)
         self._no_clip = NoClip(self.encoders)
-        self._stores: dict[tuple[str, str], FeatureStore] = {}
+        self._stores: dict[tuple[str, str], FeatureStore | LiveStore] = {}
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -47,7 +48,7 @@ class Workbench:
         """Identities of this project's stores, models and records."""
         return Fingerprints(self.params, self.clip_sets, self.encoders, self.stores)
 
-    def store(self, name: str, cover: str = "avs") -> FeatureStore:
+    def store(self, name: str, cover: str = "avs") -> FeatureStore | LiveStore:
         """The opened store of a name; its rows are numbered as the whole index's frames.
 
         Raises:
@@ -55,12 +56,17 @@ class Workbench:
         """
         if (name, cover) not in self._stores:
             folder = self.params.work / "features" / cover / name
-            first_row = int(covered(self.index, cover).first_row.iloc[0])
-            expected = self.fingerprints.store(name, cover)
-            self._stores[name, cover] = FeatureStore(folder, expected, first_row)
+            clips, features = covered(self.index, cover), self.params.features
+            expected, first_row = self.fingerprints.store(name, cover), int(clips.first_row.iloc[0])
+            if name in features.live:
+                sam, device = self.params.encoders.sam, self.params.device
+                live = LiveStore(expected, clips, sam, device, features.precision)
+                self._stores[name, cover] = live
+            else:
+                self._stores[name, cover] = FeatureStore(folder, expected, first_row)
         return self._stores[name, cover]
 
-    def stores(self, row: Row) -> dict[str, FeatureStore]:
+    def stores(self, row: Row) -> dict[str, FeatureStore | LiveStore]:
         """All that a row's method reads, by name."""
         return {name: self.store(name, row.cls.cover()) for name in row.stores}
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_labels
+from benchmarks.features.live import LiveStore
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
@@ -30,7 +31,7 @@ KEPT_SIZE = 256  # of targets: all of V2's take 3 GiB there, and 46 at 1024
 class Features:
     """Stores by name, sounds that are no clip's, and SAM's geometry."""
 
-    store: Callable[[str], FeatureStore]
+    store: Callable[[str], FeatureStore | LiveStore]
     no_clip: Callable[[str, str], np.ndarray]  # silence or noise as rows of an audio store
     image_size: int  # of SAM's input square
 
