@@ -63,9 +63,9 @@ named as the data set names the clip. Clips that are extracted already are skipp
   --layout avsbench   --out has metadata.csv and AVSBench's masks; frames and sound go beside them
   --layout vggss      --out gets frames/ and audio/ of the clips that its vggss.json names, or of
                       the ids in --list, one per line (VGG-Sound)
-  --layout lu_avs     --out gets the whole data set as clips of AVSBench-semantic's layout, label v2:
-                      ten seconds of each video that --annotations names, the folder with
-                      seg_train.json, seg_val.json, seg_test.json and the masks
+  --layout lu_avs     --out gets clips of AVSBench-semantic's layout, label v2: ten seconds of each
+                      video that the lists name, seg_{train,val,test}.json in --annotations, where
+                      the masks are too
 
 Videos that can't be used are listed at the end with the reason, after all others are done.
 """
@@ -158,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("features", features, "fill the feature stores; resumes where it was stopped")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     add("check", check, "find all faults before hours of work, and estimate its costs")
+    sub = add("estimate", estimate, "cost of each tier without data, and the published schedules")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
     sub = add("rehearse", rehearse, "run every stage of the paper profile on a few clips of noise")
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
     sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
@@ -178,6 +180,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub = add("launch", launch, "run cells in parallel, on this machine or a cluster")
     sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
+    sub.add_argument("--row", help="only jobs of this row, with the jobs that they need")
+    sub.add_argument("--benchmark", help="only jobs of this benchmark, likewise")
+    sub.add_argument("--seed", type=int, help="only jobs of this seed, likewise")
     sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
     sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
     sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
@@ -332,6 +337,18 @@ def check(args: argparse.Namespace) -> int:
     return 0 if check(load(args.params)) else 1
 
 
+def estimate(args: argparse.Namespace) -> None:
+    from benchmarks.common.files import write_atomic
+    from benchmarks.params.files import read_yaml
+    from benchmarks.preflight.estimate import estimate
+
+    text = estimate(read_yaml(args.params))
+    if args.out:
+        write_atomic(args.out, text)
+    else:
+        print(text)
+
+
 def rehearse(args: argparse.Namespace) -> int:
     from benchmarks.preflight.rehearse import rehearse
 
@@ -343,6 +360,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.grid.cells import prune, run_cells
     from benchmarks.grid.protocol import cells_of
     from benchmarks.params import ParamsError, load, nearest
+    from benchmarks.report.expected import published_lines
     from benchmarks.training.distributed import ranks
 
     params = load(args.params)
@@ -372,7 +390,10 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger(__name__).info("nothing is asked of %s", args.table)
         return 0
     with ranks(params.device):
-        return _failed(run_cells(params, chosen, args.workers or params.workers))
+        failures = run_cells(params, chosen, args.workers or params.workers)
+    for line in published_lines(params, chosen):
+        print(line)
+    return _failed(failures)
 
 
 def launch(args: argparse.Namespace) -> int:

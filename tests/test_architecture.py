@@ -14,7 +14,7 @@ ORDER = (  # each imports only from what stands before it
     *("common", "data", "miniature", "features", "scoring", "training", "experiments", "params"),
     *("grid", "report", "preflight", "studies", "launch", "speed", "benchmarks", "cli", "__main__"),
 )
-LINES = {"benchmarks/cli.py": 480}  # it has every command; 400 for the others
+LINES = {"benchmarks/cli.py": 540}  # it has every command; 400 for the others
 SHARED_NAMES = {"Finding", "Job", "Section", "Tagger"}  # of classes in rooms that never meet
 
 

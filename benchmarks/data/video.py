@@ -134,9 +134,9 @@ def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarra
 
 
 def sample_window(path: Path, start: int, seconds: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Frames and sound of the `seconds` from second `start` on of a longer video, as `sample_video`.
+    """Frames and sound of the `seconds` from second `start` on of a longer video.
 
-    What the video lacks at its end is its last picture, and silence.
+    They are as `sample_video`'s. What the video lacks at its end is its last picture, and silence.
 
     Raises:
         MediaError: as `sample_video`, or it ends before `start`.

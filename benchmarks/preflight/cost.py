@@ -10,6 +10,7 @@ from benchmarks.features.extract import bytes_to_write, passes
 from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
 from benchmarks.features.store import Header, listed_shards
+from benchmarks.grid.budget import shortened
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params, Row
@@ -141,7 +142,8 @@ class Costs:
             return 0.0, 0.0
         _, training = training_of(self.params, model)
         whole = model.full if self.params.protocol.fraction_budget == "steps" else None
-        seconds = self.steps(model, whole or model.train, training) * trial.step_seconds
+        name = whole or model.train
+        seconds = self.steps(model, name, shortened(training, name)) * trial.step_seconds
         if training.selection != "last":
             epochs = range(training.validate_from, training.epochs)
             due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)

@@ -42,6 +42,7 @@ FORWARD = 1 / 3  # of a training step: a scored frame, before it is counted
 COUNTING = 0.017  # seconds to count a frame of 720 x 1280 (results/speed.md, one CPU thread)
 MEMORY = 5e9  # bytes per second between the GPU and this machine's memory
 CORES = 16
+RATES_TRIED = 3  # by studies.tune
 WINDOWS, SQUASHED = 50, 90  # VGGish windows and squashed frames per second and core
 
 
@@ -127,12 +128,16 @@ class NominalCosts(Costs):
 
     def _reading(self, store: str) -> float:
         """Seconds until a row of a store is there, from a disk or made anew."""
-        features, sam = self.params.features, self.params.encoders.sam.size
-        if store not in features.live:
-            return self.row_bytes(store) / self.figures.disk
+        if store in self.params.features.live:
+            return self.made_anew(store)
+        return self.row_bytes(store) / self.figures.disk
+
+    def made_anew(self, store: str) -> float:
+        """Seconds to make a row of a store of SAM from the frame's file."""
+        sam = self.params.encoders.sam.size
         cut, depth = kind_of(store)["cut"], SAM_SIZES[sam].depth
         share = 1.0 if cut is None else int(cut) / depth
-        rate = self.figures.images_per_second(sam, features.precision)
+        rate = self.figures.images_per_second(sam, self.params.features.precision)
         return DECODING + share / rate + self.row_bytes(store) / MEMORY
 
     @cached_property
@@ -198,6 +203,18 @@ def dominating(costs: NominalCosts, most: int = 8) -> list[tuple[str, str, int, 
         hours.setdefault(key, []).append(costs.training(model)[0] / 3600)
     ranked = sorted(hours.items(), key=lambda item: -sum(item[1]))
     return [(*key, len(values), sum(values)) for key, values in ranked[:most]]
+
+
+def tuning_hours(costs: NominalCosts) -> float:
+    """GPU hours of the search for the rates of the rows on frozen SAM embeddings."""
+    params, seed = costs.params, costs.params.seeds[0]
+    frozen = [*params.tables.table1.controlled, "audio_sam", "sam_fusion", params.tables.base]
+    models = [
+        Model(row, benchmark, f"{benchmark}/train", f"{benchmark}/val", seed)
+        for row in frozen
+        for benchmark in params.tables.table1.benchmarks
+    ]
+    return RATES_TRIED * sum(costs.training(model)[0] for model in models) / 3600
 
 
 def lines_text(lines: list[Line]) -> str:
