@@ -24,9 +24,10 @@ PAGE = """\
 
 Written by `python -m benchmarks --params profiles/paper.yaml estimate --out docs/paper-profile.md`,
 from the published numbers of clips, the parameters, and the steps measured on one GPU
-({machine}; results/gpu.md). Assumed, not measured: a scored frame takes a third of a training step's time and 17 ms to be counted, no step is
-shorter than 30 ms, a stored row is read at the measured rate of a disk and none of it is hidden
-behind the step. `python -m benchmarks check` measures a machine of yours, with the data.
+({machine}; results/gpu.md). Assumed, not measured: a scored frame takes a
+third of a training step's time and 17 ms to be counted, no step is shorter than 30 ms, a stored row
+is read at the measured rate of a disk, none of it hidden behind the step. `python -m benchmarks
+check` measures a machine of yours, with the data.
 
 ## Tiers
 `tier` in params.yaml: each has the cells of the one before. *first* is one row whose published

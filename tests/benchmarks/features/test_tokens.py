@@ -1,12 +1,10 @@
 """Encoder adapters at ViT-B and 1024 pixels, on tensors without content: who runs, what is kept."""
 
-import numpy as np
 import pytest
 import torch
 
 from benchmarks.features import sam as frames_through_sam
 from benchmarks.features.encode import encode
-from benchmarks.features.live import LiveStore
 from benchmarks.grid.fingerprint import header
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
@@ -92,20 +90,3 @@ def test_extraction_runs_a_block_once_for_all_stores_and_none_behind_the_last(pr
     assert run("sam_rgb", "tokens2_rgb", "tokens0_rgb") == [2, 2, 2, 2]
     assert run("tokens2_rgb", "tokens3_rgb") == [2, 2, 2, 0]
     assert run("tokens0_rgb") == [0, 0, 0, 0]
-
-
-def test_live_rows_are_those_of_the_store_and_nothing_is_on_disk(project, edit):
-    stored = Workbench(load())
-    before, rows = stored.store("tokens2_rgb"), np.array([9, 0, 3, 3, 40])
-    edit("features.live", ["tokens2_rgb"])
-    params = load()
-    assert "tokens2_rgb" not in params.stores["avs"] and "sam_rgb" in params.stores["avs"]
-    live = Workbench(params).store("tokens2_rgb")
-    assert isinstance(live, LiveStore) and live.header == before.header
-    made, read = live[rows].astype(float), before[rows].astype(float)
-    assert np.abs(made - read).max() < 2e-3 * np.abs(read).max()
-    with pytest.raises(IndexError, match="covers other clips"):
-        live[np.array([10**6])]
-    edit("features.live", ["vggish"])
-    with pytest.raises(ValueError, match="'vggish' is no store of SAM"):
-        load()
