@@ -131,10 +131,12 @@ class GAVS(Method):
         if self.config.prompt.audio == "post_relu":
             audio = F.relu(audio)
         embedding = self._embed(batch.features)  # (B, T, C, h, w)
-        frame, valid = batch.masks.shape[-2:], batch.valid
+        valid, (height, width) = batch.valid, batch.masks.shape[-2:]
         at_frame_size = self.training and self.learns_at_frame_size
         if at_frame_size:  # there every pixel is valid; the cue is pooled on the grid
-            valid = valid_cells(frame, self.target_size).to(valid).expand(len(valid), -1, -1)
+            valid = (
+                valid_cells((height, width), self.target_size).to(valid).expand(len(valid), -1, -1)
+            )
         tokens, cue = self.prompt(audio, embedding, valid)  # (B, T, K, C), (B, T, A)
         slot = "tokens" if self.config.prompt.slots == "six" else "sparse"
         logits, _ = decode(
@@ -144,7 +146,7 @@ class GAVS(Method):
             **{slot: tokens.flatten(0, 1)},
         )  # (B * T, 1, 4h, 4w)
         if at_frame_size:
-            square = self.sam.image_encoder.img_size
+            frame, square = (height, width), self.sam.image_encoder.img_size
             logits = postprocess(logits, input_size(frame, square), frame)
         logits = logits.view(*audio.shape[:2], *logits.shape[-2:])
         if self.config.loss_resolution == "input":

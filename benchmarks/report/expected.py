@@ -13,7 +13,7 @@ from benchmarks.grid.cells import record_stem
 from benchmarks.grid.protocol import Cell
 from benchmarks.params import Params
 from benchmarks.report.measure import row_of
-from benchmarks.scoring.boxes import BoxScores, box_terms
+from benchmarks.scoring.boxes import BoxScores, Figure, box_terms
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import fscore, miou
 from benchmarks.scoring.npz import load_scores
@@ -57,7 +57,9 @@ def _named(rule: str) -> str:
 def _yours(scores: FrameScores | BoxScores, metric: str, rule: str) -> str:
     """A result in the published figure's unit; by the tables' rule where none is named."""
     if isinstance(scores, BoxScores):
-        measure = "auc" if metric == "auc" else rule or "mean_iou"
+        measure: Figure = "mean_iou"
+        if metric == "auc" or rule == "success":
+            measure = "auc" if metric == "auc" else "success"
         value = box_terms(scores, measure, "fixed", "mask").value
         return f"{value:.3f}" if metric == "auc" else f"{100 * value:.2f}"
     known = {known.name: known for known in RULES}
