@@ -83,6 +83,7 @@ class Method(nn.Module):
     # Names in `Prediction.aux` that have layers first, then clips or frames; else those come first.
     layered: ClassVar[frozenset[str]] = frozenset()
     target_size: int
+    learns_at_frame_size: bool = False  # True: in training, logits, masks and valid have its size
 
     def __init__(self, config: Any, encoders: Encoders) -> None:
         super().__init__()

@@ -21,7 +21,16 @@ from gavs.lora import adapt_decoder, adapt_encoder
 from gavs.losses import alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import SemanticAudioPrompt
-from gavs.sam import build_sam, continue_from_tokens, decode, output_tokens, thaw_decoder
+from gavs.sam import (
+    build_sam,
+    continue_from_tokens,
+    decode,
+    input_size,
+    output_tokens,
+    postprocess,
+    thaw_decoder,
+    valid_cells,
+)
 from gavs.vggish import AUDIO_DIM, PCA
 from gavs.weights import load_weights
 
@@ -57,6 +66,7 @@ class GAVS(Method):
         self.target_size = self.sam.prompt_encoder.mask_input_size[0]
         if config.loss_resolution == "input":
             self.target_size = self.sam.image_encoder.img_size
+        self.learns_at_frame_size = config.loss_resolution == "frame"
 
     @classmethod
     def from_checkpoint(cls, path: Path, sam: Path | None = None) -> "GAVS":
@@ -105,7 +115,13 @@ class GAVS(Method):
         if self.pca is not None:
             audio = self.pca(audio)
         embedding = self._embed(batch.features)  # (B, T, C, h, w)
-        tokens, cue = self.prompt(audio, embedding, batch.valid)  # (B, T, K, C), (B, T, A)
+        valid, (height, width) = batch.valid, batch.masks.shape[-2:]
+        at_frame_size = self.training and self.learns_at_frame_size
+        if at_frame_size:  # there every pixel is valid; the cue is pooled on the grid
+            valid = (
+                valid_cells((height, width), self.target_size).to(valid).expand(len(valid), -1, -1)
+            )
+        tokens, cue = self.prompt(audio, embedding, valid)  # (B, T, K, C), (B, T, A)
         slot = "tokens" if self.config.prompt.slots == "six" else "sparse"
         logits, _ = decode(
             self.sam,
@@ -113,6 +129,9 @@ class GAVS(Method):
             adapters=self.cola,
             **{slot: tokens.flatten(0, 1)},
         )  # (B * T, 1, 4h, 4w)
+        if at_frame_size:
+            frame, square = (height, width), self.sam.image_encoder.img_size
+            logits = postprocess(logits, input_size(frame, square), frame)
         logits = logits.view(*audio.shape[:2], *logits.shape[-2:])
         if self.config.loss_resolution == "input":
             logits = F.interpolate(logits, self.target_size, mode="bilinear", align_corners=False)

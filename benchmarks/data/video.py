@@ -8,6 +8,7 @@ count from the first picture.
 
 import io
 import logging
+import re
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +64,7 @@ def extract_videos(
 
     Args:
         videos: folder of videos (SUFFIXES), in any subfolders, each trimmed to its clip and named
-            as the data set names the clip.
+            as the data set names the clip, VGG-Sound's in any scheme of `clip_name`.
         out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
             `vggss`: the folder for frames/ and audio/.
         layout: one of VIDEO_LAYOUTS.
@@ -78,8 +79,9 @@ def extract_videos(
     twice = []
     files = sorted(p for p in videos.rglob("*") if not p.is_dir())
     for path in (p for p in files if p.suffix.lower() in SUFFIXES):
-        if paths.setdefault(path.stem, path) is not path:
-            twice.append(f"{path}: a second video of {path.stem}, besides {paths[path.stem]}")
+        name = clip_name(path.stem) if layout == "vggss" else path.stem
+        if paths.setdefault(name, path) is not path:
+            twice.append(f"{path}: a second video of {name}, besides {paths[name]}")
     names = [name for name in table if name in paths]
     if twice or not names:
         raise DataError(twice or [_no_video(videos, files, table, out)])
@@ -129,6 +131,36 @@ def sample_video(path: Path, seconds: int, middle: bool) -> tuple[list[np.ndarra
         heard = f"{len(sound) / SAMPLE_RATE:.2f} s of sound"
         raise MediaError(f"{shown(path)}: {heard}, expected {seconds} s")
     return frames, sound
+
+
+def sample_window(path: Path, start: int, seconds: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames and sound of the `seconds` from second `start` on of a longer video.
+
+    They are as `sample_video`'s. What the video lacks at its end is its last picture, and silence.
+
+    Raises:
+        MediaError: as `sample_video`, or it ends before `start`.
+    """
+    stamps, unit, length = _timeline(path)
+    if length <= start:
+        raise MediaError(f"{shown(path)}: {length:.2f} s of pictures, expected more than {start} s")
+    times = (stamps - stamps[0]) * float(unit)
+    frames = _decode(path, stamps[_shown_at(times, start + np.arange(seconds) + INSTANT)].tolist())
+    sound = read_sound(path, float(stamps[0] * unit) + start)[: seconds * SAMPLE_RATE]
+    return frames, np.pad(sound, (0, seconds * SAMPLE_RATE - len(sound)))
+
+
+def clip_name(name: str) -> str:
+    """VGG-Sound's name of a clip, VIDEO_SSSSSS, of the name of its file.
+
+    VGG's own archives and their mirrors have VIDEO_000030; scripts that cut the clips themselves
+    leave VIDEO_30, VIDEO_30_40, or milliseconds, VIDEO_30000_40000. Other names stay as they are.
+    """
+    match = re.fullmatch(r"([\w-]{11})_(\d{1,8})(?:_(\d{1,8}))?", name, re.ASCII)
+    if match is None:
+        return name
+    start, end = int(match[2]), int(match[3] or 0)
+    return f"{match[1]}_{start // (1000 if end - start >= 1000 else 1):06d}"
 
 
 def _timeline(path: Path) -> tuple[np.ndarray, Fraction, float]:
@@ -208,19 +240,19 @@ def _extract(job: _Job) -> str | None:
         return str(error)
     for path, frame in zip(job.frames, frames, strict=True):
         if not path.is_file():  # the released ones stay
-            write_atomic(path, _jpeg(frame) if path.suffix == ".jpg" else _object_png(frame))
+            write_atomic(path, jpeg(frame) if path.suffix == ".jpg" else _object_png(frame))
     if not job.audio.is_file():
-        write_atomic(job.audio, _wav(sound))
+        write_atomic(job.audio, wav(sound))
     return None
 
 
-def _wav(sound: np.ndarray) -> bytes:
+def wav(sound: np.ndarray) -> bytes:
     content = io.BytesIO()
     soundfile.write(content, sound.clip(-1, 1), SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return content.getvalue()
 
 
-def _jpeg(frame: np.ndarray) -> bytes:
+def jpeg(frame: np.ndarray) -> bytes:
     content = io.BytesIO()
     Image.fromarray(frame).save(content, "JPEG", quality=95)  # ours; at the video's own size
     return content.getvalue()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from benchmarks.common.checks import Distinct
 from gavs.configs import Config
@@ -46,8 +46,19 @@ class FeaturesParams(Config):
         + ["tokens9_bgr", "logmel", "pixels224"],
         "vgg": ["vggish", "spectrogram", "pixels224"],
     }
+    # Of these stores of SAM nothing is kept: their rows are made anew when they are asked for.
+    live: Distinct[str] = []
     rows_per_shard: int = Field(512, gt=0)  # ours: 1 GiB of ViT-B's embeddings
     batch_size: int = Field(4, gt=0, le=65_536)  # of SAM; ours: ViT-B takes 3 GiB per frame in fp32
     # Of SAM on the frames: another store each. fp32: the released GAVS code; the others are faster
     # on GPUs.
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+
+    @field_validator("live")
+    @classmethod
+    def _of_sam(cls, names: list[str]) -> list[str]:
+        for name in names:
+            match = STORE_NAME.fullmatch(name)
+            if match is None or not (match["sam"] or match["tokens"]):
+                raise ValueError(f"'{name}' is no store of SAM, such as tokens6_rgb")
+        return names

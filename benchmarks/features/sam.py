@@ -45,6 +45,20 @@ def through_sam(
         yield _encoded(sam, images.to(device), names, precision)
 
 
+def encoded_frames(
+    name: str,
+    frames: Sequence[np.ndarray],
+    params: EncoderParams,
+    device: torch.device,
+    precision: str,
+) -> np.ndarray:
+    """Rows of the store `name` of RGB frames (H, W, 3) uint8, as `through_sam` makes them."""
+    sam, match = _sam(params, device), kind_of(name)
+    colour: Any = match["sam"] or match["tokens"]
+    images = preprocess(frames, sam.image_encoder.img_size, colour)
+    return _encoded(sam, images.to(device), [name], precision)[name]
+
+
 def _ahead(load: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> Iterator[Any]:
     """`map(read, batches)`, as many batches ahead as there are threads."""
     with ThreadPoolExecutor(threads) as pool:

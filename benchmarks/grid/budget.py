@@ -1,4 +1,4 @@
-"""The step budget of Figure 3: fractions of the clips, as many optimiser steps."""
+"""The budgets of Figure 3: on fractions of the clips, as many optimiser steps or epochs."""
 
 from benchmarks.training.config import TrainingParams
 
@@ -12,3 +12,11 @@ def stretched(training: TrainingParams, steps: int, times: float) -> TrainingPar
             "validate_every": max(1, round(times)),
         }
     )
+
+
+def shortened(training: TrainingParams, clips: str) -> TrainingParams:
+    """As many epochs on a clip set: of a fixed number of steps, the share that a fraction is."""
+    if training.steps is None or "/fraction-" not in clips:
+        return training
+    share = float(clips.split("-")[1])
+    return training.model_copy(update={"steps": max(1, round(share * training.steps))})

@@ -6,11 +6,12 @@ Parameters are checked before torch is imported: a wrong key is named at once.
 import argparse
 import logging
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.common.paths import below
-from benchmarks.grid.protocol import cells_of
-from benchmarks.params import ParamsError, load, nearest
+from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.params import Params, ParamsError, load, nearest
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,13 @@ def features(args: argparse.Namespace) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(
+    args: argparse.Namespace, comments: Callable[[Params, Sequence[Cell]], Iterable[str]]
+) -> int:
     """Train and score cells; returns the exit status.
+
+    Args:
+        comments: lines that are printed when the cells are done.
 
     Raises:
         ParamsError: the table has no such stage, benchmark, row or seed.
@@ -73,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
         log.info("nothing is asked of %s", args.table)
         return 0
     with ranks(params.device):
-        return outcome(run_cells(params, chosen, args.workers or params.workers))
+        failures = run_cells(params, chosen, args.workers or params.workers)
+    for line in comments(params, chosen):
+        print(line)
+    return outcome(failures)
 
 
 def export(args: argparse.Namespace) -> None:

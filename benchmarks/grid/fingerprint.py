@@ -15,6 +15,7 @@ import pandas as pd
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
 from benchmarks.features.layout import covered, frames_checksum, kind_of, layout
+from benchmarks.features.live import LiveStore
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore, Header
 from benchmarks.grid.clip_sets import ClipSets
@@ -80,6 +81,7 @@ def model_code(params: Params, model: Model) -> str:
     validated = training.selection != "last"
     parts = {
         **_of_silence(row, model.silent),
+        "benchmarks.features.live": bool({*row.stores} & {*params.features.live}),
         "benchmarks.grid.budget": model.full,
         "benchmarks.training.sam_masks": supervision_of(params, model) == "sam_mask",
         "benchmarks.training.evaluate": validated,
@@ -98,6 +100,7 @@ def record_code(params: Params, cell: Cell) -> str:
     row, _ = training_of(params, model_of(cell))
     parts = {
         **_of_silence(row, any(test.audio in ("silence", "noise") for test in tests)),
+        "benchmarks.features.live": bool({*row.stores} & {*params.features.live}),
         "benchmarks.scoring.boxes": any(test.rules for test in tests),
         "benchmarks.grid.models": False,
         "benchmarks.training.loop": False,
@@ -251,7 +254,7 @@ class Fingerprints:
         params: Params,
         clip_sets: ClipSets,
         encoders: ProfileEncoders,
-        stores: Callable[[Row], dict[str, FeatureStore]],
+        stores: Callable[[Row], dict[str, FeatureStore | LiveStore]],
     ) -> None:
         self.params, self.clip_sets, self.encoders = params, clip_sets, encoders
         self._stores = stores

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.common.files import locked, read_sealed
-from benchmarks.grid.budget import stretched
+from benchmarks.grid.budget import shortened, stretched
 from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.folders import LOCK, discard_damaged, empty, finish
 from benchmarks.grid.protocol import Model, supervision_of, training_of
@@ -101,10 +101,12 @@ def _train(
     if row.method_config.oracle:
         return {"counts": {}, "history": [], "selection": None, "seconds": 0.0}
     audio = "silence" if model.silent else "own"
-    clips = bench.clips(method, model.train, audio, "labelled")
+    clips = bench.clips(method, model.train, audio, "labelled", training)
     if model.full and params.protocol.fraction_budget == "steps":
-        whole = bench.clips(method, model.full, audio, "labelled")
+        whole = bench.clips(method, model.full, audio, "labelled", training)
         training = stretched(training, updates(whole, training), len(whole) / len(clips))
+    elif model.full:
+        training = shortened(training, model.train)
     validate = None
     if training.selection != "last":
         val = bench.clips(method, model.val, audio)  # type: ignore[arg-type]  # all who select have

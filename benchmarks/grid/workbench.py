@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.data.index import load_index
 from benchmarks.features.layout import covered
+from benchmarks.features.live import LiveStore
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.silence import NoClip
 from benchmarks.features.store import FeatureStore
@@ -15,6 +16,7 @@ from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.fingerprint import Fingerprints
 from benchmarks.params import Params, Row
 from benchmarks.training.clips import Features, Samples
+from benchmarks.training.config import TrainingParams
 from gavs.method import Method
 from gavs.sizes import SAM_SIZES
 
@@ -26,7 +28,7 @@ class Workbench:
         self.params = params
         self.encoders = ProfileEncoders(params.encoders, params.audio)
         self._no_clip = NoClip(self.encoders)
-        self._stores: dict[tuple[str, str], FeatureStore] = {}
+        self._stores: dict[tuple[str, str], FeatureStore | LiveStore] = {}
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -45,7 +47,7 @@ class Workbench:
         """Identities of this project's stores, models and records."""
         return Fingerprints(self.params, self.clip_sets, self.encoders, self.stores)
 
-    def store(self, name: str, cover: str = "avs") -> FeatureStore:
+    def store(self, name: str, cover: str = "avs") -> FeatureStore | LiveStore:
         """The opened store of a name; its rows are numbered as the whole index's frames.
 
         Raises:
@@ -53,12 +55,17 @@ class Workbench:
         """
         if (name, cover) not in self._stores:
             folder = self.params.work / "features" / cover / name
-            first_row = int(covered(self.index, cover).first_row.iloc[0])
-            expected = self.fingerprints.store(name, cover)
-            self._stores[name, cover] = FeatureStore(folder, expected, first_row)
+            clips, features = covered(self.index, cover), self.params.features
+            expected, first_row = self.fingerprints.store(name, cover), int(clips.first_row.iloc[0])
+            if name in features.live:
+                sam, device = self.params.encoders.sam, self.params.device
+                live = LiveStore(expected, clips, sam, device, features.precision)
+                self._stores[name, cover] = live
+            else:
+                self._stores[name, cover] = FeatureStore(folder, expected, first_row)
         return self._stores[name, cover]
 
-    def stores(self, row: Row) -> dict[str, FeatureStore]:
+    def stores(self, row: Row) -> dict[str, FeatureStore | LiveStore]:
         """All that a row's method reads, by name."""
         return {name: self.store(name, row.method_config.cover()) for name in row.stores}
 
@@ -68,10 +75,15 @@ class Workbench:
         return row.cls(row.method_config, self.encoders)
 
     def clips(
-        self, method: Method, name: str, audio: str = "own", frames: str = "scored"
+        self,
+        method: Method,
+        name: str,
+        audio: str = "own",
+        frames: str = "scored",
+        training: TrainingParams | None = None,
     ) -> Samples:
         """The clips of a set as `method` takes them, with the frames that are scored, that may be
-        learned from (`labelled`), or all."""
+        learned from (`labelled`, as `training` says), or all."""
         index = self.clip_sets[name]
         size = SAM_SIZES[self.params.encoders.sam.size].img_size
         stores = partial(self.store, cover=method.config.cover())
@@ -83,4 +95,6 @@ class Workbench:
             labelled_only=frames == "labelled",
             heard=self.clip_sets.heard(name, audio),
             frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
+            whole_clips=training is not None and training.whole_clips,
+            copied=training is not None and training.first_mask == "copied",
         )

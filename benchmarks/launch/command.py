@@ -7,6 +7,7 @@ import platform
 import signal
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.launch.job import Command
 from benchmarks.launch.jobs import Job, Progress, jobs_of, recipe, unfinished
 from benchmarks.launch.state import LaunchError, State
 from benchmarks.params import TABLES, Params, load
+from benchmarks.preflight.nominal import FIGURES, GIB, Figures, NominalCosts
 
 STATES = ("done", "running", "queued", "failed", "to launch")
 log = logging.getLogger(__name__)
@@ -38,20 +40,23 @@ def launch(args: argparse.Namespace) -> int:
         raise LaunchError("say where: --on local or --on slurm")
     at_once = args.jobs or (params.workers if args.on == "local" else params.cluster.jobs)
     progress = Progress(params)
+    fields = {field: getattr(args, field) for field in ("row", "benchmark", "seed")}
+    only = {field: value for field, value in fields.items() if value is not None}
     if args.status or args.dry_run:
         places = state.active()
-        jobs = planned(params, args.tables, places)
+        jobs = planned(params, args.tables, places, bool(only))
+        selected = _selected(jobs, args.tables, only)
         if args.status:
-            print(status_page(_selected(jobs, args.tables), progress, state))
+            print(status_page(selected, progress, state))
         else:
-            print(listing(params, _to_launch(jobs, args.tables, progress, places), at_once))
+            print(listing(params, _to_launch(jobs, selected, progress, places), at_once))
         return 0
     with state.claim():
         places = state.active()
-        jobs = planned(params, args.tables, places)
+        jobs = planned(params, args.tables, places, bool(only))
         refuse_other_recipes(params, jobs, places)
-        todo = _to_launch(jobs, args.tables, progress, places)
-        selected = _selected(jobs, args.tables)
+        selected = _selected(jobs, args.tables, only)
+        todo = _to_launch(jobs, selected, progress, places)
         counts = (len(todo), len(selected), len(places))
         log.info("%d of %d jobs to launch, %d waiting or running", *counts)
         copy = state.copy_params(args.params)
@@ -67,25 +72,48 @@ def launch(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def planned(params: Params, tables: list[str], places: dict[str, dict[str, str]]) -> list[Job]:
+def planned(
+    params: Params, tables: list[str], places: dict[str, dict[str, str]], finest: bool
+) -> list[Job]:
     """List the jobs of these tables, or of all, and of tables with active jobs.
 
     An active job keeps the models that it trains.
     """
     chosen = {*tables, *(name.split("-")[0] for name in places)} if tables else set(TABLES)
-    return jobs_of(params, [table for table in TABLES if table in chosen])
+    return jobs_of(params, [table for table in TABLES if table in chosen], finest)
 
 
-def _selected(jobs: list[Job], tables: list[str]) -> list[Job]:
-    """Select the jobs of these tables, or all."""
-    return [j for j in jobs if not tables or not j.cells or j.cells[0].table in tables]
+def _selected(jobs: list[Job], tables: list[str], only: Mapping[str, object]) -> list[Job]:
+    """Select the jobs of these tables, or all; of one row, benchmark or seed with what they need.
+
+    Raises:
+        LaunchError: no job has this row, benchmark and seed.
+    """
+    chosen = [j for j in jobs if not tables or not j.cells or j.cells[0].table in tables]
+    if not only:
+        return chosen
+    wanting = [
+        job
+        for job in chosen
+        if job.cells and all(getattr(job.cells[0], key) == v for key, v in only.items())
+    ]
+    if not wanting:
+        asked = ", ".join(f"--{field} {value}" for field, value in only.items())
+        known = sorted({f"{j.cells[0].row} {j.cells[0].benchmark}" for j in chosen if j.cells})
+        raise LaunchError(f"no job of {asked}; there are {', '.join(known)}")
+    by_name = {job.name: job for job in jobs}
+    names = {job.name for job in wanting}
+    while more := {need for name in names for need in by_name[name].needs} - names:
+        names |= more
+    return [job for job in jobs if job.name in names]
 
 
 def _to_launch(
-    jobs: list[Job], tables: list[str], progress: Progress, places: dict[str, dict[str, str]]
+    jobs: list[Job], selected: list[Job], progress: Progress, places: dict[str, dict[str, str]]
 ) -> list[Job]:
-    """List the unfinished jobs of these tables that neither wait nor run."""
-    return [j for j in _selected(unfinished(jobs, progress), tables) if j.name not in places]
+    """List the unfinished jobs among the selected that neither wait nor run."""
+    names = {job.name for job in selected} - {*places}
+    return [job for job in unfinished(jobs, progress) if job.name in names]
 
 
 def refuse_other_recipes(
@@ -164,7 +192,28 @@ def listing(params: Params, jobs: list[Job], at_once: int) -> str:
     cells = sum(len(job.cells) for job in jobs)
     trainings = sum(len(job.trains) for job in jobs)
     lines.append(f"in all: {len(jobs)} jobs, {cells} cells, {trainings} trainings")
+    lines += _totals(params, jobs)
     return "\n".join(lines) if jobs else "nothing to launch"
+
+
+def _totals(params: Params, jobs: list[Job]) -> list[str]:
+    """GPU hours and disk of the jobs, where the clips are published and the steps measured."""
+    if params.world is not None or not FIGURES.is_file():
+        return []
+    figures = Figures()
+    costs = NominalCosts(params, figures)
+    try:
+        parts = [costs.training(model) for job in jobs for model in job.trains]
+        parts += [costs.scoring(cell) for job in jobs for cell in job.cells]
+        if any(job.stage == "features" for job in jobs):
+            parts += [(3600 * f["hours"], f["disk GiB"] * GIB) for f in costs.features()]
+    except KeyError as error:
+        return [f"GPU hours: not known: {error.args[0]}"]
+    hours, disk = (sum(column) for column in zip(*parts, strict=True)) if parts else (0, 0)
+    return [
+        f"≈ {hours / 3600:,.1f} GPU hours on one {figures.machine.split(',')[0]}, "
+        f"{disk / GIB:,.1f} GiB of disk (docs/paper-profile.md)"
+    ]
 
 
 def status_page(jobs: list[Job], progress: Progress, state: State) -> str:

@@ -63,8 +63,12 @@ DATA = Job("data", "data", ("data",))
 FEATURES = Job("features", "features", ("features",), needs=("data",), wave=1)
 
 
-def jobs_of(params: Params, tables: list[str]) -> list[Job]:
-    """List every job of these tables, finished or not, in the order of waves."""
+def jobs_of(params: Params, tables: list[str], finest: bool = False) -> list[Job]:
+    """List every job of these tables, finished or not, in the order of waves.
+
+    Args:
+        finest: one job per row, benchmark and seed, whatever `cluster.stages` says.
+    """
     cells = [
         cell
         for table in tables
@@ -77,7 +81,7 @@ def jobs_of(params: Params, tables: list[str]) -> list[Job]:
 
     def split(cell: Cell) -> Collection[str]:
         mixed = kinds[cell.table, cell.stage]
-        if len(mixed) > 1:  # a coarser command couldn't select those of one kind
+        if finest or len(mixed) > 1:  # a coarser command couldn't select those of one kind
             return SPLIT
         return params.cluster.stages[next(iter(mixed))].split
 

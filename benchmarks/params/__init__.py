@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -27,6 +27,7 @@ from benchmarks.params.errors import ParamsError, nearest, validate
 from benchmarks.params.files import read_yaml
 from benchmarks.params.row import BENCHMARKS, Row, method_names, resolve
 from benchmarks.params.tables import TABLES, TablesParams
+from benchmarks.params.tiers import tiered
 from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.training.config import TrainingParams
@@ -45,6 +46,8 @@ class Params(Config):
     """All knobs. The defaults are the paper profile's; a file holds what differs from them, and in
     any case `profile`, `results`, `data` and `encoders`."""
 
+    # How much of the tables is asked for (params/tiers.py); what a tier sets goes over the file.
+    tier: Literal["first", "core", "full"] = "full"
     profile: Name  # also the folder below work/ that its index, stores, models and records are in
     results: Path  # folder of its tables, figures and studies: no two profiles share one
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: cuda if there is one
@@ -112,9 +115,13 @@ class Params(Config):
 
     @property
     def stores(self) -> dict[str, list[str]]:
-        """Names of stores by cover, without the covers that the data have no clips for."""
+        """Names of stores on disk by cover, without the covers that the data have no clips for."""
         covers = {"avs": True, "vgg": self.data.vggsound is not None}
-        return {cover: names for cover, names in self.features.stores.items() if covers[cover]}
+        return {
+            cover: [name for name in names if name not in self.features.live]
+            for cover, names in self.features.stores.items()
+            if covers[cover]
+        }
 
     def values(self, stage: str) -> dict[str, Any]:
         """Parameters of a stage of `STAGE_BLOCKS`, defaults included."""
@@ -154,6 +161,10 @@ class Params(Config):
         """Variants and ablations, by name."""
         groups = [self.variants, *self.ablations.values()]
         return {name: variant for group in groups for name, variant in group.items()}
+
+    def base_of(self, variant: str) -> str:
+        """Name of what a variant builds on."""
+        return self._variants[variant].base
 
     def row(self, name: str, benchmark: str) -> Row:
         """Resolve a method or variant for a benchmark.
@@ -236,7 +247,7 @@ def build(values: Mapping[str, Any]) -> Params:
     Raises:
         ParamsError: as `load`.
     """
-    params = validate(Params, values, "")
+    params = validate(Params, tiered(values), "")
     _check(params)
     return params
 

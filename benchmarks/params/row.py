@@ -54,6 +54,11 @@ class Row(Config):
         return self.method_config.temporal()
 
     @property
+    def by_clip(self) -> bool:
+        """Whether a training step takes whole clips."""
+        return self.temporal or self.training.whole_clips
+
+    @property
     def stores(self) -> list[str]:
         """Feature stores that it reads."""
         config = self.method_config

@@ -294,7 +294,7 @@ def _methods_text(trials: Mapping[Kind, Trial]) -> str:
             "s per scored frame": trial.score_seconds,
             "GiB to score": trial.score_gib,
         }
-        for (_, _, stores, seconds), trial in trials.items()
+        for (_, _, stores, *_, seconds), trial in trials.items()
     ]
     return pd.DataFrame(table).to_string(index=False, float_format="%.2f", na_rep="-")
 

@@ -1,4 +1,4 @@
-"""Costs of the stages in hours, disk and memory, from short trials on this machine."""
+"""Costs of the stages in hours, disk and memory: from trials on this machine, or as a base."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,13 @@ from benchmarks.features.extract import bytes_to_write, passes
 from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
 from benchmarks.features.store import Header, listed_shards
+from benchmarks.grid.budget import shortened
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params, Row
 from benchmarks.preflight.trial import Kind, Trial, kind_of, outline
 from benchmarks.training.clips import Samples
+from benchmarks.training.config import TrainingParams
 from benchmarks.training.loop import updates
 from gavs.method import Method
 
@@ -91,24 +93,37 @@ def kinds_of(params: Params) -> dict[Kind, Row]:
     return rows
 
 
-class Tables:
-    """Costs of the tables from nothing; a training counts in the first table that needs it."""
+class Costs:
+    """Costs of the tables from nothing; a training counts in the first table that needs it.
 
-    def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
-        self.bench, self.params, self.trials = bench, bench.params, trials
-        self.processes = processes
-        self._methods: dict[tuple[str, str], Method] = {}
-        self._clips: dict[tuple[bool, str, str], Samples] = {}
+    Subclasses say what a step and a scored frame cost, and how many there are.
+    """
+
+    def __init__(self, params: Params, processes: int) -> None:
+        self.params, self.processes = params, processes
+
+    def trial(self, model: Model) -> Trial | None:
+        """Cost of a step and of a scored frame of a model; None for the oracle's."""
+        raise NotImplementedError
+
+    def steps(self, model: Model, name: str, training: TrainingParams) -> int:
+        """Optimiser steps of a training on the clip set `name`."""
+        raise NotImplementedError
+
+    def frames(self, model: Model, name: str) -> int:
+        """Frames of the clip set `name` that are scored."""
+        raise NotImplementedError
 
     def lines(self) -> list[Line]:
+        """Costs of the tables that have cells."""
         lines, before = [], set()
         for table, models in models_of(self.params).items():
             new = [model for model in dict.fromkeys(models) if model not in before]
             before.update(new)
             stages = self.params.table_rows(table)
             cells = [cell for stage in stages for cell in cells_of(self.params, table, stage)]
-            costs = [*map(self._training, new), *map(self._scoring, cells)]
-            tried = [self.trials[k] for k in map(self._kind, models) if k in self.trials]
+            costs = [*map(self.training, new), *map(self.scoring, cells)]
+            tried = [trial for model in models if (trial := self.trial(model))]
             lines.append(
                 {
                     "stage": f"run {table}",
@@ -120,49 +135,64 @@ class Tables:
             )
         return lines
 
+    def training(self, model: Model) -> tuple[float, float]:
+        """Estimate the seconds and bytes of a training, with its validations."""
+        trial = self.trial(model)
+        if trial is None:
+            return 0.0, 0.0
+        _, training = training_of(self.params, model)
+        whole = model.full if self.params.protocol.fraction_budget == "steps" else None
+        name = whole or model.train
+        seconds = self.steps(model, name, shortened(training, name)) * trial.step_seconds
+        if training.selection != "last":
+            epochs = range(training.validate_from, training.epochs)
+            due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
+            validations = max(1, due) if training.steps is None else 1
+            frames = self.frames(model, model.val)  # type: ignore[arg-type]  # all who select have
+            seconds += validations * frames * trial.score_seconds
+        return seconds, trial.trained_bytes
+
+    def scoring(self, cell: Cell) -> tuple[float, float]:
+        """Estimate the seconds and bytes of a cell's evaluations, stored in its run and record."""
+        model = model_of(cell)
+        trial = self.trial(model)
+        if trial is None:
+            return 0.0, 0.0
+        frames = sum(self.frames(model, test.clips) for test in evaluations_of(self.params, cell))
+        return frames * trial.score_seconds, 2 * frames * trial.score_bytes
+
+
+class Tables(Costs):
+    """Costs by the indexed clips and by trials on this machine."""
+
+    def __init__(self, bench: Workbench, trials: Mapping[Kind, Trial], processes: int) -> None:
+        super().__init__(bench.params, processes)
+        self.bench, self.trials = bench, trials
+        self._methods: dict[tuple[str, str], Method] = {}
+        self._clips: dict[tuple[bool, bool, str, str], Samples] = {}
+
+    def trial(self, model: Model) -> Trial | None:
+        row = self.params.row(model.row, model.benchmark)
+        return self.trials.get(kind_of(self._method(model), row, model.benchmark))
+
+    def steps(self, model: Model, name: str, training: TrainingParams) -> int:
+        return updates(self._set(model, name, training), training)
+
+    def frames(self, model: Model, name: str) -> int:
+        return sum(len(frames) for _, frames in self._set(model, name).samples)
+
     def _method(self, model: Model) -> Method:
         key = model.row, model.benchmark
         if key not in self._methods:
             self._methods[key] = outline(self.params, self.params.row(*key))
         return self._methods[key]
 
-    def _kind(self, model: Model) -> Kind:
-        row = self.params.row(model.row, model.benchmark)
-        return kind_of(self._method(model), row, model.benchmark)
-
-    def _training(self, model: Model) -> tuple[float, float]:
-        """Estimate the seconds and bytes of a training, with its validations."""
-        trial = self.trials.get(self._kind(model))
-        if trial is None:  # of the oracle
-            return 0.0, 0.0
-        method, (_, training) = self._method(model), training_of(self.params, model)
-        whole = model.full if self.params.protocol.fraction_budget == "steps" else None
-        learned = self._set(method, whole or model.train, "labelled")
-        steps = updates(learned, training)
-        seconds = steps * trial.step_seconds
-        if training.selection != "last":
-            epochs = range(training.validate_from, training.epochs)
-            due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
-            validations = max(1, due) if training.steps is None else 1
-            frames = self._frames(method, model.val)  # type: ignore[arg-type]  # all who select have
-            seconds += validations * frames * trial.score_seconds
-        return seconds, trial.trained_bytes
-
-    def _scoring(self, cell: Cell) -> tuple[float, float]:
-        """Estimate the seconds and bytes of a cell's evaluations, stored in its run and record."""
-        model = model_of(cell)
-        trial = self.trials.get(self._kind(model))
-        if trial is None:
-            return 0.0, 0.0
-        method, tests = self._method(model), evaluations_of(self.params, cell)
-        frames = sum(self._frames(method, test.clips) for test in tests)
-        return frames * trial.score_seconds, 2 * frames * trial.score_bytes
-
-    def _frames(self, method: Method, name: str) -> int:
-        return sum(len(frames) for _, frames in self._set(method, name, "scored").samples)
-
-    def _set(self, method: Method, name: str, frames: str) -> Samples:
-        key = method.config.temporal(), name, frames
+    def _set(self, model: Model, name: str, training: TrainingParams | None = None) -> Samples:
+        """The clips of a set: those that are learned from, as `training` says, or are scored."""
+        method = self._method(model)
+        whole = method.config.temporal() or bool(training and training.whole_clips)
+        copied = bool(training and training.first_mask == "copied")
+        key = whole, copied, name, "labelled" if training else "scored"
         if key not in self._clips:
-            self._clips[key] = self.bench.clips(method, name, frames=frames)
+            self._clips[key] = self.bench.clips(method, name, "own", key[-1], training)
         return self._clips[key]

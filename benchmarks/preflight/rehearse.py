@@ -49,6 +49,7 @@ CUT = {  # most that any block of params.yaml may ask for
     "validate_from": 0,
     "batch_frames": 4,  # a frame takes 4 GiB where the image encoder is adapted
     "batch_clips": 2,
+    "whole_clips": False,  # of methods that see single frames
 }
 CHANGES = {
     "profile": "rehearsal",
@@ -69,7 +70,7 @@ CHANGES = {
         "fractions": [0.9],
         "fraction_draws": [0],
     },
-    "features": {"batch_size": 1},
+    "features": {"batch_size": 1, "precision": "fp32", "live": []},  # on CPUs
     "training": {"steps": 1},
     "scoring": {"frames_per_clip": 1, "floor_seeds": []},
     "report": {"bootstrap_draws": 100},

@@ -26,7 +26,8 @@ from gavs.sam import build_sam
 from gavs.sizes import SAM_SIZES
 from gavs.vggish import PCA
 
-Kind = tuple[str, tuple[str, ...], tuple[str, ...], int]  # method, encoders, stores, seconds
+# Method, encoders, stores, loss resolution, samples of a batch, bf16, frames of a sample.
+Kind = tuple[str, tuple[str, ...], tuple[str, ...], str, int, bool, int]
 LONG = 5.0  # seconds; a step that takes longer isn't tried on more samples, but scaled up
 NATIVE = (720, 1280)  # pixels of the frame that is scored
 
@@ -75,10 +76,13 @@ def outline(params: Params, row: Row) -> Method:
 
 
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
-    """Kind of a row; rows of one kind cost the same: a method, its stores, frames per clip."""
-    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.temporal else 1
+    """Kind of a row; rows of one kind cost the same: a method, its stores, its batch, precision."""
+    training = row.training
+    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.by_clip else 1
+    batch = training.batch_clips if row.by_clip else training.batch_frames
     encoders = tuple(row.method_config.encoders())
-    return row.method, encoders, tuple(row.stores), seconds
+    loss = str(row.config.get("loss_resolution", ""))
+    return row.method, encoders, tuple(row.stores), loss, batch, training.amp, seconds
 
 
 def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
@@ -106,7 +110,7 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     encoders = UntrainedEncoders(params.encoders, params.audio)
     method = row.cls(row.method_config, encoders).to(device)
     training, used = row.training, peak_memory_mb(device)
-    batch = training.batch_clips if row.temporal else training.batch_frames
+    batch = training.batch_clips if row.by_clip else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
     if scored < LONG:  # the first took more: memory and kernels were made for it
         scored, size = _score(params, method, row, seconds, device)
@@ -175,7 +179,10 @@ def _score(
 
 def random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
     """Make a batch of the shapes that the row reads."""
-    encoders, size = UntrainedEncoders(params.encoders, params.audio), method.target_size
+    encoders = UntrainedEncoders(params.encoders, params.audio)
+    size = (method.target_size,) * 2
+    if method.training and method.learns_at_frame_size:
+        size = NATIVE
     inputs = method.config.inputs()
 
     def rows(store: str) -> torch.Tensor:
@@ -184,8 +191,8 @@ def random_batch(params: Params, method: Method, row: Row, samples: int, seconds
     return Batch(
         audio=rows(method.config.hears()),
         features={short: rows(store) for short, store in inputs.items()},
-        masks=(torch.rand(samples, seconds, size, size) > 0.5).float(),
-        valid=torch.ones(samples, size, size),
+        masks=(torch.rand(samples, seconds, *size) > 0.5).float(),
+        valid=torch.ones(samples, *size),
         supervised=torch.ones(samples, seconds, dtype=torch.bool),
         video=torch.arange(samples),
         classes=torch.ones(samples, 1, dtype=torch.bool),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_labels
+from benchmarks.features.live import LiveStore
 from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
@@ -30,7 +31,7 @@ KEPT_SIZE = 256  # of targets: all of V2's take 3 GiB there, and 46 at 1024
 class Features:
     """Stores by name, sounds that are no clip's, and SAM's geometry."""
 
-    store: Callable[[str], FeatureStore]
+    store: Callable[[str], FeatureStore | LiveStore]
     no_clip: Callable[[str, str], np.ndarray]  # silence or noise as rows of an audio store
     image_size: int  # of SAM's input square
 
@@ -56,6 +57,8 @@ class Samples:
             "silence" or "noise".
         pseudo: masks (H, W) by uid, in place of the data set's.
         frames: only so many frames of a clip are scored, evenly spaced; None: all.
+        whole_clips: samples are whole clips, whatever the method sees.
+        copied: where only frame 0 has a mask, the clip's other frames are learned from with it.
     """
 
     index: pd.DataFrame
@@ -66,19 +69,22 @@ class Samples:
     heard: Heard = None
     pseudo: Mapping[str, np.ndarray] = field(default_factory=dict)
     frames: int | None = None
+    whole_clips: bool = False
+    copied: bool = False
 
     def __post_init__(self) -> None:
-        self.temporal = self.method.config.temporal()
+        self.temporal = self.whole_clips or self.method.config.temporal()
         self.videos = pd.factorize(self.index.video)[0]
         self._clips = list(self.index.itertuples())  # a batch's own table costs as much as a step
         self._first_rows = self.index.first_row.to_numpy()
         supervision = self.index.supervision.to_numpy()
-        self._unlabelled, self._first_only = supervision == "none", supervision == "first_frame"
+        self._unlabelled, one_mask = supervision == "none", supervision == "first_frame"
+        self._first_only, self._copied = one_mask & (not self.copied), one_mask & self.copied
         named = (set(names.split("_")) for names in self.index.classes)
         self._named = np.array([[c in names for c in self.classes] for names in named], bool)
         self.samples: list[tuple[int, tuple[int, ...]]] = []
         for clip, row in enumerate(self._clips):
-            first_only = self.labelled_only and row.supervision == "first_frame"
+            first_only = self.labelled_only and self._first_only[clip]
             if self.temporal:
                 self.samples.append((clip, tuple(range(row.frames))))
             elif first_only:
@@ -141,14 +147,14 @@ class Samples:
         if not self.labelled_only:
             asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.temporal)
         cells = [
-            self._cells(clip, frame, read)
+            self._cells(clip, 0 if self._copied[clip] else frame, read)
             for (clip, seconds), reads in zip(chosen, asked & targets, strict=True)
             for frame, read in zip(seconds, reads, strict=True)
         ]
         return Batch(
             audio=self._audio(clips, frames),
             features=features,
-            masks=torch.stack(cells).unflatten(0, rows.shape).float() / 255,
+            masks=self._stacked(cells).unflatten(0, rows.shape).float() / 255,
             valid=torch.stack([self._valid(clip) for clip in clips]),
             supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
@@ -179,19 +185,48 @@ class Samples:
             return torch.from_numpy(sound[rows % len(sound)])
         return self.features.read(store, rows.ravel()).unflatten(0, frames.shape)
 
+    @property
+    def _at_frame_size(self) -> bool:
+        """Whether masks stay at the frame's own size: in training only, scoring upsamples."""
+        return self.method.learns_at_frame_size and self.labelled_only
+
+    def _stacked(self, cells: list[Tensor]) -> Tensor:
+        """Masks as one tensor.
+
+        Raises:
+            ValueError: they are of several sizes, which a loss at the frame's size can't have.
+        """
+        sizes = sorted({(mask.shape[0], mask.shape[1]) for mask in cells})
+        if len(sizes) > 1:
+            listed = " and ".join(f"{height} x {width}" for height, width in sizes)
+            raise ValueError(
+                f"a batch holds frames of {listed} pixels, and its loss is at the frame's size: "
+                "set training.whole_clips true and training.batch_clips 1, or another "
+                "loss_resolution"
+            )
+        return torch.stack(cells)
+
     def _cells(self, clip: int, frame: int, read: bool) -> Tensor:
-        """A frame's mask on the method's grid, (G, G) uint8 of 255; 0 where it isn't read."""
+        """A frame's mask, uint8 of 255, on the method's grid (G, G) or at the frame's size (H, W);
+        0 where it isn't read."""
         row, size = self._clips[clip], self.method.target_size
         geometry = self.method.config.geometry
         if self._unlabelled[clip] or not read:
-            return torch.zeros(size, size, dtype=torch.uint8)
+            shape = (row.height, row.width) if self._at_frame_size else (size, size)
+            return torch.zeros(shape, dtype=torch.uint8)
+        if self._at_frame_size:
+            native = self.pseudo.get(row.uid)
+            native = native_mask(_truth(row, frame)) if native is None else native
+            return torch.from_numpy(native.astype(np.uint8) * 255)
         if row.uid in self.pseudo:
             return _on_grid(self.pseudo[row.uid], geometry, size)
         return _target(_truth(row, frame), geometry, size)
 
     def _valid(self, clip: int) -> Tensor:
-        """Cells of the method's grid that show the frame, (G, G)."""
+        """Cells of the method's grid that show the frame, (G, G); at the frame's size all."""
         row = self._clips[clip]
+        if self._at_frame_size:
+            return torch.ones(row.height, row.width)
         return _valid(row.height, row.width, self.method.config.geometry, self.method.target_size)
 
     def _clicks(self, clips: np.ndarray, frames: np.ndarray) -> Tensor:

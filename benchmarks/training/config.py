@@ -12,6 +12,12 @@ class TrainingParams(Config):
     steps: int | None = Field(None, gt=0)  # in place of the epochs
     batch_frames: int = Field(16, gt=0)  # methods that see single frames
     batch_clips: int = Field(4, gt=0)  # methods that see whole clips; AVSBench's
+    # Steps of `batch_clips` whole clips for methods that see single frames too: released GAVS
+    # code, AVSegFormer and SAMA.
+    whole_clips: bool = False
+    # Of V1S's training clips only frame 0 has a mask. copied: it is the later frames' mask too, as
+    # in the released GAVS code; first: those aren't learned from, as AVSBench.
+    first_mask: Literal["first", "copied"] = "first"
     optimizer: Literal["adam", "adamw"] = "adamw"  # released GAVS code
     lr: float = Field(1.0e-3, gt=0)  # released GAVS code; a method's own, by `tune`, overrides it
     weight_decay: float = Field(0.01, ge=0)  # torch's AdamW

@@ -26,7 +26,8 @@ class GavsConfig(MethodConfig):
     decoder_lora: DecoderLoraConfig = DecoderLoraConfig()
     decoder: Literal["frozen", "full"] = "frozen"
     colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
-    loss_resolution: Literal["logits", "input"] = "logits"  # SAM's mask grid, or its input square
+    # SAM's mask grid, its input square, or the frame's own size (released code)
+    loss_resolution: Literal["logits", "input", "frame"] = "logits"
 
     @property
     def cut(self) -> int | None:

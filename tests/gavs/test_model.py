@@ -113,6 +113,29 @@ def test_loss_at_the_input_resolution_upsamples_the_logits(encoders, make_batch)
     torch.testing.assert_close(fine(batch).logits, expected)
 
 
+def test_loss_at_the_frame_s_size_is_of_segment_anything_s_upsampled_logits(encoders, make_batch):
+    method = gavs(encoders, loss_resolution="frame")
+    batch = make_batch(method)
+    batch.masks = torch.rand(4, 2, 30, 50).round()
+    batch.valid = torch.ones(4, 30, 50)
+    coarse = gavs(encoders)
+    coarse.load_state_dict(method.state_dict())
+    grid = make_batch(coarse)
+    grid.valid = torch.zeros(4, 32, 32)
+    grid.valid[:, :19] = 1  # 30 of 50 rows are 19.2 of 32
+    logits = coarse(grid).logits
+    # The longest side is 64 on the square, the other 38.4.
+    expected = encoders.sam().postprocess_masks(logits, (38, 64), (30, 50))
+    torch.testing.assert_close(method.train()(batch).logits, expected)
+    torch.testing.assert_close(
+        method.loss(method(batch), batch)["bce"],
+        F.binary_cross_entropy_with_logits(
+            expected[batch.supervised], batch.masks[batch.supervised]
+        ),
+    )
+    assert method.eval()(batch).logits.shape[-2:] == (32, 32)  # scoring upsamples by itself
+
+
 def test_post_relu_is_deaf_to_what_lies_below_zero(encoders, make_batch):
     for audio, deaf in (("post_relu", True), ("pre_relu", False)):
         method = gavs(encoders, prompt={"audio": audio})

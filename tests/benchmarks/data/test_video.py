@@ -12,7 +12,7 @@ from benchmarks.data.avsbench import read_avsbench
 from benchmarks.data.files import frame_file, read_audio, read_frame
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import read_vggss
-from benchmarks.data.video import extract_videos, sample_video
+from benchmarks.data.video import clip_name, extract_videos, sample_video
 from benchmarks.preflight.fake_data import (
     write_avsbench_object,
     write_avsbench_semantic,
@@ -317,3 +317,19 @@ def test_videos_that_fit_nothing(tmp_path, videos):
     (tmp_path / "avsbench/v1m").rename(tmp_path / "avsbench/elsewhere")
     with pytest.raises(DataError, match="neither AVSBench-semantic's folders nor"):
         extract_videos(videos, tmp_path / "avsbench", "avsbench")
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"),
+    [
+        ("-0jeONf82dE_000021", "-0jeONf82dE_000021"),
+        ("-0jeONf82dE_21", "-0jeONf82dE_000021"),
+        ("-0jeONf82dE_21_31", "-0jeONf82dE_000021"),
+        ("-0jeONf82dE_21000_31000", "-0jeONf82dE_000021"),
+        ("-0jeONf82dE_000021_000031", "-0jeONf82dE_000021"),
+        ("__0_1_2_3_4_000000", "__0_1_2_3_4_000000"),
+        ("a picture", "a picture"),
+    ],
+)
+def test_names_of_vggsound_s_mirrors_are_its_own(name, clip):
+    assert clip_name(name) == clip

@@ -14,8 +14,9 @@ from torchvision import transforms
 
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.files import read_frame
-from benchmarks.features.config import AudioParams
+from benchmarks.features.config import AudioParams, FeaturesParams
 from benchmarks.features.encode import encode, frame_paths
+from benchmarks.features.live import LiveStore
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
 from benchmarks.grid.fingerprint import header
@@ -170,3 +171,31 @@ def test_half_precision_is_near_and_another_store(tmp_path, encoders, precision)
         made = [header(name, clips, encoders, 8, p).made_from for p in ("fp32", precision)]
         assert [m["precision"] for m in made] == ["fp32", precision]
     assert "precision" not in header("vggish", clips, encoders, 8, precision).made_from
+
+
+@pytest.mark.parametrize("store", ["tokens2_rgb", "tokens3_bgr", "sam_rgb"])
+def test_live_rows_are_those_that_a_store_would_hold(tmp_path, encoders, store):
+    rng = np.random.default_rng(0)
+    parts = []
+    for number, frames in enumerate((3, 9)):
+        (tmp_path / str(number)).mkdir()
+        pictures = rng.integers(0, 256, (frames, 30, 40, 3), np.uint8)
+        parts.append(one_clip(tmp_path / str(number), list(pictures), np.zeros(16_000)))
+    clips = pd.concat(parts, ignore_index=True).assign(first_row=[100, 103])
+    stored = np.concatenate(rows_of(store, clips, encoders))
+    made = header(store, clips, encoders, 100)
+    live = LiveStore(made, clips, encoders.params.sam, "cpu", "fp32")
+    rows = np.array([111, 100, 104, 104, 102, 103, 107, 109, 110])
+    assert live[rows].dtype == stored.dtype == np.float16
+    np.testing.assert_allclose(live[rows], stored[rows - 100], atol=2e-3, rtol=2e-3)
+    other = header(store, clips.assign(digest="another"), encoders, 100)
+    assert LiveStore(other, clips, encoders.params.sam, "cpu", "fp32").checksum != live.checksum
+    for row in (99, 112):
+        with pytest.raises(IndexError, match="covers other clips"):
+            live[np.array([row])]
+
+
+def test_only_sam_s_stores_can_be_live():
+    assert FeaturesParams(live=["tokens6_rgb", "sam_bgr"]).live
+    with pytest.raises(ValueError, match="'vggish' is no store of SAM"):
+        FeaturesParams(live=["vggish"])

@@ -9,12 +9,14 @@ from ruamel.yaml import YAML
 
 from benchmarks import cli
 from benchmarks.grid import models
+from benchmarks.grid.budget import shortened
 from benchmarks.grid.cells import run_cell
 from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
+from benchmarks.training.config import TrainingParams
 
 ROOT = Path(__file__).parents[3]
 FULL = Cell("table1", "gavs", "gavs", "v2", "train", 0)
@@ -179,3 +181,11 @@ def test_other_supervision_of_boxes_is_another_model(project, edit, supervision)
     history = json.loads((folder / "model.json").read_text())["history"]
     terms = set(history[0]["terms"])
     assert (terms == {"projection"}) == (supervision == "box_projection")
+
+
+def test_as_many_epochs_of_a_fraction_are_its_share_of_the_steps():
+    training = TrainingParams(steps=200, epochs=7)
+    assert shortened(training, "v2/fraction-0.3-1").steps == 60
+    assert shortened(training, "v2/train") == training
+    by_epochs = TrainingParams(epochs=7)
+    assert shortened(by_epochs, "v2/fraction-0.3-1") == by_epochs

@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks import cli
 from benchmarks.launch import local
+from benchmarks.params.profile import profile_file
 
+ROOT = Path(__file__).parents[3]
 ZERO_AND_FEW_SHOT = ("table4-zero_shot", "table4-few_shot")
 LAUNCH = ["launch", "table1", "robustness", "--on", "local", "--jobs", "2"]
 
@@ -124,3 +126,38 @@ cp "$1" script-$n; echo Submitted batch job $n"""
     ]
     left = json.loads(Path("work/smoke/launch/jobs.json").read_text())
     assert left.keys() == {name for name in jobs if not name.startswith("table4")}
+
+
+def test_one_cell_with_what_it_needs(params, capsys):
+    command = ["launch", "--on", "local", "--dry-run"]
+    assert cli.main([*command, "table1", "--row", "gavs", "--benchmark", "v2", "--seed", "0"]) == 0
+    said = capsys.readouterr().out
+    jobs = [line.strip() for line in said.splitlines() if line.startswith("  python")]
+    assert [job.removeprefix("python -m benchmarks ") for job in jobs] == [
+        "data", "features", "run table1 gavs v2 --row gavs --seed 0",
+    ]  # fmt: skip
+    assert "GPU hours" not in said  # of a world of its own nothing is published
+    # A few-shot job waits for its 0-shot model, which table 1 trains; here nothing else is asked.
+    assert cli.main([*command, "table4", "--row", "gavs"]) == 0
+    jobs = [line.split() for line in capsys.readouterr().out.splitlines() if "run table" in line]
+    assert jobs and {job[job.index("--row") + 1] for job in jobs} == {"gavs"}
+    assert {"zero_shot", "few_shot"} <= {word for job in jobs for word in job}
+    assert cli.main([*command, "table1", "--row", "nobody"]) == 1
+    assert "no job of --row nobody; there are" in capsys.readouterr().err
+
+
+def test_a_dry_run_of_the_paper_profile_ends_with_hours_and_disk(params, edit_paper, capsys):
+    assert cli.main(["launch", "table1", "--on", "local", "--dry-run"]) == 0
+    *_, jobs, totals = capsys.readouterr().out.splitlines()
+    assert jobs == "in all: 4 jobs, 3 cells, 3 trainings"
+    hours, disk = re.fullmatch(
+        r"≈ ([\d.]+) GPU hours on one NVIDIA H200, ([\d.]+) GiB of disk \(docs/.*\)", totals
+    ).groups()
+    assert 0.1 < float(hours) < 2 and 1 < float(disk) < 60
+
+
+@pytest.fixture
+def edit_paper(params):
+    """params.yaml is the paper profile's first tier."""
+    text = profile_file("paper", ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(f"tier: first\n{text}")

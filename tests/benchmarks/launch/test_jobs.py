@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.cli import _parser
+from benchmarks.cli.parser import command_parser
 from benchmarks.common.checks import merge
 from benchmarks.grid.protocol import cells_of, model_of
 from benchmarks.launch.command import planned, refuse_other_recipes
@@ -71,7 +71,7 @@ def test_each_cell_and_model_has_one_job_after_those_that_it_needs(params, train
 @pytest.mark.parametrize("split", [SPLIT, ["row"], ["benchmark", "seed"], []])
 def test_a_command_selects_its_cells_and_no_other(params, split):
     """By the rule of `run`: a stage's cells of one benchmark, row and seed, where given."""
-    params, parser = _split(params, list(split), list(split)), _parser()
+    params, parser = _split(params, list(split), list(split)), command_parser()
     for tables in (list(TABLES), ["table3", "table4"]):
         for job in jobs_of(params, tables):
             if job.cells:

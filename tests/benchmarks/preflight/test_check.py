@@ -167,11 +167,11 @@ def test_a_trial_is_of_the_rows_own_batch(project, monkeypatch):
     """What it measures can't be told, but of what: the batch, the trained bytes, the scores'."""
     monkeypatch.setattr(trials, "LONG", 1e9)  # however slow this machine is today
     params = load()
-    for (method, _, _, seconds), row in kinds_of(params).items():
+    for (method, *_, seconds), row in kinds_of(params).items():
         trial = try_row(params, row, seconds, 64 * 2**30)
         assert trial.problem == ""
         built = Workbench(params).build(row, 0)
-        own = row.training.batch_clips if row.temporal else row.training.batch_frames
+        own = row.training.batch_clips if row.by_clip else row.training.batch_frames
         assert trial.samples == trial.batch == own
         assert trial.step_seconds > 0 and 0 < trial.step_gib < 8
         trained = sum(p.nbytes for p in built.parameters() if p.requires_grad)

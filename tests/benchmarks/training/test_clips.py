@@ -238,3 +238,32 @@ def test_a_mask_survives_the_way_to_the_grid_and_back(clips, size):
     native = to_native(logits, height, width, method, 64)[0]
     assert native.shape == size
     assert (native[:, : width // 2] > 0).all() and (native[:, (width + 1) // 2 :] < 0).all()
+
+
+def test_whole_clips_of_a_single_frame_method_with_the_first_mask_copied(clips):
+    train = clips(_Square, labelled_only=True, whole_clips=True, copied=True)
+    assert train.samples == [(0, (0, 1)), (1, (0, 1))]
+    batch = train.batch(np.array([0, 1]))
+    assert batch.supervised.all()
+    # The mask of the wide clip's frame 1 has three columns; it is learned from frame 0's two.
+    assert (
+        batch.masks[0, 1].tolist() == batch.masks[0, 0].tolist() == [[1, 0, 0, 0], *[[0] * 4] * 3]
+    )
+    assert batch.masks[1, 1].sum() > batch.masks[1, 0].sum()  # labelled throughout: its own masks
+    assert clips(_Square, labelled_only=True, copied=True).samples[:2] == [(0, (0,)), (0, (1,))]
+    uncopied = clips(_Square, labelled_only=True, whole_clips=True).batch(np.array([0]))
+    assert uncopied.supervised.tolist() == [[True, False]] and uncopied.masks[0, 1].sum() == 0
+
+
+def test_masks_at_the_frame_s_own_size_are_the_file_s_pixels(clips):
+    class AtFrameSize(_Square):
+        learns_at_frame_size = True
+
+    train = clips(AtFrameSize, labelled_only=True, whole_clips=True)
+    batch = train.batch(np.array([1]))
+    expected = np.zeros((6, 6))
+    expected[:2, :3] = 1
+    assert batch.masks[0, 1].tolist() == expected.tolist() and batch.valid.shape == (1, 6, 6)
+    with pytest.raises(ValueError, match="4 x 8 and 6 x 6 pixels.*batch_clips 1"):
+        train.batch(np.array([0, 1]))
+    assert clips(AtFrameSize).batch(np.array([1])).masks.shape[-2:] == (4, 4)  # scoring's grid

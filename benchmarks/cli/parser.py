@@ -1,0 +1,238 @@
+"""Words and options of every command."""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.cli import commands
+from benchmarks.data import VIDEO_LAYOUTS
+from benchmarks.experiments import SPECS
+
+REHEARSAL = Path("work/rehearsal")
+MOST_WORKERS = 4096
+
+EPILOG = """\
+the loop of daily use:
+  dvc repro                                  all that params.yaml asks for and isn't finished
+  $EDITOR params.yaml; dvc repro             only what the edit touches runs again
+  less results/tables.md
+
+what can be edited:
+  python -m benchmarks params                every knob: its value, and the default if the file has
+                                             another; params methods.gavs lists one block
+  python -m benchmarks profile smoke         another profile; params.yaml goes to profiles/
+
+by hand, the same steps:
+  python -m benchmarks data                  build the miniature world, check and index the clips
+  python -m benchmarks features              run the frozen encoders, once
+  python -m benchmarks run table1 gavs       train and score a row: all its benchmarks and seeds
+  python -m benchmarks run table2 few_shot   a stage of a table: all its rows, shots and draws
+  python -m benchmarks run table1 gavs v1m --seed 0
+  python -m benchmarks report                tables and figures from the records that exist
+"""
+
+SCORE = """\
+Every mask under --masks is scored with the prediction of the same relative path:
+
+  masks/CLIP/FRAME.png           ground truth: a pixel above 0 sounds (colour: any channel)
+  predictions/CLIP/FRAME.png     8- or 16-bit grey: probability = value / 255 or / 65535
+  predictions/CLIP/FRAME.npy     or a float array (height, width) of probabilities, 0 to 1
+
+A prediction has the size of its mask: nothing is resized. CLIP may be several folders deep; frames
+of one folder are one clip, and a file directly in the top folder is a clip of its own. Printed are
+the figures of the tables; with --all-rules the mIoU and F-score by the rule of each repository.
+A file without its counterpart, or one that can't be read, is named, and nothing is scored.
+"""
+
+EXTRACT = """\
+--videos is a folder of video files, in any subfolders, each trimmed to its clip and
+named as the data set names the clip. Clips that are extracted already are skipped.
+
+  --layout avsbench   --out has metadata.csv and AVSBench's masks; frames and sound go beside them
+  --layout vggss      --out gets frames/ and audio/ of the clips that its vggss.json names, or of
+                      the ids in --list, one per line (VGG-Sound)
+  --layout lu_avs     --out gets clips of AVSBench-semantic's layout, label v2: ten seconds of each
+                      video that the lists name, seg_{train,val,test}.json in --annotations, where
+                      the masks are too
+
+Videos that can't be used are listed at the end with the reason, after all others are done.
+"""
+
+
+def _count(text: str) -> int:
+    """Parse a number of processes."""
+    if not text.isdecimal() or not 0 < int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands."""
+    whole = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="GAVS and its rivals on audio-visual segmentation: data, runs, tables.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="default: %(default)s"
+    )
+    subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable, text: str, **options) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=text, **options)
+        sub.set_defaults(command=command)
+        return sub
+
+    add("list", commands.list_all, "list every method (with its paper) and benchmark, one per line")
+    sub = add(
+        "profile",
+        commands.profile,
+        "make another profile params.yaml; profiles/ gets the current one",
+    )
+    sub.add_argument("name", help="smoke, miniature, paper or another file of profiles/")
+    sub = add(
+        "params", commands.list_params, "list every knob: its value, and its default if they differ"
+    )
+    sub.add_argument("prefix", nargs="?", default="", help="only this block, e.g. methods.gavs")
+    add("values", commands.values, "write down what the other stages depend on, for DVC")
+    sub = add(
+        "data", commands.data, "build the miniature world if there is one; check and index clips"
+    )
+    sub.add_argument("--workers", type=_count, help="default: params.yaml's")
+    sub = add(
+        "extract-video",
+        commands.extract_video,
+        "extract frames and sound of raw videos; resumes where it was stopped",
+        epilog=EXTRACT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--videos", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--layout", choices=VIDEO_LAYOUTS, required=True)
+    sub.add_argument("--list", type=Path, dest="listed", metavar="FILE")
+    sub.add_argument("--annotations", type=Path, metavar="DIR")
+    sub.add_argument("--first-mask", type=int, default=0, help="of lu_avs: its file's number")
+    sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
+    sub = add(
+        "features", _of("grid", "features"), "fill the feature stores; resumes where it was stopped"
+    )
+    sub.add_argument("--workers", type=_count, help="default: params.yaml's")
+    add("check", commands.check, "find all faults before hours of work, and estimate its costs")
+    sub = add(
+        "estimate", commands.estimate, "cost of each tier without data, and the published schedules"
+    )
+    sub.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
+    sub = add(
+        "rehearse",
+        commands.rehearse,
+        "run every stage of the paper profile on a few clips of noise",
+    )
+    sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
+    sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
+    sub = add("run", commands.run, "train and score cells; finished ones cost nothing")
+    sub.add_argument("table", help=", ".join(SPECS))
+    sub.add_argument(
+        "stage",
+        metavar="STAGE",
+        nargs="?",
+        help="a row of Table 1, a group of ablations, or zero_shot, few_shot, in_set, fractions, "
+        "negatives; default: all",
+    )
+    sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
+    sub.add_argument("--row", help="only this one")
+    sub.add_argument("--seed", type=int, help="only this one")
+    sub.add_argument(
+        "--workers", type=_count, help="default: params.yaml's; never changes a result"
+    )
+    sub = add(
+        "launch", _of("launch", "launch"), "run cells in parallel, on this machine or a cluster"
+    )
+    sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
+    sub.add_argument("--row", help="only jobs of this row, with the jobs that they need")
+    sub.add_argument("--benchmark", help="only jobs of this benchmark, likewise")
+    sub.add_argument("--seed", type=int, help="only jobs of this seed, likewise")
+    sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
+    sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
+    sub.add_argument("--status", action="store_true", help="show what is done, queued, failed")
+    sub.add_argument("--cancel", action="store_true", help="end the launched jobs")
+    add("report", commands.report, "write tables and figures from the records that exist")
+    sub = add(
+        "speed", commands.speed, "compare each fast path with its reference, into results/speed.md"
+    )
+    sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
+    sub.add_argument(
+        "--device",
+        choices=["cuda", "cpu"],
+        help="measure a GPU, into results/gpu.md; NAME: a table; cpu: tiny, into work/speed",
+    )
+    sub.add_argument("--minutes", type=float, default=10, help="at most; default: %(default)s")
+    add(
+        "stale",
+        commands.stale,
+        "list committed tables older than the code and parameters behind them",
+    )
+    sub = add(
+        "score",
+        commands.score,
+        "score probability maps of any origin",
+        epilog=SCORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
+    sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
+    sub = add(
+        "export",
+        _of("grid", "export"),
+        "write a trained GAVS as one file for `python -m gavs predict`",
+    )
+    sub.add_argument("row", help="gavs or a variant; trained first unless it is finished")
+    sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
+    sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    sub = add(
+        "tune",
+        _of("studies", "tune"),
+        "try three learning rates per method on val, write the best (minutes)",
+    )
+    sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
+    add(
+        "dispersion",
+        _of("studies", "dispersion"),
+        "find orderings that survive other SAM weights and scenes (minutes)",
+    )
+    sub = add(
+        "vggss-baselines",
+        commands.vggss_baselines,
+        "score trivial predictors on the boxes of VGG-SS",
+    )
+    sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
+    sub = add(
+        "pretrain",
+        commands.pretrain,
+        "train the miniature's encoders into work/pretrained (minutes)",
+    )
+    sub.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="sam, sam_aux0, vggish, vggish_pca (of the adopted vggish), pvt, resnet; default: all",
+    )
+    sub = add(
+        "weights",
+        commands.weights,
+        "examine the weight files in use; say where to get missing ones",
+    )
+    sub.add_argument(
+        "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
+    )
+    return whole
+
+
+def _of(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
+    """A command of a room's `command.py`, which is imported when it runs."""
+    return lambda args: getattr(import_module(f"benchmarks.{room}.command"), name)(args)

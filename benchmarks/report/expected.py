@@ -1,0 +1,69 @@
+"""The published figure beside a result, by the rule of the code that printed it.
+
+Figures, rules and sources stand in `paper.csv` of each table's folder. Column `rule`: one of
+scoring.rosetta's rules for masks; for boxes `success` at 0.5 or `mean_iou`, which the figures of
+the segmentation rows look like; empty where the code isn't public.
+"""
+
+import csv
+from collections.abc import Sequence
+
+from benchmarks.experiments import EXPERIMENTS, SPECS
+from benchmarks.grid.cells import record_stem
+from benchmarks.grid.protocol import Cell
+from benchmarks.params import Params
+from benchmarks.report.measure import row_of
+from benchmarks.scoring.boxes import BoxScores, Figure, box_terms
+from benchmarks.scoring.counts import FrameScores
+from benchmarks.scoring.metrics import fscore, miou
+from benchmarks.scoring.npz import load_scores
+from benchmarks.scoring.rosetta import RULES
+
+
+def published_lines(params: Params, cells: Sequence[Cell]) -> list[str]:
+    """A line per published figure of these cells that have a record; none for a miniature world."""
+    if params.world is not None:
+        return []
+    return [line for cell in cells for line in _lines(params, cell)]
+
+
+def _lines(params: Params, cell: Cell) -> list[str]:
+    path = EXPERIMENTS / SPECS[cell.table].folder / "paper.csv"
+    stem = record_stem(params, cell)
+    record = stem.with_name(f"{stem.name}.npz")
+    if not path.is_file() or not record.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        figures = [line for line in csv.DictReader(file) if row_of(line["method"]) == cell.row]
+    place = cell.benchmark, cell.setting
+    figures = [line for line in figures if (line["benchmark"], line["setting"]) == place]
+    if not figures:
+        return []
+    scores = next(iter(load_scores(record).values()))
+    return [
+        f"{cell} {line['metric']}: published: {line['value']} by "
+        f"{_named(line['rule'])} ({line['source']}); yours: "
+        f"{_yours(scores, line['metric'], line['rule'])}"
+        for line in figures
+    ]
+
+
+def _named(rule: str) -> str:
+    sources = {known.name: known.source.split(":")[0] for known in RULES}
+    boxes = {"success": "the share of IoUs above 0.5", "mean_iou": "mean IoU, as it looks"}
+    return f"the rule of {sources[rule]}" if rule in sources else boxes.get(rule, "an unnamed rule")
+
+
+def _yours(scores: FrameScores | BoxScores, metric: str, rule: str) -> str:
+    """A result in the published figure's unit; by the tables' rule where none is named."""
+    if isinstance(scores, BoxScores):
+        measure: Figure = "mean_iou"
+        if metric == "auc" or rule == "success":
+            measure = "auc" if metric == "auc" else "success"
+        value = box_terms(scores, measure, "fixed", "mask").value
+        return f"{value:.3f}" if metric == "auc" else f"{100 * value:.2f}"
+    known = {known.name: known for known in RULES}
+    by = known.get(rule, known["tables"])
+    if metric == "fscore":
+        return f"{fscore(scores, by.f_unit or 'clip', by.f_empty):.3f}"
+    return f"{100 * miou(scores, by.threshold, by.unit, by.empty, by.resolution):.2f}"
