@@ -104,7 +104,9 @@ from benchmarks.report.page import page
 from benchmarks.report.plan import plan_of
 from benchmarks.report.write import lay_out, read
 from tests.benchmarks.report.conftest import Desk, frames
+from tests.test_methods import CASES
 
+found["laws"] = [case for case in CASES if "half_sam" in case]
 stages = Repo(".").index.stages
 found["stages"] = {s.addressing: [[d.def_path for d in s.deps], [o.def_path for o in s.outs]]
                    for s in stages}
@@ -181,7 +183,12 @@ def test_a_method_has_its_cells_and_its_row(facts, extended):
     assert "half_sam" in listed and "Half-SAM: Audio-SAM with its logits halved" in listed
 
 
-def test_a_method_obeys_the_laws_without_a_line_of_test(extended):
+def test_the_laws_are_tried_on_a_method_without_a_line_of_test(facts):
+    assert facts[1]["laws"] == ["half_sam"]
+
+
+@pytest.mark.slow
+def test_a_method_obeys_the_laws(extended):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "half_sam"]
     done = run_in(extended, *command, "tests/test_methods.py")
     assert " passed" in done.stdout
