@@ -16,7 +16,7 @@ from benchmarks.features.extract import extract
 from benchmarks.grid.cells import run_cells
 from benchmarks.grid.protocol import cells_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.miniature import build
+from benchmarks.miniature.world import build
 from benchmarks.params import Params
 from benchmarks.params import build as validated
 from benchmarks.params.files import read_yaml
