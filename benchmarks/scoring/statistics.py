@@ -147,16 +147,16 @@ def _resampled(
     terms: Sequence[Terms], values: np.ndarray, videos: np.ndarray, draws: int, seed: int
 ) -> np.ndarray:
     """(draws, S) ratios of the terms of S scores, whose values are given, on resampled videos."""
-    sums = np.empty((2, len(videos), len(terms)))
+    sums = np.empty((2, len(terms), len(videos)))
     rows = {id(t.video): np.searchsorted(videos, t.video) for t in _by_array(terms)}
     for column, t in enumerate(terms):
         for part, numbers in enumerate((t.numerator, t.denominator)):
-            sums[part, :, column] = np.bincount(rows[id(t.video)], numbers, len(videos))
+            sums[part, column] = np.bincount(rows[id(t.video)], numbers, len(videos))
     ratios = np.tile(values, (draws, 1))  # stays where none of a run's own videos is drawn
     start, named = 0, crc32("\n".join(videos).encode())
     for weights in _video_weights(len(videos), draws, (seed, 0, named)):
         drawn = ratios[start : start + len(weights)]
-        numerator, total = weights.astype(float) @ sums
+        numerator, total = weights.astype(float) @ sums.transpose(0, 2, 1)
         np.divide(numerator, total, out=drawn, where=total > 0)
         start += len(weights)
     # Rounded, so that equal scores stay equal in whatever order their terms were added.
