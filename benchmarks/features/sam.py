@@ -35,7 +35,7 @@ class SamEncoder:
 
     def encode(self, images: Mapping[Any, Tensor]) -> dict[str, np.ndarray]:
         """What `prepare` returned -> the stores' rows, by their names."""
-        rows = {}
+        rows: dict[str, np.ndarray] = {}
         for colour, batch in images.items():
             names = self._names[colour]
             rows |= _encoded(self._sam, batch.to(self._device), names, self._precision)

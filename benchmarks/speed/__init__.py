@@ -23,7 +23,7 @@ from benchmarks.report.style import png
 from benchmarks.speed.compare import Line
 from benchmarks.speed.figure import draw
 
-MODULES = ("scoring", "tpavi", "encoder", "audio", "steps", "store", "pipeline")
+MODULES = ("scoring", "tpavi", "encoder", "audio", "steps", "floor", "store", "pipeline")
 INTRODUCTION = """\
 # Speed
 
