@@ -4,7 +4,7 @@ Re-created: the paper says "similar to GAVS, but fuse audio and visual without p
 Audio Source Decoder" and doesn't name the operator, hence the switch.
 """
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines._tpavi import TPAVI, among_all, only_asked
@@ -38,8 +38,13 @@ class Fusion(nn.Module):
         if self.operator == "film":
             scale, shift = heard.chunk(2, dim=2)
             return x * (1 + scale) + shift
-        both = torch.cat([x, heard.expand_as(x)], dim=2)
-        return self.mix(both.flatten(0, 1)).unflatten(0, x.shape[:2])
+        # The audio is the same at every position, so its half of the 1x1 convolution is one product
+        # of a vector, and the concatenated map is never made.
+        channels = x.shape[2]
+        seen, to_heard = self.mix.weight.split(channels, dim=1)
+        mixed = F.conv2d(x.flatten(0, 1), seen).unflatten(0, x.shape[:2])
+        heard = F.linear(heard[..., 0, 0], to_heard[..., 0, 0], self.mix.bias)  # (B, T, C)
+        return mixed + heard[..., None, None]
 
 
 @METHODS.register_module(name="sam_fusion")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from timm.models.pvt_v2 import PyramidVisionTransformerV2
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
@@ -41,6 +42,21 @@ _RESNET_18 = partial(ResNet, _basic, (2, 2, 2, 2))
 _RESNET_50 = partial(ResNet, _bottleneck, (3, 4, 6, 3))
 
 
+class TiledConv(nn.Conv2d):
+    """A convolution whose windows don't overlap, as one matrix product.
+
+    On a CPU that takes half the time for its gradient.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C', h / k, w / k), k a divisor of both sides."""
+        k = self.kernel_size[0]
+        tiles = input.permute(0, 2, 3, 1).unflatten(2, (-1, k)).unflatten(1, (-1, k))
+        tiles = tiles.transpose(2, 3).flatten(3)  # (N, h / k, w / k, k k C)
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)  # (C', k k C)
+        return F.linear(tiles, weight, self.bias).permute(0, 3, 1, 2)
+
+
 class PVT(nn.Module):
     """PVT-v2 without its classifier; `channels` at strides 4, 8, 16, 32."""
 
@@ -50,6 +66,9 @@ class PVT(nn.Module):
     def __init__(self, make: Callable[..., PyramidVisionTransformerV2]) -> None:
         super().__init__()
         self.net = make(num_classes=0)
+        for part in self.net.modules():
+            if isinstance(part, nn.Conv2d) and part.stride == part.kernel_size != (1, 1):
+                part.__class__ = TiledConv  # of the keys' and values' reduction
         self.channels: list[int] = [info["num_chs"] for info in self.net.feature_info]
 
     def forward(self, x: Tensor) -> list[Tensor]:

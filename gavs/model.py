@@ -115,12 +115,11 @@ class GAVS(Method):
         if self.pca is not None:
             audio = self.pca(audio)
         embedding = self._embed(batch.features)  # (B, T, C, h, w)
-        valid, (height, width) = batch.valid, batch.masks.shape[-2:]
-        at_frame_size = self.training and self.learns_at_frame_size
+        valid, at_frame_size = batch.valid, self.training and self.learns_at_frame_size
         if at_frame_size:  # there every pixel is valid; the cue is pooled on the grid
-            valid = (
-                valid_cells((height, width), self.target_size).to(valid).expand(len(valid), -1, -1)
-            )
+            height, width = batch.masks.shape[-2:]
+            cells = valid_cells((height, width), self.target_size)
+            valid = cells.to(valid).expand(len(valid), -1, -1)
         tokens, cue = self.prompt(audio, embedding, valid)  # (B, T, K, C), (B, T, A)
         slot = "tokens" if self.config.prompt.slots == "six" else "sparse"
         logits, _ = decode(

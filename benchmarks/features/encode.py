@@ -13,16 +13,19 @@ The name of a store says what is in it:
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.data.files import frame_file
+from benchmarks.common.ahead import ahead
+from benchmarks.data.clip_files import clip_file
+from benchmarks.data.files import frame_file, read_frame
 from benchmarks.features.layout import kind_of
 from benchmarks.features.pixels import squash
 from benchmarks.features.pretrained import ProfileEncoders
-from benchmarks.features.sam import through_sam
+from benchmarks.features.sam import SamEncoder
 from benchmarks.features.sound import listen
 from benchmarks.features.store import Header
 
@@ -44,27 +47,35 @@ def encode(
     Args:
         clips: rows of the clip index.
         rows: numbers of frames among those of `clips`.
-        readers: threads that decode the next batches while SAM encodes one.
+        readers: threads that decode the next batches while one is encoded.
     """
     ends = clips.frames.cumsum().to_numpy()
     first, last = np.searchsorted(ends, [rows.start, rows.stop - 1], side="right")
     before = int(ends[first] - clips.frames.iloc[first])
     clips = clips.iloc[first : last + 1]
     rows = range(rows.start - before, rows.stop - before)
-    name = kind_of(stores[0].name)
-    if name["audio"]:
+    if kind_of(stores[0].name)["audio"]:
         for heard in listen(stores[0].name, clips, rows, encoders):
             yield {stores[0].name: heard.astype(stores[0].dtype)}
         return
     frames = [(c, k) for c in clips.itertuples() for k in range(c.frames)][rows.start : rows.stop]
     batches = [frames[i : i + batch_size] for i in range(0, len(frames), batch_size)]
-    if name["pixels"]:
-        size = int(name["pixels"])
-        for batch in batches:
-            yield {stores[0].name: np.stack([squash(*frame, size) for frame in batch])}
-        return
     names = [header.name for header in stores]
-    yield from through_sam(names, batches, encoders.params.sam, device, precision, readers)
+    sizes = {name: int(size) for name in names if (size := kind_of(name)["pixels"])}
+    by_sam = [name for name in names if name not in sizes]
+    sam = SamEncoder(by_sam, encoders.params.sam, device, precision) if by_sam else None
+
+    def read(batch: list[tuple[Any, int]]) -> tuple[Rows, Any]:
+        """Decode each frame once, for every store."""
+        images = [read_frame(clip_file(clip, "frame", number)) for clip, number in batch]
+        squashed = {
+            name: np.stack([squash(image, size) for image in images])
+            for name, size in sizes.items()
+        }
+        return squashed, sam.prepare(images) if sam else None
+
+    for squashed, prepared in ahead(read, batches, readers):
+        yield squashed | (sam.encode(prepared) if sam else {})
 
 
 def frame_paths(clips: pd.DataFrame) -> list[Path]:

@@ -106,11 +106,13 @@ def extract(
 
 
 def passes(names: Sequence[str]) -> list[list[str]]:
-    """Stores that one pass fills together: SAM's by colour order, the others alone."""
+    """Stores that one pass fills together: all that need the frames, each sound's alone.
+
+    So a frame is read and decoded once, whatever the number of its stores.
+    """
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
-        match = kind_of(name)
-        groups.setdefault(match["sam"] or match["tokens"] or name, []).append(name)
+        groups.setdefault(kind_of(name)["audio"] or "frames", []).append(name)
     return list(groups.values())
 
 

@@ -15,7 +15,7 @@ from benchmarks.common.files import sha256
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import EncoderParams
-from benchmarks.features.sam import encoded_frames
+from benchmarks.features.sam import SamEncoder
 from benchmarks.features.store import Header
 
 THREADS = 8  # that decode frames
@@ -68,14 +68,9 @@ class LiveStore:
         device = torch.device("cpu" if name == "auto" else name)
         with ThreadPoolExecutor(THREADS) as pool:
             frames = list(pool.map(read_frame, paths))
+        encoder = SamEncoder([self.header.name], self.encoder, device, self.precision)
         parts = [
-            encoded_frames(
-                self.header.name,
-                frames[start : start + AT_ONCE],
-                self.encoder,
-                device,
-                self.precision,
-            )
+            encoder.encode(encoder.prepare(frames[start : start + AT_ONCE]))[self.header.name]
             for start in range(0, len(frames), AT_ONCE)
         ]
         return np.concatenate(parts) if parts else np.empty((0, *self.header.shape), np.float16)

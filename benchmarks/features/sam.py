@@ -1,8 +1,6 @@
 """Frames through SAM's image encoder: its embedding, or its tokens after some blocks."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +9,6 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
-from benchmarks.data.clip_files import clip_file
-from benchmarks.data.files import read_frame
 from benchmarks.features.config import EncoderParams
 from benchmarks.features.layout import kind_of
 from gavs.sam import build_sam, continue_from_tokens, preprocess, tokens
@@ -20,55 +16,30 @@ from gavs.sam import build_sam, continue_from_tokens, preprocess, tokens
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def through_sam(
-    names: Sequence[str],
-    batches: Sequence[list[tuple[Any, int]]],
-    params: EncoderParams,
-    device: torch.device,
-    precision: str,
-    readers: int,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Rows of stores of one colour order, a batch of frames at a time, by the stores' names.
+class SamEncoder:
+    """SAM's image encoder for the stores of these names, each block run once per colour order."""
 
-    Args:
-        batches: clips, rows of the clip index, with numbers of their frames.
-        readers: threads that decode the next batches while SAM encodes one.
-    """
-    sam, first = _sam(params, device), kind_of(names[0])
-    colour: Any = first["sam"] or first["tokens"]
+    def __init__(
+        self, names: Sequence[str], params: EncoderParams, device: torch.device, precision: str
+    ) -> None:
+        self._sam, self._device, self._precision = _sam(params, device), device, precision
+        self._names: dict[Any, list[str]] = {}  # by colour order
+        for name in names:
+            kind = kind_of(name)
+            self._names.setdefault(kind["sam"] or kind["tokens"], []).append(name)
 
-    def read(batch: list[tuple[Any, int]]) -> Tensor:
-        frames = [read_frame(clip_file(clip, "frame", number)) for clip, number in batch]
-        return preprocess(frames, sam.image_encoder.img_size, colour)  # (n, 3, S, S)
+    def prepare(self, frames: Sequence[np.ndarray]) -> dict[Any, Tensor]:
+        """Decoded frames (H, W, 3) -> the encoder's input (n, 3, S, S) in each colour order."""
+        size = self._sam.image_encoder.img_size
+        return {colour: preprocess(frames, size, colour) for colour in self._names}
 
-    for images in _ahead(read, batches, readers):
-        yield _encoded(sam, images.to(device), names, precision)
-
-
-def encoded_frames(
-    name: str,
-    frames: Sequence[np.ndarray],
-    params: EncoderParams,
-    device: torch.device,
-    precision: str,
-) -> np.ndarray:
-    """Rows of the store `name` of RGB frames (H, W, 3) uint8, as `through_sam` makes them."""
-    sam, match = _sam(params, device), kind_of(name)
-    colour: Any = match["sam"] or match["tokens"]
-    images = preprocess(frames, sam.image_encoder.img_size, colour)
-    return _encoded(sam, images.to(device), [name], precision)[name]
-
-
-def _ahead(load: Callable[[Any], Any], batches: Iterable[Any], threads: int) -> Iterator[Any]:
-    """`map(read, batches)`, as many batches ahead as there are threads."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Any]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(load, batch))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    def encode(self, images: Mapping[Any, Tensor]) -> dict[str, np.ndarray]:
+        """What `prepare` returned -> the stores' rows, by their names."""
+        rows: dict[str, np.ndarray] = {}
+        for colour, batch in images.items():
+            names = self._names[colour]
+            rows |= _encoded(self._sam, batch.to(self._device), names, self._precision)
+        return rows
 
 
 @torch.inference_mode()

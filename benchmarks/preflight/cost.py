@@ -37,9 +37,10 @@ def encoding(
         for group in passes(names):
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
             listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
-            job = ShardJob(cover, tuple(keyed.values()), 0)
-            done = set.intersection(*[set(shards) for shards in listed.values()])
-            shards = set(range(job.stores[0].shards)) - done
+            missing = {key: set(range(h.shards)) - set(listed[key]) for key, h in keyed.items()}
+            unfinished = [h for key, h in keyed.items() if missing[key]]  # the others cost nothing
+            job = ShardJob(cover, tuple(unfinished or keyed.values()), 0)
+            shards = set.union(*missing.values())
             rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
             gpu = job.by_sam and places[0].type == "cuda"
             device = places[0] if gpu else torch.device("cpu")

@@ -27,7 +27,7 @@ from benchmarks.speed.machine import cpu, problem_of
 
 MODULES = (  # quick ones first
     *("scoring", "audio", "growth", "store", "tpavi"),
-    *("commands", "repro", "steps", "encoder", "workers"),
+    *("commands", "repro", "steps", "floor", "encoder", "workers"),
 )
 INTRODUCTION = """\
 # Speed

@@ -3,7 +3,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from gavs.backbones import BACKBONES, build_backbone
+from gavs.backbones import _PVT_MINI, BACKBONES, TiledConv, build_backbone
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -47,6 +47,21 @@ def test_maps_equal_timms_features() -> None:
             torch.testing.assert_close(
                 backbone(x)[-1], backbone.net.forward_features(x), atol=1e-5, rtol=1e-5
             )
+
+
+def test_pvts_reductions_as_products_are_timms_convolutions_with_their_gradients() -> None:
+    torch.manual_seed(0)
+    ours, theirs = build_backbone("pvt_v2_mini").net, _PVT_MINI(num_classes=0)
+    theirs.load_state_dict(ours.state_dict())
+    reductions = [m for m in ours.modules() if isinstance(m, TiledConv)]
+    assert [conv.kernel_size[0] for conv in reductions] == [8, 8, 4, 4, 2, 2]
+    assert not any(isinstance(m, TiledConv) for m in theirs.modules())
+    x, results = torch.randn(2, 3, 64, 96), []
+    for net in (ours, theirs):
+        y = net.forward_features(x)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        results.append((y, {name: p.grad for name, p in net.named_parameters()}))
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
 
 
 def test_pvt_b5_is_timms_model() -> None:

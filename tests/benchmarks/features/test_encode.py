@@ -14,8 +14,10 @@ from torchvision import transforms
 
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.files import read_frame
+from benchmarks.features import encode as encode_module
 from benchmarks.features.config import AudioParams, FeaturesParams
 from benchmarks.features.encode import encode, frame_paths
+from benchmarks.features.extract import passes
 from benchmarks.features.live import LiveStore
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
@@ -199,3 +201,29 @@ def test_only_sam_s_stores_can_be_live():
     assert FeaturesParams(live=["tokens6_rgb", "sam_bgr"]).live
     with pytest.raises(ValueError, match="'vggish' is no store of SAM"):
         FeaturesParams(live=["vggish"])
+
+
+def test_one_decoding_of_a_frame_serves_all_its_stores_with_the_bytes_of_each_alone(
+    tmp_path, encoders, monkeypatch
+):
+    rng = np.random.default_rng(5)
+    frames = rng.integers(0, 256, (6, 40, 60, 3), np.uint8)
+    clips = one_clip(tmp_path, frames, np.zeros(6 * 16_000))
+    names = ["pixels32", "pixels64", "sam_bgr", "sam_rgb", "tokens2_rgb", "tokens3_bgr"]
+    alone = {name: np.concatenate(rows_of(name, clips, encoders)) for name in names}
+    decoded = []
+    monkeypatch.setattr(
+        encode_module, "read_frame", lambda path: decoded.append(path) or read_frame(path)
+    )
+    stores = [header(name, clips.assign(digest=""), encoders, 100, "fp32") for name in names]
+    found = list(encode(stores, clips, range(6), encoders, 4, CPU, "fp32", 2))
+    assert sorted(decoded) == sorted(tmp_path / f"{k}.png" for k in range(6))
+    for name in names:
+        rows = np.concatenate([batch[name] for batch in found])
+        assert rows.dtype == alone[name].dtype
+        assert rows.tobytes() == alone[name].tobytes()
+
+
+def test_the_sounds_stores_are_filled_alone_and_all_others_together():
+    groups = passes(["vggish", "sam_rgb", "pixels96", "logmel", "tokens3_bgr"])
+    assert sorted(groups) == [["logmel"], ["pixels96", "sam_rgb", "tokens3_bgr"], ["vggish"]]

@@ -1,5 +1,6 @@
 """Loop and checkpoints on a method small enough to follow by hand."""
 
+import threading
 import types
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmarks.params import load
 from benchmarks.training import snapshot
-from benchmarks.training.loop import Diverged, _schedule, train
+from benchmarks.training.loop import Diverged, _schedule, batches, train
 from gavs.method import Prediction
 
 ROOT = Path(__file__).parents[3]
@@ -91,6 +92,38 @@ def often(params):
 def run(method, folder, params, numbers=None, validate=None, seed=0):
     cpu = torch.device("cpu")
     return train(method, numbers or Numbers(), params, seed, cpu, folder, validate, "line")
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_batches_read_ahead_for_a_gpu_are_those_of_a_cpu_in_order(first):
+    read, threads = {}, {}
+    for device in ("cpu", "cuda"):
+        numbers = Numbers()
+        load_batch, threads[device] = numbers.batch, set()
+
+        def batch(chosen, load_batch=load_batch, seen=threads[device]):
+            seen.add(threading.get_ident())
+            return load_batch(chosen)
+
+        numbers.batch = batch
+        steps = batches(numbers, 7, 6, range(first, 12), torch.device(device))
+        read[device] = [(list(chosen), b.x.flatten().tolist()) for chosen, b in steps]
+    assert read["cpu"] == read["cuda"] and len(read["cpu"]) == 12 - first
+    orders = [Numbers().epoch(np.random.default_rng([7, epoch]), 6) for epoch in range(4)]
+    expected = [batch.tolist() for order in orders for batch in order][first:]
+    assert [chosen for chosen, _ in read["cpu"]] == expected
+    assert threads["cpu"] == {threading.get_ident()} and not threads["cpu"] & threads["cuda"]
+
+
+def test_an_error_of_a_batch_read_ahead_ends_the_training():
+    numbers = Numbers()
+
+    def batch(chosen):
+        raise OSError("shard is gone")
+
+    numbers.batch = batch
+    with pytest.raises(OSError, match="shard is gone"):
+        list(batches(numbers, 7, 6, range(12), torch.device("cuda")))
 
 
 @pytest.mark.parametrize("kill_at", [1, 3, 5, 11])
