@@ -43,6 +43,12 @@ def read_image(path: Path) -> np.ndarray:
         return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
 
+def squash(frame: np.ndarray, size: int) -> np.ndarray:
+    """RGB frame (H, W, 3) uint8 as a square, (3, size, size) uint8, bilinear."""
+    image = Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image).transpose(2, 0, 1)
+
+
 def open_image(path: Path) -> Image.Image:
     """Decoded, upright image in the mode of its file, e.g. a mask's palette.
 

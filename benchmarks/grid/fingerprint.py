@@ -58,7 +58,7 @@ def store_code(name: str) -> str:
         "benchmarks.features.sam": not (sound or pixels),
         "gavs.sam": not (sound or pixels),
         "benchmarks.features.sound": sound,
-        "benchmarks.features.spectrogram": name == "spectrogram",
+        "gavs.spectrogram": name == "spectrogram",
         "gavs.vggish": name in ("vggish", "logmel"),
         "gavs.backbones": False,
         "benchmarks.features.config": False,  # by the header's values
@@ -117,7 +117,7 @@ def _no_clip(row: Row, heard: bool) -> dict[str, Any]:
     spectrogram = row.method_config.hears() == "spectrogram"
     return {
         "benchmarks.features.no_clip": heard,
-        "benchmarks.features.spectrogram": heard and spectrogram,
+        "gavs.spectrogram": heard and spectrogram,
         "gavs.vggish": heard and not spectrogram,
     }
 

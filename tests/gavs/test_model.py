@@ -100,7 +100,7 @@ def test_released_training_never_hears_the_audio_but_testing_does(encoders, make
     ],
 )
 def test_inputs_follow_colour_and_cut(config, inputs):
-    assert GAVS.inputs(GavsConfig(**config)) == inputs
+    assert GavsConfig(**config).inputs() == inputs
 
 
 def test_loss_at_the_input_resolution_upsamples_the_logits(encoders, make_batch):

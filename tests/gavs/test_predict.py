@@ -19,10 +19,11 @@ from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features.no_clip import NoClip
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sound import hear
-from benchmarks.training.clips import Features, Samples, to_native
+from benchmarks.training.clips import Features, Samples
 from gavs import GAVS
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
 from gavs.predict import COLOUR, OPACITY, Predictor
+from gavs.views import to_native
 from tests.benchmarks.data.videos import write_video
 from tests.gavs.files import (
     RATE,
@@ -98,7 +99,7 @@ def suite_probabilities(method: GAVS, clip: Path, encoders: ProfileEncoders) -> 
     clips = Samples(index, features, method, ["dog"])
     with torch.inference_mode():
         logits = method(clips.batch(np.arange(10))).logits.flatten(0, 1)
-    return to_native(logits, 60, 80, method, 96).sigmoid().numpy()
+    return to_native(logits, (60, 80), "sam", 96).sigmoid().numpy()
 
 
 def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, checkpoint, capsys):
