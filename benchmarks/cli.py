@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.data import VIDEO_LAYOUTS
 from benchmarks.experiments import SPECS
+from benchmarks.grid.command import add_export
 from gavs.reading import shown
 
 # Before torch: one thread per worker process, so that `workers` never changes a result.
@@ -201,11 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
-    sub = add("export", export, "write a trained GAVS as one file for `python -m gavs predict`")
-    sub.add_argument("row", help="gavs or a variant; trained first unless it is finished")
-    sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
-    sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    add_export(add)
     sub = add("tune", tune, "try three learning rates per method on val, write the best (minutes)")
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
     add(
@@ -413,15 +410,6 @@ def score(args: argparse.Namespace) -> None:
         from benchmarks.scoring.rosetta import rosetta
 
         print(rosetta(scores).to_string(index=False))
-
-
-def export(args: argparse.Namespace) -> None:
-    from benchmarks.grid.export import export
-    from benchmarks.grid.workbench import Workbench
-    from benchmarks.params import load
-
-    export(Workbench(load(args.params)), args.row, args.benchmark, args.seed, args.out)
-    print(args.out)
 
 
 def tune(args: argparse.Namespace) -> int:
