@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from gavs.images import read_image
     from gavs.method import METHODS, Method
     from gavs.model import GAVS
-    from gavs.predict import Predictor
+    from gavs.predictor import Predictor, load_model
     from gavs.sam import build_sam
     from gavs.sound import read_sound
     from gavs.vggish import build_vggish
@@ -21,6 +21,7 @@ __all__ = [
     "Predictor",
     "build_sam",
     "build_vggish",
+    "load_model",
     "read_image",
     "read_sound",
 ]
@@ -32,7 +33,7 @@ def __getattr__(name: str) -> Any:
         "GAVS": "model",
         "GavsConfig": "configs.gavs",
         **dict.fromkeys(("METHODS", "Method"), "method"),
-        "Predictor": "predict",
+        **dict.fromkeys(("Predictor", "load_model"), "predictor"),
         "build_sam": "sam",
         "build_vggish": "vggish",
         "read_image": "images",

@@ -1,30 +1,34 @@
-"""A trained GAVS in one file: what was trained, and the encoders that it was trained with.
+"""A trained method in one file: what was trained, and the encoders that it was trained with.
 
 The file is safetensors, which holds tensors and text, never code: the trained parameters and the
-buffers under their names, and a `CheckpointHeader` as JSON. SAM and VGGish stay in their own files;
-the header has their sizes, paths and checksums.
+buffers under their names, and a `CheckpointHeader` as JSON. SAM's frozen part and VGGish stay in
+their own files; the header has their sizes, paths and checksums. Backbones are in the file.
 """
 
 import hashlib
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
+from segment_anything.modeling import Sam
+from torch import Tensor, nn
 
-from gavs.configs import Config
+from gavs.configs import STORE_NAME, Config, MethodConfig
 from gavs.reading import reading, shown
 
-KEY, DIGEST = "gavs", "sha256"  # of the header and the checksum in the file's metadata
+KEY = "gavs"  # of the header in the file's metadata
+DIGEST = "sha256"  # of the checksum beside it, in files of version 1
 ADVICE = "a checkpoint is made by `python -m benchmarks export ROW BENCHMARK --out FILE`"
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint of GAVS, or encoders that don't belong to it."""
+    """A file that is no checkpoint, or encoders that don't belong to it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message))  # names in a file may hold anything
@@ -41,21 +45,58 @@ class EncoderFile(Config):
 class CheckpointHeader(Config):
     """Facts that a checkpoint states beside its tensors."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     method: str
     config: dict[str, Any]
-    sam: EncoderFile
-    vggish: EncoderFile
+    encoders: dict[Literal["sam", "vggish"], EncoderFile]  # that it reads from files
+    sizes: dict[str, str] = {}  # of the encoders whose weights are among the tensors
     # VGGish's framing, see `gavs.vggish.log_mel`
     hop_seconds: Literal[0.96, 1.0]  # type: ignore[valid-type]  # pydantic takes floats
+    spectrogram_hop: int = Field(238, gt=0, le=512)  # samples, see `gavs.spectrogram`
     origin: dict[str, str | int] = {}  # what it was trained on, for people
+
+
+def encoders_of(config: MethodConfig) -> dict[str, bool]:
+    """The encoders that a method needs by name: whether their weights are read from a file.
+
+    The others are backbones, whose weights are among the checkpoint's tensors.
+    """
+    named = config.encoders()
+    kinds = [STORE_NAME.fullmatch(store) for store in config.inputs().values()]
+    through_sam = any(kind and (kind["sam"] or kind["tokens"]) for kind in kinds)
+    files = {"sam": "sam" in named or through_sam, "vggish": config.hears() == "vggish"}
+    return {name: False for name in named} | {name: True for name in files if files[name]}
+
+
+def saved_state(network: nn.Module) -> dict[str, Tensor]:
+    """Tensors of a checkpoint by name: a network's, as built, less what SAM's file gives."""
+    from_sam = {
+        f"{prefix}.{name}"
+        for prefix, part in network.named_modules()
+        if isinstance(part, Sam)
+        for name, parameter in part.named_parameters()
+        if not parameter.requires_grad
+    }
+    return {name: t for name, t in network.state_dict().items() if name not in from_sam}
 
 
 def checkpoint_bytes(header: CheckpointHeader, trained: Mapping[str, Tensor]) -> bytes:
     """The file's content; equal for equal arguments."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained.items()}
-    text = header.model_dump_json()
-    return save(tensors, {KEY: text, DIGEST: _digest(text, tensors)})
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in trained.items()}
+    facts = header.model_dump(mode="json")
+    text = json.dumps({"header": facts, DIGEST: _digest(_canonical(facts), tensors)})
+    return save(tensors, {KEY: text})  # one key: the library writes several in an order by chance
+
+
+def write_checkpoint(path: Path, header: CheckpointHeader, trained: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_bytes(checkpoint_bytes(header, trained))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[CheckpointHeader, dict[str, Tensor]]:
@@ -64,22 +105,42 @@ def read_checkpoint(path: Path) -> tuple[CheckpointHeader, dict[str, Tensor]]:
     Raises:
         FileNotFoundError, CheckpointError: naming the file and what was expected.
     """
-    with reading(path, CheckpointError, "as a checkpoint of GAVS", ADVICE):
+    with reading(path, CheckpointError, "as a checkpoint", ADVICE):
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             trained = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if KEY not in metadata:
-            raise ValueError("tensors without a header, expected a trained GAVS")
-        if unknown := sorted(set(metadata) - {KEY, DIGEST}):
-            raise ValueError(f"metadata {unknown[0]!r:.80}, expected {KEY} and {DIGEST}")
+            raise ValueError("tensors without a header, expected a trained method")
+        facts = json.loads(metadata[KEY])
+        if not isinstance(facts, dict):
+            raise ValueError(f"a header of {type(facts).__name__}, expected a JSON object")
+        if facts.get("version") == 1:
+            text, expected, names = metadata[KEY], metadata.get(DIGEST), {KEY, DIGEST}
+            facts = _migrated(facts)
+        else:
+            expected, facts, names = facts.get(DIGEST, ""), facts.get("header"), {KEY}
+            text = _canonical(facts)
+        if unknown := sorted(set(metadata) - names):
+            raise ValueError(f"metadata {unknown[0]!r:.80}, expected {' and '.join(sorted(names))}")
         try:
-            header = CheckpointHeader.model_validate_json(metadata[KEY])
+            header = CheckpointHeader.model_validate(facts)
         except ValidationError as error:
             raise ValueError(f"header: {first_problem(error)}") from None
-        expected, digest = metadata.get(DIGEST), _digest(metadata[KEY], trained)
-        if expected not in (None, digest):  # files of older versions have none
+        digest = _digest(text, trained)
+        if expected not in (None, digest):  # the first files have none
             raise ValueError(f"its content has SHA-256 {digest}, recorded is {expected!r:.80}")
         return header, trained
+
+
+def _migrated(facts: dict[str, Any]) -> dict[str, Any]:
+    """A header of version 1, which only GAVS had, as one of version 2."""
+    rest = {key: value for key, value in facts.items() if key not in ("sam", "vggish")}
+    encoders = {name: facts[name] for name in ("sam", "vggish") if name in facts}
+    return rest | {"version": 2, "encoders": encoders}
+
+
+def _canonical(facts: Any) -> str:
+    return json.dumps(facts, sort_keys=True)
 
 
 def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
@@ -92,16 +153,22 @@ def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
 
 
 def encoder_path(
-    header: CheckpointHeader, name: Literal["sam", "vggish"], given: Path | None
+    header: CheckpointHeader, name: Literal["sam", "vggish"], given: Path | None, folder: Path
 ) -> Path:
-    """The weights file of an encoder: the one given, or where it lay; with the right content.
+    """The weights file of an encoder, with the right content: the one given, or where it lay, or
+    one of its name beside the checkpoint.
+
+    Args:
+        folder: that the checkpoint is in.
 
     Raises:
         FileNotFoundError: it isn't there.
         CheckpointError: its SHA-256 is another than that of the file trained with.
     """
-    expected = getattr(header, name)
-    path = given or Path(expected.path)
+    expected = header.encoders[name]
+    recorded = Path(expected.path)
+    beside = folder / recorded.name
+    path = given or (recorded if recorded.is_file() or not beside.is_file() else beside)
     if not path.is_file():
         raise FileNotFoundError(
             f"{shown(path)}: no such file. The checkpoint was trained with this {name} (size "

@@ -7,22 +7,17 @@ both: `gavs_released` and `gavs_lora` are this method with those codes' values.
 
 import copy
 from collections.abc import Mapping
-from pathlib import Path
-from types import SimpleNamespace
 
 import torch.nn.functional as F
-from pydantic import ValidationError
 from torch import Tensor
 
 from gavs.adapter import ColA, encoder_adapters
-from gavs.checkpoint import CheckpointError, encoder_path, first_problem, read_checkpoint
 from gavs.configs.gavs import GavsConfig
 from gavs.lora import adapt_decoder, adapt_encoder
 from gavs.losses import alignment, frame_bce, supervised_mean
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import SemanticAudioPrompt
 from gavs.sam import (
-    build_sam,
     continue_from_tokens,
     decode,
     input_size,
@@ -31,8 +26,6 @@ from gavs.sam import (
     thaw_decoder,
     valid_cells,
 )
-from gavs.vggish import AUDIO_DIM, PCA
-from gavs.weights import load_weights
 
 
 @METHODS.register_module(name="gavs")
@@ -67,32 +60,6 @@ class GAVS(Method):
         if config.loss_resolution == "input":
             self.target_size = self.sam.image_encoder.img_size
         self.learns_at_frame_size = config.loss_resolution == "frame"
-
-    @classmethod
-    def from_checkpoint(cls, path: Path, sam: Path | None = None) -> "GAVS":
-        """A trained GAVS in eval mode, on the CPU; `gavs.predict.Predictor` feeds it.
-
-        Args:
-            sam: SAM's weights, if they are not where they were when the checkpoint was made.
-
-        Raises:
-            FileNotFoundError: the checkpoint or SAM's weights are absent.
-            ValueError: no checkpoint, another method's, other weights, or another architecture.
-        """
-        header, trained = read_checkpoint(path)
-        if header.method != "gavs":
-            raise CheckpointError(f"{path}: a checkpoint of '{header.method}', expected 'gavs'")
-        try:
-            config = cls.Config(**header.config)
-        except ValidationError as error:
-            problem = first_problem(error)
-            raise CheckpointError(f"{path}: not this version's parameters: {problem}") from None
-        frozen_sam = build_sam(header.sam.size, encoder_path(header, "sam", sam))
-        encoders = SimpleNamespace(audio_dim=AUDIO_DIM, sam=lambda: frozen_sam, pca=PCA)
-        method = cls(config, encoders)  # the checkpoint has the PCA's values
-        frozen = {name: p for name, p in method.named_parameters() if not p.requires_grad}
-        load_weights(method, trained | frozen, path)
-        return method.eval()
 
     def _thaw(self) -> None:
         """Makes the parts of SAM that the config trains trainable, as far as the loss sees them."""

@@ -1,103 +1,45 @@
-"""A trained GAVS on pictures and sound of one's own: masks, overlays, an overlaid video."""
+"""A trained method on pictures and sound of one's own: masks, overlays, an overlaid video."""
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 
-from gavs.checkpoint import encoder_path, read_checkpoint
 from gavs.images import read_image
 from gavs.media import INSTANT, overlay_video, read_video_sound, sample_frames
-from gavs.method import Batch
-from gavs.model import GAVS
+from gavs.predictor import Predictor, clips_of
 from gavs.reading import MediaError, shown
-from gavs.sam import input_size, postprocess, preprocess, tokens, valid_cells
-from gavs.sound import read_sound
-from gavs.vggish import FRAMES, HOP, SAMPLE_RATE, WINDOW, build_vggish, log_mel
+from gavs.sound import SAMPLE_RATE, read_sound
 
 COLOUR = (213, 94, 0)  # vermilion, told apart with any colour vision
 OPACITY = 0.6
-CLIP_SECONDS = 10  # of AVSBench's clips: VGGish's framing starts anew with each
 TOLERANCE = 0.2  # seconds by which a second of sound may fall short; the rest is silence
+VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+SOUNDS = (".wav", ".flac", ".mp3", ".m4a", ".ogg")
 log = logging.getLogger(__name__)
 
+Frame = tuple[str, int, np.ndarray]  # name, second, RGB
 
-class Predictor:
-    """Finder of what sounds in a frame, by a checkpoint and the encoders it was trained with.
 
-    Args:
-        checkpoint: a file of `gavs.checkpoint`.
-        sam, vggish: the encoders' weights, if they are not where they were when it was made.
+class Output(NamedTuple):
+    """What is written of each frame into a folder.
 
-    Raises:
-        FileNotFoundError, CheckpointError: a file is absent, or another than it should be.
+    A pixel is lit above `threshold`. `probabilities`: also those, as 16-bit PNG or as NPY of
+    float32, which `python -m benchmarks score` reads.
     """
 
-    def __init__(
-        self,
-        checkpoint: Path,
-        sam: Path | None = None,
-        vggish: Path | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.header, _ = read_checkpoint(checkpoint)
-        self.method = GAVS.from_checkpoint(checkpoint, sam).to(device)
-        weights = encoder_path(self.header, "vggish", vggish)
-        self.vggish = build_vggish(self.header.vggish.size, weights).to(device)
-        self.device = torch.device(device)
-
-    @torch.inference_mode()
-    def __call__(self, frame: np.ndarray, sound: np.ndarray, second: int = 0) -> np.ndarray:
-        """Probability that a pixel shows what sounds, (H, W) float32.
-
-        Args:
-            frame: (H, W, 3) uint8 RGB of any size.
-            sound: (n,) float32 in [-1, 1], 16 kHz; silent after its end.
-            second: of the sound, in which the frame lies.
-        """
-        native, sam = frame.shape[:2], self.method.sam
-        side = sam.image_encoder.img_size
-        square = preprocess([frame], side, self.method.config.colour).to(self.device)
-        cut = self.method.config.cut
-        if cut is None:
-            features = {"sam": sam.image_encoder(square)[None]}  # (1, 1, C, h, w)
-        else:
-            features = {"tokens": tokens(sam, square, cut)[None]}  # (1, 1, h, w, D)
-        unused = torch.empty(0)  # only a loss reads the truth
-        batch = Batch(
-            audio=self.hear(sound, second)[None],
-            features=features,
-            masks=unused,
-            valid=valid_cells(native, self.method.target_size)[None],
-            supervised=unused,
-            video=unused,
-            classes=unused,
-        ).to(self.device)
-        logits = self.method(batch).logits  # (1, 1, G, G)
-        return postprocess(logits, input_size(native, side), native)[0, 0].sigmoid().cpu().numpy()
-
-    def hear(self, sound: np.ndarray, second: int) -> torch.Tensor:
-        """VGGish before its last ReLU for one second of the sound, (1, 128)."""
-        clip, window = divmod(second, CLIP_SECONDS)
-        begin = clip * CLIP_SECONDS * SAMPLE_RATE
-        begin += round(window * self.header.hop_seconds * SAMPLE_RATE)
-        length = (FRAMES - 1) * HOP + WINDOW
-        heard = sound[begin : begin + length]
-        padded = torch.from_numpy(np.pad(heard, (0, length - len(heard)))).to(self.device)
-        return self.vggish(log_mel(padded, self.header.hop_seconds, 1))
+    folder: Path
+    threshold: float = 0.5
+    probabilities: Literal["png", "npy"] | None = None
 
 
 def predict_images(
-    predictor: Predictor,
-    images: Sequence[Path],
-    audio: Path,
-    out: Path,
-    threshold: float = 0.5,
-    second: int = 0,
+    predictor: Predictor, images: Sequence[Path], audio: Path, output: Output, second: int = 0
 ) -> int:
     """Masks and overlays of images that are frames of consecutive seconds of a sound.
 
@@ -107,26 +49,12 @@ def predict_images(
     Raises:
         MediaError: a file can't be read, the sound ends too early, or two images share a name.
     """
-    repeated = {path.stem for path in images if [p.stem for p in images].count(path.stem) > 1}
-    if repeated:
-        raise MediaError(
-            f"{len(images)} images, but more than one is called {shown(min(repeated))}"
-        )
-    numbers = [int(n[0]) for path in images if (n := re.search(r"\d+$", path.stem))]
-    if len(numbers) == len(images):
-        images = [path for _, path in sorted(zip(numbers, images, strict=True))]
-    sound = read_sound(audio)
-    _check_length(audio, sound, second + len(images) - 1)
-    frames = ((path.stem, second + i, read_image(path)) for i, path in enumerate(images))
-    return len(_write(predictor, frames, sound, out, threshold)[1])
+    sound, frames = _with_sound(images, audio, second)
+    return len(_write(predictor, frames, sound, output)[1])
 
 
 def predict_video(
-    predictor: Predictor,
-    video: Path,
-    out: Path,
-    threshold: float = 0.5,
-    fps: float = 1,
+    predictor: Predictor, video: Path, output: Output, fps: float = 1
 ) -> tuple[int, int]:
     """Masks and overlays of `fps` frames a second, and `{out}/{video's name}.mp4`.
 
@@ -137,20 +65,12 @@ def predict_video(
         MediaError: it can't be read, has no sound, or less than a second of it; or it lies in `out`
             by the name of its overlaid copy.
     """
-    target = out / f"{video.stem}.mp4"
+    target = output.folder / f"{video.stem}.mp4"
     if target.exists() and target.samefile(video):
         raise MediaError(
             f"{shown(video)}: its overlaid copy would replace it; choose another folder"
         )
-    sound = read_video_sound(video)
-    _check_length(video, sound, 0)
-    frames = (
-        (f"{number:05d}", int((number + INSTANT) / fps), frame)
-        for number, frame in enumerate(sample_frames(video, fps))
-    )
-    masks, empty = _write(predictor, frames, sound, out, threshold)
-    if len(sound) < int((len(masks) - 1 + INSTANT) / fps) * SAMPLE_RATE:
-        log.warning("%s: frames after %.1f s hear silence", shown(video), len(sound) / SAMPLE_RATE)
+    masks, empty = _write_video(predictor, video, output, fps)
 
     def paint(frame: np.ndarray, time: float) -> np.ndarray:
         path = masks[min(int(time * fps), len(masks) - 1)]
@@ -161,6 +81,44 @@ def predict_video(
     return len(masks), len(empty)
 
 
+def predict_clips(
+    predictor: Predictor, folder: Path, output: Output, fps: float = 1
+) -> tuple[int, int, int]:
+    """Masks and overlays of every clip of a folder, in subfolders by the clips' names.
+
+    A clip is a video, or a folder with `frames/` and one sound beside it, as AVSBench has them.
+    Returns how many clips and masks there are, and how many masks are empty.
+
+    Raises:
+        MediaError: no clips, two of a name, or one that the functions above refuse.
+    """
+    clips = {}
+    for path in sorted(folder.iterdir()):
+        if (path / "frames").is_dir() or path.suffix.lower() in VIDEOS:
+            if path.stem in clips:
+                raise MediaError(f"{shown(path)}: more than one clip is called {shown(path.stem)}")
+            clips[path.stem] = path
+    if not clips:
+        raise MediaError(
+            f"{shown(folder)}: no clips, expected videos or folders with frames/ and a sound"
+        )
+    written = []
+    for name, path in clips.items():
+        if path.is_file():
+            written.append(_write_video(predictor, path, output, fps, name))
+            continue
+        images = [p for p in sorted((path / "frames").iterdir()) if p.suffix.lower() in IMAGES]
+        sounds = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SOUNDS]
+        if not images or len(sounds) != 1:
+            raise MediaError(
+                f"{shown(path)}: {len(images)} frames and {len(sounds)} sounds, expected "
+                "frames/*.jpg (or .png) and one sound"
+            )
+        sound, frames = _with_sound(images, sounds[0])
+        written.append(_write(predictor, frames, sound, output, name))
+    return len(clips), sum(len(m) for m, _ in written), sum(len(e) for _, e in written)
+
+
 def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8: the frame, tinted where the mask (H, W) bool is lit."""
     tinted = frame.copy()
@@ -168,24 +126,71 @@ def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return tinted
 
 
+def save_probabilities(path: Path, probabilities: np.ndarray) -> None:
+    """Write (H, W) probabilities: 16-bit grey for `.png`, float32 for `.npy`."""
+    if path.suffix == ".npy":
+        np.save(path, probabilities.astype(np.float32))
+    else:
+        Image.fromarray((probabilities * 65535).round().astype(np.uint16)).save(path)
+
+
+def _with_sound(
+    images: Sequence[Path], audio: Path, second: int = 0
+) -> tuple[np.ndarray, Iterator[Frame]]:
+    """A sound, and the images in order, each with its second."""
+    repeated = {path.stem for path in images if [p.stem for p in images].count(path.stem) > 1}
+    if repeated:
+        raise MediaError(
+            f"{len(images)} images, but more than one is called {shown(min(repeated))}"
+        )
+    numbers = [int(n[0]) for path in images if (n := re.search(r"\d+$", path.stem))]
+    if len(numbers) == len(images):
+        images = [path for _, path in sorted(zip(numbers, images, strict=True))]
+    sound = read_sound(audio)
+    _check_length(audio, sound, second + len(images) - 1)
+    return sound, ((path.stem, second + i, read_image(path)) for i, path in enumerate(images))
+
+
+def _write_video(
+    predictor: Predictor, video: Path, output: Output, fps: float, clip: str = ""
+) -> tuple[list[Path], list[Path]]:
+    sound = read_video_sound(video)
+    _check_length(video, sound, 0)
+    frames = (
+        (f"{number:05d}", int((number + INSTANT) / fps), frame)
+        for number, frame in enumerate(sample_frames(video, fps))
+    )
+    masks, empty = _write(predictor, frames, sound, output, clip)
+    if len(sound) < int((len(masks) - 1 + INSTANT) / fps) * SAMPLE_RATE:
+        log.warning("%s: frames after %.1f s hear silence", shown(video), len(sound) / SAMPLE_RATE)
+    return masks, empty
+
+
 def _write(
-    predictor: Predictor,
-    frames: Iterable[tuple[str, int, np.ndarray]],
-    sound: np.ndarray,
-    out: Path,
-    threshold: float,
+    predictor: Predictor, frames: Iterable[Frame], sound: np.ndarray, output: Output, clip: str = ""
 ) -> tuple[list[Path], list[Path]]:
     """Predict (name, second, frame) one after the other; the masks' files, and the empty ones."""
-    for kind in ("masks", "overlays"):
-        (out / kind).mkdir(parents=True, exist_ok=True)
+    kinds = ("masks", "overlays", *(["probabilities"] if output.probabilities else []))
+    folders = {kind: output.folder / kind / clip for kind in kinds}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
     masks, empty = [], []
-    for name, second, frame in frames:
-        mask = predictor(frame, sound, second) > threshold
-        masks.append(out / "masks" / f"{name}.png")
-        Image.fromarray(mask.astype(np.uint8) * 255).save(masks[-1])
-        Image.fromarray(overlay(frame, mask)).save(out / "overlays" / f"{name}.png")
-        if not mask.any():
-            empty.append(masks[-1])
+    timed = ((second, (name, frame)) for name, second, frame in frames)
+    for part in clips_of(timed, predictor.method.config.temporal()):
+        seconds, pictures = [s for s, _ in part], [frame for _, (_, frame) in part]
+        maps = predictor(pictures, sound, seconds)
+        for (_, (name, frame)), probabilities in zip(part, maps, strict=True):
+            mask = probabilities > output.threshold
+            masks.append(output.folder / "masks" / clip / f"{name}.png")
+            Image.fromarray(mask.astype(np.uint8) * 255).save(masks[-1])
+            Image.fromarray(overlay(frame, mask)).save(
+                output.folder / "overlays" / clip / f"{name}.png"
+            )
+            if output.probabilities:
+                file = f"{name}.{output.probabilities}"
+                save_probabilities(output.folder / "probabilities" / clip / file, probabilities)
+            if not mask.any():
+                empty.append(masks[-1])
     return masks, empty
 
 

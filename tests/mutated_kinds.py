@@ -201,7 +201,10 @@ def _tensors() -> dict[str, torch.Tensor]:
 def _make_checkpoint(folder: Path) -> Path:
     encoder = EncoderFile(size="mini", path="weights/sam.safetensors", sha256="0" * 64)
     header = CheckpointHeader(
-        method="gavs", config={"lr": 1}, sam=encoder, vggish=encoder, hop_seconds=1.0
+        method="gavs",
+        config={"lr": 1},
+        encoders={"sam": encoder, "vggish": encoder},
+        hop_seconds=1.0,
     )
     return _saved(checkpoint_bytes(header, _tensors()), folder / "gavs.safetensors")
 

@@ -12,6 +12,8 @@ from benchmarks.experiments import SPECS
 
 REHEARSAL = Path("work/rehearsal")
 MOST_WORKERS = 4096
+MODELS = Path("weights/models")  # where `gavs.load_model` looks
+LEARNED_FROM = ["v1s", "v1m", "v2", "v3", "vggsound"]
 
 EPILOG = """\
 the loop of daily use:
@@ -188,12 +190,18 @@ def command_parser() -> argparse.ArgumentParser:
     sub = add(
         "export",
         _of("grid", "export"),
-        "write a trained GAVS as one file for `python -m gavs predict`",
+        "write a trained row as one file for `python -m gavs predict`",
     )
-    sub.add_argument("row", help="gavs or a variant; trained first unless it is finished")
-    sub.add_argument("benchmark", choices=["v1s", "v1m", "v2", "v3"], help="that it learned from")
-    sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    _add_row(sub, "?")
+    sub.add_argument("--all", action="store_true", help="every row of Table 1")
+    out = "a file or a folder; default: %(default)s"
+    sub.add_argument("--out", type=Path, default=MODELS, metavar="PATH", help=out)
+    text = "write a trained row's probabilities of a clip set, as `score` reads them"
+    sub = add("predict", _of("grid", "predict"), text)
+    _add_row(sub, None)
+    sub.add_argument("--clips", metavar="SET", help="e.g. v2/val or vggss/all; default: its test")
+    sub.add_argument("--format", choices=["npy", "png"], default="npy", help="default: %(default)s")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR")
     sub = add(
         "tune",
         _of("studies", "tune"),
@@ -231,6 +239,14 @@ def command_parser() -> argparse.ArgumentParser:
         "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
     )
     return whole
+
+
+def _add_row(sub: argparse.ArgumentParser, nargs: str | None) -> None:
+    """Add the words that name a trained model."""
+    text = "a method or variant; trained first unless it is finished"
+    sub.add_argument("row", nargs=nargs, help=text)
+    sub.add_argument("benchmark", nargs=nargs, choices=LEARNED_FROM, help="that it learned from")
+    sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def _of(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:

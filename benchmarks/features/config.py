@@ -1,18 +1,12 @@
 """The blocks `encoders`, `audio` and `features` of params.yaml."""
 
-import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from benchmarks.common.checks import Distinct
-from gavs.configs import Config
-
-STORE_NAME = re.compile(  # names of feature stores; features/encode.py says what each holds
-    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>0|[1-9]\d*)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>[1-9]\d*)"
-    r"|(?P<audio>vggish|logmel|spectrogram)"
-)
+from gavs.configs import STORE_NAME, Config
 
 
 class EncoderParams(Config):

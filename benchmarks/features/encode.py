@@ -23,11 +23,11 @@ from benchmarks.common.ahead import ahead
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import frame_file, read_frame
 from benchmarks.features.layout import kind_of
-from benchmarks.features.pixels import squash
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.sam import SamEncoder
 from benchmarks.features.sound import listen
 from benchmarks.features.store import Header
+from gavs.pixels import squash
 
 Rows = dict[str, np.ndarray]  # by the store's name
 

@@ -5,10 +5,10 @@ import re
 import pandas as pd
 
 from benchmarks.common.files import sha256
-from benchmarks.features import spectrogram
-from benchmarks.features.config import STORE_NAME
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import StoreError
+from gavs import spectrogram
+from gavs.configs import STORE_NAME
 from gavs.sizes import SAM_SIZES
 
 COVERS = {  # what is segmented, and what the localisers of Table 3 learn from and are tested on

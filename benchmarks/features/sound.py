@@ -8,36 +8,20 @@ import pandas as pd
 import torch
 
 from benchmarks.data.clip_files import clip_file
-from benchmarks.data.files import SAMPLE_RATE, read_audio
+from benchmarks.data.files import read_audio
 from benchmarks.data.log_mel import read_log_mel
 from benchmarks.features.pretrained import ProfileEncoders
-from benchmarks.features.spectrogram import spectrogram
 from benchmarks.features.store import StoreError
-from gavs.vggish import log_mel
+from gavs import hearing
 
 
-@torch.inference_mode()
 def hear(
     encoders: ProfileEncoders, store: str, waveform: np.ndarray, first: int, seconds: int
 ) -> np.ndarray:
-    """Rows of an audio store for consecutive seconds of a clip, silence where it has ended.
-
-    Args:
-        store: `vggish`, `logmel` or `spectrogram`.
-        waveform: (n,) float32 at 16 kHz, from the clip's start.
-        first: the first of the seconds.
-
-    Returns:
-        (seconds, *shape) float32: VGGish before its last ReLU (128,); its log-mel input
-        (96, 64); the localisers' spectrogram (1, 257, T) of 3 s around the frame.
-    """
-    if store == "spectrogram":
-        hop = encoders.audio.spectrogram_hop
-        return np.stack([spectrogram(waveform, first + k, hop) for k in range(seconds)])
-    samples = (first + seconds) * SAMPLE_RATE
-    padded = np.pad(waveform, (0, max(0, samples - len(waveform))))[:samples]
-    mels = log_mel(torch.from_numpy(padded), encoders.audio.hop_seconds, first + seconds)[first:]
-    return (mels if store == "logmel" else encoders.vggish(mels)).numpy()
+    """`gavs.hearing.hear` with a profile's VGGish and its parameters."""
+    audio = encoders.audio
+    hops = audio.hop_seconds, audio.spectrogram_hop
+    return hearing.hear(store, waveform, first, seconds, lambda mels: encoders.vggish(mels), *hops)
 
 
 def listen(

@@ -1,4 +1,4 @@
-"""Commands of the grid: `features`, `run`, `export`.
+"""Commands of the grid: `features`, `run`, `export`, `predict`.
 
 Parameters are checked before torch is imported: a wrong key is named at once.
 """
@@ -86,13 +86,37 @@ def run(
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write a trained GAVS as one file."""
-    params = load(args.params)
-    from benchmarks.grid.export import export
+    """Write one checkpoint, or all of Table 1, and print their sizes."""
+    from benchmarks.grid.export import export, export_all
     from benchmarks.grid.workbench import Workbench
 
-    export(Workbench(params), args.row, args.benchmark, args.seed, args.out)
-    print(args.out)
+    if args.all == bool(args.benchmark):
+        raise ParamsError("export takes ROW and BENCHMARK, or --all")
+    bench = Workbench(load(args.params))
+    if not args.all:
+        path = args.out
+        if path.suffix != ".safetensors":
+            path /= f"{args.row}-{args.benchmark}.safetensors"
+        export(bench, args.row, args.benchmark, args.seed, path)
+        print(path)
+        return
+    total = 0
+    for path in export_all(bench, args.seed, args.out):
+        size = path.stat().st_size
+        total += size
+        print(f"{path}  {size / 1e6:.2f} MB")
+    print(f"{total / 1e6:.1f} MB in all")
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Write a clip set's probabilities and masks, and print how they are scored."""
+    from benchmarks.grid.export import predict
+    from benchmarks.grid.workbench import Workbench
+
+    bench, clips = Workbench(load(args.params)), args.clips or f"{args.benchmark}/test"
+    frames = predict(bench, args.row, args.benchmark, args.seed, clips, args.out, args.format)
+    folders = f"--predictions {args.out / 'predictions'} --masks {args.out / 'masks'}"
+    print(f"{frames} frames of {clips}; python -m benchmarks score {folders}")
 
 
 def outcome(failures: list[str], page: Path | None = None) -> int:

@@ -1,59 +1,131 @@
-"""A trained row as one file, for `python -m gavs predict` and `GAVS.from_checkpoint`."""
+"""A trained row as files: a checkpoint for `gavs.load_model`, its predictions for `score`."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-from benchmarks.common.files import sha256, write_atomic
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.common.files import sha256
 from benchmarks.features.config import EncoderParams
 from benchmarks.grid.fingerprint import fingerprint
-from benchmarks.grid.models import trained
-from benchmarks.grid.protocol import Cell, model_of, training_of
+from benchmarks.grid.models import pick_device, trained
+from benchmarks.grid.protocol import Cell, Model, model_of, training_of
 from benchmarks.grid.workbench import Workbench
+from benchmarks.params import Params, Row
 from benchmarks.params.errors import ParamsError
-from benchmarks.training.snapshot import trained_names, trained_state
-from gavs.checkpoint import CheckpointHeader, EncoderFile, checkpoint_bytes
+from benchmarks.training.evaluate import native_logits
+from gavs.checkpoint import (
+    CheckpointHeader,
+    EncoderFile,
+    encoders_of,
+    saved_state,
+    write_checkpoint,
+)
+from gavs.method import Method
+from gavs.predict import save_probabilities
 
 
 def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> None:
     """Write the checkpoint of a row, as trained for a benchmark; trained first if need be.
 
     Raises:
-        ParamsError: the row is no GAVS or variant of it, or the seed none of the profile's.
+        ParamsError: the seed is none of the profile's, or the row has nothing to learn.
     """
+    model, resolved, method = _trained(bench, row, benchmark, seed)
+    origin = {
+        "row": row,
+        "trained on": model.train,
+        "seed": seed,
+        "profile": bench.params.profile,
+        "model": fingerprint(bench.fingerprints.model(model))[:16],
+    }
+    write_checkpoint(out, header_of(bench.params, resolved, origin), saved_state(method))
+
+
+def header_of(params: Params, row: Row, origin: dict[str, str | int]) -> CheckpointHeader:
+    """Facts of a checkpoint of a row, whose encoders are the profile's."""
+    needed = encoders_of(row.method_config)
+    files: dict[str, EncoderParams] = {name: getattr(params.encoders, name) for name in needed}
+    return CheckpointHeader(
+        method=row.method,
+        config=row.config,
+        encoders={name: _file(files[name]) for name in needed if needed[name]},  # type: ignore[misc]
+        sizes={name: files[name].size for name in needed if not needed[name]},
+        hop_seconds=params.audio.hop_seconds,
+        spectrogram_hop=params.audio.spectrogram_hop,
+        origin=origin,
+    )
+
+
+def export_all(bench: Workbench, seed: int, folder: Path) -> Iterator[Path]:
+    """Write every row of Table 1 on each of its benchmarks, `{row}-{benchmark}.safetensors`."""
     params = bench.params
+    for benchmark in params.table_benchmarks("table1"):
+        for row in params.table_rows("table1"):
+            if not params.row(row, benchmark).method_config.oracle:
+                path = folder / f"{row}-{benchmark}.safetensors"
+                export(bench, row, benchmark, seed, path)
+                yield path
+
+
+@torch.inference_mode()
+def predict(
+    bench: Workbench,
+    row: str,
+    benchmark: str,
+    seed: int,
+    clips: str,
+    out: Path,
+    kind: Literal["npy", "png"] = "npy",
+) -> int:
+    """Write a row's probabilities of all scored frames of a clip set, beside their masks.
+
+    They lie as `python -m benchmarks score` reads them, in `out/predictions/UID/FRAME.npy` and
+    `out/masks/UID/FRAME.png`, and come from the batches that the row was scored in: from floats
+    its counts are found again to the last pixel. Returns how many frames there are.
+
+    Raises:
+        ParamsError: the seed is none of the profile's, or the row has nothing to learn.
+    """
+    _, _, method = _trained(bench, row, benchmark, seed)
+    device = pick_device(bench.params.device)
+    method.to(device).eval()
+    samples = bench.clips(method, clips)
+    frames = 0
+    for numbers in samples.batches(bench.params.scoring.batch_frames):
+        for table, logits, _ in native_logits(method, samples, device, numbers):
+            maps, masks = logits.sigmoid().cpu().numpy(), samples.native_masks(table).numpy()
+            for frame, probabilities, mask in zip(table.itertuples(), maps, masks, strict=True):
+                file = out / "predictions" / frame.uid / f"{frame.frame:05d}.{kind}"
+                truth = out / "masks" / frame.uid / f"{frame.frame:05d}.png"
+                for path in (file, truth):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                save_probabilities(file, probabilities)
+                Image.fromarray(mask.astype(np.uint8) * 255).save(truth)
+            frames += len(table)
+    return frames
+
+
+def _trained(bench: Workbench, row: str, benchmark: str, seed: int) -> tuple[Model, Row, Method]:
+    _check(bench.params, row, benchmark, seed)
+    model = model_of(Cell("table1", row, row, benchmark, "train", seed))
+    resolved, _ = training_of(bench.params, model)
+    method, _ = trained(bench, model, f"{row} {model.train} seed {seed}")
+    return model, resolved, method
+
+
+def _check(params: Params, row: str, benchmark: str, seed: int) -> None:
     if seed not in params.seeds:
         raise ParamsError(f"--seed {seed}: not among seeds {params.seeds} of params.yaml")
-    model = model_of(Cell("table1", row, row, benchmark, "train", seed))
-    resolved, _ = training_of(params, model)
-    if resolved.method != "gavs":
-        raise ParamsError(f"{row} is {resolved.method}; only GAVS and its variants are exported")
-    method, _ = trained(bench, model, f"{row} {model.train} seed {seed}")
-    header = CheckpointHeader(
-        method=resolved.method,
-        config=resolved.config,
-        sam=_file(params.encoders.sam),
-        vggish=_file(params.encoders.vggish),
-        hop_seconds=params.audio.hop_seconds,
-        origin={
-            "row": row,
-            "trained on": model.train,
-            "seed": seed,
-            "profile": params.profile,
-            "model": fingerprint(bench.fingerprints.model(model))[:16],
-        },
-    )
-    content = checkpoint_bytes(header, trained_state(method, trained_names(method)))
-    write_atomic(out, _in_order(content))
-
-
-def _in_order(content: bytes) -> bytes:
-    """Sort the metadata of a safetensors file, which the library writes in an order by chance."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
-    return len(text).to_bytes(8, "little") + text + content[8 + size :]
+    config = params.row(row, benchmark).method_config
+    if config.oracle:
+        raise ParamsError(f"{row} is shown the truth: it has nothing to learn and nothing to save")
+    if config.supervised == (benchmark == "vggsound"):
+        data = "v1s, v1m, v2 or v3" if config.supervised else "vggsound"
+        raise ParamsError(f"{row} doesn't learn from {benchmark}; it learns from {data}")
 
 
 def _file(encoder: EncoderParams) -> EncoderFile:

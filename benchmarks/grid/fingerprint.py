@@ -56,11 +56,11 @@ def store_code(name: str) -> str:
     kind = kind_of(name)
     sound, pixels = kind["audio"], kind["pixels"]
     parts = {
-        "benchmarks.features.pixels": pixels,
+        "gavs.pixels": pixels,
         "benchmarks.features.sam": not (sound or pixels),
         "gavs.sam": not (sound or pixels),
         "benchmarks.features.sound": sound,
-        "benchmarks.features.spectrogram": name == "spectrogram",
+        "gavs.spectrogram": name == "spectrogram",
         "gavs.vggish": name in ("vggish", "logmel"),
         "gavs.backbones": False,
         "benchmarks.features.config": False,  # by the header's values
@@ -122,7 +122,7 @@ def _of_silence(row: Row, heard: bool) -> dict[str, Any]:
     spectrogram = row.method_config.hears() == "spectrogram"
     return {
         "benchmarks.features.silence": heard,
-        "benchmarks.features.spectrogram": heard and spectrogram,
+        "gavs.spectrogram": heard and spectrogram,
         "gavs.vggish": heard and not spectrogram,
     }
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from benchmarks.features.config import STORE_NAME, EncodersParams
+from benchmarks.features.config import EncodersParams
 from benchmarks.params.errors import ParamsError, nearest
+from gavs.configs import STORE_NAME
 from gavs.sizes import BACKBONE_SIZES, PCA_SIZES, SAM_SIZES, WIDTHS
 
 LARGEST_SQUARE = 4096  # pixels of a side

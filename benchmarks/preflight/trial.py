@@ -18,13 +18,13 @@ from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid.models import pick_device
 from benchmarks.params import Params, Row
 from benchmarks.scoring.counts import score_frames
-from benchmarks.training.clips import to_native
 from gavs.backbones import build_backbone
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
 from gavs.sam import build_sam
 from gavs.sizes import SAM_SIZES
 from gavs.vggish import PCA
+from gavs.views import to_native
 
 # Method, encoders, stores, loss resolution, samples of a batch, bf16, frames of a sample.
 Kind = tuple[str, tuple[str, ...], tuple[str, ...], str, int, bool, int]
@@ -164,7 +164,8 @@ def _score(
     inputs = random_batch(params, method, row, 1, seconds).to(device)
     start = time.monotonic()
     logits = method(inputs).logits.float().flatten(0, 1)
-    native = to_native(logits, *NATIVE, method, SAM_SIZES[params.encoders.sam.size].img_size)
+    side = SAM_SIZES[params.encoders.sam.size].img_size
+    native = to_native(logits, NATIVE, method.config.geometry, side)
     scores = score_frames(
         native.sigmoid(),
         torch.ones_like(native, dtype=torch.bool),

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.data.clip_files import clip_file
@@ -20,10 +19,8 @@ from benchmarks.features.store import FeatureStore
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
-from gavs.sam import input_size, postprocess, valid_cells
+from gavs.views import Geometry, normalised, on_grid, shown_cells
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 KEPT_SIZE = 256  # of targets: all of V2's take 3 GiB there, and 46 at 1024
 
 
@@ -38,11 +35,7 @@ class Features:
     def read(self, name: str, rows: np.ndarray) -> Tensor:
         """(n, ...) float32; pixels normalised with ImageNet's statistics."""
         values = torch.from_numpy(self.store(name)[rows]).float()
-        if name.startswith("pixels"):
-            mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
-            std = torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255
-            values = (values - mean) / std
-        return values
+        return normalised(values) if name.startswith("pixels") else values
 
 
 @dataclass
@@ -219,7 +212,7 @@ class Samples:
             native = native_mask(_truth(row, frame)) if native is None else native
             return torch.from_numpy(native.astype(np.uint8) * 255)
         if row.uid in self.pseudo:
-            return _on_grid(self.pseudo[row.uid], geometry, size)
+            return on_grid(self.pseudo[row.uid], geometry, size)
         return _target(_truth(row, frame), geometry, size)
 
     def _valid(self, clip: int) -> Tensor:
@@ -264,14 +257,6 @@ class Samples:
         return torch.from_numpy(np.stack([native_mask(truth) for truth in truths]))
 
 
-def to_native(logits: Tensor, height: int, width: int, method: Method, image_size: int) -> Tensor:
-    """Mask logits (n, G, G) to the frames' own size, bilinear: (n, H, W)."""
-    size = (height, width)
-    if method.config.geometry == "sam":
-        return postprocess(logits[:, None], input_size(size, image_size), size)[:, 0]
-    return F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-
-
 class Truth(NamedTuple):
     """Place of a frame's ground truth: a mask file, or boxes to be filled."""
 
@@ -314,26 +299,17 @@ def native_mask(truth: Truth) -> np.ndarray:
     return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
 
 
-def _target(truth: Truth, geometry: str, size: int) -> Tensor:
+def _target(truth: Truth, geometry: Geometry, size: int) -> Tensor:
     if size > KEPT_SIZE:
-        return _on_grid(native_mask(truth), geometry, size)
+        return on_grid(native_mask(truth), geometry, size)
     return _kept_target(truth, geometry, size)
 
 
 @lru_cache(maxsize=100_000)
-def _kept_target(truth: Truth, geometry: str, size: int) -> Tensor:
-    return _on_grid(_read(truth), geometry, size)
-
-
-def _on_grid(native: np.ndarray, geometry: str, size: int) -> Tensor:
-    """Share of mask pixels in each cell of the method's grid, (G, G) uint8 of 255."""
-    mask = torch.from_numpy(native)[None, None].float()
-    if geometry == "sam":
-        side = max(mask.shape)
-        mask = F.pad(mask, (0, side - mask.shape[3], 0, side - mask.shape[2]))
-    return (F.interpolate(mask, (size, size), mode="area")[0, 0] * 255).round().byte()
+def _kept_target(truth: Truth, geometry: Geometry, size: int) -> Tensor:
+    return on_grid(_read(truth), geometry, size)
 
 
 @lru_cache(maxsize=1_000)
-def _valid(height: int, width: int, geometry: str, size: int) -> Tensor:
-    return valid_cells((height, width), size) if geometry == "sam" else torch.ones(size, size)
+def _valid(height: int, width: int, geometry: Geometry, size: int) -> Tensor:
+    return shown_cells((height, width), geometry, size)

@@ -15,8 +15,9 @@ from benchmarks.scoring.boxes import BoxScores, Rule, score_boxes
 from benchmarks.scoring.config import ScoringParams
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.training import distributed
-from benchmarks.training.clips import Samples, to_native
+from benchmarks.training.clips import Samples
 from gavs.method import Method
+from gavs.views import to_native
 
 
 @torch.inference_mode()
@@ -37,7 +38,7 @@ def evaluate(
                 thresholds=tuple(params.thresholds),
                 squash=params.squash_size,
             )
-            for frames, logits, _ in _native(method, clips, device, numbers)
+            for frames, logits, _ in native_logits(method, clips, device, numbers)
         ]
 
     method.to(device).eval()
@@ -66,7 +67,7 @@ def evaluate_boxes(
                 rules=rules,
                 confidence=confidence,
             )
-            for images, logits, confidence in _native(method, clips, device, numbers)
+            for images, logits, confidence in native_logits(method, clips, device, numbers)
         ]
 
     method.to(device).eval()
@@ -87,19 +88,23 @@ def held_out_loss(method: Method, clips: Samples, device: torch.device, size: in
     return float(np.mean(distributed.spread(clips.epoch(np.random.default_rng(0), size), loss)))
 
 
-def _native(
+def native_logits(
     method: Method, clips: Samples, device: torch.device, numbers: np.ndarray
 ) -> Iterator[tuple[pd.DataFrame, Tensor, Tensor | None]]:
-    """A batch's frames of one size, their logits at it (n, H, W), and the method's own confidence
-    (n,) if it has one, until every frame has come."""
+    """A batch's scored frames of one size, their logits at it (n, H, W), and the method's own
+    confidence (n,) if it has one, until every frame has come."""
     prediction = method(clips.batch(numbers, targets=False).to(device))
     logits = prediction.logits.float().flatten(0, 1)  # (B*T, G, G)
     confidence = prediction.aux.get("confidence")  # (B, T)
     table = clips.frame_table(numbers)
     for (height, width), same in table[table.scored].groupby(["height", "width"], sort=False):
         rows = same.index.tolist()
-        native = to_native(logits[rows], height, width, method, clips.features.image_size)
+        native = _to_native(logits[rows], (height, width), method, clips)
         yield same, native, None if confidence is None else confidence.flatten()[rows]
+
+
+def _to_native(logits: Tensor, size: tuple[int, int], method: Method, clips: Samples) -> Tensor:
+    return to_native(logits, size, method.config.geometry, clips.features.image_size)
 
 
 def overlay_samples(clips: Samples, count: int) -> np.ndarray:
@@ -127,7 +132,7 @@ def predict(method: Method, clips: Samples, samples: np.ndarray, device: torch.d
         table = clips.frame_table(np.array([number]))
         row = table[table.frame == table.frames // 2].iloc[0]
         logit = logits[table.index[table.frame == row.frame]]
-        native = to_native(logit, row.height, row.width, method, clips.features.image_size)[0]
+        native = _to_native(logit, (row.height, row.width), method, clips)[0]
         maps[f"{row.uid}/{row.frame}"] = (native.sigmoid() * 255).round().byte().cpu().numpy()
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **maps)

@@ -4,12 +4,18 @@ A method is two classes: its `MethodConfig`, registered here, and the `gavs.meth
 names, whose module is imported when a model is built.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 LARGEST = 10**9
+# What a method may see or hear; benchmarks/features/encode.py says what each is.
+STORE_NAME = re.compile(
+    r"sam_(?P<sam>rgb|bgr)|tokens(?P<cut>0|[1-9]\d*)_(?P<tokens>rgb|bgr)|pixels(?P<pixels>[1-9]\d*)"
+    r"|(?P<audio>vggish|logmel|spectrogram)"
+)
 Count = Annotated[int, Field(gt=0)]
 
 

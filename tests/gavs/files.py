@@ -12,10 +12,9 @@ from PIL import Image
 from benchmarks.common.files import sha256
 from benchmarks.features.config import EncoderParams
 from benchmarks.features.pretrained import ProfileEncoders
-from benchmarks.training.snapshot import trained_names, trained_state
 from gavs import GAVS, GavsConfig
 from gavs.__main__ import main
-from gavs.checkpoint import CheckpointHeader, EncoderFile, checkpoint_bytes
+from gavs.checkpoint import CheckpointHeader, EncoderFile, checkpoint_bytes, saved_state
 
 WEIGHTS = Path(__file__).parents[2] / "weights/miniature"
 RATE = 25
@@ -49,11 +48,10 @@ def write_checkpoint(path: Path, trained: GAVS, hop: float = 1.0, **changes) -> 
     header = CheckpointHeader(
         method="gavs",
         config=trained.config.model_dump(mode="json"),
-        sam=encoder_file("sam"),
-        vggish=encoder_file("vggish"),
+        encoders={name: encoder_file(name) for name in ("sam", "vggish")},
         hop_seconds=hop,
     ).model_copy(update=changes)
-    path.write_bytes(checkpoint_bytes(header, trained_state(trained, trained_names(trained))))
+    path.write_bytes(checkpoint_bytes(header, saved_state(trained)))
     return path
 
 

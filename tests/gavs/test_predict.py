@@ -1,6 +1,5 @@
 """What `python -m gavs predict` makes of images, sounds and videos."""
 
-import json
 import os
 import re
 import resource
@@ -8,25 +7,17 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 import torch
 from PIL import Image
-from segment_anything.utils.transforms import ResizeLongestSide
 
-from benchmarks.data.files import read_audio, read_frame
-from benchmarks.features.pretrained import ProfileEncoders
-from benchmarks.features.silence import NoClip
-from benchmarks.features.sound import hear
-from benchmarks.training.clips import Features, Samples, to_native
-from gavs import GAVS
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
-from gavs.predict import COLOUR, OPACITY, Predictor
+from gavs.predict import COLOUR, OPACITY
+from gavs.predictor import Predictor
 from tests.benchmarks.data.videos import write_video
 from tests.gavs.files import (
     RATE,
-    encoders,
     frames_of,
     make_method,
     make_video,
@@ -35,75 +26,6 @@ from tests.gavs.files import (
     run,
     write_checkpoint,
 )
-
-ADAPTED = {"from_block": 3, "train_norms": True, "zero_init": False, "width": 8}
-
-
-@pytest.mark.parametrize("hop", [1.0, 0.96])
-@pytest.mark.parametrize(
-    "config",
-    [
-        {},
-        {"colour": "bgr", "loss_resolution": "input", "encoder_adapters": ADAPTED},
-        {"decoder": "full", "prompt": {"slots": "six", "noise_mode": "add"}},
-        {
-            "prompt": {"noise_mode": "add", "audio": "pca_8bit"},
-            "encoder_lora": {"from_block": 3},
-            "decoder_lora": {"enabled": True},
-        },
-    ],
-    ids=["plain", "adapted", "full_decoder", "lora"],
-)
-def test_prediction_is_the_suites(tmp_path, clip, config, hop):
-    method = make_method(hop, **config)
-    expected = suite_probabilities(method, clip, encoders(hop))
-    path = write_checkpoint(tmp_path / "c.safetensors", method, hop)
-    predictor = Predictor(path)
-    sound = read_sound(clip / "audio.wav")
-    for second in (0, 7, 9):
-        found = predictor(read_image(clip / f"frames/{second}.jpg"), sound, second)
-        assert found.shape == (60, 80)
-        assert np.ptp(found) > 0.05  # says something about the frame
-        np.testing.assert_allclose(found, expected[second], atol=3e-5)
-
-
-def suite_probabilities(method: GAVS, clip: Path, encoders: ProfileEncoders) -> np.ndarray:
-    """(10, 60, 80) by the benchmark's own batches, over a feature store in single precision."""
-    index = pd.DataFrame(
-        {
-            "uid": ["clip"],
-            "video": "clip",
-            "classes": "dog",
-            "frames": 10,
-            "first_row": 0,
-            "height": 60,
-            "width": 80,
-            "supervision": "boxes",
-            "mask_path": "",
-            "boxes": json.dumps([[0, 0, 0.5, 0.5]]),
-        }
-    )
-    sam = encoders.sam()
-    shrink = ResizeLongestSide(96)
-    frames = [read_frame(clip / f"frames/{i}.jpg") for i in range(10)]
-    order = -1 if method.config.colour == "bgr" else 1
-    resized = [shrink.apply_image(f)[..., ::order].copy() for f in frames]
-    squares = torch.stack([sam.preprocess(torch.from_numpy(r).permute(2, 0, 1)) for r in resized])
-    (store,) = method.config.inputs().values()
-    with torch.inference_mode():
-        if store.startswith("tokens"):
-            x = sam.image_encoder.patch_embed(squares) + sam.image_encoder.pos_embed
-            for block in sam.image_encoder.blocks[:3]:
-                x = block(x)
-        else:
-            x = sam.image_encoder(squares)
-    heard = hear(encoders, "vggish", read_audio(clip / "audio.wav"), 0, 10)
-    arrays = {store: x.numpy(), "vggish": heard}
-    features = Features(arrays.__getitem__, NoClip(encoders), 96)
-    clips = Samples(index, features, method, ["dog"])
-    with torch.inference_mode():
-        logits = method(clips.batch(np.arange(10))).logits.flatten(0, 1)
-    return to_native(logits, 60, 80, method, 96).sigmoid().numpy()
 
 
 def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, checkpoint, capsys):
@@ -171,8 +93,8 @@ def test_framing_starts_anew_every_ten_seconds(tmp_path):
     predictor = Predictor(write_checkpoint(tmp_path / "c.safetensors", make_method(), 0.96))
     clip = noise(10)[:, 0]
     for second in (0, 3, 9):
-        twice = predictor.hear(np.tile(clip, 2), 10 + second)
-        torch.testing.assert_close(twice, predictor.hear(clip, second))
+        twice = predictor.encoders.hear("vggish", np.tile(clip, 2), [10 + second])
+        torch.testing.assert_close(twice, predictor.encoders.hear("vggish", clip, [second]))
 
 
 @pytest.mark.parametrize("mode, size", [("L", (33, 97)), ("P", (64, 48)), ("RGBA", (5, 40)),

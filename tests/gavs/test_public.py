@@ -22,9 +22,10 @@ HOMES = {
     "GAVS": "gavs.model",
     "GavsConfig": "gavs.configs.gavs",
     "Method": "gavs.method",
-    "Predictor": "gavs.predict",
+    "Predictor": "gavs.predictor",
     "build_sam": "gavs.sam",
     "build_vggish": "gavs.vggish",
+    "load_model": "gavs.predictor",
     "read_image": "gavs.images",
     "read_sound": "gavs.sound",
 }

@@ -84,8 +84,8 @@ def _rows(cells: set[Cell]) -> set[str]:
     [
         ("gavs/sam.py", "(pixels - mean) / std", "pixels - mean", ("sam", "tokens")),
         ("benchmarks/features/sam.py", "x.half()", "x.float().half()", ("sam", "tokens")),
-        ("benchmarks/features/spectrogram.py", "12.0", "11.0", ("spectrogram",)),
-        ("benchmarks/features/pixels.py", "BILINEAR", "BICUBIC", ("pixels",)),
+        ("gavs/spectrogram.py", "12.0", "11.0", ("spectrogram",)),
+        ("gavs/pixels.py", "BILINEAR", "BICUBIC", ("pixels",)),
         ("gavs/vggish.py", "torch", "torch ", ()),  # blanks
         (
             "benchmarks/features/sound.py",
@@ -212,8 +212,8 @@ def test_a_recipe_says_what_no_data_are_needed_for(params, copy, monkeypatch):
     assert changed("benchmarks/data/index.py", "", FLIP) == [True, True]
     assert changed("splits/fractions.py", "", FLIP) == [True, True]
     assert changed("benchmarks/miniature/scenes.py", "", FLIP) == [True, True]
-    assert changed("benchmarks/features/pixels.py", "BILINEAR", "BICUBIC") == [False, True]
-    assert changed("benchmarks/features/spectrogram.py", "12.0", "11.0") == [False, False]
+    assert changed("gavs/pixels.py", "BILINEAR", "BICUBIC") == [False, True]
+    assert changed("gavs/spectrogram.py", "12.0", "11.0") == [False, False]
     audio = params.audio.model_copy(update={"hop_seconds": 0.96})
     assert changed(params=params.model_copy(update={"audio": audio})) == [True, True]
     pvt = params.encoders.pvt.model_copy(update={"weights": Path("weights/other.pth")})

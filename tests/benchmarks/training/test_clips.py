@@ -9,9 +9,10 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.training import clips as module
-from benchmarks.training.clips import Features, Samples, to_native
+from benchmarks.training.clips import Features, Samples
 from gavs.configs import MethodConfig
 from gavs.method import Method
+from gavs.views import to_native
 
 
 class _Store:
@@ -21,20 +22,20 @@ class _Store:
         return np.asarray(rows, np.float32)[:, None].repeat(2, 1)
 
 
-class _Square(Method):
-    Config = MethodConfig
-    target_size = 4
-
-
-class _SquashConfig(MethodConfig):
+class _SquashedClips(MethodConfig):
     geometry = "squash"
 
     def temporal(self):
         return True
 
 
+class _Square(Method):
+    Config = MethodConfig
+    target_size = 4
+
+
 class _Squash(_Square):
-    Config = _SquashConfig
+    Config = _SquashedClips
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ def test_a_mask_survives_the_way_to_the_grid_and_back(clips, size):
     shape = ResizeLongestSide(64).get_preprocess_shape(height, width, 64)
     logits = torch.full((1, 16, 16), -9.0)
     logits[:, :, : shape[1] // 8] = 9.0  # the left half of the frame's part of the square
-    native = to_native(logits, height, width, method, 64)[0]
+    native = to_native(logits, (height, width), method.config.geometry, 64)[0]
     assert native.shape == size
     assert (native[:, : width // 2] > 0).all() and (native[:, (width + 1) // 2 :] < 0).all()
 

@@ -5,6 +5,6 @@ from PIL import Image
 
 
 def squash(frame: np.ndarray, size: int) -> np.ndarray:
-    """A frame (H, W, 3) uint8 as (3, size, size) uint8."""
+    """RGB frame (H, W, 3) uint8 as a square, (3, size, size) uint8, bilinear."""
     image = Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).transpose(2, 0, 1)

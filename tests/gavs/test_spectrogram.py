@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.features.spectrogram import HOP, SECONDS, WINDOW, frames, spectrogram
+from gavs.spectrogram import HOP, SECONDS, WINDOW, frames, spectrogram
 
 RATE = 16_000
 

@@ -6,7 +6,7 @@ spectrogram (Tukey window, each piece less its mean), the log of it plus 1e-7, o
 
 import numpy as np
 
-from benchmarks.data.files import SAMPLE_RATE
+from gavs.sound import SAMPLE_RATE
 
 SECONDS = 3
 WINDOW, HOP = 512, 238  # samples
