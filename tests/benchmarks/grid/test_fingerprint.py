@@ -88,13 +88,13 @@ def _rows(cells: set[Cell]) -> set[str]:
         ("gavs/pixels.py", "BILINEAR", "BICUBIC", ("pixels",)),
         ("gavs/vggish.py", "torch", "torch ", ()),  # blanks
         (
-            "benchmarks/features/sound.py",
+            "gavs/hearing.py",
             "np.pad(",
             "np.pad(+",
             ("vggish", "logmel", "spectrogram"),
         ),
         ("benchmarks/features/store.py", "os.fsync(", "os.fsync(+", ()),  # the header's version
-        ("benchmarks/features/fill.py", "seconds(batch)", "seconds(+batch)", ()),
+        ("benchmarks/features/fill.py", "return seconds(", "return +seconds(", ()),
     ],
 )
 def test_a_store_is_made_anew_by_its_own_encoders_code(after, params, name, old, new, kinds):
