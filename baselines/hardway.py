@@ -44,8 +44,9 @@ class HardWay(Localiser):
                 f"{self.image.channels}: HardWay has no projections"
             )
         # One ResNet there for pictures and sounds: layer 4 of both has stride 1.
-        last = 1 if config.stride == 16 else 2
-        self.listen = audio_trunk(config.audio_blocks, config.audio_channels, last)
+        self.listen = audio_trunk(
+            config.audio_blocks, config.audio_channels, 1 if config.stride == 16 else 2
+        )
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
         return {

@@ -73,7 +73,7 @@ def adapt_decoder(sam: Sam, config: DecoderLoraConfig) -> None:
             _adapt((part.q_proj, part.k_proj, part.v_proj, part.out_proj), config)
 
 
-def _adapt(layers: Iterable[nn.Module], config: LoraConfig) -> None:
+def _adapt(layers: Iterable[nn.Linear], config: LoraConfig) -> None:
     """Make `layer.weight` the changed one, for whoever reads it."""
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", LoRA(layer.weight, config))

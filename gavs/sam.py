@@ -187,7 +187,8 @@ def continue_from_tokens(
     """
     blocks = sam.image_encoder.blocks[cut:]
     last = list(adapters)
-    for block, adapter in zip(blocks, [None] * (len(blocks) - len(last)) + last, strict=True):
+    each: list[nn.Module | None] = [*[None] * (len(blocks) - len(last)), *last]
+    for block, adapter in zip(blocks, each, strict=True):
         tokens = recomputed(recompute, block, tokens, adapter)
     return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
 
