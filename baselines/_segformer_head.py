@@ -51,6 +51,8 @@ class QueryLayer(nn.Module):
 class QueryGenerator(nn.Module):
     """Learned queries that hear the frame, plus as many learned ones that don't."""
 
+    layers: Any  # nn.ModuleList of QueryLayer
+
     def __init__(self, queries: int, dim: int, heads: int, hidden: int, layers: int) -> None:
         super().__init__()
         self.start = nn.Parameter(torch.empty(queries, dim))
@@ -154,9 +156,8 @@ class SegFormerHead(nn.Module):
             if p.dim() > 1:
                 nn.init.xavier_uniform_(p)
         self.encoder.reset_parameters()
-        parts: Any = self.queries.layers
-        for part in parts:
-            part.reset_parameters()
+        for queries in self.queries.layers:
+            queries.reset_parameters()
         self.mixer.reset_parameters()
         self.audio = nn.Linear(audio_dim, dim)  # not of the head there: torch's own start
 

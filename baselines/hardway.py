@@ -11,8 +11,6 @@ starts pretrained (the paper; in the release that flag does nothing and a checkp
 (released: its mean times -99, the same in effect).
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,8 +32,9 @@ class HardWay(Localiser):
                 f"{self.image.channels}: HardWay has no projections"
             )
         # One ResNet there for pictures and sounds: layer 4 of both has stride 1.
-        last: Literal[1, 2] = 1 if config.stride == 16 else 2
-        self.listen = audio_trunk(config.audio_blocks, config.audio_channels, last)
+        self.listen = audio_trunk(
+            config.audio_blocks, config.audio_channels, 1 if config.stride == 16 else 2
+        )
 
     def embed(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
         return {

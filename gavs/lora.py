@@ -4,7 +4,6 @@ it: the image encoder's last blocks and every attention of the mask decoder.
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from segment_anything.modeling import Sam
@@ -54,7 +53,7 @@ def adapt_decoder(sam: Sam, config: DecoderLoraConfig) -> None:
             _adapt((part.q_proj, part.k_proj, part.v_proj, part.out_proj), config)
 
 
-def _adapt(layers: Iterable[Any], config: LoraConfig) -> None:
+def _adapt(layers: Iterable[nn.Linear], config: LoraConfig) -> None:
     """Make `layer.weight` the changed one, for whoever reads it."""
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", LoRA(layer.weight, config))

@@ -151,8 +151,9 @@ def continue_from_tokens(
         recompute: keep no activations for the gradient (`recomputed`).
     """
     blocks = sam.image_encoder.blocks[cut:]
-    last: list[nn.Module | None] = list(adapters)
-    for block, adapter in zip(blocks, [None] * (len(blocks) - len(last)) + last, strict=True):
+    last = list(adapters)
+    each: list[nn.Module | None] = [*[None] * (len(blocks) - len(last)), *last]
+    for block, adapter in zip(blocks, each, strict=True):
         tokens = recomputed(recompute, block, tokens, adapter)
     return sam.image_encoder.neck(tokens.permute(0, 3, 1, 2))
 

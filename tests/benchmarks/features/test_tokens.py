@@ -22,12 +22,10 @@ class _Encoders:
         return build_sam("vit_b")
 
 
-def _step(from_block: int, frames: int = 2) -> tuple[list[int], int]:
+def _step(part: str, from_block: int, frames: int = 2) -> tuple[list[int], int]:
     """How often each block runs forwards in a training step, and the bytes kept for backwards."""
     config = GavsConfig(
-        encoder_adapters={"from_block": from_block, "width": 128},
-        prompt={"hidden": 512},
-        alignment={"loss": "none"},
+        **{part: {"from_block": from_block}}, prompt={"hidden": 512}, alignment={"loss": "none"}
     )
     calls, kept = [0] * 12, {}
 
@@ -60,9 +58,12 @@ def _step(from_block: int, frames: int = 2) -> tuple[list[int], int]:
     return forwards, size // frames
 
 
-@pytest.mark.parametrize("from_block", [6, 9])  # the author's, the released code's
-def test_training_runs_the_adapted_blocks_and_no_other(from_block):
-    calls, kept = _step(from_block)
+@pytest.mark.parametrize(
+    "part, from_block",  # the author's, the released code's, the second release's
+    [("encoder_adapters", 6), ("encoder_adapters", 9), ("encoder_lora", 8)],
+)
+def test_training_runs_the_adapted_blocks_and_no_other(part, from_block):
+    calls, kept = _step(part, from_block)
     assert calls == [0] * from_block + [1] * (12 - from_block)
     # A global block's attention alone is 12 heads x 4096 x 4096 x 4 bytes = 0.75 GiB a frame.
     assert kept < 0.2 * GIB
