@@ -7,7 +7,7 @@ recipe is what can be said without data; `Fingerprints` adds the data.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ import pandas as pd
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
 from benchmarks.features.layout import covered, frames_checksum, kind_of, layout
-from benchmarks.features.live import LiveStore
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import FeatureStore, Header
 from benchmarks.grid.clip_sets import ClipSets
@@ -29,6 +28,9 @@ from benchmarks.grid.protocol import (
     training_of,
 )
 from benchmarks.params import Params, Row
+
+if TYPE_CHECKING:
+    from benchmarks.features.live import LiveStore
 
 # Where the closures of models and records end.
 BY_VALUE = (  # what these give enters the identities below as values
@@ -254,7 +256,7 @@ class Fingerprints:
         params: Params,
         clip_sets: ClipSets,
         encoders: ProfileEncoders,
-        stores: Callable[[Row], dict[str, FeatureStore | LiveStore]],
+        stores: "Callable[[Row], dict[str, FeatureStore | LiveStore]]",
     ) -> None:
         self.params, self.clip_sets, self.encoders = params, clip_sets, encoders
         self._stores = stores

@@ -73,7 +73,7 @@ def launch(args: argparse.Namespace) -> int:
 
 
 def planned(
-    params: Params, tables: list[str], places: dict[str, dict[str, str]], finest: bool
+    params: Params, tables: list[str], places: dict[str, dict[str, str]], finest: bool = False
 ) -> list[Job]:
     """List the jobs of these tables, or of all, and of tables with active jobs.
 

@@ -42,7 +42,7 @@ PUBLISHED = {
     **{("avsegformer", b): Schedule(n, e, size, 2e-5, _FORMER) for b, n, e, size in (
         ("v1s", 3452, 30, 2), ("v1m", 296, 60, 2), ("v2", 4750, 30, 4))},
     **{("sama", b): Schedule(n, 80, 2, 2e-4, _SAMA) for b, n in (("v1s", 3452), ("v1m", 296))},
-    **{(row, b): _gavs(n) for row in ("gavs_released", "gavs_released_fixed", "gavs")
+    **{(row, b): _gavs(n) for row in ("gavs_released", "gavs_released_fixed", "gavs_lora", "gavs")
        for b, n in (("v1s", 3452), ("v1m", 296), ("v2", 4750))},
     ("gavs", "v3"): _gavs(4807),
     ("hardway", "vggsound"): Schedule(144_000, 80, 256, 1e-4, f"paper; {_HARD} has no training"),

@@ -46,7 +46,7 @@ def test_each_tier_has_the_cells_of_the_one_before(tiers):
         ("avsbench", "v1m", 0), ("oracle_click", "v1m", 0),
     }  # fmt: skip
     for name in ("first", "core"):  # every store that a row reads is there, and no other
-        read = {(r.cls.cover(), s) for r in tiers[name].rows_in_use() for s in r.stores}
+        read = {(r.method_config.cover(), s) for r in tiers[name].rows_in_use() for s in r.stores}
         if name == "core":
             listed = tiers[name].features.stores
             assert read == {(cover, s) for cover, names in listed.items() for s in names}
