@@ -9,8 +9,7 @@ import csv
 from collections.abc import Sequence
 
 from benchmarks.experiments import EXPERIMENTS, SPECS
-from benchmarks.grid.cells import record_stem
-from benchmarks.grid.protocol import Cell
+from benchmarks.grid.protocol import Cell, record_stem
 from benchmarks.params import Params
 from benchmarks.report.measure import row_of
 from benchmarks.scoring.boxes import BoxScores, Figure, box_terms
