@@ -167,22 +167,28 @@ def encoder_path(
     """
     expected = header.encoders[name]
     recorded = Path(expected.path)
-    beside = folder / recorded.name
-    path = given or (recorded if recorded.is_file() or not beside.is_file() else beside)
-    if not path.is_file():
+    candidates = [given] if given else [recorded, folder / recorded.name]
+    there = [path for path in candidates if path.is_file()]
+    if not there:
         raise FileNotFoundError(
-            f"{shown(path)}: no such file. The checkpoint was trained with this {name} (size "
-            f"{expected.size}, SHA-256 {expected.sha256}); say where it is with `{name}` "
+            f"{shown(candidates[0])}: no such file. The checkpoint was trained with this {name} "
+            f"(size {expected.size}, SHA-256 {expected.sha256}); say where it is with `{name}` "
             f"(--{name} FILE)"
         )
+    digests = {path: _file_digest(path) for path in there}
+    for path, digest in digests.items():
+        if digest == expected.sha256:
+            return path
+    path = there[0]
+    raise CheckpointError(
+        f"{path}: not the {name} that the checkpoint was trained with ({expected.path}, size "
+        f"{expected.size}): SHA-256 {digests[path]}, expected {expected.sha256}"
+    )
+
+
+def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != expected.sha256:
-        raise CheckpointError(
-            f"{path}: not the {name} that the checkpoint was trained with ({expected.path}, size "
-            f"{expected.size}): SHA-256 {digest}, expected {expected.sha256}"
-        )
-    return path
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def first_problem(error: ValidationError) -> str:

@@ -92,20 +92,29 @@ def predict_clips(
     Raises:
         MediaError: no clips, two of a name, or one that the functions above refuse.
     """
-    clips = {}
-    for path in sorted(folder.iterdir()):
-        if (path / "frames").is_dir() or path.suffix.lower() in VIDEOS:
-            if path.stem in clips:
-                raise MediaError(f"{shown(path)}: more than one clip is called {shown(path.stem)}")
-            clips[path.stem] = path
-    if not clips:
-        raise MediaError(
-            f"{shown(folder)}: no clips, expected videos or folders with frames/ and a sound"
-        )
+    clips = _clips(folder)  # all faults that their names tell, before the first is predicted
     written = []
-    for name, path in clips.items():
-        if path.is_file():
-            written.append(_write_video(predictor, path, output, fps, name))
+    for name, parts in clips.items():
+        if isinstance(parts, Path):
+            written.append(_write_video(predictor, parts, output, fps, name))
+        else:
+            sound, frames = _with_sound(*parts)
+            written.append(_write(predictor, frames, sound, output, name))
+    return len(clips), sum(len(m) for m, _ in written), sum(len(e) for _, e in written)
+
+
+def _clips(folder: Path) -> dict[str, Path | tuple[list[Path], Path]]:
+    """Videos, or frames and their sound, by the name of the clip."""
+    clips: dict[str, Path | tuple[list[Path], Path]] = {}
+    for path in sorted(folder.iterdir()):
+        is_video = path.suffix.lower() in VIDEOS and path.is_file()
+        if not is_video and not (path / "frames").is_dir():
+            continue
+        name = path.stem if is_video else path.name
+        if name in clips:
+            raise MediaError(f"{shown(path)}: more than one clip is called {shown(name)}")
+        if is_video:
+            clips[name] = path
             continue
         images = [p for p in sorted((path / "frames").iterdir()) if p.suffix.lower() in IMAGES]
         sounds = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SOUNDS]
@@ -114,9 +123,12 @@ def predict_clips(
                 f"{shown(path)}: {len(images)} frames and {len(sounds)} sounds, expected "
                 "frames/*.jpg (or .png) and one sound"
             )
-        sound, frames = _with_sound(images, sounds[0])
-        written.append(_write(predictor, frames, sound, output, name))
-    return len(clips), sum(len(m) for m, _ in written), sum(len(e) for _, e in written)
+        clips[name] = images, sounds[0]
+    if not clips:
+        raise MediaError(
+            f"{shown(folder)}: no clips, expected videos or folders with frames/ and a sound"
+        )
+    return clips
 
 
 def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -270,7 +270,7 @@ class Predictor(HubMixin):
         self.header = self.header.model_copy(update={"origin": origin})
         return losses
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write a checkpoint, whole or not at all; the encoders' files stay where they are."""
         write_checkpoint(Path(path), self.header, saved_state(self.method))
 

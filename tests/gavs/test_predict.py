@@ -47,6 +47,41 @@ def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, check
         np.testing.assert_allclose(over[lit], tinted, atol=0.5)
 
 
+def test_a_folder_of_clips_is_predicted_with_probabilities(tmp_path, clip, checkpoint, capsys):
+    folder = tmp_path / "clips"
+    shutil.copytree(clip, folder / "a.b")
+    make_video(folder / "v.mp4", [0, 1], noise(2, 44_100, 2))
+    (folder / "notes.txt").write_text("no clip")
+    out = tmp_path / "out"
+    arguments = ("--checkpoint", checkpoint, "--clips", folder, "--out", out)
+    assert run(*arguments, "--probabilities", "png") == 0
+    assert "12 masks of 2 clips" in capsys.readouterr().out
+    predictor, sound = Predictor(checkpoint), read_sound(clip / "audio.wav")
+    expected = predictor(read_image(clip / "frames/7.jpg"), sound, 7)
+    deep = np.asarray(Image.open(out / "probabilities/a.b/7.png"))
+    np.testing.assert_allclose(deep / 65535, expected, atol=0.51 / 65535)
+    assert (read_image(out / "masks/a.b/7.png")[..., 0] > 0).tolist() == (expected > 0.5).tolist()
+    assert sorted(path.name for path in (out / "probabilities/v").iterdir()) == [
+        "00000.png",
+        "00001.png",
+    ]
+
+
+def test_a_folder_of_clips_is_looked_through_before_the_first(tmp_path, clip, checkpoint, capsys):
+    folder, out = tmp_path / "clips", tmp_path / "out"
+    folder.mkdir()
+    arguments = ("--checkpoint", checkpoint, "--clips", folder, "--out", out)
+    assert run(*arguments) == 1 and "clips: no clips, expected videos" in capsys.readouterr().err
+    shutil.copytree(clip, folder / "a")
+    shutil.copytree(clip, folder / "b")
+    shutil.copy(clip / "audio.wav", folder / "b/other.wav")
+    assert run(*arguments) == 1 and "b: 10 frames and 2 sounds" in capsys.readouterr().err
+    (folder / "b/other.wav").unlink()
+    (folder / "b.mp4").touch()
+    assert run(*arguments) == 1 and "more than one clip is called b" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_images_go_by_their_numbers(tmp_path, clip, checkpoint):
     """Images in a shell's order, 10 and 11 before 2."""
     samples, rate = soundfile.read(clip / "audio.wav")
@@ -243,6 +278,9 @@ def test_arguments_that_contradict_each_other_are_refused(tmp_path, capsys):
         ["--image", "a.jpg"],
         ["--video", "v.mp4", "--audio", "a.wav"],
         ["--video", "v.mp4", "--second", "3"],
+        ["--clips", "clips", "--audio", "a.wav"],
+        ["--video", "v.mp4", "--benchmark", "v2"],
+        ["--video", "v.mp4", "--method", "gavs", "--benchmark", "v2"],
         ["--video", "v.mp4", "--fps", "0"],
         ["--video", "v.mp4", "--threshold", "1"],
         ["--video", "v.mp4", "--image", "a.jpg", "--audio", "a.wav"],

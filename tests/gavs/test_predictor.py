@@ -223,7 +223,8 @@ def test_a_model_is_found_by_row_and_benchmark(tmp_path):
         gavs.load_model("gavs")
 
 
-def test_a_folder_for_the_hub_stands_on_its_own(tmp_path):
+def test_a_folder_for_the_hub_stands_on_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = ("sam", "vggish")
     gone = {
         name: encoder_file(name).model_copy(update={"path": f"gone/{name}.safetensors"})
@@ -234,6 +235,8 @@ def test_a_folder_for_the_hub_stands_on_its_own(tmp_path):
     model.save_pretrained(tmp_path / "hub")
     files = {f"{name}.safetensors" for name in ("model", *names)} | {"README.md", "config.json"}
     assert {path.name for path in (tmp_path / "hub").iterdir()} == files
+    Path("gone").mkdir()
+    Path("gone/sam.safetensors").write_text("another file, where that SAM lay elsewhere")
     frame, sound = picture(60, 80), noise(1)[:, 0]
     for again in (gavs.load_model(tmp_path / "hub"), Predictor.from_pretrained(tmp_path / "hub")):
         np.testing.assert_array_equal(again(frame, sound), model(frame, sound))
