@@ -18,7 +18,7 @@ try:
 except ImportError:
     HubMixin: Any = object  # type: ignore[no-redef]
 
-    def snapshot_download(*_: Any, **__: Any) -> str:  # type: ignore[misc]
+    def snapshot_download(*_: Any, **__: Any) -> str:  # type: ignore[no-redef]
         """Stand in for huggingface_hub's.
 
         Raises:

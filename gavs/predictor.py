@@ -110,7 +110,7 @@ class Predictor(HubMixin):
         self.header, trained = read_checkpoint(checkpoint)
         config = _config(self.header, checkpoint)
         given, folder = {"sam": sam, "vggish": vggish}, Path(checkpoint).parent
-        paths = {
+        paths: dict[str, Path] = {
             name: encoder_path(self.header, name, given[name], folder)
             for name in self.header.encoders
         }
@@ -278,8 +278,8 @@ class Predictor(HubMixin):
         """Write a folder of its own: the checkpoint, its header and the encoders' files."""
         self.save(save_directory / CHECKPOINT)
         (save_directory / "config.json").write_text(self.header.model_dump_json(indent=2))
-        for name, path in self.encoders.paths.items():
-            target = save_directory / Path(self.header.encoders[name].path).name
+        for name, file in self.header.encoders.items():
+            path, target = self.encoders.paths[name], save_directory / Path(file.path).name
             if not target.exists() or not target.samefile(path):
                 shutil.copyfile(path, target)
 

@@ -87,12 +87,13 @@ def run(
 
 def export(args: argparse.Namespace) -> None:
     """Write one checkpoint, or all of Table 1, and print their sizes."""
+    if args.all == bool(args.benchmark):
+        raise ParamsError("export takes ROW and BENCHMARK, or --all")
+    params = load(args.params)
     from benchmarks.grid.export import export, export_all
     from benchmarks.grid.workbench import Workbench
 
-    if args.all == bool(args.benchmark):
-        raise ParamsError("export takes ROW and BENCHMARK, or --all")
-    bench = Workbench(load(args.params))
+    bench = Workbench(params)
     if not args.all:
         path = args.out
         if path.suffix != ".safetensors":
@@ -110,10 +111,11 @@ def export(args: argparse.Namespace) -> None:
 
 def predict(args: argparse.Namespace) -> None:
     """Write a clip set's probabilities and masks, and print how they are scored."""
+    params = load(args.params)
     from benchmarks.grid.export import predict
     from benchmarks.grid.workbench import Workbench
 
-    bench, clips = Workbench(load(args.params)), args.clips or f"{args.benchmark}/test"
+    bench, clips = Workbench(params), args.clips or f"{args.benchmark}/test"
     frames = predict(bench, args.row, args.benchmark, args.seed, clips, args.out, args.format)
     folders = f"--predictions {args.out / 'predictions'} --masks {args.out / 'masks'}"
     print(f"{frames} frames of {clips}; python -m benchmarks score {folders}")

@@ -35,7 +35,7 @@ def export(bench: Workbench, row: str, benchmark: str, seed: int, out: Path) -> 
         ParamsError: the seed is none of the profile's, or the row has nothing to learn.
     """
     model, resolved, method = _trained(bench, row, benchmark, seed)
-    origin = {
+    origin: dict[str, str | int] = {
         "row": row,
         "trained on": model.train,
         "seed": seed,
