@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from gavs.checkpoint import encoder_path, read_checkpoint
 from gavs.images import read_image
@@ -21,6 +22,8 @@ from gavs.vggish import FRAMES, HOP, SAMPLE_RATE, WINDOW, build_vggish, log_mel
 
 COLOUR = (213, 94, 0)  # vermilion, told apart with any colour vision
 OPACITY = 0.6
+OUTLINE = (255, 255, 255)  # seen on whatever the tint lies on
+THIN = 200  # of an outline: the frame's smaller side / its width
 CLIP_SECONDS = 10  # of AVSBench's clips: VGGish's framing starts anew with each
 TOLERANCE = 0.2  # seconds by which a second of sound may fall short; the rest is silence
 log = logging.getLogger(__name__)
@@ -162,9 +165,11 @@ def predict_video(
 
 
 def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: the frame, tinted where the mask (H, W) bool is lit."""
+    """(H, W, 3) uint8: the frame, tinted where the mask (H, W) bool is lit, with its outline."""
     tinted = frame.copy()
     tinted[mask] = ((1 - OPACITY) * frame[mask] + OPACITY * np.array(COLOUR)).round()
+    width = max(1, min(mask.shape) // THIN)
+    tinted[mask & ~binary_erosion(mask, iterations=width, border_value=1)] = OUTLINE
     return tinted
 
 
