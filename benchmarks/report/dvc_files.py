@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from benchmarks.report.contests import Contest, contests_of
 from benchmarks.report.exports import as_csv
 from benchmarks.report.figure3 import shares_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.settings import Setting, settings_of
 from benchmarks.report.table1 import test_source
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import iou_terms
@@ -21,25 +21,25 @@ LARGEST = 12  # numbers of the headline: `dvc exp show` prints a column for each
 
 
 def headline(plan: Plan, tables: Mapping[str, Table]) -> str:
-    """JSON of the base row's score (%) in the first settings, of the verdicts, and what misses."""
+    """JSON of the base row's score (%) in the first contests, of the verdicts, and what misses."""
     verdicts = [v.difference.verdict for table in tables.values() for v in table.verdicts]
     rest = {kind: verdicts.count(kind) for kind in VERDICTS}
     rest["missing"] = sum(len(table.missing) for table in tables.values())
     scores: dict[str, float] = {}
-    for setting in settings_of(plan, tables)[: LARGEST - len(rest)]:
-        value = _mean(tables, setting, plan.base)
+    for contest in contests_of(plan, tables)[: LARGEST - len(rest)]:
+        value = _mean(tables, contest, plan.base)
         if not np.isnan(value):
-            scores[setting.name] = round(value, 2)
+            scores[contest.name] = round(value, 2)
     return json.dumps({plan.base: scores, **rest}, indent=1) + "\n"
 
 
 def plots(plan: Plan, ledger: Ledger, tables: Mapping[str, Table]) -> dict[str, str]:
     """CSVs of Table 1, Figure 3, the first seed's loss and the base row's classes, by file name."""
-    settings = {s.name: s for s in settings_of(plan, tables)}
-    benchmarks = [b for b in plan.tables.table1.benchmarks if b in settings]
+    contests = {s.name: s for s in contests_of(plan, tables)}
+    benchmarks = [b for b in plan.tables.table1.benchmarks if b in contests]
     rows = [*plan.published, *plan.tables.table1.controlled]
     table1 = pd.DataFrame(
-        {b: [_mean(tables, settings[b], row) for row in rows] for b in benchmarks}, index=rows
+        {b: [_mean(tables, contests[b], row) for row in rows] for b in benchmarks}, index=rows
     )
     shares = shares_of(plan)
     figure3 = pd.DataFrame(
@@ -61,9 +61,9 @@ def plots(plan: Plan, ledger: Ledger, tables: Mapping[str, Table]) -> dict[str, 
     }
 
 
-def _mean(tables: Mapping[str, Table], setting: Setting, row: str) -> float:
-    """Score of a row in a setting, %; NaN without one."""
-    score = tables[setting.table].scores.get((row, setting.column))
+def _mean(tables: Mapping[str, Table], contest: Contest, row: str) -> float:
+    """Score of a row in a contest, %; NaN without one."""
+    score = tables[contest.table].scores.get((row, contest.column))
     return np.nan if score is None else 100 * score.mean
 
 

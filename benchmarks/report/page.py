@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number, signed
+from benchmarks.report.contests import Contest, contests_of
 from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
 from benchmarks.report.measure import PAPER_ORDER, Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.settings import Setting, settings_of
 from benchmarks.report.table1 import DEAF
 from benchmarks.scoring.records import Key, Record
 from benchmarks.scoring.statistics import VERDICTS
@@ -114,26 +114,26 @@ def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
-    """Leaderboard: every system in every setting, the best bold and its ties marked."""
-    settings = [s for s in settings_of(plan, tables) if s.name not in _between(plan)]
-    if not settings:
+    """Leaderboard: every system in every contest, the best bold and its ties marked."""
+    contests = [s for s in contests_of(plan, tables) if s.name not in _between(plan)]
+    if not contests:
         return []
-    first = next((s for s in settings if s.name == "v2"), settings[0])
+    first = next((s for s in contests if s.name == "v2"), contests[0])
     ceiling = plan.tables.table1.ceiling
-    rows = dict.fromkeys(row for s in settings for row in tables[s.table].rows)
+    rows = dict.fromkeys(row for s in contests for row in tables[s.table].rows)
     rows = [row for row in rows if row not in plan.tables.table1.operators]
 
-    def mean(row: str, setting: Setting) -> float:
-        score = tables[setting.table].scores.get((row, setting.column))
+    def mean(row: str, contest: Contest) -> float:
+        score = tables[contest.table].scores.get((row, contest.column))
         return np.nan if score is None else score.mean
 
     tied = {
         s.name: tables[s.table].tied(s.column, [row for row in rows if row != ceiling])
-        for s in settings
+        for s in contests
     }
 
-    def cell(row: str, setting: Setting) -> str:
-        text, ties = number(mean(row, setting), 100, 1), tied[setting.name]
+    def cell(row: str, contest: Contest) -> str:
+        text, ties = number(mean(row, contest), 100, 1), tied[contest.name]
         if row in ties[:1]:
             return bold(text)
         return text + f" {TIED}" * (row in ties)
@@ -143,11 +143,11 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
 
     lines = [
         [f"`{row}`" + " (ceiling)" * (row == ceiling), plan.track(row) or NONE]
-        + [cell(row, setting) for setting in settings]
+        + [cell(row, contest) for contest in contests]
         for row in sorted(rows, key=place)
-        if any(not np.isnan(mean(row, setting)) for setting in settings)
+        if any(not np.isnan(mean(row, contest)) for contest in contests)
     ]
-    grid = Grid(["row", "track", *(s.title for s in settings)], lines, "ll" + "r" * len(settings))
+    grid = Grid(["row", "track", *(s.title for s in contests)], lines, "ll" + "r" * len(contests))
     text = (
         f"Mean over seeds, % (mIoU; on VGG-SS mean IoU with the boxes), rows by {first.title}. "
         f"**Bold**: the best of a column; {TIED}: can't be told from it. "
@@ -157,10 +157,10 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
 
 
 def _between(plan: Plan) -> set[str]:
-    """Settings of Tables 2 and 4 and of Figure 3 that the front page leaves to their own pages."""
+    """Contests of Tables 2 and 4 and of Figure 3 that the front page leaves to their own pages."""
     few = plan.shot_settings[1:-1]
     parts = {f"part-{share}" for share in sorted(plan.fractions)[1:]}
-    return {f"{table}-{setting}" for table in ("v3", "sub") for setting in few} | parts
+    return {f"{table}-{contest}" for table in ("v3", "sub") for contest in few} | parts
 
 
 def _claims(tables: Mapping[str, Table]) -> list[str]:
@@ -192,7 +192,7 @@ def _sources(records: Mapping[Key, Record]) -> str:
     # draws of one cell must have the same.
     by_cell: dict[tuple[str, str, str], set[str]] = {}
     for key, record in records.items():
-        cell = (key.row, key.benchmark, key.setting)
+        cell = (key.row, key.benchmark, key.contest)
         by_cell.setdefault(cell, set()).add(record.checksums.code[:12])
     code = sorted(set().union(*by_cell.values()))
     mixed = list(dict.fromkeys(f"`{row}`" for (row, _, _), s in by_cell.items() if len(s) > 1))

@@ -4,7 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const GAVS = { loaded: {}, clips(name, clips) { this.loaded[name] = clips; } };
 const MINUS = "−", NONE = "–";
 const byId = (id) => document.getElementById(id);
-const setting = (name) => DATA.settings.find((s) => s.name === name);
+const contest = (name) => DATA.contests.find((s) => s.name === name);
 const rowOf = (name) => DATA.rows.find((r) => r.name === name);
 const colour = (name) => {
   const value = rowOf(name)?.colour ?? "#666666";

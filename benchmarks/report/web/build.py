@@ -1,4 +1,4 @@
-"""The files of the page: `index.html`, and beside it a script of clips per setting."""
+"""The files of the page: `index.html`, and beside it a script of clips per contest."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from importlib.resources import files
 import pandas as pd
 
 from benchmarks.grid.workbench import Workbench
+from benchmarks.report.contests import contests_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.settings import settings_of
 from benchmarks.report.web.clips import choose, pictures, script
 from benchmarks.report.web.masks import drawn
 from benchmarks.report.web.numbers import numbers, rows_of
@@ -40,13 +40,13 @@ def build(
     """
     content = numbers(plan, ledger, tables, index)
     contents = {"page/README.md": ABOUT}
-    for setting in settings_of(plan, tables) if bench else []:
-        rows = rows_of(plan, tables[setting.table], setting)
+    for contest in contests_of(plan, tables) if bench else []:
+        rows = rows_of(plan, tables[contest.table], contest)
         place = next(
             (
                 (row, source)
                 for row in rows
-                for source in setting.sources
+                for source in contest.sources
                 if ledger.record(row, source, plan.runs[0])
             ),
             None,
@@ -54,8 +54,8 @@ def build(
         if bench and place:
             frames = choose(ledger.scores(*place, plan.runs[0]), index)
             rows = [*rows, plan.tables.table1.ceiling]
-            clips = pictures(index, frames, drawn(bench, setting.sources, rows, frames))
-            contents[f"page/{setting.name}.js"] = script(setting.name, clips)
+            clips = pictures(index, frames, drawn(bench, contest.sources, rows, frames))
+            contents[f"page/{contest.name}.js"] = script(contest.name, clips)
     content["files"] = {path[5:-3]: path for path in contents if path.endswith(".js")}
     content["figures"] = [{"path": path, "text": text} for path, text in (figures or {}).items()]
     return {"index.html": html(content), **contents}

@@ -21,7 +21,7 @@ from benchmarks.report.web.pairs import rivals_of
 from benchmarks.scoring.npz import Scores
 from benchmarks.training.clips import fill_boxes
 
-COUNT = 40  # of a setting
+COUNT = 40  # of a contest
 SIDE = 224  # pixels of a picture at most
 BIT_RATE = 32_000  # of MP3, which every browser plays: 20 kB for 5 s
 QUALITY = 82  # of JPEG
@@ -160,6 +160,6 @@ def _url(kind: str, content: bytes) -> str:
 
 
 def script(name: str, clips: Sequence[dict[str, Any]]) -> str:
-    """A setting's clips as the script that hands them to the page: files can't be fetched."""
+    """A contest's clips as the script that hands them to the page: files can't be fetched."""
     lines = ",\n".join(json.dumps(clip, separators=(",", ":")) for clip in clips)
     return f"GAVS.clips({json.dumps(name)}, [\n{lines}\n]);\n"

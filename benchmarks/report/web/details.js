@@ -4,13 +4,13 @@ function showDetails(name) {
   const facts = [row.track && `track ${row.track}`, row.paradigm, row.in_set && "trained in-set on VGG-Sound",
     row.recreated ? "re-created: no code was released" : row.note].filter(Boolean).join("; ");
   const box = el("div", { tabindex: -1 }, el("h3", {}, name), el("p", { class: "help" }, facts || "no note"));
-  const scores = DATA.settings.filter((s) => s.rows.includes(name)).map((s) => {
+  const scores = DATA.contests.filter((s) => s.rows.includes(name)).map((s) => {
     const i = s.rows.indexOf(name);
     return { s, score: s.scores[i], paper: s.paper[i] };
   });
   const list = el("table");
   table(list, [
-    { title: "setting", cell: (r) => r.s.title },
+    { title: "contest", cell: (r) => r.s.title },
     { title: "%", cell: (r) => fixed(r.score[0]) },
     { title: "95 % interval", cell: (r) => `[${fixed(r.score[1])}, ${fixed(r.score[2])}]` },
     { title: "± over runs", cell: (r) => fixed(r.score[3]) },
@@ -20,7 +20,7 @@ function showDetails(name) {
   const trained = Object.entries(DATA.training[name] ?? {});
   const sizes = el("table");
   table(sizes, [
-    { title: "training", cell: ([benchmark]) => setting(benchmark)?.title ?? benchmark },
+    { title: "training", cell: ([benchmark]) => contest(benchmark)?.title ?? benchmark },
     { title: "parameters", cell: ([, t]) => t.trainable_parameters.toLocaleString("en") },
     { title: "updates", cell: ([, t]) => t.updates ?? NONE },
     { title: "videos / clips", cell: ([, t]) => `${t.train_videos ?? NONE} / ${t.train_clips ?? NONE}` },
@@ -41,7 +41,7 @@ function curve(benchmark, runs) {
   const [width, height, left] = [420, 240, 44];
   const epochs = Math.max(...runs.flat().map((e) => e[0]), 1);
   const x = scale(0, epochs, left, width - 8);
-  const title = `Training on ${setting(benchmark)?.title ?? benchmark}: loss and validation mIoU by epoch`;
+  const title = `Training on ${contest(benchmark)?.title ?? benchmark}: loss and validation mIoU by epoch`;
   const node = el("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, el("title", {}, title));
   const panel = (index, label, top, bottom, factor) => {
     const values = runs.flat().map((e) => e[index]).filter((v) => v !== null).map((v) => v * factor);
@@ -59,7 +59,7 @@ function curve(benchmark, runs) {
       if (points.length < 12) node.append(...points.map(([a, b]) => el("circle", { cx: a, cy: b, r: 2.5, fill: "var(--link)" })));
     });
   };
-  panel(1, `${setting(benchmark)?.title ?? benchmark}: training loss (own terms)`, 22, 100, 1);
+  panel(1, `${contest(benchmark)?.title ?? benchmark}: training loss (own terms)`, 22, 100, 1);
   panel(2, "validation mIoU (%)", 132, 210, 100);
   for (const tick of ticks(0, epochs, 5)) node.append(el("text", { x: x(tick), y: 226, "text-anchor": "middle" }, String(tick)));
   node.append(el("text", { x: width - 8, y: 238, "text-anchor": "end" }, "epoch; a dash per seed"));

@@ -1,7 +1,7 @@
 // In a minute, leaderboard, hearing, claims and metric rules: tables of numbers.
 const boardState = { column: 1, down: true };
 
-// The comparison of two rows in a setting, first minus second; null where there is none.
+// The comparison of two rows in a contest, first minus second; null where there is none.
 function compared(s, first, second) {
   const [i, j] = [s.rows.indexOf(first), s.rows.indexOf(second)];
   const pair = s.pairs.find((p) => (p[0] === i && p[1] === j) || (p[0] === j && p[1] === i));
@@ -12,14 +12,14 @@ function compared(s, first, second) {
 }
 
 function showBest() {
-  const rows = DATA.settings.map((s) => {
+  const rows = DATA.contests.map((s) => {
     const order = s.rows.map((row, i) => [row, s.scores[i][0]]).sort((a, b) => b[1] - a[1]);
     const [best, second] = order;
     return { s, best, second, lead: s.lead };
   });
   const compare = (r) => () => showPair(r.s.name, r.best[0], r.second[0], true);
   table(byId("best"), [
-    { title: "setting", cell: (r) => r.s.title },
+    { title: "contest", cell: (r) => r.s.title },
     { title: "best", className: "text", cell: (r) => el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) },
     { title: "second", className: "text", cell: (r) => (r.second ? `${r.second[0]} ${fixed(r.second[1])}` : NONE) },
     { title: "lead, points", cell: (r) => (r.lead ? `${signed(r.lead.points[0])} ${interval(r.lead.points[1], r.lead.points[2])}` : NONE) },
@@ -34,7 +34,7 @@ function showBest() {
     } },
     { title: "look closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
       "compare", el("span", { class: "skip" }, ` the best two on ${r.s.title}`)) : "") },
-  ], rows, {}, "Best row of each setting");
+  ], rows, {}, "Best row of each contest");
 }
 
 function bar(s, i, value) {
@@ -49,7 +49,7 @@ function bar(s, i, value) {
 
 function showBoard() {
   const [family, kind, rule, name] = ["family", "kind", "rule", "name"].map((id) => byId(id).value);
-  const shown = DATA.settings.filter((s) => !kind || s.kind === kind);
+  const shown = DATA.contests.filter((s) => !kind || s.kind === kind);
   const ruled = (s) => (rule !== DATA.rules[0].name && DATA.by_rule[s.name]?.[rule]) || null;
   const fits = (row) => (family === "all" || row.track.includes(family)) && row.name.includes(name.trim());
   const rows = DATA.rows.filter((row) => fits(row) && shown.some((s) => s.rows.includes(row.name)));

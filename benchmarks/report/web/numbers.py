@@ -8,12 +8,12 @@ import pandas as pd
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.report import rosetta
+from benchmarks.report.contests import Contest, contests_of
 from benchmarks.report.layout import title_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Score, Table
 from benchmarks.report.page import PROFILES, UNKNOWN
 from benchmarks.report.plan import RECREATED, Plan
-from benchmarks.report.settings import Setting, settings_of
 from benchmarks.report.style import looks
 from benchmarks.report.table1 import test_source
 from benchmarks.report.web.pairs import by_group, differences, frame_terms
@@ -24,15 +24,15 @@ TRACKS = ("P", "C")
 
 def numbers(plan: Plan, ledger: Ledger, tables: Mapping[str, Table], index: pd.DataFrame) -> dict:
     """Make all that the page prints; scores in per cent, differences in points."""
-    settings = settings_of(plan, tables)
+    contests = contests_of(plan, tables)
     return {
         "profile": plan.profile,
         "about": PROFILES.get(plan.profile, UNKNOWN),
         "seeds": list(plan.seeds),
         "base": plan.base,
         "ceiling": plan.tables.table1.ceiling,
-        "rows": _rows(plan, settings, tables),
-        "settings": [_setting(plan, ledger, tables[s.table], s, index) for s in settings],
+        "rows": _rows(plan, contests, tables),
+        "contests": [_contest(plan, ledger, tables[s.table], s, index) for s in contests],
         "hearing": _hearing(plan, tables),
         "verdicts": [v for table in tables.values() for v in _verdicts(table)],
         "rules": [
@@ -45,19 +45,19 @@ def numbers(plan: Plan, ledger: Ledger, tables: Mapping[str, Table], index: pd.D
     }  # fmt: skip
 
 
-def rows_of(plan: Plan, table: Table, setting: Setting) -> list[str]:
-    """Rows that have a score in a setting, less the ceiling and SAM-Fusion's other operators."""
+def rows_of(plan: Plan, table: Table, contest: Contest) -> list[str]:
+    """Rows that have a score in a contest, less the ceiling and SAM-Fusion's other operators."""
     return [
         row
         for row in table.rows
-        if (row, setting.column) in table.scores
+        if (row, contest.column) in table.scores
         and row not in (plan.tables.table1.ceiling, *plan.tables.table1.operators)
     ]
 
 
-def _rows(plan: Plan, settings: Sequence[Setting], tables: Mapping[str, Table]) -> list[dict]:
+def _rows(plan: Plan, contests: Sequence[Contest], tables: Mapping[str, Table]) -> list[dict]:
     """What a row is: its track, paradigm, note and looks."""
-    names = [row for s in settings for row in rows_of(plan, tables[s.table], s)]
+    names = [row for s in contests for row in rows_of(plan, tables[s.table], s)]
     names = list(dict.fromkeys([*plan.methods, *names]))
     look = looks(names, plan.families)
     return [
@@ -75,50 +75,50 @@ def _rows(plan: Plan, settings: Sequence[Setting], tables: Mapping[str, Table]) 
     ]
 
 
-def _setting(
-    plan: Plan, ledger: Ledger, table: Table, setting: Setting, index: pd.DataFrame
+def _contest(
+    plan: Plan, ledger: Ledger, table: Table, contest: Contest, index: pd.DataFrame
 ) -> dict[str, Any]:
     """One column of the leaderboard, and its rows against each other."""
-    rows, column = rows_of(plan, table, setting), table.columns[setting.column]
+    rows, column = rows_of(plan, table, contest), table.columns[contest.column]
     families = {"all": rows} | {t: [r for r in rows if t in plan.track(r)] for t in TRACKS}
-    ceiling = table.scores.get((plan.tables.table1.ceiling, setting.column))
+    ceiling = table.scores.get((plan.tables.table1.ceiling, contest.column))
     content: dict[str, Any] = {
-        "name": setting.name,
-        "title": setting.title,
-        "kind": setting.kind,
+        "name": contest.name,
+        "title": contest.title,
+        "kind": contest.kind,
         "rows": rows,
-        "scores": [_score(table.scores[row, setting.column]) for row in rows],
-        "paper": [table.figure(row, setting.column) for row in rows],
-        "floor": [_mean(table, row, setting.floor) for row in rows],
-        "wrong": [_mean(table, row, setting.wrong) for row in rows],
+        "scores": [_score(table.scores[row, contest.column]) for row in rows],
+        "paper": [table.figure(row, contest.column) for row in rows],
+        "floor": [_mean(table, row, contest.floor) for row in rows],
+        "wrong": [_mean(table, row, contest.wrong) for row in rows],
         "ceiling": None if ceiling is None else round(100 * ceiling.mean, 2),
-        "tied": {name: table.tied(setting.column, family) for name, family in families.items()},
-        "lead": _lead(table, setting, rows),
-        "pairs": differences(table, setting, rows),
+        "tied": {name: table.tied(contest.column, family) for name, family in families.items()},
+        "lead": _lead(table, contest, rows),
+        "pairs": differences(table, contest, rows),
         "groups": [],
         "clips": {},
     }
-    if setting.sources:
-        content["groups"] = by_group(ledger, setting, rows, column.runs, index)
-        content["clips"] = clip_scores(ledger, setting, rows, plan)
+    if contest.sources:
+        content["groups"] = by_group(ledger, contest, rows, column.runs, index)
+        content["clips"] = clip_scores(ledger, contest, rows, plan)
     return content
 
 
-def _lead(table: Table, setting: Setting, rows: Sequence[str]) -> dict | None:
+def _lead(table: Table, contest: Contest, rows: Sequence[str]) -> dict | None:
     """The best row's lead over the second, judged as the ties are."""
-    best, judged = table.against_best(setting.column, rows)
+    best, judged = table.against_best(contest.column, rows)
     for second, d in judged.items():  # the first of them
         points = [round(PERCENT.factor * value, 2) for value in (d.mean, d.low, d.high)]
         return {"best": best, "second": second, "points": points, "p": float(f"{d.p:.2g}")}
     return None
 
 
-def clip_scores(ledger: Ledger, setting: Setting, rows: Sequence[str], plan: Plan) -> dict:
+def clip_scores(ledger: Ledger, contest: Contest, rows: Sequence[str], plan: Plan) -> dict:
     """Mean IoU (%) of each clip's scored frames by the first seed, row by row: uid and score."""
     run, scores = plan.runs[0], {}
     uids: list[str] = []
     for row in rows:
-        for source in setting.sources:
+        for source in contest.sources:
             if not ledger.record(row, source, run):
                 continue
             stored = ledger.scores(row, source, run)

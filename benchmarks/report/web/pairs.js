@@ -1,18 +1,18 @@
 // Two rows against each other: in all, by group, clip by clip.
 function pairRows() {
-  const s = setting(byId("pair-setting").value);
+  const s = contest(byId("pair-contest").value);
   return { s, first: byId("first").value, second: byId("second").value };
 }
 
 function showPair(name, first, second, jump) {
-  byId("pair-setting").value = name;
+  byId("pair-contest").value = name;
   fillPair(first, second);
   if (jump) byId("pair").scrollIntoView();
-  if (jump) byId("pair-setting").focus({ preventScroll: true });
+  if (jump) byId("pair-contest").focus({ preventScroll: true });
 }
 
 function fillPair(first, second) {
-  const s = setting(byId("pair-setting").value);
+  const s = contest(byId("pair-contest").value);
   const options = [...s.rows].sort((a, b) => s.scores[s.rows.indexOf(b)][0] - s.scores[s.rows.indexOf(a)][0]);
   const pick = (id, value, other) => {
     const before = byId(id).value;
@@ -37,7 +37,7 @@ function drawPair() {
   byId("groups").replaceChildren(...(d ? [groupsPlot(s, first, second)] : []));
   byId("scatter").replaceChildren();
   if (d) load(s.name, () => byId("scatter").replaceChildren(scatterPlot(s, first, second)));
-  if (s.name in DATA.files && byId("clip-setting").value !== s.name) byId("clip-setting").value = s.name;
+  if (s.name in DATA.files && byId("clip-contest").value !== s.name) byId("clip-contest").value = s.name;
   showClips();
 }
 
@@ -50,7 +50,7 @@ function groupsPlot(s, first, second) {
   const place = pairNumber(s.rows.length, Math.min(i, j), Math.max(i, j));
   const lines = s.groups.map((g) => ({ ...g, pair: g.pairs[place] })).filter((g) => g.pair)
     .map((g) => ({ ...g, values: i < j ? g.pair : [-g.pair[0], -g.pair[2], -g.pair[1]] }));
-  if (!lines.length) return el("p", { class: "help" }, "No clip by clip scores are kept of this setting's pairs.");
+  if (!lines.length) return el("p", { class: "help" }, "No clip by clip scores are kept of this contest's pairs.");
   const order = ["sound", "silent rivals in view", "size of the truth", "class"];
   lines.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind)
     || (a.kind === "class" ? a.values[0] - b.values[0] : 0));

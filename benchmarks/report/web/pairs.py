@@ -1,4 +1,4 @@
-"""Any two rows of a setting against each other: overall, and within groups of the test's clips."""
+"""Any two rows of a contest against each other: overall, and within groups of the test's clips."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from benchmarks.report.contests import Contest
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
-from benchmarks.report.settings import Setting
 from benchmarks.scoring import statistics
 from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.metrics import Terms, iou_terms
@@ -20,13 +20,13 @@ VIDEOS = 5  # of a group at least
 SIZES = ("smallest third", "middle third", "largest third")
 
 
-def differences(table: Table, setting: Setting, rows: Sequence[str]) -> list[list]:
+def differences(table: Table, contest: Contest, rows: Sequence[str]) -> list[list]:
     """Compare any two rows: their numbers in `rows`, mean, low, high (points), p alone, p by
     Holm's rule over all of these pairs, smallest detectable difference (points)."""
     alone = {
         (i, j): difference
         for (i, a), (j, b) in itertools.combinations(enumerate(rows), 2)
-        if (difference := table.compared(setting.column, a, b))
+        if (difference := table.compared(contest.column, a, b))
     }
     judged = statistics.adjusted(alone)
     return [
@@ -48,7 +48,7 @@ def frame_terms(scores: Scores) -> Terms:
 
 def by_group(
     ledger: Ledger,
-    setting: Setting,
+    contest: Contest,
     rows: Sequence[str],
     runs: Sequence[Run],
     index: pd.DataFrame,
@@ -64,7 +64,7 @@ def by_group(
     masks: dict[tuple[str, str], np.ndarray] = {}
     frames: list[str] = []
     for row in rows:
-        for source, run in itertools.product(setting.sources, runs):
+        for source, run in itertools.product(contest.sources, runs):
             record = ledger.record(row, source, run)
             if record and source.evaluation in record.evaluations:
                 scores = ledger.scores(row, source, run)

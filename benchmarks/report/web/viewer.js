@@ -3,7 +3,7 @@ const HIT = [0, 114, 178], FALSE = [213, 94, 0], MISS = [240, 228, 66];
 const player = new Audio();
 const view = { uid: "", stop: null, timer: 0 };
 
-// A setting's clips come by a script of their own, when they are asked for.
+// A contest's clips come by a script of their own, when they are asked for.
 function load(name, then) {
   if (GAVS.loaded[name] || !(name in DATA.files)) {
     then(GAVS.loaded[name] ?? []);
@@ -22,7 +22,7 @@ function load(name, then) {
 const iouOf = (clip, row, sound = "own") => clip.masks[row]?.[sound]?.[1] ?? null;
 
 function showClips() {
-  const name = byId("clip-setting").value;
+  const name = byId("clip-contest").value;
   if (!name) return;
   load(name, (clips) => {
     fillFilters(clips);
@@ -94,7 +94,7 @@ function showClip(name, uid) {
   load(name, (clips) => {
     const clip = clips.find((c) => c.uid === uid);
     if (!clip) return;
-    if (byId("clip-setting").value !== name) { byId("clip-setting").value = name; }
+    if (byId("clip-contest").value !== name) { byId("clip-contest").value = name; }
     view.uid = uid;
     stop();
     for (const button of byId("clip-list").children) button.setAttribute("aria-pressed", String(button.dataset.uid === uid));

@@ -36,26 +36,26 @@ def content(full_desk):
 
 
 def test_any_two_rows_are_compared_by_the_reports_statistics(content):
-    (setting,) = [s for s in content["settings"] if s["name"] == "v1s"]
-    rows = setting["rows"]
-    assert "oracle_click" not in rows and setting["ceiling"] == 100
+    (contest,) = [s for s in content["contests"] if s["name"] == "v1s"]
+    rows = contest["rows"]
+    assert "oracle_click" not in rows and contest["ceiling"] == 100
     i, j = sorted((rows.index("gavs"), rows.index("avsbench")))
-    (pair,) = [p for p in setting["pairs"] if p[:2] == [i, j]]
+    (pair,) = [p for p in contest["pairs"] if p[:2] == [i, j]]
     sign = 1 if rows[i] == "gavs" else -1
     assert pair[2:5] == [20 * sign] * 3 and pair[7] == 0  # on every video and seed
     # The smallest p that 2000 draws can give; three pairs of rows, so three times it by Holm.
     assert pair[5] == pytest.approx(2 / 2001, rel=0.05)
     assert pair[6] == pytest.approx(3 * 2 / 2001, rel=0.05)
-    assert setting["lead"] == {
+    assert contest["lead"] == {
         "best": "gavs",
         "second": "gavs_released",
         "points": [10, 0, 20],
         "p": 1,
     }
     # gavs_released is 20 below in one seed and equal in the other: a tie with the best.
-    assert setting["tied"]["all"] == ["gavs", "gavs_released"]
-    assert setting["scores"][rows.index("gavs")][0] == 70
-    assert setting["clips"]["iou"]["gavs"] == [100, 60]  # first seed
+    assert contest["tied"]["all"] == ["gavs", "gavs_released"]
+    assert contest["scores"][rows.index("gavs")][0] == 70
+    assert contest["clips"]["iou"]["gavs"] == [100, 60]  # first seed
 
 
 def test_what_sound_gives_stands_with_its_interval(content):

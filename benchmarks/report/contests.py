@@ -1,4 +1,4 @@
-"""Settings: the columns of a leaderboard, each a judged column of one of the tables."""
+"""Contests: the columns of a leaderboard, each a judged column of one of the tables."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from benchmarks.report.table1 import test_source
 from benchmarks.report.table3 import HEADLINE, IN_SET, WHERE, ZERO_SHOT
 
 
-class Setting(NamedTuple):
+class Contest(NamedTuple):
     """One column: where its numbers stand, and how a clip's score is found."""
 
     name: str  # in the page, and of its file of clips
@@ -24,43 +24,43 @@ class Setting(NamedTuple):
     wrong: str = ""
 
 
-def settings_of(plan: Plan, tables: Mapping[str, Table]) -> list[Setting]:
-    """List the settings that have a score."""
+def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
+    """List the contests that have a score."""
     few = [setting for setting in plan.shot_settings if setting != "0-shot"]
     listed = [
-        Setting(
+        Contest(
             b, title_of(b), "seen", "table1", f"{b} miou", (test_source(b),),
             f"{b} floor", f"{b} shuffled",
         )
         for b in plan.tables.table1.benchmarks
     ]  # fmt: skip
     unseen = Source("v3", "0-shot", "unseen")
-    listed.append(Setting("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (unseen,)))
-    listed += [Setting(f"v3-{k}", f"V3 {k}", "few-shot", "table2", f"{k} miou") for k in few]
+    listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (unseen,)))
+    listed += [Contest(f"v3-{k}", f"V3 {k}", "few-shot", "table2", f"{k} miou") for k in few]
     boxed = (Source("vggss", ZERO_SHOT, "vggss"), Source("vggss", IN_SET, "vggss"))
     headline = f"{WHERE} {HEADLINE}"
     listed.append(
-        Setting("vggss", "VGG-SS", "shifted", "table3", headline, boxed, wrong=f"{WHERE} shuffled")
+        Contest("vggss", "VGG-SS", "shifted", "table3", headline, boxed, wrong=f"{WHERE} shuffled")
     )
     listed += [
-        Setting(f"sub-{k}", f"VGG-SS-Sub {k}", "shifted" if k == "0-shot" else "few-shot",
+        Contest(f"sub-{k}", f"VGG-SS-Sub {k}", "shifted" if k == "0-shot" else "few-shot",
                 "table4", f"{k} mean_iou")
         for k in plan.shot_settings
     ]  # fmt: skip
     listed += [
-        Setting(f"part-{share}", f"V2, {100 * share:g} %", "less data", "figure3",
+        Contest(f"part-{share}", f"V2, {100 * share:g} %", "less data", "figure3",
                 f"{100 * share:g} % miou")
         for share in sorted(plan.fractions)
     ]  # fmt: skip
     robust = plan.tables.robustness.benchmark
     listed.append(
-        Setting(
+        Contest(
             "robust", f"{title_of(robust)} robust", "robust", "robustness", f"{robust} combined"
         )
     )
     return [
-        setting
-        for setting in listed
-        if setting.table in tables
-        and any(name == setting.column for _, name in tables[setting.table].scores)
+        contest
+        for contest in listed
+        if contest.table in tables
+        and any(name == contest.column for _, name in tables[contest.table].scores)
     ]
