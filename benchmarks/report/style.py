@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from sklearn.isotonic import isotonic_regression
 
 from benchmarks.report.plan import Plan
 
@@ -119,15 +120,15 @@ def label_ends(
         return
     low, high = axes.get_ylim()
     points = 72 * axes.figure.get_figheight() * PANEL / (high - low)  # per unit of y
-    top, heights = -np.inf, {}
-    for row, (_, y) in sorted(places.items(), key=lambda item: item[1][1]):
-        heights[row] = top = max(points * y, top + LINE)
-    raised = np.mean([height - points * places[row][1] for row, height in heights.items()])
+    ranked = sorted(places, key=lambda row: places[row][1])
+    steps = LINE * np.arange(len(ranked))
+    aims = np.array([points * places[row][1] for row in ranked])
+    heights = dict(zip(ranked, isotonic_regression(aims - steps) + steps, strict=True))
     for row, (x, y) in places.items():
         axes.annotate(
             f"{row} {y:.1f}" if numbers else row,
             (x, y),
-            (-6 if left else 6, heights[row] - raised - points * y),
+            (-6 if left else 6, heights[row] - points * y),
             textcoords="offset points",
             color=colours[row],
             fontsize=6,

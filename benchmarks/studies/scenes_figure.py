@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.report.style import GREY, STYLE, label_ends, looks
+from benchmarks.report.style import STYLE, label_ends, looks
 
 SCENES = {"default": "natural: most clips show one object", "balanced": "balanced: 2 to 4 objects"}
 
@@ -32,6 +32,7 @@ def scenes_figure(scores: pd.DataFrame, families: Mapping[str, str], profile: st
         places = {row: (x, y) for row, y in wide[name].items()}
         label_ends(axes, places, look["palette"], numbers=True, left=x == 0)
     axes.set_xticks([0, 1], list(SCENES.values()))
-    axes.set(xlim=(-0.05, 1.05), ylabel=f"V1S mIoU (%), {profile}")
-    axes.axhline(0, color=GREY, lw=0.6)
+    axes.set(xlim=(-0.3, 1.3), yticks=[], title=f"V1S mIoU (%), {profile}")
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False)
     return figure
