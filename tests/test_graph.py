@@ -48,7 +48,10 @@ class Clone:
         write_yaml(path, values)
 
     def tables(self) -> str:
-        return (self.folder / "work/smoke/results/tables.md").read_text()
+        """Text of the pages of tables."""
+        results = self.folder / "work/smoke/results"
+        pages = [results / "tables.md", *sorted((results / "tables").glob("*.md"))]
+        return "".join(page.read_text() for page in pages)
 
     def records(self) -> dict[str, bytes]:
         folder = self.folder / "work/smoke/records"
@@ -77,8 +80,11 @@ def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
     assert "smoke" in text
     for row in ("gavs_adapters", "sam_fusion", "avsbench", "oracle_click", "gavs_infonce"):
         assert row in text
-    for name in ("tables/table1.csv", "tables/table4.tex", "figures/overlays_v1s.png", "splits.md"):
-        assert (clone.folder / "work/smoke/results" / name).stat().st_size > 100
+    for name in (
+        *("tables/table1.csv", "tables/table4.tex", "figures/overlays_v1s.png", "splits.md"),
+        *("index.html", "page/v1s.js", "page/vggss.js", "headline.json", "plots/training.csv"),
+    ):
+        assert (clone.folder / "work/smoke/results" / name).stat().st_size > 80
     assert clone.repro() == ([], 0)
     stale = clone.run(sys.executable, "-m", "benchmarks", "stale")
     assert stale.startswith("0 committed rows are out of date")

@@ -151,12 +151,11 @@ class Table:
     def compared(self, column: str, first: str, second: str) -> Difference | None:
         """Difference of two rows, first minus second, alone: p isn't adjusted. None without runs
         that both have, or without resampled scores."""
-        sides = [self.samples.get((row, column)) for row in (first, second)]
-        if any(side is None or np.isnan(side.draws).any() for side in sides):
+        a, b = (self.samples.get((row, column)) for row in (first, second))
+        if a is None or b is None or np.isnan(a.draws).any() or np.isnan(b.draws).any():
             return None
-        runs = [run for run in sides[0].runs if run in sides[1].runs]  # type: ignore[union-attr]
-        parts = [side.of(runs) for side in sides]  # type: ignore[union-attr]
-        return statistics.difference(*parts) if runs else None
+        runs = [run for run in a.runs if run in b.runs]
+        return statistics.difference(a.of(runs), b.of(runs)) if runs else None
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
         """Difference, first minus second, whichever way round it was judged."""

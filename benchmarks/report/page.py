@@ -120,8 +120,8 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
         return []
     first = next((s for s in contests if s.name == "v2"), contests[0])
     ceiling = plan.tables.table1.ceiling
-    rows = dict.fromkeys(row for s in contests for row in tables[s.table].rows)
-    rows = [row for row in rows if row not in plan.tables.table1.operators]
+    every = dict.fromkeys(row for s in contests for row in tables[s.table].rows)
+    rows = [row for row in every if row not in plan.tables.table1.operators]
 
     def mean(row: str, contest: Contest) -> float:
         score = tables[contest.table].scores.get((row, contest.column))
@@ -160,7 +160,7 @@ def _between(plan: Plan) -> set[str]:
     """Contests of Tables 2 and 4 and of Figure 3 that the front page leaves to their own pages."""
     few = plan.shot_settings[1:-1]
     parts = {f"part-{share}" for share in sorted(plan.fractions)[1:]}
-    return {f"{table}-{contest}" for table in ("v3", "sub") for contest in few} | parts
+    return {f"{table}-{setting}" for table in ("v3", "sub") for setting in few} | parts
 
 
 def _claims(tables: Mapping[str, Table]) -> list[str]:
@@ -192,7 +192,7 @@ def _sources(records: Mapping[Key, Record]) -> str:
     # draws of one cell must have the same.
     by_cell: dict[tuple[str, str, str], set[str]] = {}
     for key, record in records.items():
-        cell = (key.row, key.benchmark, key.contest)
+        cell = (key.row, key.benchmark, key.setting)
         by_cell.setdefault(cell, set()).add(record.checksums.code[:12])
     code = sorted(set().union(*by_cell.values()))
     mixed = list(dict.fromkeys(f"`{row}`" for (row, _, _), s in by_cell.items() if len(s) > 1))

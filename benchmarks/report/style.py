@@ -118,8 +118,9 @@ def label_ends(
     """
     if not places:
         return
+    figure: Any = axes.figure
     low, high = axes.get_ylim()
-    points = 72 * axes.figure.get_figheight() * PANEL / (high - low)  # per unit of y
+    points = 72 * figure.get_figheight() * PANEL / (high - low)  # per unit of y
     ranked = sorted(places, key=lambda row: places[row][1])
     steps = LINE * np.arange(len(ranked))
     aims = np.array([points * places[row][1] for row in ranked])

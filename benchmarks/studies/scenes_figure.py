@@ -25,6 +25,7 @@ def scenes_figure(scores: pd.DataFrame, families: Mapping[str, str], profile: st
     look = looks(list(wide.index), families)
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
+    axes.margins(y=0.1)
     for row, (natural, balanced) in zip(wide.index, wide.to_numpy(), strict=True):
         ink = {"color": look["palette"][row], "marker": look["markers"][row], "ms": 4}
         axes.plot([0, 1], [natural, balanced], **ink)
@@ -33,6 +34,7 @@ def scenes_figure(scores: pd.DataFrame, families: Mapping[str, str], profile: st
         label_ends(axes, places, look["palette"], numbers=True, left=x == 0)
     axes.set_xticks([0, 1], list(SCENES.values()))
     axes.set(xlim=(-0.3, 1.3), yticks=[], title=f"V1S mIoU (%), {profile}")
-    axes.spines["left"].set_visible(False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
     axes.grid(visible=False)
     return figure

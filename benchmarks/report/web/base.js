@@ -66,7 +66,8 @@ function table(node, columns, rows, state, caption) {
     return el("th", { scope: "col", class: column.className ?? null, "aria-sort": active ? (state.down ? "descending" : "ascending") : null },
       column.value ? el("button", { type: "button", onclick: sort }, content) : content);
   });
-  const body = sorted.map((row) => el("tr", { class: row.ceiling ? "ceiling" : null },
+  const look = (row) => (row.ceiling ? "ceiling" : (row.row ?? row.name) === DATA.base ? "base" : null);
+  const body = sorted.map((row) => el("tr", { class: look(row) },
     columns.map((column, i) => {
       const content = column.cell(row);
       return i === 0 ? el("th", { scope: "row" }, content)

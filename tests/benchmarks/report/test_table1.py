@@ -8,6 +8,7 @@ seed 1: sd 10, detectable 28 but for the 2000 draws. F of gavs: seed 0 (1 + 0.86
 (0.9455 + 0.7429) / 2.
 """
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -35,6 +36,26 @@ def test_scores_marks_and_the_papers_figures(full_desk):
     assert line_of(text, "gavs", TRACK_P)[1:] == ["70.00 ± 14.14", "0.889 ± 0.063", "80.06 / 0.902"]
     assert line_of(text, "gavs_released", TRACK_P)[1] == "60.00 ± 0.00 † ᵃ"
     assert line_of(text, "oracle_click", TRACK_P)[:2] == ["`oracle_click` (ceiling)", "100.00"]
+
+
+def test_the_front_page_has_the_leaders_the_claims_and_the_way_to_the_tables(full_desk):
+    full_desk.report()
+    front = (full_desk.results / "tables.md").read_text()
+    assert len(front.splitlines()) <= 150
+    board = section(front, "## Leaderboard")
+    rows = [[c.strip() for c in x.split("|")[1:4]] for x in board.splitlines() if "| `" in x]
+    assert rows == [  # V1S alone has records; the best first, the ceiling last
+        ["`gavs`", "P, C", "**70.0**"],
+        ["`gavs_released`", "P", "60.0 ᵃ"],
+        ["`avsbench`", "P", "50.0"],
+        ["`oracle_click` (ceiling)", "–", "100.0"],
+    ]
+    assert "| [table1](tables/table1.md) | 2 | 0 | 0 |" in front
+    assert "prompt > fusion, track P, V1S: **holds**; `gavs` − `avsbench` +20.00" in front
+    links = re.findall(r"\]\((tables/[^)]*)\)", front)
+    assert len({*links}) == 8 and all((full_desk.results / link).is_file() for link in links)
+    tex = (full_desk.results / "tables/table1.tex").read_text()
+    assert r"60.00 $\pm$ 0.00 $\dagger$ \textsuperscript{a}" in tex
 
 
 def test_tracks_stand_apart_with_the_reference_rows_in_both(full_desk):
