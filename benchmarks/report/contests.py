@@ -64,3 +64,11 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
         if contest.table in tables
         and any(name == contest.column for _, name in tables[contest.table].scores)
     ]
+
+
+def main_contests(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
+    """Less what lies between: of shots only 0 and the most, of fractions the smallest."""
+    few = plan.shot_settings[1:-1]
+    between = {f"{table}-{setting}" for table in ("v3", "sub") for setting in few}
+    between |= {f"part-{share}" for share in sorted(plan.fractions)[1:]}
+    return [contest for contest in contests_of(plan, tables) if contest.name not in between]

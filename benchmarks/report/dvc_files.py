@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from benchmarks.report.contests import Contest, contests_of
+from benchmarks.report.contests import Contest, contests_of, main_contests
 from benchmarks.report.exports import as_csv
 from benchmarks.report.figure3 import shares_of
 from benchmarks.report.ledger import Ledger
@@ -26,7 +26,7 @@ def headline(plan: Plan, tables: Mapping[str, Table]) -> str:
     rest = {kind: verdicts.count(kind) for kind in VERDICTS}
     rest["missing"] = sum(len(table.missing) for table in tables.values())
     scores: dict[str, float] = {}
-    for contest in contests_of(plan, tables)[: LARGEST - len(rest)]:
+    for contest in main_contests(plan, tables)[: LARGEST - len(rest)]:
         value = _mean(tables, contest, plan.base)
         if not np.isnan(value):
             scores[contest.name] = round(value, 2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number, signed
-from benchmarks.report.contests import Contest, contests_of
+from benchmarks.report.contests import Contest, main_contests
 from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
 from benchmarks.report.measure import PAPER_ORDER, Table
 from benchmarks.report.plan import Plan
@@ -83,7 +83,7 @@ def page(
         "\n".join(f"- [{s.title}](tables/{s.name}.md)" for s in sections),
         HOW_TO_READ,
         "## Figures" if figures else "",
-        *(f"![{text}]({path})\n\n{text[:1].upper()}{text[1:]}." for text, path in figures),
+        *(f"![{text}]({path})\n\n{_sentence(text)}" for text, path in figures),
         "\n".join(f"- [{text}]({path})" for text, path in overlay_images(overlays)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -101,6 +101,11 @@ def images(part: str) -> list[tuple[str, str]]:
     return re.findall(r"!\[([^]]*)\]\(([^)]*)\)", part)
 
 
+def _sentence(text: str) -> str:
+    """The words as a sentence; mIoU keeps its letters."""
+    return f"{text if text[1:2].isupper() else text[:1].upper() + text[1:]}."
+
+
 def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
     """Text and path of the figures of masks."""
     titles = {"overlays_unseen": "unseen classes of V3"}
@@ -115,7 +120,7 @@ def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
     """Leaderboard: every system in every contest, the best bold and its ties marked."""
-    contests = [s for s in contests_of(plan, tables) if s.name not in _between(plan)]
+    contests = main_contests(plan, tables)
     if not contests:
         return []
     first = next((s for s in contests if s.name == "v2"), contests[0])
@@ -154,13 +159,6 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
         "Intervals, controls and the paper's figures stand in the tables below."
     )
     return ["## Leaderboard", text, markdown(grid)]
-
-
-def _between(plan: Plan) -> set[str]:
-    """Contests of Tables 2 and 4 and of Figure 3 that the front page leaves to their own pages."""
-    few = plan.shot_settings[1:-1]
-    parts = {f"part-{share}" for share in sorted(plan.fractions)[1:]}
-    return {f"{table}-{setting}" for table in ("v3", "sub") for setting in few} | parts
 
 
 def _claims(tables: Mapping[str, Table]) -> list[str]:

@@ -54,7 +54,7 @@ def training_curves(
             ink = {"color": look["palette"][row], "marker": look["markers"][row], "ms": 3.5}
             y = [rows.index(str(row))] * len(scores)
             validation.plot(scores.validation, y, ls="", alpha=0.6, mew=0, **ink)
-        label_rows(validation, rows, "validation mIoU (%), each epoch and seed")
+        label_rows(validation, rows, "validation mIoU (%)")
     axes[0, 0].set_ylabel("training loss / its first epoch's")
     figure.legend(handles=handles(rows, look), loc="outside lower center", ncols=5)
     return figure

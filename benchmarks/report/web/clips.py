@@ -122,7 +122,8 @@ def _small(mask: np.ndarray) -> np.ndarray:
 
 
 def _words(clip: Any, column: str) -> list[str]:
-    return [word for word in str(getattr(clip, column, "") or "").split("_") if word != "nan"]
+    words = str(getattr(clip, column, "") or "").split("_")
+    return [word for word in words if word not in ("", "nan")]
 
 
 def _colours(log_mel: np.ndarray) -> Image.Image:

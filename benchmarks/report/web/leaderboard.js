@@ -26,7 +26,7 @@ function showBest() {
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
     { title: "is it real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
       ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
-        `not shown: ${r.s.tied.all.length} rows can't be told apart`)) },
+        `not shown, ${r.s.tied.all.length} rows tie`)) },
     { title: DATA.base, cell: (r) => {
       const i = r.s.rows.indexOf(DATA.base);
       const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
