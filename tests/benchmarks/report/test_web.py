@@ -58,6 +58,19 @@ def test_any_two_rows_are_compared_by_the_reports_statistics(content):
     assert contest["clips"]["iou"]["gavs"] == [100, 60]  # first seed
 
 
+def test_the_headline_fits_a_terminal_and_the_plots_have_a_column_per_row(full_desk):
+    full_desk.report()
+    headline = json.loads((full_desk.results / "headline.json").read_text())
+    verdicts = {key: headline.pop(key) for key in ("holds", "reversed", "undecided", "missing")}
+    assert headline == {"gavs": {"v1s": 70}} and verdicts["holds"] == 2
+    table1 = pd.read_csv(full_desk.results / "plots/table1.csv").set_index("row")
+    assert table1.v1s.to_dict() == {"avsbench": 50, "gavs": 70, "gavs_released": 60}
+    training = pd.read_csv(full_desk.results / "plots/training.csv").set_index("epoch")
+    assert training.gavs.tolist() == [1, 0.5]  # first seed's, of its first epoch
+    classes = pd.read_csv(full_desk.results / "plots/classes.csv")
+    assert classes.to_dict("list") == {"class": ["dog"], "v1s": [80]}
+
+
 def test_what_sound_gives_stands_with_its_interval(content):
     (line,) = [x for x in content["hearing"] if x["row"] == "gavs"]
     assert (line["miou"][0], line["floor"][0], line["shuffled"][0]) == (70, 20, 30)
