@@ -112,7 +112,7 @@ function showClaims() {
     { title: "claim", className: "text", value: (v) => v.claim, cell: (v) => v.claim },
     { title: "where", className: "text", value: (v) => v.where, cell: (v) => `${v.table}, ${v.where}` },
     { title: "paper", cell: (v) => (v.paper ? v.paper.join(" / ") : NONE) },
-    { title: "here", cell: (v) => v.here.map((x) => fixed(x)).join(" / ") },
+    { title: "here", cell: (v) => v.here.map((x) => fixed(x, 2)).join(" / ") },
     { title: "difference", value: (v) => v.difference[0], cell: (v) =>
       `${signed(v.difference[0])} ${interval(v.difference[1], v.difference[2])}` },
     { title: "p", rising: true, value: (v) => v.p, cell: (v) => pValue(v.p) },

@@ -20,6 +20,7 @@ from benchmarks.report.web.pairs import by_group, differences, frame_terms
 from benchmarks.scoring.rosetta import RULES
 
 TRACKS = ("P", "C")
+DIGITS = 4  # of per cents, so that what the page rounds again is what the tables print
 
 
 def numbers(plan: Plan, ledger: Ledger, tables: Mapping[str, Table], index: pd.DataFrame) -> dict:
@@ -91,7 +92,7 @@ def _contest(
         "paper": [table.figure(row, contest.column) for row in rows],
         "floor": [_mean(table, row, contest.floor) for row in rows],
         "wrong": [_mean(table, row, contest.wrong) for row in rows],
-        "ceiling": None if ceiling is None else round(100 * ceiling.mean, 2),
+        "ceiling": None if ceiling is None else round(100 * ceiling.mean, DIGITS),
         "tied": {name: table.tied(contest.column, family) for name, family in families.items()},
         "lead": _lead(table, contest, rows),
         "pairs": differences(table, contest, rows),
@@ -108,7 +109,7 @@ def _lead(table: Table, contest: Contest, rows: Sequence[str]) -> dict | None:
     """The best row's lead over the second, judged as the ties are."""
     best, judged = table.against_best(contest.column, rows)
     for second, d in judged.items():  # the first of them
-        points = [round(PERCENT.factor * value, 2) for value in (d.mean, d.low, d.high)]
+        points = [round(PERCENT.factor * value, DIGITS) for value in (d.mean, d.low, d.high)]
         return {"best": best, "second": second, "points": points, "p": float(f"{d.p:.2g}")}
     return None
 
@@ -166,7 +167,7 @@ def _verdicts(table: Table) -> list[dict]:
                     for row in (v.better, v.worse)
                 ],
                 "difference": [
-                    round(PERCENT.factor * value, 2)
+                    round(PERCENT.factor * value, DIGITS)
                     for value in (v.difference.mean, v.difference.low, v.difference.high)
                 ],
                 "p": float(f"{v.difference.p:.2g}"),
@@ -181,7 +182,7 @@ def _by_rule(plan: Plan, ledger: Ledger) -> dict[str, dict[str, dict[str, list[f
     content: dict[str, dict[str, dict[str, list[float | None]]]] = {}
     for line in rosetta.scores_of(plan, ledger).itertuples():
         by_row = content.setdefault(line.benchmark, {}).setdefault(line.rule, {})
-        by_row[line.method] = [_round(100 * line.miou, 2), _round(line.fscore, 3)]
+        by_row[line.method] = [_round(100 * line.miou, DIGITS), _round(line.fscore, 3)]
     return content
 
 
@@ -208,12 +209,12 @@ def _score(score: Score) -> list[float | None]:
     """Mean, low, high and standard deviation over runs (%), and the number of runs."""
     runs = score.over_runs
     values = (runs.mean, runs.low, runs.high, runs.std)
-    return [*(_round(100 * value, 2) for value in values), runs.runs]
+    return [*(_round(100 * value, DIGITS) for value in values), runs.runs]
 
 
 def _mean(table: Table, row: str, column: str) -> float | None:
     score = table.scores.get((row, column))
-    return None if score is None else _round(100 * score.mean, 2)
+    return None if score is None else _round(100 * score.mean, DIGITS)
 
 
 def _round(value: float | None, digits: int) -> float | None:

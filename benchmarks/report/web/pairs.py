@@ -134,7 +134,7 @@ def _compare(a: Sample | None, b: Sample | None) -> list[float] | None:
     return _points(difference.mean, difference.low, difference.high, digits=1)
 
 
-def _points(*values: float, digits: int = 2) -> list[float]:
+def _points(*values: float, digits: int = 3) -> list[float]:
     return [round(100 * value, digits) for value in values]
 
 

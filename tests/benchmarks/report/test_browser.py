@@ -1,5 +1,6 @@
 """The page in a real browser, opened from a file: Debian's chromium, driven by Playwright."""
 
+import re
 import shutil
 from unittest.mock import patch
 
@@ -85,6 +86,14 @@ def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
     page.wait_for_function("player.paused && player.currentTime < 1.5")
     assert page.evaluate("player.error") is None
     assert page.faults == []
+
+
+def test_the_board_prints_what_the_front_page_prints(page, full_desk):
+    front = (full_desk.results / "tables.md").read_text()
+    for row in ("gavs", "avsbench", "gavs_released"):
+        line = page.locator("#board tbody tr", has=page.get_by_role("button", name=row, exact=True))
+        score = line.locator("td").first.inner_text().split()[0].removesuffix("a")
+        assert re.search(rf"\| `{row}` \| [^|]* \| \*{{0,2}}{score}\b", front)
 
 
 def test_masks_are_painted_in_their_colours(page):
