@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from gavs.images import read_image
 from gavs.media import INSTANT, overlay_video, read_video_sound, sample_frames
@@ -17,6 +18,8 @@ from gavs.sound import SAMPLE_RATE, read_sound
 
 COLOUR = (213, 94, 0)  # vermilion, told apart with any colour vision
 OPACITY = 0.6
+OUTLINE = (255, 255, 255)  # seen on whatever the tint lies on
+THIN = 200  # of an outline: the frame's smaller side / its width
 TOLERANCE = 0.2  # seconds by which a second of sound may fall short; the rest is silence
 VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
@@ -132,9 +135,11 @@ def _clips(folder: Path) -> dict[str, Path | tuple[list[Path], Path]]:
 
 
 def overlay(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: the frame, tinted where the mask (H, W) bool is lit."""
+    """(H, W, 3) uint8: the frame, tinted where the mask (H, W) bool is lit, with its outline."""
     tinted = frame.copy()
     tinted[mask] = ((1 - OPACITY) * frame[mask] + OPACITY * np.array(COLOUR)).round()
+    width = max(1, min(mask.shape) // THIN)
+    tinted[mask & ~binary_erosion(mask, iterations=width, border_value=1)] = OUTLINE
     return tinted
 
 

@@ -14,6 +14,7 @@ from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid import fingerprint
 from benchmarks.grid.protocol import cells_of
 from benchmarks.params import STAGE_BLOCKS, TABLES, Params, load
+from benchmarks.params.files import read_yaml
 
 ROOT = Path(__file__).parents[1]
 STORES = ("vggish", "logmel", "spectrogram", "sam_rgb", "tokens2_bgr", "pixels64")
@@ -29,6 +30,24 @@ def deps() -> dict[str, list[str]]:
     """Paths that each stage depends on, as DVC resolves them."""
     stages = Repo(str(ROOT)).index.stages
     return {s.addressing: [d.def_path for d in s.deps] for s in stages}
+
+
+def test_plots_name_columns_that_the_report_writes(params):
+    rows, benchmarks = {*params.tables.figure3.rows}, {*params.tables.table1.benchmarks}
+    columns = {
+        "table1": {"row", *benchmarks},
+        "classes": {"class", *benchmarks},
+        "figure3": {"share", *rows},
+        "training": {"epoch", *rows},
+    }
+    drawn = read_yaml(ROOT / "dvc.yaml")["plots"]
+    assert len(drawn) == 5
+    for plot in drawn:
+        ((_, spec),) = plot.items()
+        ((path, fields),) = spec["y"].items()
+        name = path.removeprefix("${results}/plots/").removesuffix(".csv")
+        fields = [fields] if isinstance(fields, str) else fields
+        assert {spec["x"], *fields} <= columns[name]
 
 
 def test_the_stages_are_the_tables(deps):

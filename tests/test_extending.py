@@ -100,7 +100,7 @@ from pathlib import Path
 from dvc.repo import Repo
 from benchmarks import cli
 from benchmarks.report.ledger import Ledger
-from benchmarks.report.page import page
+from benchmarks.report.page import table_page
 from benchmarks.report.plan import plan_of
 from benchmarks.report.write import lay_out, read
 from tests.benchmarks.report.conftest import Desk, frames
@@ -120,7 +120,7 @@ desk.put("gavs_cola_tiny", [3, 2], benchmark="v2", folder="ablations/decoder")
 lit = {"silence": frames([2, 4])}
 desk.write("table5/negatives", "gavs", "v1m", "negatives", lit)
 ledger = Ledger(read(desk.records, plan), 100)
-found["page"] = page(plan, lay_out(plan, ledger), ledger.used)
+found["page"] = "".join(table_page(section) for section in lay_out(plan, ledger))
 """
 SHOW = "print(json.dumps(found))"
 
@@ -202,8 +202,8 @@ def test_a_table_has_its_cells_its_stage_and_its_section(facts):
     deps, outs = after["stages"]["run@table5"]
     assert "work/miniature/records/table1" in deps
     assert outs == ["work/miniature/records/table5"]
-    assert row_of(after["page"], "gavs", "## Table 5")[1] == "30.00"
-    assert row_of(after["page"], "gavs_adapters", "## Table 5")[1] == "–"
+    assert row_of(after["page"], "gavs", "# Table 5")[1] == "30.00"
+    assert row_of(after["page"], "gavs_adapters", "# Table 5")[1] == "–"
 
 
 def test_an_ablation_of_four_lines_has_its_cells_and_its_row(facts):

@@ -1,5 +1,6 @@
 """The whole smoke graph in a temporary clone: what `dvc repro` runs, skips and repeats."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.params.files import read_yaml, write_yaml
+from benchmarks.scoring.metrics import iou_terms
+from benchmarks.scoring.npz import load_scores
 from tests.copies import copy_project, run_in
 
 pytestmark = pytest.mark.slow
@@ -48,7 +51,10 @@ class Clone:
         write_yaml(path, values)
 
     def tables(self) -> str:
-        return (self.folder / "work/smoke/results/tables.md").read_text()
+        """Text of the pages of tables."""
+        results = self.folder / "work/smoke/results"
+        pages = [results / "tables.md", *sorted((results / "tables").glob("*.md"))]
+        return "".join(page.read_text() for page in pages)
 
     def records(self) -> dict[str, bytes]:
         folder = self.folder / "work/smoke/records"
@@ -77,11 +83,29 @@ def test_the_tables_are_there_and_a_second_repro_does_nothing(clone):
     assert "smoke" in text
     for row in ("gavs_adapters", "sam_fusion", "avsbench", "oracle_click", "gavs_infonce"):
         assert row in text
-    for name in ("tables/table1.csv", "tables/table4.tex", "figures/overlays.png", "splits.md"):
-        assert (clone.folder / "work/smoke/results" / name).stat().st_size > 100
+    for name in (
+        *("tables/table1.csv", "tables/table4.tex", "figures/overlays_v1s.png", "splits.md"),
+        *("index.html", "page/v1s.js", "page/vggss.js", "headline.json", "plots/training.csv"),
+    ):
+        assert (clone.folder / "work/smoke/results" / name).stat().st_size > 50
     assert clone.repro() == ([], 0)
     stale = clone.run(sys.executable, "-m", "benchmarks", "stale")
     assert stale.startswith("0 committed rows are out of date")
+
+
+def test_masks_on_the_page_are_those_that_were_scored(clone):
+    script = (clone.folder / "work/smoke/results/page/v1s.js").read_text()
+    clips = json.loads(script[script.index("[") : script.rindex("]") + 1])
+    rows = clips[0]["masks"]
+    assert {"gavs_adapters", "avsbench", "oracle_click"} <= {*rows} and len(clips) > 1
+    for row in ("gavs_adapters", "avsbench"):
+        record = clone.folder / f"work/smoke/records/table1/{row}/v1s-train-seed0.npz"
+        scores = load_scores(record)["test"]
+        frames = zip(scores.uid, scores.frame, iou_terms(scores).numerator, strict=True)
+        stored = {(uid, frame): value for uid, frame, value in frames}
+        for clip in clips:
+            shown = clip["masks"][row]["own"][1]
+            assert shown == pytest.approx(100 * stored[clip["uid"], clip["second"]], abs=0.06)
 
 
 def test_what_an_edit_touches_runs_again_and_nothing_else(clone):

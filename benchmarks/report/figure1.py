@@ -64,7 +64,7 @@ def figure1(
 def _bars(plan: Plan, axes: Axes, values: Mapping[str, float], kinds: Mapping[str, str]) -> None:
     """Draw one bar per row, in its colour and with the hatch of its kind."""
     rows = list(values)
-    palette = looks([*dict.fromkeys([*plan.methods, *rows])])["palette"]
+    palette = looks([*dict.fromkeys([*plan.methods, *rows])], plan.families)["palette"]
     sns.barplot(
         x=list(values.values()), y=rows, hue=rows, order=rows, hue_order=rows, palette=palette,
         saturation=1, width=0.7, errorbar=None, legend=False, ax=axes,

@@ -66,7 +66,7 @@ def _overview(layout: Layout) -> list[GridColumn]:
     for where in shares_of(layout.plan):
         miou, f = f"{where} miou", f"{where} fscore"
         columns += [
-            layout.score(f"{where}: mIoU (%)", miou, noise=True),
+            layout.score(f"{where}: mIoU (%)", miou),
             layout.score("F", f),
             layout.paper("paper: mIoU / F", miou, f),
         ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.style import STYLE, handles, looks
+from benchmarks.report.style import STYLE, handles, looks_of
 
 METRICS = {"miou": "mIoU (%)", "fscore": "F"}
 
@@ -41,7 +41,7 @@ def figure3_figure(
     for panel in axes[1]:
         panel.set_xlabel("share of the training clips (%)")
         panel.set_xticks([100 * share for share in shares.values()])
-    look = looks(plan.methods)
+    look = looks_of(plan)
     figure.legend(handles=handles(rows, look), loc="outside lower center", ncols=4)
     return figure
 
@@ -75,7 +75,7 @@ def _printed(
 
 def _curves(plan: Plan, axes: Axes, points: pd.DataFrame) -> None:
     """Draw one curve per row, with a band where the points have bounds."""
-    look = looks(plan.methods)
+    look = looks_of(plan)
     if len(points):
         sns.lineplot(
             points, x="share", y="mean", hue="row", style="row", errorbar=None, markersize=4.5,

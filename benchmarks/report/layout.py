@@ -13,7 +13,8 @@ from benchmarks.report.measure import Score, Table
 from benchmarks.report.plan import RECREATED, Plan
 from benchmarks.scoring.statistics import VERDICTS, Difference, Interval
 
-NOISE = "≈"
+TIED = "ᵃ"  # mark of a row that can't be told from the best one
+UNDECIDED = "ᵘ"  # of a difference whose p is .05 or more
 TRACK = "track"
 BELOW = "‡"  # mark of a row not shown to be above its floor
 
@@ -25,12 +26,17 @@ Figures = Mapping[str, Callable[[], Figure]]  # functions that draw them, by fil
 class Section:
     """One table of the report, laid out for the page and the exports."""
 
-    name: str  # of tables/{name}.csv and .tex
-    parts: list[str]  # paragraphs, grids and images of tables.md, in order; empty ones are left out
+    name: str  # of tables/{name}.md, .csv and .tex
+    parts: list[str]  # its title, then paragraphs, grids and images; empty ones are left out
     csv: str
     grid: Grid | None = None  # for LaTeX: the columns that a paper would print
     table: Table | None = None  # for summary.json
     figures: Figures = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Title, as its page has it."""
+        return self.parts[0].lstrip("# ")
 
 
 class GridColumn(NamedTuple):
@@ -64,16 +70,19 @@ class Layout:
         return Section(self.table.name, parts, csv, grid, self.table, figures or {})
 
     def grid(self, rows: Sequence[str], columns: Sequence[GridColumn]) -> Grid:
-        """Fill a grid; the best of a column is bold, per track if there is a column of tracks."""
+        """Fill a grid; the best of a column is bold, per track if there is a column of tracks, and
+        where differences are tested, what can't be told from it has a mark."""
         by_track = TRACK in [column.title for column in columns]
-        best = {column.best: self._best(rows, column.best, by_track) for column in columns}
-        lines = [
-            [
-                _embolden(column.text(row)) if row in best[column.best] else column.text(row)
-                for column in columns
-            ]
-            for row in rows
-        ]
+        names = {column.best for column in columns}
+        best = {name: self._best(rows, name, by_track) for name in names}
+        tied = {name: self._tied(rows, name, by_track) - best[name] for name in names}
+
+        def text(column: GridColumn, row: str) -> str:
+            if row in best[column.best]:
+                return _embolden(column.text(row))
+            return column.text(row) + f" {TIED}" * (row in tied[column.best])
+
+        lines = [[text(column, row) for column in columns] for row in rows]
         return Grid([c.title for c in columns], lines, "".join(c.align for c in columns))
 
     def ranked(self, rows: Sequence[str], column: str, by_track: bool = True) -> list[str]:
@@ -106,6 +115,17 @@ class Layout:
             if len(printed) > 1 and value == max(printed.values())
         }
 
+    def _tied(self, rows: Sequence[str], column: str, by_track: bool) -> set[str]:
+        """Find the rows that can't be told from the best of all or of their track."""
+        if column not in self.table.judged:
+            return set()
+        ranked = [row for row in rows if row != self.plan.tables.table1.ceiling]
+        tracks: dict[str, list[str]] = {}
+        for row in ranked:
+            for track in self.plan.track(row).split(", ") if by_track else [""]:
+                tracks.setdefault(track, []).append(row)
+        return {row for family in tracks.values() for row in self.table.tied(column, family)[1:]}
+
     def _cell(self, column: str, text: Callable[[Score], str]) -> Text:
         """Make a text of a score; a dash without one."""
 
@@ -126,13 +146,10 @@ class Layout:
         """Column of the rows' tracks."""
         return GridColumn(TRACK, lambda row: self.plan.track(row) or NONE, align="l")
 
-    def score(
-        self, title: str, column: str, noise: bool = False, after: Text = lambda row: ""
-    ) -> GridColumn:
+    def score(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
         """Column of mean ± standard deviation over runs, with their number if some are missing.
 
         Args:
-            noise: mark a difference to the base that is inside the noise.
             after: text that follows a score.
         """
         measured = self.table.columns[column]
@@ -146,7 +163,7 @@ class Layout:
                 text += f" ± {share(runs.std, measured.unit)}"
             if measured.judged and runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
-            return text + f" {NOISE}" * (noise and score.noise) + after(row)
+            return text + after(row)
 
         return GridColumn(title, text, best=column)
 
@@ -180,7 +197,7 @@ class Layout:
         def points(score: Score) -> str:
             if score.difference is None:
                 return NONE
-            return _difference(score.difference) + f" {NOISE}" * score.noise
+            return _difference(score.difference) + f" {UNDECIDED}" * score.undecided
 
         def detectable(score: Score) -> str:
             return number(score.difference.detectable if score.difference else None, 100, 2)
@@ -278,7 +295,7 @@ def _difference(points: Interval | Difference) -> str:
 
 
 def _embolden(text: str) -> str:
-    """Make the score bold, but not the marks that follow it: **60.00 ± 1.00** ≈."""
+    """Make the score bold, but not the marks that follow it: **60.00 ± 1.00** †."""
     head, *marks = text.split(" ")
     n = 2 if marks[:1] == ["±"] else 0
     return " ".join([bold(" ".join([head, *marks[:n]])), *marks[n:]])

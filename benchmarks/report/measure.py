@@ -70,7 +70,7 @@ class Score:
         return self.over_runs.mean
 
     @property
-    def noise(self) -> bool:
+    def undecided(self) -> bool:
         """Whether the difference to the base can't be told from none."""
         return self.difference is not None and not self.difference.decided
 
@@ -98,6 +98,7 @@ class Table:
     verdicts: Sequence[Verdict]
     missing: Sequence[Key]
     paper: Paper = field(default_factory=dict)
+    samples: Mapping[tuple[str, str], Sample] = field(default_factory=dict)  # behind the scores
 
     @property
     def rows(self) -> list[str]:
@@ -118,6 +119,43 @@ class Table:
         """Figure that the paper prints there, in the paper's unit."""
         place = self.columns[column].paper if column in self.columns else None
         return self.paper.get((row, *place)) if place else None
+
+    def tied(self, column: str, rows: Sequence[str]) -> list[str]:
+        """Rows of a column that can't be told from the best of `rows`, the best one first.
+
+        Empty without a score.
+        """
+        best, judged = self.against_best(column, rows)
+        return [best, *(r for r, d in judged.items() if not d.decided)] if best else []
+
+    def against_best(
+        self, column: str, rows: Sequence[str]
+    ) -> tuple[str | None, dict[str, Difference]]:
+        """Compare the best of some rows with each other one, on the runs that both have, with p
+        adjusted by Holm's rule over these comparisons.
+
+        Returns:
+            The best row, None without a score, and best minus other by row, the next best first.
+        """
+        measured = [row for row in rows if not np.isnan(self._mean(row, column))]
+        if not measured:
+            return None, {}
+        best, *others = sorted(measured, key=lambda row: -self._mean(row, column))
+        pairs = {row: d for row in others if (d := self.compared(column, best, row))}
+        return best, statistics.adjusted(pairs)
+
+    def _mean(self, row: str, column: str) -> float:
+        score = self.scores.get((row, column))
+        return np.nan if score is None else score.mean
+
+    def compared(self, column: str, first: str, second: str) -> Difference | None:
+        """Difference of two rows, first minus second, alone: p isn't adjusted. None without runs
+        that both have, or without resampled scores."""
+        a, b = (self.samples.get((row, column)) for row in (first, second))
+        if a is None or b is None or np.isnan(a.draws).any() or np.isnan(b.draws).any():
+            return None
+        runs = [run for run in a.runs if run in b.runs]
+        return statistics.difference(a.of(runs), b.of(runs)) if runs else None
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
         """Difference, first minus second, whichever way round it was judged."""
@@ -201,7 +239,7 @@ def measure(
         for row, c in places
         if (row, c.name) in samples
     }
-    table = replace(table, scores=scores, contrasts=contrasts)
+    table = replace(table, scores=scores, contrasts=contrasts, samples=samples)
     verdicts = [
         table.verdict(PAPER_ORDER, name, *pair)
         for name in table.judged

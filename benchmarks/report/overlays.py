@@ -16,6 +16,7 @@ from benchmarks.report.style import STYLE
 # They differ in lightness as well as in hue: told apart, and from grey, with any colour vision.
 COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}
 OPACITY = 0.75
+COLUMNS = 8  # of a figure as wide as a page
 THRESHOLD = 0.5
 SOUND, TRUTH = "sound (log-mel)", "ground truth"
 
@@ -35,29 +36,35 @@ class Panel:
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
 def overlay_figure(
-    panels: Sequence[Panel], sound: bool = True, side: float = 1.15, points: float = 7
+    panels: Sequence[Panel], sound: bool = True, width: float = 7.2, points: float = 6
 ) -> Figure:
-    """Draw one row per clip (at least one) with columns frame, sound, ground truth and methods,
-    empty where a method has no prediction.
+    """Draw frame, sound, ground truth and methods of each clip (at least one), in lines of COLUMNS,
+    with each mask's IoU; a method without a prediction leaves its place empty.
 
     Args:
-        sound: with its column.
-        side: inches of a panel.
+        sound: with its place.
+        width: inches.
         points: size of the letters.
     """
     methods = list(dict.fromkeys(m for panel in panels for m in panel.predictions))
     titles = ["frame", *([SOUND] if sound else []), TRUTH, *methods]
-    size = (side * len(titles), (side + 0.1) * len(panels) + 0.5)
-    figure = Figure(figsize=size, layout="constrained")
+    columns = min(COLUMNS, len(titles))
+    lines = -(-len(titles) // columns)  # of a clip
+    side = width / columns
+    figure = Figure(figsize=(width, (side + 0.3) * lines * len(panels) + 0.4), layout="constrained")
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.02, h_pad=0.05)
-    axes = figure.subplots(len(panels), len(titles), squeeze=False)
-    for column, title in enumerate(titles):
-        axes[0, column].set_title(title, fontsize=points)
-    for row, panel in zip(axes, panels, strict=True):
+    axes = figure.subplots(len(panels) * lines, columns, squeeze=False)
+    for row, panel in zip(axes.reshape(len(panels), -1), panels, strict=True):
         row[0].set_ylabel(panel.title, fontsize=points)
         lit = {m: p > THRESHOLD for m, p in panel.predictions.items()} | {TRUTH: panel.truth}
-        for ax, title in zip(row, titles, strict=True):
+        for ax in row[len(titles) :]:
+            ax.remove()
+        for ax, title in zip(row, titles, strict=False):
+            ax.set_title(title, fontsize=points)
+            if title in panel.predictions:
+                share = iou(lit[title], panel.truth)
+                ax.set_xlabel(f"IoU {100 * share:.0f}", fontsize=points, labelpad=1)
             if title == SOUND:
                 _spectrogram(ax, panel)
                 continue
@@ -74,6 +81,13 @@ def overlay_figure(
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=points)
     return figure
+
+
+def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """IoU of two masks (H, W) as in the tables: without truth, the share left dark."""
+    if not truth.any():
+        return float((~predicted).mean())
+    return float((predicted & truth).sum() / (predicted | truth).sum())
 
 
 def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -1,12 +1,18 @@
-"""Page tables.md: what was measured, how to read it, then every table."""
+"""Page tables.md: what was measured, who leads, the verdicts; and one page per table."""
 
+import re
 from collections.abc import Mapping, Sequence
 
-from benchmarks.common.tables import NONE
-from benchmarks.report.layout import BELOW, NOISE, Section
+import numpy as np
+
+from benchmarks.common.tables import NONE, Grid, bold, markdown, number, signed
+from benchmarks.report.contests import Contest, main_contests
+from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
+from benchmarks.report.measure import PAPER_ORDER, Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import DEAF
 from benchmarks.scoring.records import Key, Record
+from benchmarks.scoring.statistics import VERDICTS
 
 PROFILES = {
     "paper": "Measured on the real data with the published encoders.",
@@ -29,8 +35,10 @@ HOW_TO_READ = f"""\
   the ceiling left out.
 - **±** standard deviation over runs: training seeds, or seeds with draws of training clips.
   **[a, b]** 95 % interval, videos and runs drawn together.
-- **Δ** paired difference in points. **{NOISE}** inside the noise (p ≥ 0.05, Holm over the
-  table): read it as a tie. **detectable** the smallest difference that one comparison would have
+- **{TIED}** can't be told from the best of its column (and track): the best against each other
+  row, p ≥ 0.05 after Holm over these comparisons.
+- **Δ** paired difference in points. **{UNDECIDED}** undecided: p ≥ 0.05, Holm over the table.
+  **detectable** the smallest difference that one comparison would have
   shown (80 % power, before Holm).
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
   the best prompt row against the best fusion row of each track: holds or reversed where p < 0.05
@@ -47,24 +55,134 @@ HOW_TO_READ = f"""\
   no public code and which the row re-creates. **{NONE}** no record, or no such figure."""
 
 
-def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record]) -> str:
-    """Text of tables.md."""
-    contents = [part for section in sections for part in section.parts if part.startswith("## ")]
+def page(
+    plan: Plan,
+    sections: Sequence[Section],
+    records: Mapping[Key, Record],
+    overlays: Sequence[str] = (),
+) -> str:
+    """Text of tables.md, the front page: at most 150 lines, with links to each table's own page.
+
+    overlays: names of figures that are linked, since they are large.
+    """
     n = plan.frames_per_clip
     facts = [
         f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}.",
         f"{n} frames per clip are scored, evenly spaced." if n else "",
         _sources(records),
     ]
+    tables = {section.name: section.table for section in sections if section.table}
+    figures = [image for section in sections for part in section.parts for image in images(part)]
     parts = [
         f"# Results on profile `{plan.profile}`",
         PROFILES.get(plan.profile, UNKNOWN),
         " ".join(filter(None, facts)),
-        "\n".join(f"- {heading.removeprefix('## ')}" for heading in contents),
+        "**[index.html](index.html)** is the same to explore in a browser: sort, compare any two "
+        "rows, look at clips and hear them. Download the folder and open the file.",
+        *_overview(plan, tables),
+        *_claims(tables),
+        "## The tables",
+        "\n".join(f"- [{s.title}](tables/{s.name}.md)" for s in sections),
         HOW_TO_READ,
-        *(part for section in sections for part in section.parts),
+        "## Figures" if figures else "",
+        *(f"![{text}]({path})\n\n{_sentence(text)}" for text, path in figures),
+        "\n".join(f"- [{text}]({path})" for text, path in overlay_images(overlays)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table_page(section: Section) -> str:
+    """Text of one table's page, tables/{name}.md."""
+    title, *parts = (part.removeprefix("#") for part in section.parts if part)
+    guide = "[How to read it](../tables.md#how-to-read); all tables: [tables.md](../tables.md)."
+    return "\n\n".join([title, guide, *parts]).replace("](figures/", "](../figures/") + "\n"
+
+
+def images(part: str) -> list[tuple[str, str]]:
+    """Text and path of each image of a part."""
+    return re.findall(r"!\[([^]]*)\]\(([^)]*)\)", part)
+
+
+def _sentence(text: str) -> str:
+    """The words as a sentence; mIoU keeps its letters."""
+    return f"{text if text[1:2].isupper() else text[:1].upper() + text[1:]}."
+
+
+def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Text and path of the figures of masks."""
+    titles = {"overlays_unseen": "unseen classes of V3"}
+    return [
+        (
+            f"Masks of every row with their IoU: {titles.get(name) or title_of(name[9:])}",
+            f"figures/{name}.png",
+        )
+        for name in names
+    ]
+
+
+def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
+    """Leaderboard: every system in every contest, the best bold and its ties marked."""
+    contests = main_contests(plan, tables)
+    if not contests:
+        return []
+    first = next((s for s in contests if s.name == "v2"), contests[0])
+    ceiling = plan.tables.table1.ceiling
+    every = dict.fromkeys(row for s in contests for row in tables[s.table].rows)
+    rows = [row for row in every if row not in plan.tables.table1.operators]
+
+    def mean(row: str, contest: Contest) -> float:
+        score = tables[contest.table].scores.get((row, contest.column))
+        return np.nan if score is None else score.mean
+
+    tied = {
+        s.name: tables[s.table].tied(s.column, [row for row in rows if row != ceiling])
+        for s in contests
+    }
+
+    def cell(row: str, contest: Contest) -> str:
+        text, ties = number(mean(row, contest), 100, 1), tied[contest.name]
+        if row in ties[:1]:
+            return bold(text)
+        return text + f" {TIED}" * (row in ties)
+
+    def place(row: str) -> tuple:
+        return row == ceiling, np.isnan(mean(row, first)), -mean(row, first)
+
+    lines = [
+        [f"`{row}`" + " (ceiling)" * (row == ceiling), plan.track(row) or NONE]
+        + [cell(row, contest) for contest in contests]
+        for row in sorted(rows, key=place)
+        if any(not np.isnan(mean(row, contest)) for contest in contests)
+    ]
+    grid = Grid(["row", "track", *(s.title for s in contests)], lines, "ll" + "r" * len(contests))
+    text = (
+        f"Mean over seeds, % (mIoU; on VGG-SS mean IoU with the boxes), rows by {first.title}. "
+        f"**Bold**: the best of a column; {TIED}: can't be told from it. "
+        "Intervals, controls and the paper's figures stand in the tables below."
+    )
+    return ["## Leaderboard", text, markdown(grid)]
+
+
+def _claims(tables: Mapping[str, Table]) -> list[str]:
+    """Verdicts: how many of each kind per table, and prompt against fusion in words."""
+    judged = {name: table.verdicts for name, table in tables.items() if table.verdicts}
+    if not judged:
+        return []
+    lines = [
+        [f"[{name}](tables/{name}.md)"]
+        + [number(sum(v.difference.verdict == kind for v in verdicts)) for kind in VERDICTS]
+        for name, verdicts in judged.items()
+    ]
+    best = [
+        f"- {v.claim}, {title_of(v.column.where)}: **{v.difference.verdict}**; `{v.better}` − "
+        f"`{v.worse}` {signed(v.difference.mean)} [{signed(v.difference.low)}, "
+        f"{signed(v.difference.high)}]."
+        for verdicts in judged.values()
+        for v in verdicts
+        if v.claim != PAPER_ORDER
+    ]
+    grid = Grid(["orderings of the paper", *VERDICTS], lines)
+    return ["## The paper's claims", markdown(grid), "\n".join(best)]
 
 
 def _sources(records: Mapping[Key, Record]) -> str:

@@ -68,6 +68,12 @@ class Plan:
         rows += [row for table in STAGES for row in getattr(tables, table).rows]
         return list(dict.fromkeys(rows))
 
+    @property
+    def families(self) -> dict[str, str]:
+        """Family of each row, for its colour: how sound enters, or in-set, or re-created."""
+        families = dict(self.paradigms) | dict.fromkeys(self.tables.table3.in_set, "in-set")
+        return families | {row: "re-created" for row, n in self.notes.items() if n == RECREATED}
+
     def folders(self, root: Path) -> dict[Path, list[str]]:
         """Folders of records below `root`, with the rows of each that the lists name."""
         tables = self.tables

@@ -38,24 +38,21 @@ def qualitative(
     seed, tables = plan.seeds[0], plan.tables
     table1 = [*tables.table1.gavs, *tables.table1.published, *tables.table1.controlled]
     table1.append(tables.table1.ceiling)
-    groups_of: dict[str, list[tuple[Sequence[str], str, str]]] = {
-        "overlays": [(table1, b, "train") for b in tables.table1.benchmarks],
-        "overlays_unseen": [(tables.table2.rows, "v3", "0-shot")],
-        "overlays_vggss": [(tables.table3.rows, "vggss", "0-shot")],
+    places: dict[str, tuple[Sequence[str], str, str]] = {
+        **{f"overlays_{b}": (table1, b, "train") for b in tables.table1.benchmarks},
+        "overlays_unseen": (tables.table2.rows, "v3", "0-shot"),
+        "overlays_vggss": (tables.table3.rows, "vggss", "0-shot"),
     }
-    figures = {}
-    for name, groups in groups_of.items():
-        drawn = [
-            panel
-            for rows, benchmark, setting in groups
-            for panel in panels_of(
-                records, index, [Key(row, benchmark, setting, seed) for row in rows]
-            )
-        ]
+    figures: dict[str, Figure] = {}
+    table1_panels: list[Panel] = []
+    for name, (rows, benchmark, setting) in places.items():
+        drawn = panels_of(records, index, [Key(row, benchmark, setting, seed) for row in rows])
         if drawn:
             figures[name] = overlay_figure(drawn)
-        if name == "overlays" and (chosen := strip(plan, drawn)):
-            figures["strip"] = strip_figure(chosen)
+        if rows is table1:
+            table1_panels += drawn
+    if chosen := strip(plan, table1_panels):
+        figures["strip"] = strip_figure(chosen)
     return figures
 
 
@@ -75,8 +72,7 @@ def strip(plan: Plan, panels: Sequence[Panel]) -> list[Panel]:
 
 def strip_figure(panels: Sequence[Panel]) -> Figure:
     """Draw the strip, at most 1,000 pixels wide."""
-    methods = {row for panel in panels for row in panel.predictions}
-    return overlay_figure(panels, sound=False, side=WIDTH / (2 + len(methods)), points=5)
+    return overlay_figure(panels, sound=False, width=WIDTH, points=5)
 
 
 def panels_of(
@@ -116,7 +112,7 @@ def _panel(
     return Panel(
         title=f"{title_of(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,
-        log_mel=_log_mel(clip_file(clip, "audio")),
+        log_mel=read_spectrogram(clip_file(clip, "audio")),
         second=clip.second + number,
         truth=truth,
         predictions=predictions,
@@ -124,7 +120,7 @@ def _panel(
     )
 
 
-def _log_mel(path: Path) -> np.ndarray:
+def read_spectrogram(path: Path) -> np.ndarray:
     """Read the log-mel spectrum of a clip, (96 T, 64)."""
     if path.suffix == ".pkl":
         return np.concatenate(read_log_mel(path))

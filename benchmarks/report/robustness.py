@@ -1,5 +1,6 @@
 """Table of robustness: Table 1's models with sound that the frame doesn't show."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from benchmarks.report.layout import Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
+from benchmarks.report.robustness_figure import robustness_figure
 from benchmarks.report.table1 import test_source
 
 WRONG = {"silence": "silence", "noise": "noise", "off_screen": "off-screen sound"}
@@ -40,18 +42,21 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         layout.track(),
         layout.score("clean mIoU (%)", f"{where} clean"),
         *(layout.plain(f"lit (%): {kind}", f"{where} lit_{name}") for name, kind in KINDS.items()),
-        layout.score("combined (%)", both, noise=True),
+        layout.score("combined (%)", both),
         layout.interval("95 % interval", both),
         *layout.difference(both),
     ]
-    grid = layout.grid(layout.ranked(params.rows, both), columns)
+    ranked = layout.ranked(params.rows, both)
+    grid = layout.grid(ranked, columns)
     parts = [
         DEFINITIONS,
         f"Seeds: {', '.join(map(str, plan.shuffle_seeds))}. With one, intervals are over videos.",
         markdown(grid),
+        "![mIoU with the own sound, and lit area under each sound](figures/robustness.png)",
     ]
     title = f"Robustness to sound that isn't there, {title_of(where)}"
-    return layout.section(title, parts, grid)
+    figure = partial(robustness_figure, plan, table, ranked, KINDS)
+    return layout.section(title, parts, grid, {"robustness": figure})
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:

@@ -4,18 +4,31 @@ Nothing is computed in a figure that a table doesn't print too.
 """
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from sklearn.isotonic import isotonic_regression
+
+from benchmarks.report.plan import Plan
 
 # Okabe and Ito's palette; its yellow, too light for lines on white, gives way to grey.
 PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 MARKERS = "osD^vPXp<>hd*H8"  # filled ones, as many as share no factor with the palette
 DASHES = [(), (1, 1), (4, 1.5), (4, 1, 1, 1)]  # one per round of the palette
 GREY = "#666666"
+LINE, PANEL = 7.5, 0.8  # points of a line of text; a panel's share of the figure's height
+# Of rows by family; within one, lightness tells, and the marker does in all figures.
+FAMILIES = {
+    "prompt": ["#D55E00", "#E69F00", "#8C2D04", "#F4A582", "#B5651D", "#FDAE61"],
+    "fusion": ["#0072B2", "#56B4E9", "#08306B", "#7FB3D5", "#2C7FB8", "#41506B"],
+    "in-set": ["#009E73", "#66C2A4", "#00441B", "#8FBC8F", "#238B45"],
+    "re-created": ["#CC79A7", "#7B3294", "#B784C2", "#54278F", "#A6426F"],
+}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 8,
@@ -45,14 +58,27 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def looks(methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+def looks_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The looks of all rows of a report's figures."""
+    return looks(plan.methods, plan.families)
+
+
+def looks(
+    methods: Sequence[str], families: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
     """Seaborn's `palette`, `markers` and `dashes` by method.
 
-    No two methods share both colour and marker; colours differ with any colour vision.
+    No two methods share both colour and marker. Colours are of the method's family, and of
+    PALETTE, which differs with any colour vision, for those without one.
     """
-    n = len(PALETTE)
+    n, palette, turns = len(PALETTE), {}, Counter[str]()
+    for row in methods:
+        family = (families or {}).get(row, "")
+        colours = FAMILIES.get(family, PALETTE)
+        palette[row] = colours[turns[family] % len(colours)]
+        turns[family] += 1
     return {
-        "palette": {row: PALETTE[i % n] for i, row in enumerate(methods)},
+        "palette": palette,
         "markers": {row: MARKERS[i % len(MARKERS)] for i, row in enumerate(methods)},
         "dashes": {row: DASHES[i // n % len(DASHES)] for i, row in enumerate(methods)},
     }
@@ -75,3 +101,39 @@ def label_rows(axes: Axes, rows: Sequence[str], xlabel: str = "mIoU (%)") -> Non
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
+
+
+def label_ends(
+    axes: Axes,
+    places: Mapping[str, tuple[float, float]],
+    colours: Mapping[str, str],
+    numbers: bool = False,
+    left: bool = False,
+) -> None:
+    """Name the rows beside their points, moved apart where they would overlap.
+
+    Args:
+        places: x and y of each row's point; all of one x.
+        numbers: with their values.
+    """
+    if not places:
+        return
+    figure: Any = axes.figure
+    low, high = axes.get_ylim()
+    points = 72 * figure.get_figheight() * PANEL / (high - low)  # per unit of y
+    ranked = sorted(places, key=lambda row: places[row][1])
+    steps = LINE * np.arange(len(ranked))
+    aims = np.array([points * places[row][1] for row in ranked])
+    heights = dict(zip(ranked, isotonic_regression(aims - steps) + steps, strict=True))
+    for row, (x, y) in places.items():
+        axes.annotate(
+            f"{row} {y:.1f}" if numbers else row,
+            (x, y),
+            (-6 if left else 6, heights[row] - points * y),
+            textcoords="offset points",
+            color=colours[row],
+            fontsize=6,
+            ha="right" if left else "left",
+            va="center",
+            annotation_clip=False,
+        )

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.common.tables import NONE, SHARE, markdown, number, share
+from benchmarks.report.critical_figure import critical_figure
 from benchmarks.report.layout import BELOW, GridColumn, Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, Verdict, measure
@@ -57,6 +58,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         grid = markdown(layout.grid(controlled, overview))
         parts += ["### Track C: heads on the same frozen embeddings", CONTROLLED, grid]
     parts.append("![mIoU with its interval, floor and ceiling](figures/table1.png)")
+    parts.append("![rows along their mIoU, joined where none is told apart](figures/critical.png)")
     for benchmark in params.benchmarks:
         ranked = layout.ranked(rows, f"{benchmark} miou")
         parts += [
@@ -65,7 +67,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             "The same predictions by other readings of the metric:",
             markdown(layout.grid(ranked, _readings(layout, benchmark))),
         ]
-    parts.append("![loss and validation mIoU by epoch](figures/training_curves.png)")
+    parts.append("![loss by epoch, and the validations](figures/training_curves.png)")
     histories: dict[tuple[str, str], list[list[Epoch]]] = {
         (row, benchmark): [record.history for record in _records(plan, ledger, row, benchmark)]
         for row in methods
@@ -73,6 +75,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     }
     figures = {
         "table1": partial(table1_figure, plan, table, methods),
+        "critical": partial(critical_figure, plan, table, methods),
         "training_curves": partial(training_curves, plan, histories),
     }
     tex = layout.grid(layout.ranked(rows, first), [overview[0], layout.track(), *overview[1:]])
@@ -172,7 +175,7 @@ def _overview(layout: Layout) -> list[GridColumn]:
             return _range(layout, row, f)
 
         columns += [
-            layout.score(f"{name} mIoU (%)", miou, noise=True, after=marks),
+            layout.score(f"{name} mIoU (%)", miou, after=marks),
             layout.score(f"{name} F", f, after=spread),
             layout.paper(f"{name} paper: mIoU / F", miou, f),
         ]

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.style import GREY, STYLE, label_rows, looks
+from benchmarks.report.style import GREY, STYLE, label_rows, looks_of
 
 LOWER = 0.28  # of a row: floor and shuffled sound stand under the interval that they may meet
 LEGEND = [
@@ -55,7 +55,7 @@ def table1_figure(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
 
 def _measured(plan: Plan, axes: Axes, table: Table, benchmark: str, rows: Sequence[str]) -> None:
     """Draw the rows' dots, intervals and controls, and the ceiling."""
-    colours = looks(plan.methods)["palette"]
+    colours = looks_of(plan)["palette"]
     scores = {
         (row, measure): table.scores[row, f"{benchmark} {measure}"].over_runs
         for row in [*rows, plan.tables.table1.ceiling]
@@ -77,7 +77,7 @@ def _measured(plan: Plan, axes: Axes, table: Table, benchmark: str, rows: Sequen
 def _dots(plan: Plan, axes: Axes, values: Mapping[str, float | None], rows: Sequence[str]) -> None:
     """Draw one dot per row that has a value, in its colour and marker."""
     present = {row: value for row, value in values.items() if value is not None}
-    look = looks(plan.methods)
+    look = looks_of(plan)
     if present:
         sns.scatterplot(
             x=list(present.values()), y=[rows.index(row) for row in present], hue=list(present),

@@ -1,5 +1,7 @@
 """Table 2: AVS-V3, unseen classes with 0 to 5 shots."""
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
@@ -7,6 +9,7 @@ from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
+from benchmarks.report.shots_figure import shots_figure
 
 DEFINITIONS = """\
 Unseen = never seen as an audio-visual pair: the frozen encoders may know the class. The 0-shot
@@ -27,12 +30,16 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     parts = [
         DEFINITIONS,
         markdown(overview),
+        "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",
         markdown(layout.grid(rows, _details(layout))),
         "### How sure: mIoU on unseen classes",
         layout.sure(rows, table.judged),
     ]
-    return layout.section("Table 2: unseen classes (AVS-V3)", parts, overview)
+    measures = {"miou": "unseen classes", "seen": "seen classes, same models"}
+    figure = partial(shots_figure, plan, table, plan.tables.table2.rows, measures, "AVS-V3 mIoU")
+    title = "Table 2: unseen classes (AVS-V3)"
+    return layout.section(title, parts, overview, {"table2": figure})
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
@@ -74,7 +81,7 @@ def _overview(layout: Layout) -> list[GridColumn]:
     for setting in layout.plan.shot_settings:
         miou, f = f"{setting} miou", f"{setting} fscore"
         columns += [
-            layout.score(f"{setting} mIoU (%)", miou, noise=True),
+            layout.score(f"{setting} mIoU (%)", miou),
             layout.score(f"{setting} F", f),
             layout.paper("paper: mIoU / F", miou, f),
         ]

@@ -189,7 +189,7 @@ def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind:
         return NONE
 
     scores = [
-        layout.score(title, name_of(f"{figure}/fixed/mask"), noise=True)
+        layout.score(title, name_of(f"{figure}/fixed/mask"))
         for figure, (title, *_) in FIGURES.items()
     ]
     first = scores[0].text

@@ -1,5 +1,7 @@
 """Table 4: VGG-SS-Sub, classes that AVSBench lacks, with 0 to 5 boxed clips per class."""
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, markdown
@@ -7,6 +9,7 @@ from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
+from benchmarks.report.shots_figure import shots_figure
 
 HEADLINE, AUC, SUCCESS = (f"{figure}/fixed/mask" for figure in ("mean_iou", "auc", "success"))
 DEFINITIONS = """\
@@ -29,12 +32,17 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     parts = [
         DEFINITIONS,
         markdown(overview),
+        "![mean IoU on novel classes by number of shots, of these and of other classes]"
+        "(figures/table4.png)",
         "### What the shots teach: the control, and the seen classes",
         markdown(layout.grid(rows, _details(layout))),
         "### How sure: mean IoU on novel classes",
         layout.sure(rows, table.judged),
     ]
-    return layout.section("Table 4: few-shot transfer (VGG-SS-Sub)", parts, overview)
+    measures = {"mean_iou": "shots of the novel classes", "control": "control: shots of others"}
+    figure = partial(shots_figure, plan, table, plan.tables.table4.rows, measures, "mean IoU")
+    title = "Table 4: few-shot transfer (VGG-SS-Sub)"
+    return layout.section(title, parts, overview, {"table4": figure})
 
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
@@ -80,7 +88,7 @@ def _overview(layout: Layout) -> list[GridColumn]:
     for setting in layout.plan.shot_settings:
         iou, auc, success = (f"{setting} {name}" for name in ("mean_iou", "auc", "success"))
         columns += [
-            layout.score(f"{setting} mean IoU (%)", iou, noise=True),
+            layout.score(f"{setting} mean IoU (%)", iou),
             layout.score("AUC", auc),
             layout.score("cIoU@0.5 (%)", success),
             layout.paper("paper: cIoU / AUC", iou, auc),

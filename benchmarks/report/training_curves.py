@@ -1,4 +1,4 @@
-"""Training curves of Table 1: loss and validation mIoU by epoch."""
+"""Training curves of Table 1: loss by epoch, and the validations of each row."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,11 @@ import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks.report.layout import title_of
 from benchmarks.report.plan import Plan
-from benchmarks.report.style import STYLE, handles, looks
+from benchmarks.report.style import STYLE, handles, label_rows, looks_of
 from benchmarks.scoring.records import Epoch
 
 
@@ -18,43 +18,43 @@ from benchmarks.scoring.records import Epoch
 def training_curves(
     plan: Plan, histories: Mapping[tuple[str, str], Sequence[Sequence[Epoch]]]
 ) -> Figure:
-    """Draw loss (log scale) and validation mIoU; line: mean of the seeds, band: their range.
+    """Draw the loss as a share of the first epoch's, since each has its own terms, and validations.
+
+    Line: mean of the seeds, band: their range. Validations are few, so that each is a dot.
 
     histories: one per seed, by row and benchmark.
     """
     epochs = pd.DataFrame(
         [
-            (row, benchmark, entry.epoch, entry.loss, entry.validation)
+            (row, benchmark, number, entry.epoch, entry.loss, entry.validation)
             for (row, benchmark), runs in histories.items()
-            for run in runs
+            for number, run in enumerate(runs)
             for entry in run
         ],
-        columns=["row", "benchmark", "epoch", "loss", "validation"],
+        columns=["row", "benchmark", "run", "epoch", "loss", "validation"],
     ).astype({"epoch": int, "loss": float, "validation": float})
     epochs["validation"] *= 100
     rows, benchmarks = (list(dict.fromkeys(names)) for names in zip(*histories, strict=True))
-    look = looks(plan.methods)
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.subplots(2, len(benchmarks), squeeze=False, sharex="col", sharey="row")
-    for benchmark, column in zip(benchmarks, axes.T, strict=True):
+    look = looks_of(plan)
+    figure = Figure(figsize=(7.2, 3.2 + 0.16 * len(rows)), layout="constrained")
+    axes = figure.subplots(2, len(benchmarks), squeeze=False, sharey="row")
+    for benchmark, (loss, validation) in zip(benchmarks, axes.T, strict=True):
         here = epochs[epochs.benchmark == benchmark]
-        for panel, measure in zip(column, ("loss", "validation"), strict=True):
-            points = here.dropna(subset=measure)
-            if len(points):
-                sns.lineplot(
-                    points, x="epoch", y=measure, hue="row", style="row", errorbar=("pi", 100),
-                    err_kws={"alpha": 0.15, "lw": 0}, markersize=3.5, markeredgewidth=0,
-                    legend=False, ax=panel, **look,
-                )  # fmt: skip
-            panel.set(xlabel="epoch", ylabel="")
-        loss = column[0]
-        loss.set_title(f"{title_of(benchmark)}, {plan.profile}")
-        loss.set_yscale("log")
-        loss.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        loss.yaxis.set_major_formatter("{x:g}")
-        loss.yaxis.set_minor_formatter(NullFormatter())
+        points = here.dropna(subset="loss").sort_values("epoch")
+        first = points.groupby(["row", "run"]).loss.transform("first")
+        if len(points):
+            sns.lineplot(
+                points.assign(loss=points.loss / first), x="epoch", y="loss", hue="row",
+                style="row", errorbar=("pi", 100), err_kws={"alpha": 0.15, "lw": 0},
+                markersize=3.5, markeredgewidth=0, legend=False, ax=loss, **look,
+            )  # fmt: skip
+        loss.set(title=f"{title_of(benchmark)}, {plan.profile}", xlabel="epoch", ylabel="")
         loss.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0, 0].set_ylabel("training loss (own terms)")
-    axes[1, 0].set_ylabel("validation mIoU (%)")
+        for row, scores in here.dropna(subset="validation").groupby("row"):
+            ink = {"color": look["palette"][row], "marker": look["markers"][row], "ms": 3.5}
+            y = [rows.index(str(row))] * len(scores)
+            validation.plot(scores.validation, y, ls="", alpha=0.6, mew=0, **ink)
+        label_rows(validation, rows, "validation mIoU (%)")
+    axes[0, 0].set_ylabel("training loss / its first epoch's")
     figure.legend(handles=handles(rows, look), loc="outside lower center", ncols=5)
     return figure

@@ -2,9 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+
+import pandas as pd
 
 from benchmarks.common.files import locked
 from benchmarks.common.publish import publish
@@ -15,15 +17,17 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
+from benchmarks.report.dvc_files import headline, plots
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
-from benchmarks.report.page import page
+from benchmarks.report.page import images, overlay_images, page, table_page
 from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
 from benchmarks.report.splits_page import splits_page
 from benchmarks.report.style import png
+from benchmarks.report.web.build import build
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
 
@@ -42,16 +46,17 @@ def write_report(params: Params) -> Path:
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
-    contents = tables(records, plan)
-    index = load_index(params.work / "index.csv")
+    index, bench = load_index(params.work / "index.csv"), Workbench(params)
     figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
+    overlays = [name for name in figures if name.startswith("overlays")]
+    contents = tables(records, plan, index, bench, overlays)
     if params.world is not None:
         with tempfile.TemporaryDirectory() as folder:
             sheet = Path(folder, "sheet.png")
             contact_sheet(params.data.root, sheet, params.data.vggss)
             figures["miniature"] = sheet.read_bytes()
     contents |= {f"figures/{name}.png": content for name, content in figures.items()}
-    contents["splits.md"] = splits_page(params, Workbench(params).clip_sets)
+    contents["splits.md"] = splits_page(params, bench.clip_sets)
     origin = provenance(params) | {"profile": plan.profile, "files": sorted(contents)}
     contents[MANIFEST] = json.dumps(origin, indent=1, sort_keys=True) + "\n"
     with locked(params.work / "report.lock", "report"):
@@ -77,15 +82,28 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
     return records
 
 
-def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
-    """Make every table, its figures and the page, by path below the results."""
+def tables(
+    records: Mapping[Key, Stored],
+    plan: Plan,
+    index: pd.DataFrame | None = None,
+    bench: Workbench | None = None,
+    overlays: Sequence[str] = (),
+) -> dict[str, str | bytes]:
+    """Make every table, its figures and the pages, by path below the results.
+
+    Args:
+        index: of the clips; None: without the page to explore.
+        bench: where the models are that draw this page's clips; None: without clips.
+        overlays: names of the figures of masks, which are made elsewhere.
+    """
     ledger = Ledger(records, plan.resamples)
     sections = lay_out(plan, ledger)
     contents: dict[str, str | bytes] = {
-        "tables.md": page(plan, sections, ledger.used),
+        "tables.md": page(plan, sections, ledger.used, overlays),
         "summary.json": exports.summary(plan, [s.table for s in sections if s.table]),
     }
     for section in sections:
+        contents[f"tables/{section.name}.md"] = table_page(section)
         contents[f"tables/{section.name}.csv"] = section.csv
         if section.grid:
             contents[f"tables/{section.name}.tex"] = latex(section.grid)
@@ -93,6 +111,13 @@ def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
             contents[f"figures/{name}.png"] = png(draw())
         if section.name == "table1" and section.table:
             contents["tables/leaderboard.md"] = leaderboard(plan, section.table)
+    by_name = {section.name: section.table for section in sections if section.table}
+    contents["headline.json"] = headline(plan, by_name)
+    contents |= {f"plots/{name}": text for name, text in plots(plan, ledger, by_name).items()}
+    if index is not None:
+        shown = {path: text for s in sections for part in s.parts for text, path in images(part)}
+        shown |= {path: text for text, path in overlay_images(overlays)}
+        contents |= build(plan, ledger, by_name, index, bench, shown)
     return contents
 
 

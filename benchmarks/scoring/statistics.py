@@ -40,6 +40,11 @@ class Sample:
         """Mean over the runs."""
         return float(self.values.mean())
 
+    def of(self, runs: Sequence[Run]) -> "Sample":
+        """The score of some of its runs."""
+        columns = [self.runs.index(run) for run in runs]
+        return Sample(tuple(runs), self.values[columns], self.draws[:, columns])
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -27,6 +27,8 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.world import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import write_yaml
+from benchmarks.report.plan import plan_of
+from benchmarks.report.style import png
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import (
@@ -38,6 +40,7 @@ from benchmarks.scoring.statistics import (
     interval,
     sample,
 )
+from benchmarks.studies.scenes_figure import scenes_figure
 
 DEFAULT = "default"
 BENCHMARKS = {
@@ -64,7 +67,9 @@ Table 1's methods, each with the learning rate chosen on the default, under:
 mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of
 the order of methods to the default's. Then how many of the orderings that the default
 decides survive, and each ordering. Differences are in points, paired by video and
-seed; p < {significance} by Holm's rule over the pairs of a column decides."""
+seed; p < {significance} by Holm's rule over the pairs of a column decides.
+
+![V1S in natural and in balanced scenes](figures/scenes.png)"""
 AUX0 = Path("weights/miniature/sam_aux0.safetensors")
 
 Scores = Mapping[tuple[str, str], Mapping[str, Sample]]  # (benchmark, alternative) -> row
@@ -92,11 +97,13 @@ def disperse(params: Params, results: Path) -> list[str]:
             scores |= _read(alternative, name, cells)
     if not failures:
         rows, pairs = compare(scores)
+        families = plan_of(params).families
         as_csv = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
         contents = {
             "dispersion.csv": rows.to_csv(**as_csv),
             "dispersion_pairs.csv": pairs.to_csv(**as_csv),
             "dispersion.md": page(rows, pairs, params.profile),
+            "figures/scenes.png": png(scenes_figure(rows, families, params.profile)),
         }
         publish(results, contents)
     return failures

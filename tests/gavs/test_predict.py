@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from gavs.media import read_image, read_sound, read_video_sound, sample_frames
-from gavs.predict import COLOUR, OPACITY
+from gavs.predict import COLOUR, OPACITY, OUTLINE, overlay
 from gavs.predictor import Predictor
 from tests.benchmarks.data.videos import write_video
 from tests.gavs.files import (
@@ -44,7 +44,19 @@ def test_a_clip_gives_a_mask_and_an_overlay_for_each_frame(tmp_path, clip, check
         frame = read_image(image)
         np.testing.assert_array_equal(over[~lit], frame[~lit])
         tinted = (1 - OPACITY) * frame[lit] + OPACITY * np.array(COLOUR)
-        np.testing.assert_allclose(over[lit], tinted, atol=0.5)
+        edge = (over[lit] == OUTLINE).all(-1)
+        np.testing.assert_allclose(over[lit][~edge], tinted[~edge], atol=0.5)
+
+
+def test_a_mask_is_outlined_inside_its_edge_and_not_along_the_frames():
+    mask = np.zeros((6, 8), bool)
+    mask[1:5, 3:] = True  # reaches the frame's right side
+    drawn = overlay(np.zeros((6, 8, 3), np.uint8), mask)
+    expected = mask.copy()
+    expected[2:4, 4:] = False
+    np.testing.assert_array_equal((drawn == OUTLINE).all(-1), expected)
+    assert (drawn[2:4, 4:] == np.round(OPACITY * np.array(COLOUR))).all()
+    assert not drawn[~mask].any()
 
 
 def test_a_folder_of_clips_is_predicted_with_probabilities(tmp_path, clip, checkpoint, capsys):

@@ -7,6 +7,7 @@ k/5, and at any threshold above 0 F = 1.3 r / (0.3 + r): 1 for k = 5, 0.9455 for
 is the IoU in tenths. Each clip has one frame and a video of its own.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,7 +173,8 @@ class Desk:
         return path
 
     def report(self, plan: Plan | None = None, draw: bool = False, **changes: Any) -> str:
-        """Write the tables, with their figures if asked; the text of tables.md."""
+        """Write the tables, with their figures if asked; the text of tables.md, then that of each
+        table's page with its headings a level lower."""
         plan = replace(plan or plan_with(), **changes)
 
         def undrawn(*arguments: Any) -> list[Section]:
@@ -180,7 +182,10 @@ class Desk:
 
         with patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn):
             publish(self.results, tables(read(self.records, plan), plan))
-        return (self.results / "tables.md").read_text(encoding="utf-8")
+        front = (self.results / "tables.md").read_text(encoding="utf-8")
+        names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)
+        pages = [(self.results / f"tables/{name}.md").read_text(encoding="utf-8") for name in names]
+        return "\n".join([front, *(re.sub("^#", "##", page, flags=re.M) for page in pages)])
 
 
 @pytest.fixture
@@ -208,7 +213,7 @@ def full_desk(desk: Desk) -> Desk:
 
 
 def section(text: str, heading: str) -> str:
-    """The part of tables.md below a heading, up to the next of its level."""
+    """The part of the pages below a heading, up to the next of its level."""
     level = heading.split(" ")[0]
     rest = text[text.index(f"\n{heading}") + 1 :]
     stop = rest.find(f"\n{level} ", 1)

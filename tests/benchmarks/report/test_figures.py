@@ -3,27 +3,32 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from benchmarks.common.tables import SHARE
 from benchmarks.report.ablations_figure import DECIDED, ablations_figure
+from benchmarks.report.critical_figure import groups
 from benchmarks.report.figure1 import KINDS, figure1
 from benchmarks.report.figure3_figure import figure3_figure
 from benchmarks.report.measure import Block, Column, Score, Table
 from benchmarks.report.overlays import COLOURS, OPACITY, Panel, colour_mask, overlay_figure
-from benchmarks.report.style import MARKERS, PALETTE, looks, png
+from benchmarks.report.robustness_figure import robustness_figure
+from benchmarks.report.shots_figure import shots_figure
+from benchmarks.report.style import FAMILIES, MARKERS, PALETTE, looks, looks_of, png
 from benchmarks.report.table1_figure import table1_figure
 from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Epoch
 from benchmarks.scoring.statistics import Difference, Interval
+from benchmarks.studies.scenes_figure import scenes_figure
 from tests.benchmarks.report.conftest import plan_with
 
 PLAN = plan_with(
     table1={"published": ["avsbench"], "controlled": [], "gavs": ["gavs"], "operators": []}
 )
-COLOUR = looks(PLAN.methods)["palette"]
+COLOUR = looks_of(PLAN)["palette"]
 
 
 def score(mean, low, high, difference=None):
@@ -69,6 +74,10 @@ def test_a_method_has_one_look_and_no_other_has_it():
     assert len({*pairs}) == 40
     assert len({look["palette"][m] for m in methods[:8]}) == len(PALETTE) == 8
     assert len({*MARKERS}) == len(MARKERS)
+    families = {row: list(FAMILIES)[i % 4] for i, row in enumerate(methods)}
+    look = looks(methods, families)
+    assert len({(look["palette"][m], look["markers"][m]) for m in methods}) == 40
+    assert all(look["palette"][row] in FAMILIES[family] for row, family in families.items())
     assert PLAN.methods[:2] == ["avsbench", "gavs"] and len({*PLAN.methods}) == len(PLAN.methods)
 
 
@@ -105,7 +114,7 @@ def test_curves_are_the_mean_of_the_seeds_in_their_range():
     loss, val = training_curves(PLAN, histories).axes
     (line,), (validation,) = ([x for x in axes.lines if len(x.get_xdata())] for axes in (loss, val))
     assert line.get_xydata().tolist() == [[0, 1], [1, pytest.approx(0.3)]]
-    assert validation.get_xydata().tolist() == [[1, pytest.approx(60)]]
+    assert validation.get_xydata().tolist() == [[50, 1], [pytest.approx(70), 1]]  # in its row
     band = loss.collections[0].get_paths()[0].vertices
     assert {tuple(v) for v in band} == {(0, 1), (1, 0.2), (1, 0.4)}
     assert line.get_color() == COLOUR["gavs"]
@@ -185,6 +194,71 @@ def test_figure_3_has_bands_and_the_papers_curves_beside():
     assert curves(fscore) == [[[100, 0.6]]]  # in its own unit
     assert curves(printed) == [[[10, 60.2], [100, 67.7]]]
     assert "the paper" in printed.get_title() and not printed.collections
+
+
+def test_rows_are_joined_where_no_two_are_told_apart():
+    def pair(p):
+        return Difference(0.1, 0, 0.2, p, 0.1)
+
+    means = {"d": 4, "a": 1, "c": 3, "b": 2}
+    p = {("a", "b"): 0.5, ("b", "c"): 0.5, ("a", "c"): 0.01, ("c", "d"): 0.5, ("b", "d"): 0.5}
+    pairs = {rows: pair(value) for rows, value in p.items()} | {("d", "a"): pair(0.01)}
+    assert groups(means, pairs) == [("a", "b"), ("b", "c", "d")]
+    assert groups(means, {rows: pair(0.01) for rows in pairs}) == []
+
+
+def test_shots_have_a_panel_per_measure_and_names_that_do_not_overlap():
+    settings = PLAN.shot_settings
+    columns = [column(where, m) for where in settings for m in ("miou", "seen")]
+    scores = {
+        (row, f"{where} {m}"): score(value, value - 0.02, value + 0.02)
+        for row, value in (("avsbench", 0.5), ("gavs", 0.501))
+        for where in settings
+        for m in ("miou", "seen")
+    }
+    rows = ["avsbench", "gavs"]
+    measures = {"miou": "unseen", "seen": "seen"}
+    figure = shots_figure(PLAN, table(scores, columns=columns), rows, measures, "mIoU")
+    assert [a.get_title() for a in figure.axes] == ["unseen", "seen"]
+    lines = [x.get_xydata().tolist() for x in figure.axes[0].lines if len(x.get_xdata())]
+    assert lines == [[[0, 50], [1, 50]], [[0, pytest.approx(50.1)], [1, pytest.approx(50.1)]]]
+    figure.draw_without_rendering()
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == rows
+    assert texts[0].get_window_extent().y1 <= texts[1].get_window_extent().y0 + 1  # pixel
+
+
+def test_robustness_keeps_scores_and_lit_areas_apart():
+    plan = plan_with(robustness={"benchmark": "v1s", "rows": ["avsbench", "gavs"]})
+    columns = [column("v1s", name) for name in ("clean", "lit_own", "lit_noise")]
+    scores = {
+        ("gavs", "v1s clean"): score(0.5, 0.4, 0.6),
+        ("gavs", "v1s lit_own"): score(0.2, 0.2, 0.2),
+        ("gavs", "v1s lit_noise"): score(0.3, 0.3, 0.3),
+    }
+    kinds = {"own": "own sound", "noise": "white noise"}
+    figure = robustness_figure(plan, table(scores, columns=columns), ["avsbench", "gavs"], kinds)
+    clean, lit = figure.axes
+    assert [d[:2] for d in dots(clean)] == [(50, 1)]
+    assert spans(clean) == [pytest.approx((40, 60, 1))]
+    assert sorted(d[:2] for d in dots(lit)) == [(20, 1), (30, 1)]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == list(kinds.values())
+
+
+def test_natural_and_balanced_scenes_are_joined_by_row():
+    lines = [
+        ("v1s", "default", "a", 0.6),
+        ("v1s", "balanced", "a", 0.1),
+        ("v1s", "default", "b", 0.4),
+        ("v1s", "balanced", "b", 0.3),
+        ("v1s", "bf16", "b", 0.9),
+        ("v2", "default", "b", 0.8),
+    ]
+    scores = pd.DataFrame(lines, columns=["benchmark", "alternative", "row", "miou"])
+    (axes,) = scenes_figure(scores, {"a": "prompt", "b": "fusion"}, "miniature").axes
+    joined = [x.get_xydata().tolist() for x in axes.lines if len(x.get_xdata()) == 2][:2]
+    assert joined == [[[0, 40], [1, 30]], [[0, 60], [1, 10]]]
+    assert {t.get_text() for t in axes.texts} == {"a 60.0", "a 10.0", "b 40.0", "b 30.0"}
 
 
 def test_a_png_has_nothing_of_the_time_or_the_version():

@@ -8,8 +8,11 @@ seed 1: sd 10, detectable 28 but for the 2000 draws. F of gavs: seed 0 (1 + 0.86
 (0.9455 + 0.7429) / 2.
 """
 
+import re
 import shutil
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -33,7 +36,7 @@ def test_scores_marks_and_the_papers_figures(full_desk):
         "78.70 / 0.879",
     ]
     assert line_of(text, "gavs", TRACK_P)[1:] == ["70.00 ± 14.14", "0.889 ± 0.063", "80.06 / 0.902"]
-    assert line_of(text, "gavs_released", TRACK_P)[1] == "60.00 ± 0.00 ≈ †"
+    assert line_of(text, "gavs_released", TRACK_P)[1] == "60.00 ± 0.00 † ᵃ"
     assert line_of(text, "oracle_click", TRACK_P)[:2] == ["`oracle_click` (ceiling)", "100.00"]
 
 
@@ -42,6 +45,26 @@ def test_the_originals_figures_are_no_re_creations(full_desk):
     text = full_desk.report(plan)
     assert line_of(text, "avsbench", TRACK_P)[3] == "(78.70 / 0.879)"
     assert line_of(text, "gavs", TRACK_P)[3] == "80.06 / 0.902"
+
+
+def test_the_front_page_has_the_leaders_the_claims_and_the_way_to_the_tables(full_desk):
+    full_desk.report()
+    front = (full_desk.results / "tables.md").read_text()
+    assert len(front.splitlines()) <= 150
+    board = section(front, "## Leaderboard")
+    rows = [[c.strip() for c in x.split("|")[1:4]] for x in board.splitlines() if "| `" in x]
+    assert rows == [  # V1S alone has records; the best first, the ceiling last
+        ["`gavs`", "P, C", "**70.0**"],
+        ["`gavs_released`", "P", "60.0 ᵃ"],
+        ["`avsbench`", "P", "50.0"],
+        ["`oracle_click` (ceiling)", "–", "100.0"],
+    ]
+    assert "| [table1](tables/table1.md) | 2 | 0 | 0 |" in front
+    assert "prompt > fusion, track P, V1S: **holds**; `gavs` − `avsbench` +20.00" in front
+    links = re.findall(r"\]\((tables/[^)]*)\)", front)
+    assert len({*links}) == 8 and all((full_desk.results / link).is_file() for link in links)
+    tex = (full_desk.results / "tables/table1.tex").read_text()
+    assert r"60.00 $\pm$ 0.00 $\dagger$ \textsuperscript{a}" in tex
 
 
 def test_tracks_stand_apart_with_the_reference_rows_in_both(full_desk):
@@ -70,7 +93,7 @@ def test_details(full_desk):
         "20 / 30",
     ]
     released = line_of(text, "gavs_released", V1S)
-    assert released[4] == "−10.00 [−20.00, 0.00] ≈"
+    assert released[4] == "−10.00 [−20.00, 0.00] ᵘ"
     assert float(released[5]) == pytest.approx(28, abs=0.3)
     assert line_of(text, "oracle_click", V1S)[-4:] == ["–", "1,234", "–", "– / –"]
 
@@ -81,7 +104,7 @@ def test_the_range_over_operators(full_desk):
         full_desk.put("sam_fusion", lit, seed)
         full_desk.put("sam_fusion_add", other, seed)
     text = full_desk.report()
-    assert line_of(text, "sam_fusion", TRACK_P)[1].endswith("(30.00 to 55.00)")
+    assert line_of(text, "sam_fusion", TRACK_P)[1].endswith("(30.00 to 55.00) ᵃ")
     assert "| `sam_fusion_add`" not in text
 
 
@@ -114,7 +137,7 @@ def test_equal_scores_are_equally_bold_and_marks_are_not(full_desk):
     full_desk.put("gavs_released", [4, 2], 1)
     text = full_desk.report()
     assert line_of(text, "gavs", TRACK_P, bold=True)[1] == "**70.00 ± 14.14**"
-    assert line_of(text, "gavs_released", TRACK_P, bold=True)[1] == "**70.00 ± 14.14** ≈ †"
+    assert line_of(text, "gavs_released", TRACK_P, bold=True)[1] == "**70.00 ± 14.14** †"
 
 
 PARADIGMS = "prompt > fusion, track"
@@ -208,11 +231,24 @@ def test_marks_of_a_row_that_does_not_hear(full_desk):
 
 def test_equal_records_give_equal_files(full_desk, tmp_path):
     full_desk.report(draw=True)
-    first = {p.name: p.read_bytes() for p in full_desk.results.rglob("*.*")}
+
+    def files():
+        paths = full_desk.results.rglob("*.*")
+        return {str(p.relative_to(full_desk.results)): p.read_bytes() for p in paths}
+
+    first = files()
     shutil.move(full_desk.results, tmp_path / "old")
     full_desk.report(draw=True)
-    assert {p.name: p.read_bytes() for p in full_desk.results.rglob("*.*")} == first
-    assert len(first) == 2 + 8 + 7 + 5 + 1  # page and summary, csv, tex, figures, leaderboard
+    assert files() == first
+    kinds = Counter(
+        (Path(name).parts[0] if "/" in name else Path(name).stem) + Path(name).suffix
+        for name in first
+    )
+    assert kinds == {
+        "tables.md": 1 + 8 + 1,  # the front page, the tables' pages, the leaderboard
+        "summary.json": 1, "headline.json": 1, "tables.csv": 8, "tables.tex": 7,
+        "figures.png": 9, "plots.csv": 4,
+    }  # fmt: skip
 
 
 def test_a_mixture_of_data_or_code_is_a_warning(full_desk):
@@ -250,7 +286,7 @@ def test_ablations_end_with_table_1s_rows(full_desk):
     lines = [x for x in section(text, "## Ablations").splitlines() if x.startswith("| ")][2:]
     assert [x.split("`")[1] for x in lines] == ["gavs", "gavs_no_cue", "gavs_released"]
     assert "| prompt | `gavs_no_cue` | **70.00 ± 14.14** |" in lines[1]
-    assert "0.00 [0.00, 0.00] ≈ | 0.00 | 1,234 | no cue \\| nothing to align |" in lines[1]
+    assert "0.00 [0.00, 0.00] ᵘ | 0.00 | 1,234 | no cue \\| nothing to align |" in lines[1]
 
 
 def test_the_rosetta_table_is_the_same_predictions(full_desk):

@@ -1,0 +1,79 @@
+"""The files of the page: `index.html`, and beside it a script of clips per contest."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+
+import pandas as pd
+
+from benchmarks.grid.workbench import Workbench
+from benchmarks.report.contests import contests_of
+from benchmarks.report.ledger import Ledger
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+from benchmarks.report.web.clips import choose, pictures, script
+from benchmarks.report.web.masks import drawn
+from benchmarks.report.web.numbers import numbers, rows_of
+
+SCRIPTS = ("base.js", "leaderboard.js", "details.js", "pairs.js", "viewer.js", "main.js")
+
+ABOUT = """\
+Clips of [index.html](../index.html): frames, sound and masks as scripts, since a page that is
+opened from a file can read nothing else. Of real data they are the data set's: mind its licence
+before you publish them.
+"""
+
+
+def build(
+    plan: Plan,
+    ledger: Ledger,
+    tables: Mapping[str, Table],
+    index: pd.DataFrame,
+    bench: Workbench | None = None,
+    figures: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Make the page, by path below the results.
+
+    Args:
+        bench: where the models are; None: without clips.
+        figures: what each of the report's figures shows, by path below the results.
+    """
+    content = numbers(plan, ledger, tables, index)
+    contents = {"page/README.md": ABOUT}
+    for contest in contests_of(plan, tables) if bench else []:
+        rows = rows_of(plan, tables[contest.table], contest)
+        place = next(
+            (
+                (row, source)
+                for row in rows
+                for source in contest.sources
+                if ledger.record(row, source, plan.runs[0])
+            ),
+            None,
+        )
+        if bench and place:
+            frames = choose(ledger.scores(*place, plan.runs[0]), index)
+            rows = [*rows, plan.tables.table1.ceiling]
+            clips = pictures(index, frames, drawn(bench, contest.sources, rows, frames))
+            contents[f"page/{contest.name}.js"] = script(contest.name, clips)
+    content["files"] = {path[5:-3]: path for path in contents if path.endswith(".js")}
+    content["figures"] = [{"path": path, "text": text} for path, text in (figures or {}).items()]
+    return {"index.html": html(content), **contents}
+
+
+def html(content: Mapping) -> str:
+    """The page with its style, scripts and numbers inside."""
+    data = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    page = _text("page.html")
+    for mark, text in (
+        ("/*style*/", _text("style.css")),
+        ("/*scripts*/", "\n".join(map(_text, SCRIPTS))),
+        ("/*data*/", data),
+    ):
+        before, after = page.split(mark)
+        page = before + text + after
+    return page
+
+
+def _text(name: str) -> str:
+    return (files("benchmarks.report.web") / name).read_text(encoding="utf-8")

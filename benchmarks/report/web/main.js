@@ -1,0 +1,39 @@
+// Fills the controls once, then draws every section.
+function main() {
+  byId("profile").textContent = `Profile ${DATA.profile}, seed(s) ${DATA.seeds.join(", ")}. ${DATA.about}`;
+  byId("theme").addEventListener("change", (event) => {
+    document.documentElement.style.colorScheme = event.target.value;
+  });
+  const names = (list) => list.map((name) => [name, name]);
+  const unique = (list) => [...new Set(list)];
+  fill(byId("kind"), [["", "all"], ...names(unique(DATA.contests.map((s) => s.kind)))]);
+  fill(byId("rule"), DATA.rules.map((r) => [r.name, r.name === DATA.rules[0].name ? "the tables'" : r.name]));
+  fill(byId("hearing-benchmark"), names(unique(DATA.hearing.map((line) => line.benchmark))));
+  fill(byId("claim-table"), [["", "all"], ...names(unique(DATA.verdicts.map((v) => v.table)))]);
+  fill(byId("claim-verdict"), [["", "all"], ...["holds", "reversed", "undecided"].map((name) =>
+    [name, `${name} (${DATA.verdicts.filter((v) => v.verdict === name).length})`])]);
+  fill(byId("rule-benchmark"), Object.keys(DATA.by_rule).map((name) => [name, contest(name)?.title ?? name]));
+  fill(byId("rule-name"), names(DATA.rules.map((r) => r.name)), DATA.rules[1].name);
+  fill(byId("pair-contest"), DATA.contests.map((s) => [s.name, s.title]));
+  fill(byId("clip-contest"), Object.keys(DATA.files).map((name) => [name, contest(name).title]));
+  const on = (ids, draw) => ids.forEach((id) => byId(id).addEventListener("input", draw));
+  on(["family", "kind", "rule", "name"], showBoard);
+  on(["hearing-benchmark"], showHearing);
+  on(["claim-table", "claim-verdict"], showClaims);
+  on(["rule-benchmark", "rule-name"], showRules);
+  on(["pair-contest"], () => fillPair());
+  on(["first", "second"], drawPair);
+  on(["clip-sort", "clip-class", "clip-scene", "clip-sound"], showClips);
+  on(["clip-contest"], () => showPair(byId("clip-contest").value, undefined, undefined, false));
+  showBest();
+  showBoard();
+  if (DATA.hearing.length) showHearing(); else byId("hearing").hidden = true;
+  showClaims();
+  if (Object.keys(DATA.by_rule).length) showRules(); else byId("rules").hidden = true;
+  byId("clips").hidden = !Object.keys(DATA.files).length;
+  byId("gallery").append(...DATA.figures.map((f) => el("figure", {},
+    el("img", { src: f.path, alt: f.text, loading: "lazy" }), el("figcaption", {}, f.text))));
+  byId("figures").hidden = !DATA.figures.length;
+  fillPair();
+}
+main();

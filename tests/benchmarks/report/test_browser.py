@@ -1,0 +1,136 @@
+"""The page in a real browser, opened from a file: Debian's chromium, driven by Playwright."""
+
+import re
+import shutil
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.common.publish import publish
+from benchmarks.report import read, tables
+from benchmarks.report.web import build as web  # the module
+from benchmarks.report.web.masks import Drawn
+from tests.benchmarks.report.conftest import plan_with
+from tests.benchmarks.report.test_qualitative import clip
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is missing: pip install '.[browser]'"
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+def page(full_desk, tmp_path):
+    """The opened page of `full_desk`, with two clips; a fault is what its console says."""
+    left = np.tile(np.arange(8) < 4, (4, 1))
+    index = pd.DataFrame(
+        [clip(tmp_path / f"c{i}", f"clip{i}", "v1s", 5, 0) | {"heard": "dog"} for i in range(2)]
+    )
+    index.loc[1, "classes"] = "cat"
+    masks = [
+        Drawn(row, sound, f"clip{i}", left if (row, i) != ("avsbench", 1) else ~left)
+        for row in ("gavs", "avsbench")
+        for sound in ("own", "wrong", "silent")
+        for i in range(2)
+    ]
+    plan = plan_with()
+    with patch.object(web, "drawn", lambda *parts: masks):
+        publish(full_desk.results, tables(read(full_desk.records, plan), plan, index, object()))
+    faults = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--autoplay-policy=no-user-gesture-required"]
+        )
+        context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+        opened = context.new_page()
+        opened.on("console", lambda m: m.type == "error" and faults.append(m.text))
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.goto((full_desk.results / "index.html").as_uri())
+        opened.faults = faults
+        yield opened
+        browser.close()
+
+
+def names(page, selector="#board"):
+    return page.locator(f"{selector} tbody th button").all_inner_texts()
+
+
+def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
+    assert names(page)[0] == "gavs"  # V1S, the highest first
+    assert page.locator("#board td .best").all_inner_texts()[0] == "70.0"
+    page.locator("#board thead button").first.click()
+    assert names(page) == sorted(names(page))
+    page.locator("#board thead button").first.click()
+    assert names(page) == sorted(names(page), reverse=True)
+    page.fill("#name", "released")
+    assert names(page) == ["gavs_released"]
+    page.fill("#name", "")
+
+    page.select_option("#first", "gavs")
+    page.select_option("#second", "avsbench")
+    assert "gavs 70.0, avsbench 50.0: +20.0 points [+20.0, +20.0]" in page.inner_text("#verdict")
+    listed = page.locator("#clip-list button")
+    assert [b.get_attribute("data-uid") for b in listed.all()] == ["clip1", "clip0"]  # 100 apart
+    page.select_option("#clip-class", "dog")
+    assert listed.count() == 1
+    assert "clip0" in page.inner_text("#clip h3 >> nth=0")
+    assert page.locator("#clip canvas").count() == 1 + 2 * 3
+    page.click("#play-second")
+    page.wait_for_function("player.currentTime > 0.2 && !player.paused")
+    page.wait_for_function("player.paused && player.currentTime < 1.5")
+    assert page.evaluate("player.error") is None
+    assert page.faults == []
+
+
+def test_the_board_prints_what_the_front_page_prints(page, full_desk):
+    front = (full_desk.results / "tables.md").read_text()
+    for row in ("gavs", "avsbench", "gavs_released"):
+        line = page.locator("#board tbody tr", has=page.get_by_role("button", name=row, exact=True))
+        score = line.locator("td").first.inner_text().split()[0].removesuffix("a")
+        assert re.search(rf"\| `{row}` \| [^|]* \| \*{{0,2}}{score}\b", front)
+
+
+def test_masks_are_painted_in_their_colours(page):
+    page.select_option("#first", "avsbench")
+    page.locator('#clip-list [data-uid="clip1"]').click()
+    page.wait_for_timeout(300)
+    colours = page.evaluate(
+        """[...document.querySelectorAll('#clip canvas')].slice(0, 2).map(c => {
+            const d = c.getContext('2d').getImageData(0, 0, 8, 4).data;
+            return [[...d.slice(0, 3)], [...d.slice(28, 31)]]; })"""
+    )
+    (truth_left, truth_right), (left, right) = colours
+    blue, red, yellow = (int(np.argmax(c)) for c in (truth_left, right, left))
+    assert truth_left[2] > truth_left[0] and max(truth_right) - min(truth_right) < 12  # hit; grey
+    assert left[0] > left[2] and left[1] > left[2]  # a miss is yellow
+    assert right[0] > right[1] > right[2]  # a false alarm is vermilion
+    assert (blue, red, yellow) == (2, 0, 0)
+
+
+def test_the_keyboard_reaches_a_clip_and_a_row(page):
+    page.locator("#board tbody th button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#details h3").inner_text() == "gavs"
+    point = page.locator("#scatter circle[role=button]").first
+    point.focus()
+    page.keyboard.press("Enter")
+    assert page.locator('#clip-list [aria-pressed="true"]').count() == 1
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_no_violation_of_accessibility_in_either_theme(page, theme, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.select_option("#theme", theme)
+    page.locator("#board tbody th button").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    faults = axe.Axe().run(page).response["violations"]
+    assert [(v["id"], [n["target"] for n in v["nodes"]][:3]) for v in faults] == []

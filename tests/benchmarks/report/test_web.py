@@ -1,0 +1,140 @@
+"""The page to explore: its numbers, worked by hand from `full_desk`, and its clips."""
+
+import base64
+import io
+import json
+import re
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.report import read
+from benchmarks.report.ledger import Ledger
+from benchmarks.report.web.build import html
+from benchmarks.report.web.clips import choose, pictures, runs
+from benchmarks.report.web.masks import Drawn
+from benchmarks.report.web.numbers import numbers
+from benchmarks.report.web.pairs import groups_of
+from benchmarks.report.write import lay_out
+from tests.benchmarks.report.conftest import frames, plan_with
+from tests.benchmarks.report.test_qualitative import clip
+
+INDEX = pd.DataFrame({"uid": ["clip0", "clip1"]})
+
+
+@pytest.fixture
+def content(full_desk):
+    plan = plan_with()
+    ledger = Ledger(read(full_desk.records, plan), plan.resamples)
+    tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
+    return numbers(plan, ledger, tables, INDEX)
+
+
+def test_any_two_rows_are_compared_by_the_reports_statistics(content):
+    (contest,) = [s for s in content["contests"] if s["name"] == "v1s"]
+    rows = contest["rows"]
+    assert "oracle_click" not in rows and contest["ceiling"] == 100
+    i, j = sorted((rows.index("gavs"), rows.index("avsbench")))
+    (pair,) = [p for p in contest["pairs"] if p[:2] == [i, j]]
+    sign = 1 if rows[i] == "gavs" else -1
+    assert pair[2:5] == [20 * sign] * 3 and pair[7] == 0  # on every video and seed
+    # The smallest p that 2000 draws can give; three pairs of rows, so three times it by Holm.
+    assert pair[5] == pytest.approx(2 / 2001, rel=0.05)
+    assert pair[6] == pytest.approx(3 * 2 / 2001, rel=0.05)
+    assert contest["lead"] == {
+        "best": "gavs",
+        "second": "gavs_released",
+        "points": [10, 0, 20],
+        "p": 1,
+    }
+    # gavs_released is 20 below in one seed and equal in the other: a tie with the best.
+    assert contest["tied"]["all"] == ["gavs", "gavs_released"]
+    assert contest["scores"][rows.index("gavs")][0] == 70
+    assert contest["clips"]["iou"]["gavs"] == [100, 60]  # first seed
+
+
+def test_the_headline_fits_a_terminal_and_the_plots_have_a_column_per_row(full_desk):
+    full_desk.report()
+    headline = json.loads((full_desk.results / "headline.json").read_text())
+    verdicts = {key: headline.pop(key) for key in ("holds", "reversed", "undecided", "missing")}
+    assert headline == {"gavs": {"v1s": 70}} and verdicts["holds"] == 2
+    table1 = pd.read_csv(full_desk.results / "plots/table1.csv").set_index("row")
+    assert table1.v1s.to_dict() == {"avsbench": 50, "gavs": 70, "gavs_released": 60}
+    training = pd.read_csv(full_desk.results / "plots/training.csv").set_index("epoch")
+    assert training.gavs.tolist() == [1, 0.5]  # first seed's, of its first epoch
+    classes = pd.read_csv(full_desk.results / "plots/classes.csv")
+    assert classes.to_dict("list") == {"class": ["dog"], "v1s": [80]}
+
+
+def test_what_sound_gives_stands_with_its_interval(content):
+    (line,) = [x for x in content["hearing"] if x["row"] == "gavs"]
+    assert (line["miou"][0], line["floor"][0], line["shuffled"][0]) == (70, 20, 30)
+    assert (line["floor_gain"][0], line["shuffle_loss"][0]) == (60, 50)  # of the seed that has both
+
+
+def test_the_rosetta_figures_are_those_of_the_table(content):
+    assert content["by_rule"]["v1s"]["tables"]["gavs"] == [80, 0.933]
+
+
+def test_frames_are_grouped_by_class_size_sound_and_rivals():
+    scores = frames([5, 3, 0, 2])
+    index = pd.DataFrame(
+        {
+            "uid": ["clip0", "clip1", "clip2", "clip3"],
+            "n_objects": ["3", "1", "2", ""],
+            "heard": ["dog", "dog", "dog", ""],
+            "shown": ["dog_cat_man", "dog", "cat", ""],
+        }
+    )
+    masks = groups_of(scores, index)
+    assert masks["class", "dog"].all()
+    assert ("sound", "nothing in view sounds") not in masks  # all four have a truth
+    rivals = {name: m.tolist() for (kind, name), m in masks.items() if kind.startswith("silent")}
+    assert rivals == {"0": [False, True, False, False], "2": [True, False, True, False]}
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=1200))
+def test_run_lengths_are_the_mask(bits):
+    lengths, total = [], 0
+    for byte in base64.b64decode(runs(np.array(bits)[None])):
+        total += byte
+        if byte < 255:
+            lengths.append(total)
+            total = 0
+    decoded = [k % 2 == 1 for k, n in enumerate(lengths) for _ in range(n)]
+    assert decoded == bits
+
+
+@given(st.integers(1, 30), st.integers(1, 12))
+def test_clips_are_chosen_once_each_and_by_no_score(clips, count):
+    index = pd.DataFrame({"uid": [f"clip{i}" for i in range(clips)], "classes": "dog"})
+    a, b = (choose(frames([k] * clips), index, count) for k in (1, 4))
+    assert a == b and len(a) == min(clips, count) and set(a.values()) == {0}
+
+
+def test_a_clip_has_its_frame_sound_truth_and_masks(tmp_path):
+    index = pd.DataFrame([clip(tmp_path / "a", "clip_a", "v2", 5, 0)])
+    left = np.tile(np.arange(8) < 4, (4, 1))
+    drawn = [Drawn("gavs", "own", "clip_a", left), Drawn("gavs", "silent", "clip_a", ~left)]
+    (shown,) = pictures(index, {"clip_a": 1}, drawn)
+    assert (shown["second"], shown["seconds"], shown["classes"]) == (1, 5, ["dog", "man"])
+    assert shown["masks"]["gavs"]["own"] == [shown["truth"], 100]
+    assert shown["masks"]["gavs"]["silent"][1] == 0
+    picture = Image.open(io.BytesIO(base64.b64decode(shown["frame"].split(",")[1])))
+    assert picture.size == (8, 4) and abs(np.asarray(picture).mean() - 101) < 2
+    with av.open(io.BytesIO(base64.b64decode(shown["sound"].split(",")[1]))) as sound:
+        samples = np.concatenate([f.to_ndarray()[0] for f in sound.decode(audio=0)])
+    assert abs(len(samples) / 16_000 - 5) < 0.15
+    assert samples.std() == pytest.approx(0.1, rel=0.2)  # the clip's noise
+
+
+def test_the_page_asks_no_network_and_holds_its_numbers(content):
+    text = html(content | {"files": {}, "figures": [{"path": "a", "text": "</script>"}]})
+    data = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)
+    assert json.loads(data[1])["figures"][0]["text"] == "</script>"
+    assert set(re.findall(r"https?://[^\"' ]*", text)) <= {"http://www.w3.org/2000/svg"}
