@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.publish import publish
-from benchmarks.report import read, tables
+from benchmarks.report.write import read, tables
 from benchmarks.report.web import build as web  # the module
 from benchmarks.report.web.masks import Drawn
 from tests.benchmarks.report.conftest import plan_with

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.report import read
+from benchmarks.report.write import read
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.web.build import html
 from benchmarks.report.web.clips import choose, pictures, runs
