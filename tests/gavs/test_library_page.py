@@ -57,7 +57,7 @@ def test_the_pages_code_predicts_learns_and_shares(folder):
 
 
 def test_the_pages_commands_are_commands(folder, capsys):
-    """Those of `gavs` run; the suite's, whose rows would train for minutes, are parsed."""
+    """Those of `gavs` run; the suite's, whose rows would train for minutes, are understood."""
     lines = [
         line.split("  #")[0]
         for code in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -69,8 +69,10 @@ def test_the_pages_commands_are_commands(folder, capsys):
         if program == "gavs":
             assert main(arguments) == 0
         else:
-            assert callable(cli._parser().parse_args(arguments).command)
-    assert "20 masks of 4 clips" in capsys.readouterr().out
+            assert cli.main(arguments) == 1  # no project here; 2: no such command or option
+    told = capsys.readouterr()
+    assert "20 masks of 4 clips" in told.out
+    assert told.err.count("error: params.yaml") == 5 and "predicted" in told.err
     maps = [np.load(path) for path in sorted((folder / "out/probabilities/b").iterdir())]
     model = load_model("gavs", "v1s")
     images = [read_image(folder / f"clips/b/frames/{k}.jpg") for k in range(5)]
