@@ -146,6 +146,8 @@ class Layout:
                 text += f" ± {share(runs.std, measured.unit)}"
             if measured.judged and runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
+            elif runs.runs != len(self.plan.seeds) and row != self.plan.tables.table1.ceiling:
+                text += f" (n = {runs.runs})"
             return text + f" {NOISE}" * (noise and score.noise) + after(row)
 
         return GridColumn(title, text, best=column)
@@ -165,6 +167,19 @@ class Layout:
             return NONE if np.isnan(low) else f"[{share(low, unit)}, {share(high, unit)}]"
 
         return GridColumn(title, self._cell(column, text))
+
+    def study(self, column: str) -> list[GridColumn]:
+        """Column of the study's mean, interval and n of a score, if there is a study."""
+        unit, scores = self.table.columns[column].unit, self.plan.study.scores
+
+        def text(row: str) -> str:
+            i = scores.get((self.table.name, row, column))
+            if i is None:
+                return NONE
+            interval = "" if np.isnan(i.low) else f" [{share(i.low, unit)}, {share(i.high, unit)}]"
+            return f"{share(i.mean, unit)}{interval} (n = {i.runs})"
+
+        return [GridColumn("the study", text)] if scores else []
 
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
@@ -208,7 +223,8 @@ class Layout:
         grid_columns = [self.method()]
         for name in columns:
             where = title_of(self.table.columns[name].where)
-            grid_columns += [self.interval(f"{where}: 95 % interval", name), *self.difference(name)]
+            grid_columns += [self.interval(f"{where}: 95 % interval", name), *self.study(name)]
+            grid_columns += self.difference(name)
         return markdown(self.grid(rows, grid_columns))
 
     def _verdicts(self) -> list[str]:
@@ -235,12 +251,28 @@ class Layout:
                     " / ".join(means),
                     _difference(v.difference),
                     number(v.difference.p, decimals=3),
-                    v.difference.verdict,
+                    str(v.difference.runs),
+                    v.difference.verdict + (" (depends)" if v.depends else ""),
+                    NONE if v.twin is None else f"{signed(v.twin.mean)} {v.twin.verdict}",
                 ]
             )
         header = ["claim", "ordering", "where", "paper", "here", "difference [95 % interval]", "p"]
-        grid = Grid([*header, "verdict"], lines, "lllrrrrl")
-        return [f"### Verdicts: {numbers}", markdown(grid)]
+        header += ["n", "verdict", "at validation's threshold"]
+        grid = Grid(header, lines, "lllrrrrrll")
+        parts = [f"### Verdicts: {numbers}", markdown(grid)]
+        if depends := sum(v.depends for v in verdicts):
+            parts.append(f"{depends} of these verdicts depend on the threshold.")
+        return [*parts, *self._left_out()]
+
+    def _left_out(self) -> list[str]:
+        """Sentence on the rows that take part in no verdict."""
+        places = [
+            f"`{row}` ({title_of(self.table.columns[name].where)}: {than})"
+            for (row, name), than in self.table.left_out.items()
+        ]
+        return (
+            [f"In no verdict, since not shown to be above: {', '.join(places)}."] if places else []
+        )
 
     def _notes(self, rows: Sequence[str]) -> str:
         """List of the notes on rows, one line each."""

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
+from benchmarks.report.claims import Pairs, claims
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
@@ -23,7 +24,10 @@ from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
 from benchmarks.report.splits_page import splits_page
+from benchmarks.report.standing import standing
+from benchmarks.report.strata import strata_of
 from benchmarks.report.style import png
+from benchmarks.report.verdicts import claims_csv, read_studies, verdicts_page
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
 
@@ -42,8 +46,8 @@ def write_report(params: Params) -> Path:
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
-    contents = tables(records, plan)
     index = load_index(params.work / "index.csv")
+    contents = tables(records, plan, strata_of(index), read_studies(results))
     figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
     if params.world is not None:
         with tempfile.TemporaryDirectory() as folder:
@@ -77,13 +81,28 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
     return records
 
 
-def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
-    """Make every table, its figures and the page, by path below the results."""
-    ledger = Ledger(records, plan.resamples)
+def tables(
+    records: Mapping[Key, Stored],
+    plan: Plan,
+    strata: Mapping[str, Collection[str]] | None = None,
+    studies: Pairs | None = None,
+) -> dict[str, str | bytes]:
+    """Make every table, its figures and the pages, by path below the results.
+
+    Args:
+        strata: clips by what is in view (`strata_of`).
+        studies: verdicts of pairs elsewhere (`read_studies`).
+    """
+    ledger = Ledger(records, plan.resamples, strata)
+    ledger.below = standing(plan, ledger)
     sections = lay_out(plan, ledger)
+    measured = [section.table for section in sections if section.table]
+    judged = claims(plan, ledger, studies)
     contents: dict[str, str | bytes] = {
         "tables.md": page(plan, sections, ledger.used),
-        "summary.json": exports.summary(plan, [s.table for s in sections if s.table]),
+        "summary.json": exports.summary(plan, measured),
+        "verdicts.md": verdicts_page(plan, judged, ledger.below, measured),
+        "tables/claims.csv": claims_csv(judged),
     }
     for section in sections:
         contents[f"tables/{section.name}.csv"] = section.csv

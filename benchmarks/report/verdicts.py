@@ -1,0 +1,211 @@
+"""Page verdicts.md: what this world says to each claim of the paper, and how firmly."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.common.tables import NONE, Grid, markdown, share
+from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Pairs, describe
+from benchmarks.report.layout import title_of
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+from benchmarks.report.standing import Standing
+from benchmarks.report.study import Study
+from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.statistics import VERDICTS
+from gavs.reading import reading
+
+STUDIES = ("dispersion", "budget")  # that write {name}_pairs.csv beside the tables
+SHORT = {**dict(zip(VERDICTS, ("holds", "reversed", "open"), strict=True)), NOT_MEASURED: NONE}
+SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
+CONTEXT, LISTED = 12, 20  # lines at most
+INTRODUCTION = """\
+What the records of profile `{profile}` ({seeds} seed(s)) say to the paper's claims. It is a verdict
+on this world, with these encoders and budgets; the paper's figures are of real data.
+
+A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
+seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
+"best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
+enough; **undecided**: all else. **n**: trainings behind a side. {alone}"""
+ALONE = """\
+With one training a side, the interval is over videos only and the verdict is on these trainings,
+not on the methods."""
+HOW = """\
+The same comparisons by other readings of the same predictions, and under the studies' other
+worlds, weights and budgets: the verdict there, **bold** where it is another. {none}: not
+measured."""
+MATRIX = """\
+The row's method against the column's, which the paper prints below it: **+** as the paper has it,
+**−** reversed, **·** undecided (p ≥ 0.05 after Holm's rule over the table)."""
+
+
+def verdicts_page(
+    plan: Plan, claims: Sequence[Claim], below: Standing, tables: Sequence[Table]
+) -> str:
+    """Text of verdicts.md."""
+    counts = [sum(c.verdict == v for c in claims) for v in (*VERDICTS, NOT_MEASURED)]
+    names = (*VERDICTS, NOT_MEASURED)
+    single = any(claim.runs and claim.runs[0] == 1 for claim in claims)
+    parts = [
+        f"# Verdicts on the paper's claims, profile `{plan.profile}`",
+        INTRODUCTION.format(
+            profile=plan.profile, seeds=len(plan.seeds), alone=ALONE if single else ""
+        ),
+        ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) + ".",
+        markdown(claims_grid(claims)),
+        "## What a verdict depends on",
+        HOW.format(none=NONE),
+        markdown(sensitivity_grid(claims)),
+    ]
+    parts += beside_the_study(plan.study, tables, claims)
+    context = [describe(contrast) for claim in claims for contrast in claim.context]
+    if context:
+        parts += [
+            "## Prompt and fusion, otherwise",
+            "Comparisons that differ in more than the paradigm (decoder, loss, backbone): context.",
+            "\n".join(f"- {line}" for line in context[:CONTEXT]),
+        ]
+    if below:
+        parts += [
+            "## Rows that take part in no verdict",
+            "Not shown to be above what is named (p < 0.05).",
+            markdown(_without(below)),
+        ]
+    matrices = [part for table in tables for part in _orderings(table)]
+    if matrices:
+        parts += ["## The paper's orderings", MATRIX, *matrices]
+    return "\n\n".join(parts) + "\n"
+
+
+def claims_grid(claims: Sequence[Claim]) -> Grid:
+    """Grid of the claims: verdict, trainings, evidence, what would turn it."""
+    lines = []
+    for claim in claims:
+        runs = NONE if claim.runs is None else "–".join(map(str, dict.fromkeys(claim.runs)))
+        depends = ", ".join(claim.depends) or ("" if claim.contrasts else NONE)
+        verdict = f"**{claim.verdict}**"
+        lines.append([claim.text, claim.source, verdict, runs, claim.evidence, depends])
+    header = ["claim", "paper", "verdict", "n", "evidence (points)", "another verdict by"]
+    return Grid(header, lines, "lllrll")
+
+
+def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
+    """Grid of claims and readings: the verdict by each."""
+    names = list(dict.fromkeys(name for claim in claims for name in claim.sensitivity))
+    lines = []
+    for claim in claims:
+        cells = []
+        for name in names:
+            verdict = claim.sensitivity.get(name, NOT_MEASURED)
+            cells.append(f"**{SHORT[verdict]}**" if name in claim.depends else SHORT[verdict])
+        lines.append([claim.name.replace("_", " "), SHORT[claim.verdict], *cells])
+    return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
+
+
+def claims_csv(claims: Sequence[Claim]) -> str:
+    """CSV of the claims, a line each, for programs and for a comparison of two runs."""
+    lines = [
+        {
+            "claim": claim.name,
+            "text": claim.text,
+            "source": claim.source,
+            "verdict": claim.verdict,
+            "runs": claim.runs[0] if claim.runs else 0,
+            "evidence": claim.evidence,
+            **claim.sensitivity,
+        }
+        for claim in claims
+    ]
+    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
+
+
+def read_studies(results: Path) -> Pairs:
+    """Read the verdicts of pairs that the studies left beside the tables, if they did.
+
+    Raises:
+        RecordError: a file can't be read.
+    """
+    pairs: dict[tuple[str, str, str, str], str] = {}
+    remedy = "make it again with its command, or delete it"
+    for path in (results / f"{name}_pairs.csv" for name in STUDIES):
+        if not path.is_file():
+            continue
+        with reading(path, RecordError, "as verdicts of pairs", remedy):
+            lines = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
+            for line in lines.itertuples():
+                if line.verdict not in VERDICTS:
+                    raise ValueError(f"verdict {line.verdict!r}, expected {', '.join(VERDICTS)}")
+                pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
+    return pairs
+
+
+def beside_the_study(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) -> list[str]:
+    """Heading, grids and lists of what the study says of these numbers; empty without a study."""
+    if not study.scores:
+        return []
+    lines, outside = [], []
+    for table in tables:
+        cells = {
+            (row, name): (score.mean, study.scores[table.name, row, name])
+            for (row, name), score in table.scores.items()
+            if name in table.judged and (table.name, row, name) in study.scores
+        }
+        out = [place for place, (mean, i) in cells.items() if not i.low <= mean <= i.high]
+        if cells:
+            lines.append([table.name, str(len(cells)), str(len(cells) - len(out))])
+        for row, name in out:
+            mean, i = cells[row, name]
+            unit = table.columns[name].unit
+            outside.append(
+                f"- {table.name}, `{row}`, {name}: {share(mean, unit)}; the study has "
+                f"{share(i.mean, unit)} [{share(i.low, unit)}, {share(i.high, unit)}]"
+            )
+    both = [
+        (claim, study.verdicts[claim.name])
+        for claim in claims
+        if NOT_MEASURED not in (claim.verdict, study.verdicts.get(claim.name, NOT_MEASURED))
+    ]
+    apart = [f"- {c.text}: {c.verdict}; the study: {v}" for c, v in both if c.verdict != v]
+    header = ["table", "cells in both", "inside the study's 95 % interval"]
+    more = [f"- and {len(outside) - LISTED} more"] if len(outside) > LISTED else []
+    return [
+        "## Beside the study",
+        "The means above, of fewer trainings, against the study's intervals; the study's own are "
+        "in [study/verdicts.md](study/verdicts.md).",
+        markdown(Grid(header, lines)),
+        "\n".join([*outside[:LISTED], *more]),
+        f"{len(both) - len(apart)} of {len(both)} verdicts agree.",
+        "\n".join(apart),
+    ]
+
+
+def _without(below: Standing) -> Grid:
+    """Grid of the rows without standing, by benchmark and what they aren't above."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for (row, benchmark), than in below.items():
+        places.setdefault((benchmark, than), []).append(f"`{row}`")
+    lines = [[title_of(b), than, ", ".join(rows)] for (b, than), rows in places.items()]
+    return Grid(["benchmark", "not above", "rows"], lines, "lll")
+
+
+def _orderings(table: Table) -> list[str]:
+    """Heading and grid of the paper's orderings of a table, one per judged column."""
+    parts = []
+    for name in table.judged:
+        signs: Mapping[tuple[str, str], str] = {
+            (v.better, v.worse): SIGNS[v.difference.verdict]
+            for v in table.verdicts
+            if v.column.name == name and table.figure(v.better, name) is not None
+        }
+        rows = list(dict.fromkeys(row for pair in signs for row in pair))
+        if len(rows) < 2:
+            continue
+        rows.sort(key=lambda row: -(table.figure(row, name) or 0))
+        lines = [[f"`{a}`", *(signs.get((a, b), "") for b in rows[1:])] for a in rows[:-1]]
+        parts += [
+            f"### {table.name}, {title_of(table.columns[name].where)}",
+            markdown(Grid(["above", *(f"`{row}`" for row in rows[1:])], lines, "l" * len(rows))),
+        ]
+    return parts
