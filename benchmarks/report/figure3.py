@@ -50,9 +50,10 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         runs = plan.runs if share == 1 else draws
         for metric, unit in (("miou", PERCENT), ("fscore", SHARE)):
             paper, part = ("v2", source.setting, metric), Part(source, metric)
-            judged = metric == "miou"
+            judged, chosen = metric == "miou", part._replace(metric="miou_chosen")
+            twin = Column(where, chosen.metric, (chosen,), runs) if judged else None
             columns.append(
-                Column(where, metric, (part,), runs, unit=unit, judged=judged, paper=paper)
+                Column(where, metric, (part,), runs, None, unit, judged, twin=twin, paper=paper)
             )
         if share < 1:
             both = (Part(full, "miou"), Part(source, "miou"))

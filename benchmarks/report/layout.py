@@ -144,19 +144,22 @@ class Layout:
             text, runs = share(score.mean, measured.unit), score.over_runs
             if not np.isnan(runs.std):
                 text += f" ± {share(runs.std, measured.unit)}"
-            if measured.judged and runs.runs < score.planned:
+            if runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
-            elif runs.runs != len(self.plan.seeds) and row != self.plan.tables.table1.ceiling:
-                text += f" (n = {runs.runs})"
             return text + f" {NOISE}" * (noise and score.noise) + after(row)
 
-        return GridColumn(title, text, best=column)
+        return GridColumn(self._titled(title, column), text, best=column)
+
+    def _titled(self, title: str, column: str) -> str:
+        """Title with the number of runs, where it isn't the table's."""
+        runs = len(self.table.columns[column].runs)
+        return title if runs == len(self.plan.seeds) else f"{title}, n = {runs}"
 
     def plain(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
         """Column of means alone, never bold."""
         unit = self.table.columns[column].unit
         mean = self._cell(column, lambda score: share(score.mean, unit))
-        return GridColumn(title, lambda row: mean(row) + after(row))
+        return GridColumn(self._titled(title, column), lambda row: mean(row) + after(row))
 
     def interval(self, title: str, column: str) -> GridColumn:
         """Column of the 95 % intervals of a score."""
@@ -183,11 +186,13 @@ class Layout:
 
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
-        return GridColumn(title, self._cell(column, lambda score: _difference(score.over_runs)))
+        text = self._cell(column, lambda score: _difference(score.over_runs))
+        return GridColumn(self._titled(title, column), text)
 
     def points(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference, without its interval."""
-        return GridColumn(title, self._cell(column, lambda score: signed(score.mean)))
+        text = self._cell(column, lambda score: signed(score.mean))
+        return GridColumn(self._titled(title, column), text)
 
     def difference(self, column: str) -> list[GridColumn]:
         """Columns of the difference to the base, and of the smallest detectable one."""
@@ -266,13 +271,14 @@ class Layout:
 
     def _left_out(self) -> list[str]:
         """Sentence on the rows that take part in no verdict."""
-        places = [
-            f"`{row}` ({title_of(self.table.columns[name].where)}: {than})"
-            for (row, name), than in self.table.left_out.items()
-        ]
-        return (
-            [f"In no verdict, since not shown to be above: {', '.join(places)}."] if places else []
-        )
+        where: dict[tuple[str, str], list[str]] = {}
+        for (row, name), than in self.table.left_out.items():
+            where.setdefault((row, than), []).append(title_of(self.table.columns[name].where))
+        groups: dict[tuple[str, str], list[str]] = {}
+        for (row, than), places in where.items():
+            groups.setdefault((than, ", ".join(places)), []).append(f"`{row}`")
+        lines = [f"{than} ({places}): {', '.join(r)}" for (than, places), r in groups.items()]
+        return [f"In no verdict, since not shown to be above {'; '.join(lines)}."] if lines else []
 
     def _notes(self, rows: Sequence[str]) -> str:
         """List of the notes on rows, one line each."""

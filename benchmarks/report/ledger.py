@@ -155,9 +155,11 @@ class Ledger:
 
     def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
         by_run: list[Any] = [self._reduce(row, part, run) for run in runs]
-        if isinstance(by_run[0], Terms):
+        alone = part.source.subset in STRATA and len({v for t in by_run for v in t.video}) < 2
+        if isinstance(by_run[0], Terms) and not alone:
             return sample(by_run, runs, self.resamples)
-        return Sample(runs, np.array(by_run), np.full((1, len(runs)), np.nan))
+        values = [score.value if isinstance(score, Terms) else score for score in by_run]
+        return Sample(runs, np.array(values), np.full((1, len(runs)), np.nan))
 
     def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
         source = part.source

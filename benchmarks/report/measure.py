@@ -6,7 +6,7 @@ to the base row and between rows that the paper orders, share one correction (Ho
 
 import csv
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -204,6 +204,12 @@ def measure(
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
     table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]
+    left_out = {
+        (row, name): than
+        for name in table.judged
+        for row in judged
+        if (than := ledger.below.get((row, _home(table.columns[name]))))
+    }
     contrasts: dict[tuple[str, str, str], Difference] = {}
     twins: dict[tuple[str, str, str], Difference] = {}
     for column in [table.columns[name] for name in table.judged]:
@@ -215,7 +221,7 @@ def measure(
         contrasts |= _contrasts(ledger, samples, column, column.name, in_order)
         if column.twin:
             twins |= _contrasts(ledger, samples, column.twin, column.name, in_order)
-    contrasts, twins = statistics.adjusted(contrasts), statistics.adjusted(twins)
+    contrasts, twins = (_tested(made, left_out) for made in (contrasts, twins))
     gains: dict[tuple[str, str], Difference] = {}
     for name in [name for name, column in table.columns.items() if column.gain]:
         tests = {place: statistics.excess(s) for place, s in samples.items() if place[1] == name}
@@ -229,12 +235,6 @@ def measure(
         )
         for row, c in places
         if (row, c.name) in samples
-    }
-    left_out = {
-        (row, name): than
-        for name in table.judged
-        for row in judged
-        if (than := ledger.below.get((row, _home(table.columns[name]))))
     }
     measured = {"scores": scores, "contrasts": contrasts, "twins": twins, "left_out": left_out}
     table = replace(table, **measured)
@@ -279,6 +279,19 @@ def _home(column: Column) -> str:
     """Benchmark that a column's models are trained on."""
     benchmark = column.parts[0].source.benchmark
     return "v2" if benchmark.startswith("vggss") else benchmark
+
+
+def _tested(
+    differences: Mapping[tuple[str, str, str], Difference], left_out: Container[tuple[str, str]]
+) -> dict[tuple[str, str, str], Difference]:
+    """Adjust p over the differences of rows with standing; the others have none."""
+    counted = {
+        place: difference
+        for place, difference in differences.items()
+        if not any((row, place[0]) in left_out for row in place[1:])
+    }
+    unjudged = {place: replace(d, p=np.nan) for place, d in differences.items()}
+    return unjudged | statistics.adjusted(counted)
 
 
 def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:

@@ -32,8 +32,8 @@ HOW_TO_READ = f"""\
   (bootstrap) plus s²/n over runs, t with Satterthwaite's degrees of freedom. With one run it is
   over videos only, about this training and not about the method.
 - **Δ** difference in points on the same videos. **{NOISE}** inside the noise (p ≥ 0.05, Holm over
-  the table): read it as a tie. **detectable** the smallest difference that one comparison would
-  have shown (80 % power, before Holm).
+  the table) or of a row that is in no verdict: read it as a tie. **detectable** the smallest
+  difference that one comparison would have shown (80 % power, before Holm).
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
   prompt against fusion in pairs that differ in that alone: holds or reversed where p < 0.05 after
   Holm over every comparison of the table, else undecided; "depends" where it is another at the

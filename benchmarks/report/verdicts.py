@@ -3,11 +3,13 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from benchmarks.common.tables import NONE, Grid, markdown, share
-from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Pairs, describe
+from benchmarks.common.tables import NONE, Grid, markdown, share, signed
+from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
@@ -17,10 +19,13 @@ from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS
 from gavs.reading import reading
 
-STUDIES = ("dispersion", "budget")  # that write {name}_pairs.csv beside the tables
+STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
+DEFAULT = "default"  # alternative of theirs that is the tables' own
+ROUNDED = 1e-6  # of their scores
+HOLDS = VERDICTS[0]
 SHORT = {**dict(zip(VERDICTS, ("holds", "reversed", "open"), strict=True)), NOT_MEASURED: NONE}
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
-CONTEXT, LISTED = 12, 20  # lines at most
+LISTED = 20  # lines at most
 INTRODUCTION = """\
 What the records of profile `{profile}` ({seeds} seed(s)) say to the paper's claims. It is a verdict
 on this world, with these encoders and budgets; the paper's figures are of real data.
@@ -36,9 +41,20 @@ HOW = """\
 The same comparisons by other readings of the same predictions, and under the studies' other
 worlds, weights and budgets: the verdict there, **bold** where it is another. {none}: not
 measured."""
+CONTEXT = """\
+The base above rows of fusion that differ from it in more than the paradigm (decoder, loss,
+backbone), in points: context. *Slanted*: the 95 % interval holds 0."""
 MATRIX = """\
-The row's method against the column's, which the paper prints below it: **+** as the paper has it,
-**−** reversed, **·** undecided (p ≥ 0.05 after Holm's rule over the table)."""
+The row's method against the column's, which the paper prints below it, in the table's columns from
+left to right: **+** as the paper has it, **−** reversed, **·** undecided (p ≥ 0.05 after Holm's
+rule over the table), **_** not compared."""
+
+
+class Studies(NamedTuple):
+    """Verdicts of pairs under the studies' alternatives, and mIoU of the default they had."""
+
+    pairs: Pairs
+    means: Mapping[tuple[str, str], float]
 
 
 def verdicts_page(
@@ -60,22 +76,16 @@ def verdicts_page(
         markdown(sensitivity_grid(claims)),
     ]
     parts += beside_the_study(plan.study, tables, claims)
-    context = [describe(contrast) for claim in claims for contrast in claim.context]
-    if context:
-        parts += [
-            "## Prompt and fusion, otherwise",
-            "Comparisons that differ in more than the paradigm (decoder, loss, backbone): context.",
-            "\n".join(f"- {line}" for line in context[:CONTEXT]),
-        ]
+    if context := [contrast for claim in claims for contrast in claim.context]:
+        parts += ["## Prompt and fusion, otherwise", CONTEXT, markdown(_context(context))]
     if below:
         parts += [
             "## Rows that take part in no verdict",
             "Not shown to be above what is named (p < 0.05).",
             markdown(_without(below)),
         ]
-    matrices = [part for table in tables for part in _orderings(table)]
-    if matrices:
-        parts += ["## The paper's orderings", MATRIX, *matrices]
+    if orderings := [part for table in tables for part in _orderings(table)]:
+        parts += ["## The paper's orderings", MATRIX, *orderings]
     return "\n\n".join(parts) + "\n"
 
 
@@ -121,24 +131,50 @@ def claims_csv(claims: Sequence[Claim]) -> str:
     return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
 
 
-def read_studies(results: Path) -> Pairs:
+def read_studies(results: Path) -> Studies:
     """Read the verdicts of pairs that the studies left beside the tables, if they did.
 
     Raises:
         RecordError: a file can't be read.
     """
     pairs: dict[tuple[str, str, str, str], str] = {}
-    remedy = "make it again with its command, or delete it"
-    for path in (results / f"{name}_pairs.csv" for name in STUDIES):
-        if not path.is_file():
-            continue
-        with reading(path, RecordError, "as verdicts of pairs", remedy):
-            lines = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
-            for line in lines.itertuples():
-                if line.verdict not in VERDICTS:
-                    raise ValueError(f"verdict {line.verdict!r}, expected {', '.join(VERDICTS)}")
-                pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
-    return pairs
+    means: dict[tuple[str, str], float] = {}
+    for name in STUDIES:
+        for line in _lines(results / f"{name}_pairs.csv"):
+            pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
+        for line in _lines(results / f"{name}.csv"):
+            if line.alternative == DEFAULT:
+                means[line.benchmark, line.row] = line.miou
+    return Studies(pairs, means)
+
+
+def _lines(path: Path) -> list:
+    if not path.is_file():
+        return []
+    with reading(path, RecordError, "as a study's numbers", "make it again, or delete it"):
+        lines = list(pd.read_csv(io.StringIO(path.read_text(encoding="utf-8"))).itertuples())
+        for line in lines:
+            if getattr(line, "verdict", HOLDS) not in VERDICTS:
+                raise ValueError(f"verdict {line.verdict!r}, expected {', '.join(VERDICTS)}")
+    return lines
+
+
+def current(studies: Studies, table: Table) -> Pairs:
+    """Select the pairs of rows whose default, when a study was made, is what Table 1 has now.
+
+    table: Table 1. A study of other records says nothing of these.
+    """
+
+    def same(benchmark: str, row: str) -> bool:
+        score = table.scores.get((row, f"{benchmark} miou"))
+        mean = studies.means.get((benchmark, row), np.nan)
+        return score is not None and abs(score.mean - mean) < ROUNDED
+
+    return {
+        place: verdict
+        for place, verdict in studies.pairs.items()
+        if all(same(place[1], row) for row in place[2:])
+    }
 
 
 def beside_the_study(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) -> list[str]:
@@ -190,22 +226,39 @@ def _without(below: Standing) -> Grid:
     return Grid(["benchmark", "not above", "rows"], lines, "lll")
 
 
+def _context(contrasts: Sequence[Contrast]) -> Grid:
+    """Grid of the comparisons that are context: a row of fusion, a column a place."""
+    points: dict[str, dict[str, str]] = {}
+    for contrast in contrasts:
+        d, row = contrast.difference, contrast.worse.partition(",")[0]
+        text = signed(d.mean)
+        points.setdefault(row, {})[contrast.where] = f"*{text}*" if d.low <= 0 <= d.high else text
+    places = list(dict.fromkeys(contrast.where for contrast in contrasts))
+    lines = [[f"`{row}`", *(by.get(p, NONE) for p in places)] for row, by in points.items()]
+    return Grid(["base − row", *places], lines)
+
+
 def _orderings(table: Table) -> list[str]:
-    """Heading and grid of the paper's orderings of a table, one per judged column."""
-    parts = []
-    for name in table.judged:
-        signs: Mapping[tuple[str, str], str] = {
-            (v.better, v.worse): SIGNS[v.difference.verdict]
-            for v in table.verdicts
-            if v.column.name == name and table.figure(v.better, name) is not None
-        }
-        rows = list(dict.fromkeys(row for pair in signs for row in pair))
-        if len(rows) < 2:
-            continue
-        rows.sort(key=lambda row: -(table.figure(row, name) or 0))
-        lines = [[f"`{a}`", *(signs.get((a, b), "") for b in rows[1:])] for a in rows[:-1]]
-        parts += [
-            f"### {table.name}, {title_of(table.columns[name].where)}",
-            markdown(Grid(["above", *(f"`{row}`" for row in rows[1:])], lines, "l" * len(rows))),
-        ]
-    return parts
+    """Heading and grid of the paper's orderings of a table."""
+    printed = {
+        row: next(f for name in table.judged if (f := table.figure(row, name)) is not None)
+        for row in table.rows
+        if any(table.figure(row, name) is not None for name in table.judged)
+    }
+    signs = {
+        (v.column.name, v.better, v.worse): SIGNS[v.difference.verdict]
+        for v in table.verdicts
+        if None not in (table.figure(v.better, v.column.name), table.figure(v.worse, v.column.name))
+    }
+    rows = [row for row in printed if any(row in pair for _, *pair in signs)]
+    rows.sort(key=lambda row: -printed[row])
+    if not signs:
+        return []
+    pairs = {
+        (a, b): [signs.get((name, a, b), "_") for name in table.judged] for a in rows for b in rows
+    }
+    cells = {pair: "".join(s) if set(s) != {"_"} else "" for pair, s in pairs.items()}
+    lines = [[f"`{a}`", *(cells[a, b] for b in rows)] for a in rows]
+    columns = ", ".join(title_of(table.columns[name].where) for name in table.judged)
+    grid = Grid(["above", *(f"`{row}`" for row in rows)], lines, "l" * (len(rows) + 1))
+    return [f"### {table.name}: {columns}", markdown(grid)]

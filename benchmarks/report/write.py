@@ -15,7 +15,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
-from benchmarks.report.claims import Pairs, claims
+from benchmarks.report.claims import claims
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
@@ -27,7 +27,13 @@ from benchmarks.report.splits_page import splits_page
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
 from benchmarks.report.style import png
-from benchmarks.report.verdicts import claims_csv, read_studies, verdicts_page
+from benchmarks.report.verdicts import (
+    Studies,
+    claims_csv,
+    current,
+    read_studies,
+    verdicts_page,
+)
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
 
@@ -85,19 +91,21 @@ def tables(
     records: Mapping[Key, Stored],
     plan: Plan,
     strata: Mapping[str, Collection[str]] | None = None,
-    studies: Pairs | None = None,
+    studies: Studies | None = None,
 ) -> dict[str, str | bytes]:
     """Make every table, its figures and the pages, by path below the results.
 
     Args:
         strata: clips by what is in view (`strata_of`).
-        studies: verdicts of pairs elsewhere (`read_studies`).
+        studies: verdicts of pairs under other worlds and weights (`read_studies`).
     """
     ledger = Ledger(records, plan.resamples, strata)
     ledger.below = standing(plan, ledger)
     sections = lay_out(plan, ledger)
     measured = [section.table for section in sections if section.table]
-    judged = claims(plan, ledger, studies)
+    first = next((table for table in measured if table.name == "table1"), None)
+    elsewhere = current(studies, first) if studies and first else {}
+    judged = claims(plan, ledger, elsewhere)
     contents: dict[str, str | bytes] = {
         "tables.md": page(plan, sections, ledger.used),
         "summary.json": exports.summary(plan, measured),

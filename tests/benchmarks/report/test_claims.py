@@ -14,16 +14,17 @@ from benchmarks.report.claims import NOT_MEASURED, Claim, claims
 from benchmarks.report.ledger import RIVALS, Ledger
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
-from benchmarks.report.verdicts import claims_csv, read_studies, verdicts_page
+from benchmarks.report.table1 import numbers
+from benchmarks.report.verdicts import claims_csv, current, read_studies, verdicts_page
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import RULES, Desk, boxes, frames, plan_with
 
 
-def judged(desk: Desk, strata=None, studies=None, **changes) -> dict[str, Claim]:
+def judged(desk: Desk, strata=None, **changes) -> dict[str, Claim]:
     plan = plan_with(**changes)
     ledger = Ledger(read(desk.records, plan), 200, strata)
     ledger.below = standing(plan, ledger)
-    return {claim.name: claim for claim in claims(plan, ledger, studies)}
+    return {claim.name: claim for claim in claims(plan, ledger)}
 
 
 def put(desk: Desk, row: str, lit: Sequence[int], **options) -> None:
@@ -136,15 +137,29 @@ def test_boxes_and_fewer_clips(desk):
 
 
 def test_studies_are_looked_up_either_way_round(desk, tmp_path):
+    """gavs has 60 and sam_fusion 40 in both; a study that had another sam_fusion isn't of these."""
     put(desk, "gavs", [4, 2])
     put(desk, "sam_fusion", [3, 1])
+    plan = plan_with()
+    ledger = Ledger(read(desk.records, plan), 200)
     lines = [("v1s", "balanced", "sam_fusion", "gavs", "holds")]
     columns = ["benchmark", "alternative", "better", "worse", "verdict"]
     path = tmp_path / "dispersion_pairs.csv"
     pd.DataFrame(lines, columns=columns).to_csv(path, index=False)
-    claim = judged(desk, studies=read_studies(tmp_path))["pairs_seen"]
+
+    def judge(*means):
+        rows = [
+            ("v1s", "default", *line) for line in zip(("gavs", "sam_fusion"), means, strict=True)
+        ]
+        frame = pd.DataFrame(rows, columns=["benchmark", "alternative", "row", "miou"])
+        frame.to_csv(tmp_path / "dispersion.csv", index=False)
+        pairs = current(read_studies(tmp_path), numbers(plan, ledger))
+        return {claim.name: claim for claim in claims(plan, ledger, pairs)}["pairs_seen"]
+
+    claim = judge(0.6, 0.4)
     assert claim.sensitivity["regime"] == "reversed" and "regime" in claim.depends
     assert claim.sensitivity["SAM's weights"] == NOT_MEASURED
+    assert judge(0.6, 0.41).sensitivity["regime"] == NOT_MEASURED
     path.write_text("benchmark,alternative,better,worse,verdict\nv1s,aux0,a,b,perhaps\n")
     with pytest.raises(RecordError, match="perhaps"):
         read_studies(tmp_path)

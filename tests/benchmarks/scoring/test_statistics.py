@@ -213,7 +213,7 @@ def simulated(rng: np.random.Generator, seeds: int, between_seeds: float) -> tup
     A training also does something of its own to each video. The draws are those deviations of the
     videos from their mean whose covariance is the bootstrap's, without its noise.
     """
-    videos = 60
+    videos = 100
     liking = rng.normal(0, 1.5 * math.sqrt(videos / 2), (2, 1, videos))
     trained = rng.normal(0, between_seeds / math.sqrt(2), (2, seeds, 1))
     scores = liking + trained + rng.normal(0, 5, (2, seeds, videos))
