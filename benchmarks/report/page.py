@@ -52,6 +52,10 @@ HOW_TO_READ = f"""\
   default concatenates and takes a 1×1 convolution.
 - **paper** what the paper prints, on real data. **{NONE}** no record, or no such figure."""
 
+ONE_SEED = (
+    "**One seed: intervals are over videos, and what is decided is decided of these trainings.**"
+)
+
 
 def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record]) -> str:
     """Text of tables.md."""
@@ -59,6 +63,7 @@ def page(plan: Plan, sections: Sequence[Section], records: Mapping[Key, Record])
     n = plan.frames_per_clip
     facts = [
         f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}.",
+        ONE_SEED if len(plan.seeds) == 1 else "",
         f"{n} frames per clip are scored, evenly spaced." if n else "",
         _sources(records),
     ]

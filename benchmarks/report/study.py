@@ -5,9 +5,10 @@ run measures a part of what is committed again; on another machine it says how f
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +19,8 @@ from benchmarks.scoring.statistics import Interval
 from gavs.reading import reading
 
 FOLDER = "study"  # below the default's results
-REMEDY = "restore it from git, or delete the folder"
+REMEDY = "restore it from git, or delete it"
+SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,26 @@ def read_study(folder: Path) -> Study:
     """
     scores: dict[tuple[str, str, str], Interval] = {}
     for name in SPECS:
-        for line in _lines(folder / "tables" / f"{name}.csv"):
+        for line in read_lines(folder / "tables" / f"{name}.csv", SCORES):
             factor = PERCENT.factor if line.unit == PERCENT.name else 1
             figures = (line.value / factor, line.low / factor, line.high / factor)
             if pd.notna(line.runs):
                 place = (name, line.method, f"{line.where} {line.measure}")
                 scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
-    claims = _lines(folder / "tables" / "claims.csv")
+    claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
     return Study(scores, {line.claim: line.verdict for line in claims})
 
 
-def _lines(path: Path) -> list:
+def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:
+    """Read the lines of a CSV that has these columns and perhaps others; none without a file.
+
+    Raises:
+        RecordError: it can't be read, or lacks a column.
+    """
     if not path.is_file():
         return []
     with reading(path, RecordError, "as a study's numbers", REMEDY):
-        return list(pd.read_csv(io.StringIO(path.read_text(encoding="utf-8"))).itertuples())
+        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
+        if missing := [name for name in columns if name not in frame]:
+            raise ValueError(f"columns {', '.join(missing)} are missing")
+    return list(frame.itertuples())

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
 from benchmarks.report.layout import GridColumn, Layout, Section
-from benchmarks.report.ledger import Ledger, Part, Source
+from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 
@@ -56,6 +56,9 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     ):
         part = Part(zero._replace(subset=subset), "miou")
         columns.append(Column("0-shot", where, (part,), tuple(runs)))
+    if RIVALS in ledger.strata:
+        part = Part(zero._replace(subset=RIVALS), "miou")
+        columns.append(Column("0-shot", "rivals", (part,), plan.runs))
     return measure("table2", ledger, [Block(plan.tables.table2.rows, columns)], plan.base)
 
 
@@ -130,6 +133,8 @@ def _details(layout: Layout) -> list[GridColumn]:
     """Columns of the 0-shot test sets and of the seen classes."""
     zero = {"0-shot: all unseen": "miou", "pool": "pool", "common test": "common test"}
     columns = [layout.method()]
+    if "0-shot rivals" in layout.table.columns:
+        zero["silent rivals in view"] = "rivals"
     columns += [layout.score(title, f"0-shot {name}") for title, name in zero.items()]
     for setting in layout.plan.shot_settings:
         columns += [

@@ -1,6 +1,5 @@
 """Page verdicts.md: what this world says to each claim of the paper, and how firmly."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,15 +13,13 @@ from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
-from benchmarks.report.study import Study
+from benchmarks.report.study import Study, read_lines
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS
-from gavs.reading import reading
 
 STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
 DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
-HOLDS = VERDICTS[0]
 SHORT = {**dict(zip(VERDICTS, ("holds", "reversed", "open"), strict=True)), NOT_MEASURED: NONE}
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
 LISTED = 20  # lines at most
@@ -140,23 +137,16 @@ def read_studies(results: Path) -> Studies:
     pairs: dict[tuple[str, str, str, str], str] = {}
     means: dict[tuple[str, str], float] = {}
     for name in STUDIES:
-        for line in _lines(results / f"{name}_pairs.csv"):
+        path = results / f"{name}_pairs.csv"
+        for line in read_lines(path, ("benchmark", "alternative", "better", "worse", "verdict")):
+            if line.verdict not in VERDICTS:
+                raise RecordError(f"{path}: {line.verdict!r}, expected {', '.join(VERDICTS)}")
             pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
-        for line in _lines(results / f"{name}.csv"):
+        columns = ("benchmark", "alternative", "row", "miou")
+        for line in read_lines(results / f"{name}.csv", columns):
             if line.alternative == DEFAULT:
                 means[line.benchmark, line.row] = line.miou
     return Studies(pairs, means)
-
-
-def _lines(path: Path) -> list:
-    if not path.is_file():
-        return []
-    with reading(path, RecordError, "as a study's numbers", "make it again, or delete it"):
-        lines = list(pd.read_csv(io.StringIO(path.read_text(encoding="utf-8"))).itertuples())
-        for line in lines:
-            if getattr(line, "verdict", HOLDS) not in VERDICTS:
-                raise ValueError(f"verdict {line.verdict!r}, expected {', '.join(VERDICTS)}")
-    return lines
 
 
 def current(studies: Studies, table: Table) -> Pairs:

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.files import read_sealed, write_sealed
+from benchmarks.report import read, tables
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import (
     RULES,
     boxes,
     frames,
     line_of,
+    plan_with,
     rows_of,
     section,
     verdicts_of,
@@ -88,6 +90,23 @@ def test_table_2(desk):
         assert verdict[2].startswith("+20.00 [") and verdict[-2] == word
     assert rows_of(text, "## Table 2") == ["gavs", "avsbench"]
     assert line_of(text, "avsbench", "### 0-shot on each test set")[6].startswith("+50.00 [")
+
+
+def test_table_2_with_controls_and_silent_rivals(desk):
+    """0-shot on the draws' own clips 80 and 50, 1-shot 100 and 60, its control 90 and 50: 5 of the
+    15 points that are gained are the control's. 0-shot with rivals, u0 and u2: 90 and 70."""
+    put_unseen(desk)
+    assert "What the shots teach" not in section(desk.report(), "## Table 2")
+    for seed, lit in enumerate(([5, 4], [3, 2])):
+        scores = {"unseen": frames(lit, "u", start=seed)}
+        desk.write("table2/few_shot", "gavs", "v3", "1-shot-control", scores, seed, draw=seed)
+    plan = plan_with()
+    contents = tables(read(desk.records, plan), plan, {"rivals": {"u0", "u2"}})
+    text = section(str(contents["tables.md"]), "## Table 2")
+    taught = line_of(text, "gavs", "### What the shots teach")
+    assert taught[1:4] == ["70.00 ± 28.28", "+15.00", "+5.00"]
+    assert taught[4].startswith("+10.00 [")
+    assert line_of(text, "gavs", "### 0-shot on each test set")[4] == "80.00 ± 14.14"
 
 
 def test_a_subset_that_the_scores_lack_is_an_error(desk):
