@@ -158,7 +158,8 @@ def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Differe
         if not runs:
             return None
         samples.append(ledger.sample(side.row, part, runs))
-    difference = statistics.difference(*samples, over=-comparison.margin)
+    better, worse = samples
+    difference = statistics.difference(better, worse, over=-comparison.margin)
     return None if np.isnan(difference.low) else difference
 
 
@@ -170,8 +171,8 @@ def _context(ledger: Ledger, comparisons: Iterable[Comparison]) -> Iterator[Cont
 
 
 def _contrast(comparison: Comparison, difference: Difference) -> Contrast:
-    sides = (comparison.better, comparison.worse)
-    return Contrast(comparison.where, *(side.label for side in sides), difference)
+    better, worse = comparison.better.label, comparison.worse.label
+    return Contrast(comparison.where, better, worse, difference)
 
 
 def _verdict(statement: Statement, contrasts: Sequence[Contrast]) -> str:

@@ -166,6 +166,7 @@ class Ledger:
         place = (source.key(row, run), source.subset.format(draw=run[1]), part)
         if place not in self._terms:
             scores: Any = self.scores(row, source, run)
+            score: Terms | float
             if part.metric in CHOSEN:
                 threshold = self.threshold(row, source, part.metric) or 0.0
                 score = terms_at(scores, CHOSEN[part.metric], round(threshold * (STEPS - 1)))
@@ -175,7 +176,8 @@ class Ledger:
         return self._terms[place]
 
     def _best_threshold(self, keys: Sequence[Key], metric: str) -> int:
-        return best_threshold([self._read(key)[VALIDATION] for key in keys], metric)
+        scores: list[Any] = [self._read(key)[VALIDATION] for key in keys]  # of masks
+        return best_threshold(scores, metric)
 
     def _restrict(self, key: Key, evaluation: str, subset: str) -> Scores:
         stored = self.records[key]

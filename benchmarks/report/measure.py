@@ -236,8 +236,7 @@ def measure(
         for row, c in places
         if (row, c.name) in samples
     }
-    measured = {"scores": scores, "contrasts": contrasts, "twins": twins, "left_out": left_out}
-    table = replace(table, **measured)
+    table = replace(table, scores=scores, contrasts=contrasts, twins=twins, left_out=left_out)
     verdicts = [
         table.verdict(PAPER_ORDER, name, *pair)
         for name in table.judged
@@ -268,10 +267,9 @@ def _contrasts(
     """Compute first minus second of each pair in a column, under the name of one."""
     differences = {}
     for pair in pairs:
-        known = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
-        sides = [side for side in known if side is not None]
-        if len(sides) == 2:
-            differences[name, *pair] = statistics.difference(*sides)
+        a, b = (samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair)
+        if a is not None and b is not None:
+            differences[name, *pair] = statistics.difference(a, b)
     return differences
 
 

@@ -127,10 +127,10 @@ def _mute(params: Params) -> dict[str, dict[str, float]]:
     rules: dict[str, dict[str, float]] = {}
     if params.world is None:
         return rules
+    version, regimes = params.world.version, {str(b): r for b, r in params.world.regime.items()}
     path = EXPERIMENTS / SPECS["table1"].folder / "without_ears.csv"
     with path.open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
-            here = (params.world.version, params.world.regime.get(line["benchmark"]))
-            if (line["world"], line["regime"]) == here:
+            if (line["world"], line["regime"]) == (version, regimes.get(line["benchmark"])):
                 rules.setdefault(line["benchmark"], {})[line["rule"]] = float(line["miou"])
     return rules

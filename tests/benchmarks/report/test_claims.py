@@ -9,13 +9,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from benchmarks.report import read
 from benchmarks.report.claims import NOT_MEASURED, Claim, claims
 from benchmarks.report.ledger import RIVALS, Ledger
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
 from benchmarks.report.table1 import numbers
 from benchmarks.report.verdicts import claims_csv, current, read_studies, verdicts_page
+from benchmarks.report.write import read
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import RULES, Desk, boxes, frames, plan_with
 

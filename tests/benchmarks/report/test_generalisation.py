@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.files import read_sealed, write_sealed
-from benchmarks.report import read, tables
+from benchmarks.report.write import read, tables
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import (
     RULES,

@@ -19,8 +19,8 @@ from scipy import stats
 
 from benchmarks.common.tables import Grid, bold, latex, markdown, signed
 from benchmarks.params import method_names
-from benchmarks.report import read, tables
 from benchmarks.report.measure import read_paper
+from benchmarks.report.write import read, tables
 from tests.benchmarks.report.conftest import (
     frames,
     line_of,
