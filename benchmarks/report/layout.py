@@ -223,6 +223,15 @@ class Layout:
 
         return GridColumn(title, text)
 
+    def with_dark(self, grid: Grid, places: Sequence[str]) -> Grid:
+        """Add a line of what lighting nothing scores, where each place has three columns."""
+        scores = {name: score.mean for (_, name), score in self.table.scores.items()}
+        means = [scores.get(f"{where} dark") for where in places]
+        cells = [cell for mean in means for cell in (share(mean), NONE, NONE)]
+        line = ["all dark", NONE, *cells]
+        line += [NONE] * (len(grid.header) - len(line))
+        return grid if not any(means) else grid._replace(rows=[*grid.rows, line])
+
     def sure(self, rows: Sequence[str], columns: Sequence[str]) -> str:
         """Markdown grid of some columns: interval, difference to the base, detectable one."""
         grid_columns = [self.method()]

@@ -23,7 +23,7 @@ PARTS = {  # of GAVS: the rows without it, or with another in its place
     "cue": ("gavs_no_cue",),
     "alignment": ("gavs_no_alignment",),
     "noise": ("gavs_no_noise",),
-    "cola": ("gavs_no_cola", "gavs_lora_decoder"),
+    "cola": ("gavs_no_cola", "gavs_decoder_lora"),
     "frozen": ("gavs_full_decoder",),
 }
 FIRST = ("miou", "ciou")  # the first figure of a table

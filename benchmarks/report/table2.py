@@ -30,6 +30,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     layout = Layout(plan, table)
     rows = layout.ranked(plan.tables.table2.rows, "0-shot miou")
     overview = layout.grid(rows, _overview(layout))
+    overview = layout.with_dark(overview, plan.shot_settings)
     parts = [
         DEFINITIONS,
         markdown(overview),
@@ -76,6 +77,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     return [
         column("miou", both[1:], judged=True, paper=(*paper, "miou")),
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
+        Column(setting, "dark", (Part(unseen, "dark"),), runs[:1]),
         column("seen", both[:1]),
         column("harmonic_mean", both, harmonic_mean),
         column("gap", both, np.subtract),

@@ -9,7 +9,8 @@ The variance of a mean is that over draws of videos, of what its runs have in co
 of its n runs (what a run does to single videos is in s^2). Tests and intervals are those of a t
 with Satterthwaite's degrees of freedom, the videos' part taken as known. Two scores' seeds are
 independent, whatever their numbers; runs on the same draws of training clips are paired. One run
-tells nothing of s^2: then all is about that training.
+tells nothing of s^2: beside several it is taken to vary as they do, and one beside one is judged as
+that training.
 """
 
 import math
@@ -148,7 +149,7 @@ def difference(a: Sample, b: Sample, over: float = 0.0) -> Difference:
     if common:
         return excess(combine(np.subtract, a.of(common), b.of(common)), over)
     videos = _over_videos(a) + _over_videos(b) - 2 * _between(a, b)
-    spread = _spread(videos, [*_over_runs(a), *_over_runs(b)])
+    spread = _spread(videos, _over_both(a, b))
     return _judged(a.mean - b.mean - over, spread, min(len(a.runs), len(b.runs)))
 
 
@@ -230,6 +231,15 @@ def _between(a: Sample, b: Sample) -> float:
     """Covariance of two scores' means over the draws of videos."""
     first, second = (s.draws.mean(1) - s.draws.mean() for s in (a, b))
     return float(first @ second / max(1, len(first) - 1)) if len(first) == len(second) else np.nan
+
+
+def _over_both(a: Sample, b: Sample) -> list[tuple[float, int]]:
+    """As `_over_runs`, of the difference of two means; a single run has the other's variance."""
+    few, many = sorted((a, b), key=lambda s: len(s.runs))
+    n = len(many.runs)
+    if len(few.runs) > 1 or n == 1:
+        return [*_over_runs(a), *_over_runs(b)]
+    return [(float(many.values.var(ddof=1)) * (1 + 1 / n), n - 1)]
 
 
 def _over_runs(scores: Sample) -> list[tuple[float, int]]:

@@ -66,6 +66,7 @@ def test_table_2(desk):
     put_unseen(desk)
     put_unseen(desk, "avsbench", less=1)
     text = desk.report()
+    assert "all dark" not in section(text, "## Table 2")  # where something sounds in every frame
     gavs = line_of(text, "gavs", "## Table 2")
     assert gavs[:3] == ["`gavs`", "P, C", "60.00 ± 14.14"]
     assert gavs[4:6] == ["54.71 / 0.722", "80.00 ± 28.28"]
@@ -90,6 +91,18 @@ def test_table_2(desk):
         assert verdict[2].startswith("+20.00 [") and verdict[-2] == word
     assert rows_of(text, "## Table 2") == ["gavs", "avsbench"]
     assert line_of(text, "avsbench", "### 0-shot on each test set")[6].startswith("+50.00 [")
+
+
+def test_all_dark_is_a_line_where_something_is_silent(desk):
+    """Nothing sounds in one of V2's three frames; the same at a tenth of the clips."""
+    third = replace(frames([0, 5, 5]), target=np.array([0, 5, 5]))
+    for seed in (0, 1):
+        desk.write("table1/gavs", "gavs", "v2", "train", {"test": third}, seed)
+        tenth = {"test": third}
+        desk.write("figure3/fractions", "gavs", "v2", "fraction-0.1", tenth, seed, draw=seed)
+    lines = section(desk.report(), "## Figure 3").splitlines()
+    (line,) = [x for x in lines if x.startswith("| all dark |")]
+    assert line.split(" | ")[2] == line.split(" | ")[5] == "33.33"
 
 
 def test_table_2_with_controls_and_silent_rivals(desk):
