@@ -89,12 +89,11 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
         studies: verdicts of pairs under other worlds, weights and budgets, as `dispersion` writes
             them.
     """
-    below = ledger.below
     said = statements(plan, {table: read_paper(table) for table in SPECS})
-    judged = _judge(ledger, said, below)
+    judged = _judge(ledger, said)
     made = []
     for statement in said:
-        contrasts, left_out = judged[HEADLINE][statement.name], _left_out(statement, below)
+        contrasts, left_out = judged[HEADLINE][statement.name], _left_out(ledger, statement)
         sides = [contrast.difference.runs for contrast in contrasts]
         sensitivity = {
             name: _verdict(statement, reading[statement.name])
@@ -116,7 +115,7 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
     return made
 
 
-def _judge(ledger: Ledger, said: Sequence[Statement], below: Standing) -> Mapping[str, Judged]:
+def _judge(ledger: Ledger, said: Sequence[Statement]) -> Mapping[str, Judged]:
     """Compare by every reading; a claim's comparisons are a family of Holm's rule. Only rows with
     standing."""
     judged: dict[str, dict[str, list[Contrast]]] = {name: {} for name in READINGS}
@@ -124,7 +123,7 @@ def _judge(ledger: Ledger, said: Sequence[Statement], below: Standing) -> Mappin
         differences: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
         for comparison in statement.comparisons:
             sides = (comparison.better, comparison.worse)
-            if comparison.context or any((side.row, side.home) in below for side in sides):
+            if comparison.context or any((side.row, side.home) in ledger.below for side in sides):
                 continue
             for name in READINGS:  # all of one record at a time: it is read once
                 if difference := _difference(ledger, comparison, name):
@@ -135,11 +134,15 @@ def _judge(ledger: Ledger, said: Sequence[Statement], below: Standing) -> Mappin
     return judged
 
 
-def _left_out(statement: Statement, below: Standing) -> dict[tuple[str, str], str]:
-    """Rows of a claim that take no part, by row and benchmark, and what they aren't above."""
-    compared = [c for c in statement.comparisons if not c.context]
-    places = ((side.row, side.home) for c in compared for side in (c.better, c.worse))
-    return {place: below[place] for place in places if place in below}
+def _left_out(ledger: Ledger, statement: Statement) -> Standing:
+    """Rows of a claim's measured comparisons that take no part, and what they aren't above."""
+    rows: dict[tuple[str, str], str] = {}
+    for comparison in statement.comparisons:
+        sides = (comparison.better, comparison.worse)
+        places = [p for side in sides if (p := (side.row, side.home)) in ledger.below]
+        if places and not comparison.context and _difference(ledger, comparison, HEADLINE):
+            rows |= {place: ledger.below[place] for place in places}
+    return rows
 
 
 def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Difference | None:
