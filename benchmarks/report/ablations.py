@@ -34,6 +34,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         layout.method()._replace(title="variant"),
         layout.score("mIoU (%)", miou.name),
         layout.score("F", f.name),
+        *layout.study(miou.name),
         *layout.difference(miou.name),
         GridColumn("trained parameters", trained_parameters),
         GridColumn("what differs", lambda row: plan.notes.get(row, ""), align="l"),

@@ -161,17 +161,22 @@ class Layout:
             text, runs = share(score.mean, measured.unit), score.over_runs
             if not np.isnan(runs.std):
                 text += f" ± {share(runs.std, measured.unit)}"
-            if measured.judged and runs.runs < score.planned:
+            if runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
             return text + after(row)
 
-        return GridColumn(title, text, best=column)
+        return GridColumn(self._titled(title, column), text, best=column)
+
+    def _titled(self, title: str, column: str) -> str:
+        """Title with the number of runs, where it isn't the table's."""
+        runs = len(self.table.columns[column].runs)
+        return title if runs == len(self.plan.seeds) else f"{title}, n = {runs}"
 
     def plain(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
         """Column of means alone, never bold."""
         unit = self.table.columns[column].unit
         mean = self._cell(column, lambda score: share(score.mean, unit))
-        return GridColumn(title, lambda row: mean(row) + after(row))
+        return GridColumn(self._titled(title, column), lambda row: mean(row) + after(row))
 
     def interval(self, title: str, column: str) -> GridColumn:
         """Column of the 95 % intervals of a score."""
@@ -183,13 +188,28 @@ class Layout:
 
         return GridColumn(title, self._cell(column, text))
 
+    def study(self, column: str) -> list[GridColumn]:
+        """Column of the study's mean, interval and n of a score, if there is a study."""
+        unit, scores = self.table.columns[column].unit, self.plan.study.scores
+
+        def text(row: str) -> str:
+            i = scores.get((self.table.name, row, column))
+            if i is None:
+                return NONE
+            interval = "" if np.isnan(i.low) else f" [{share(i.low, unit)}, {share(i.high, unit)}]"
+            return f"{share(i.mean, unit)}{interval} (n = {i.runs})"
+
+        return [GridColumn("the study", text)] if scores else []
+
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
-        return GridColumn(title, self._cell(column, lambda score: _difference(score.over_runs)))
+        text = self._cell(column, lambda score: _difference(score.over_runs))
+        return GridColumn(self._titled(title, column), text)
 
     def points(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference, without its interval."""
-        return GridColumn(title, self._cell(column, lambda score: signed(score.mean)))
+        text = self._cell(column, lambda score: signed(score.mean))
+        return GridColumn(self._titled(title, column), text)
 
     def difference(self, column: str) -> list[GridColumn]:
         """Columns of the difference to the base, and of the smallest detectable one."""
@@ -224,12 +244,22 @@ class Layout:
 
         return GridColumn(title, text)
 
+    def with_dark(self, grid: Grid, places: Sequence[str]) -> Grid:
+        """Add a line of what lighting nothing scores, where each place has three columns."""
+        scores = {name: score.mean for (_, name), score in self.table.scores.items()}
+        means = [scores.get(f"{where} dark") for where in places]
+        cells = [cell for mean in means for cell in (share(mean), NONE, NONE)]
+        line = ["all dark", NONE, *cells]
+        line += [NONE] * (len(grid.header) - len(line))
+        return grid if not any(means) else grid._replace(rows=[*grid.rows, line])
+
     def sure(self, rows: Sequence[str], columns: Sequence[str]) -> str:
         """Markdown grid of some columns: interval, difference to the base, detectable one."""
         grid_columns = [self.method()]
         for name in columns:
             where = title_of(self.table.columns[name].where)
-            grid_columns += [self.interval(f"{where}: 95 % interval", name), *self.difference(name)]
+            grid_columns += [self.interval(f"{where}: 95 % interval", name), *self.study(name)]
+            grid_columns += self.difference(name)
         return markdown(self.grid(rows, grid_columns))
 
     def _verdicts(self) -> list[str]:
@@ -256,12 +286,29 @@ class Layout:
                     " / ".join(means),
                     _difference(v.difference),
                     number(v.difference.p, decimals=3),
-                    v.difference.verdict,
+                    str(v.difference.runs),
+                    v.difference.verdict + (" (depends)" if v.depends else ""),
+                    NONE if v.twin is None else f"{signed(v.twin.mean)} {v.twin.verdict}",
                 ]
             )
         header = ["claim", "ordering", "where", "paper", "here", "difference [95 % interval]", "p"]
-        grid = Grid([*header, "verdict"], lines, "lllrrrrl")
-        return [f"### Verdicts: {numbers}", markdown(grid)]
+        header += ["n", "verdict", "at validation's threshold"]
+        grid = Grid(header, lines, "lllrrrrrll")
+        parts = [f"### Verdicts: {numbers}", markdown(grid)]
+        if depends := sum(v.depends for v in verdicts):
+            parts.append(f"{depends} of these verdicts depend on the threshold.")
+        return [*parts, *self._left_out()]
+
+    def _left_out(self) -> list[str]:
+        """Sentence on the rows that take part in no verdict."""
+        where: dict[tuple[str, str], list[str]] = {}
+        for (row, name), than in self.table.left_out.items():
+            where.setdefault((row, than), []).append(title_of(self.table.columns[name].where))
+        groups: dict[tuple[str, str], list[str]] = {}
+        for (row, than), places in where.items():
+            groups.setdefault((than, ", ".join(places)), []).append(f"`{row}`")
+        lines = [f"{than} ({places}): {', '.join(r)}" for (than, places), r in groups.items()]
+        return [f"In no verdict, since not shown to be above {'; '.join(lines)}."] if lines else []
 
     def _notes(self, rows: Sequence[str]) -> str:
         """List of the notes on rows, one line each."""

@@ -1,14 +1,15 @@
 """Scores from records, each reduced once: by row, source, metric and run."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.scoring.boxes import BoxScores, box_terms
+from benchmarks.scoring.counts import STEPS, FrameScores
 from benchmarks.scoring.metrics import (
     Terms,
     class_mean,
@@ -22,6 +23,7 @@ from benchmarks.scoring.metrics import (
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.records import REMEDY, Key, Record, RecordError, Stored
 from benchmarks.scoring.statistics import Run, Sample, samples
+from benchmarks.scoring.thresholds import best_threshold, terms_at
 
 
 def _lit_boxes(scores: BoxScores) -> Terms:
@@ -30,6 +32,15 @@ def _lit_boxes(scores: BoxScores) -> Terms:
     return Terms(scores.video, lit, np.ones(len(lit)))
 
 
+def _dark(scores: FrameScores | BoxScores) -> Terms:
+    """Terms of the score of a prediction that lights nothing."""
+    return Terms(scores.video, (scores.target == 0).astype(float), np.ones(len(scores)))
+
+
+RIVALS = "rivals"  # clips with a silent object in view that could sound
+STRATA = (RIVALS,)
+VALIDATION = "val"  # evaluation of the validation clips
+CHOSEN = {"miou_chosen": "miou", "fscore_chosen": "fscore"}  # at validation's threshold
 # Terms are resampled; a plain number has no interval.
 METRICS: dict[str, Callable[[Any], Terms | float]] = {  # of masks' scores or of boxes'
     "miou": iou_terms,
@@ -42,6 +53,12 @@ METRICS: dict[str, Callable[[Any], Terms | float]] = {  # of masks' scores or of
     "miou_class": class_mean,
     "lit_silent": lit_area,
     "lit_boxes": _lit_boxes,
+    "dark": _dark,
+    # As above, to be resampled.
+    "terms/threshold_0.4": partial(iou_terms, threshold=0.4),
+    "terms/squash": partial(iou_terms, resolution="squash"),
+    "terms/dataset": partial(iou_terms, unit="dataset"),
+    "terms/hard": partial(iou_terms, empty="hard"),
     "confidence": lambda s: Terms(s.video, s.confidence, np.ones(len(s))),
 }
 
@@ -53,7 +70,8 @@ class Source(NamedTuple):
     setting: str
     evaluation: str
     drawn: bool = False  # trained on a draw of clips: one record per seed and draw
-    subset: str = ""  # of the evaluation's clips; {draw} stands for the run's
+    subset: str = ""  # of the evaluation's clips, the record's or one of the ledger's strata;
+    # {draw} stands for the run's
 
     def key(self, row: str, run: Run) -> Key:
         """Key of the record of a row and run."""
@@ -67,18 +85,32 @@ class Part(NamedTuple):
     metric: str
 
 
+def _alone(part: Part, by_run: Sequence[Terms]) -> bool:
+    """Whether a stratum has clips of one video only, which nothing can be drawn from."""
+    return part.source.subset in STRATA and len({v for t in by_run for v in t.video}) < 2
+
+
 class Ledger:
     """Scores of all records; the last few that were read stay in memory."""
 
-    def __init__(self, records: Mapping[Key, Stored], resamples: int) -> None:
-        self.records, self.resamples = records, resamples
+    def __init__(
+        self,
+        records: Mapping[Key, Stored],
+        resamples: int,
+        strata: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """strata: clips by what is in view, whatever the record: name -> uids."""
+        self.records, self.resamples, self.strata = records, resamples, strata or {}
         self.used: dict[Key, Record] = {}  # records that a table has asked for
+        # Rows that take part in no verdict, by row and benchmark: what they aren't above.
+        self.below: Mapping[tuple[str, str], str] = {}
         self._terms: dict[tuple, Terms | float] = {}
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
         self._videos: dict[bytes, np.ndarray] = {}  # one array for all scores of the same videos
         self._together: dict[tuple[str, Part, tuple[Run, ...]], Sample] = {}
         self._sample = lru_cache(maxsize=256)(self._resample)
+        self._threshold = cache(self._best_threshold)
 
     def record(self, row: str, source: Source, run: Run) -> Record | None:
         """Record of a row and run, if there is one."""
@@ -94,10 +126,26 @@ class Ledger:
             for run in runs
             if all(
                 (record := self.record(row, part.source, run))
-                and part.source.evaluation in record.evaluations
+                and {part.source.evaluation, *self._chosen_on(part)} <= {*record.evaluations}
+                and (part.source.subset not in STRATA or part.source.subset in self.strata)
                 for part in parts
             )
         )
+
+    def _chosen_on(self, part: Part) -> list[str]:
+        """Name the evaluation on which the threshold of a metric is chosen."""
+        return [VALIDATION] if part.metric in CHOSEN else []
+
+    def threshold(self, row: str, source: Source, metric: str) -> float | None:
+        """Threshold of a metric of CHOSEN, one for all runs of a row, setting and benchmark; None
+        where a record lacks the scores of its validation clips."""
+        runs = [
+            key
+            for key, stored in self.records.items()
+            if (key.row, key.benchmark, key.setting) == (row, source.benchmark, source.setting)
+            and VALIDATION in stored.record.evaluations
+        ]
+        return self._threshold(tuple(runs), CHOSEN[metric]) / (STEPS - 1) if runs else None
 
     def scores(self, row: str, source: Source, run: Run) -> Scores:
         """Per-frame counts of a row and run.
@@ -124,7 +172,11 @@ class Ledger:
             for place in asked
             for row, part, runs in [place]
         }
-        places = [place for place, by_run in terms.items() if isinstance(by_run[0], Terms)]
+        places = [
+            place
+            for place, by_run in terms.items()
+            if isinstance(by_run[0], Terms) and not _alone(place[1], by_run)
+        ]
         made = samples([terms[p] for p in places], [p[2] for p in places], self.resamples)
         self._together = dict(zip(places, made, strict=True))
 
@@ -132,15 +184,22 @@ class Ledger:
         if (row, part, runs) in self._together:
             return self._together[row, part, runs]
         by_run: list[Any] = [self._reduce(row, part, run) for run in runs]
-        if isinstance(by_run[0], Terms):
+        if isinstance(by_run[0], Terms) and not _alone(part, by_run):
             return samples([by_run], [runs], self.resamples)[0]
-        return Sample(runs, np.array(by_run), np.full((1, len(runs)), np.nan))
+        values = [score.value if isinstance(score, Terms) else score for score in by_run]
+        return Sample(runs, np.array(values), np.full((1, len(runs)), np.nan))
 
     def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
         source = part.source
         place = (source.key(row, run), source.subset.format(draw=run[1]), part)
         if place not in self._terms:
-            score = _metric(part.metric)(self.scores(row, source, run))
+            scores: Any = self.scores(row, source, run)
+            score: Terms | float
+            if part.metric in CHOSEN:
+                threshold = self.threshold(row, source, part.metric) or 0.0
+                score = terms_at(scores, CHOSEN[part.metric], round(threshold * (STEPS - 1)))
+            else:
+                score = _metric(part.metric)(scores)
             if isinstance(score, Terms):
                 score = score.by_video()
                 key = sha256(score.video.tobytes()).digest()
@@ -148,11 +207,17 @@ class Ledger:
             self._terms[place] = score
         return self._terms[place]
 
+    def _best_threshold(self, keys: Sequence[Key], metric: str) -> int:
+        scores: list[Any] = [self._read(key)[VALIDATION] for key in keys]  # of masks
+        return best_threshold(scores, metric)
+
     def _restrict(self, key: Key, evaluation: str, subset: str) -> Scores:
         stored = self.records[key]
         scores = self._read(key)[evaluation]
         if not subset:
             return scores
+        if subset in STRATA:
+            return restrict(scores, set(self.strata[subset]) & set(scores.uid))
         try:
             return restrict(scores, stored.record.subsets[subset])
         except (KeyError, ValueError) as error:

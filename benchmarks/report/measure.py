@@ -6,7 +6,7 @@ to the base row and between rows that the paper orders, share one correction (Ho
 
 import csv
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ class Column:
     combine: Callable[..., np.ndarray] | None = None  # of the parts; None: there is one
     unit: Unit = PERCENT
     judged: bool = False
+    gain: bool = False  # a difference of a row to itself, tested against none over all rows
+    twin: "Column | None" = None  # the same judged by another reading, at validation's threshold
     paper: tuple[str, str, str] | None = None  # benchmark, setting and metric in paper.csv
 
     @property
@@ -63,6 +65,7 @@ class Score:
     over_runs: Interval
     planned: int  # runs
     difference: Difference | None  # to the base row, p adjusted within the table
+    gain: Difference | None = None  # of a column of gains: to none, p adjusted within the column
 
     @property
     def mean(self) -> float:
@@ -84,6 +87,12 @@ class Verdict:
     better: str
     worse: str
     difference: Difference  # better − worse, p adjusted within the table
+    twin: Difference | None = None  # by the column's other reading, adjusted within that
+
+    @property
+    def depends(self) -> bool:
+        """Whether the other reading has another verdict."""
+        return self.twin is not None and self.twin.verdict != self.difference.verdict
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,9 @@ class Table:
     missing: Sequence[Key]
     paper: Paper = field(default_factory=dict)
     samples: Mapping[tuple[str, str], Sample] = field(default_factory=dict)  # behind the scores
+    twins: Mapping[tuple[str, str, str], Difference] = field(default_factory=dict)  # as contrasts
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)  # of verdicts, by row and
+    # column: what the row isn't above
 
     @property
     def rows(self) -> list[str]:
@@ -107,8 +119,11 @@ class Table:
 
     @property
     def columns(self) -> dict[str, Column]:
-        """All columns by name."""
-        return {column.name: column for block in self.blocks for column in block.columns}
+        """All columns by name; of those that differ in their runs the first block's."""
+        columns: dict[str, Column] = {}
+        for column in itertools.chain.from_iterable(block.columns for block in self.blocks):
+            columns.setdefault(column.name, column)
+        return columns
 
     @property
     def judged(self) -> list[str]:
@@ -159,17 +174,24 @@ class Table:
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
         """Difference, first minus second, whichever way round it was judged."""
-        if difference := self.contrasts.get((column, first, second)):
-            return difference
-        difference = self.contrasts.get((column, second, first))
-        return difference and difference.turned()
+        return _either_way(self.contrasts, column, first, second)
 
     def verdict(self, claim: str, column: str, better: str, worse: str) -> Verdict | None:
         """Judge a claim by the table's numbers; None where the two weren't compared."""
         difference = self.contrast(column, better, worse)
         if difference is None:
             return None
-        return Verdict(claim, self.columns[column], better, worse, difference)
+        twin = _either_way(self.twins, column, better, worse)
+        return Verdict(claim, self.columns[column], better, worse, difference, twin)
+
+
+def _either_way(
+    differences: Mapping[tuple[str, str, str], Difference], column: str, first: str, second: str
+) -> Difference | None:
+    if difference := differences.get((column, first, second)):
+        return difference
+    difference = differences.get((column, second, first))
+    return difference and difference.turned()
 
 
 def row_of(name: str) -> str:
@@ -222,29 +244,51 @@ def measure(
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
     table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]
+    left_out = {
+        (row, name): than
+        for name in table.judged
+        for row in judged
+        if (than := ledger.below.get((row, _home(table.columns[name]))))
+    }
     contrasts: dict[tuple[str, str, str], Difference] = {}
+    twins: dict[tuple[str, str, str], Difference] = {}
     for column in [table.columns[name] for name in table.judged]:
         compared = [(row, base) for row in judged if row != base]
         compared += [p for p in _paper_pairs(table, column) if not {*p} & {base, *unjudged}]
         compared += [pair for pair in pairs if base not in pair]
         once = {frozenset(pair): pair for pair in reversed(compared)}  # the first way round
-        contrasts |= _contrasts(ledger, samples, column, list(once.values())[::-1])
-    contrasts = statistics.adjusted(contrasts)
+        in_order = list(once.values())[::-1]
+        contrasts |= _contrasts(ledger, samples, column, column.name, in_order)
+        if column.twin:
+            twins |= _contrasts(ledger, samples, column.twin, column.name, in_order)
+    contrasts, twins = (_tested(made, left_out) for made in (contrasts, twins))
+    gains: dict[tuple[str, str], Difference] = {}
+    for name in [name for name, column in table.columns.items() if column.gain]:
+        tests = {place: statistics.excess(s) for place, s in samples.items() if place[1] == name}
+        gains |= statistics.adjusted(tests)
     scores = {
         (row, c.name): Score(
             statistics.interval(samples[row, c.name]),
             len(c.runs),
             contrasts.get((c.name, row, base)),
+            gains.get((row, c.name)),
         )
         for row, c in places
         if (row, c.name) in samples
     }
-    table = replace(table, scores=scores, contrasts=contrasts, samples=samples)
+    table = replace(
+        table,
+        scores=scores,
+        contrasts=contrasts,
+        samples=samples,
+        twins=twins,
+        left_out=left_out,
+    )
     verdicts = [
         table.verdict(PAPER_ORDER, name, *pair)
         for name in table.judged
         for pair in _paper_pairs(table, table.columns[name])
-        if {*pair} <= {*judged}
+        if {*pair} <= {*judged} and not {(row, name) for row in pair} & left_out.keys()
     ]
     return replace(table, verdicts=[verdict for verdict in verdicts if verdict])
 
@@ -264,23 +308,35 @@ def _contrasts(
     ledger: Ledger,
     samples: Mapping[tuple[str, str], Sample],
     column: Column,
+    name: str,
     pairs: Sequence[tuple[str, str]],
 ) -> dict[tuple[str, str, str], Difference]:
-    """Compute first minus second of each pair, on the runs that both have."""
+    """Compute first minus second of each pair in a column, under the name of one."""
     differences = {}
     for pair in pairs:
-        known = [samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair]
-        sides = [side for side in known if side is not None]
-        if len(sides) < 2:
-            continue
-        common = [run for run in sides[0].runs if run in sides[1].runs]
-        if not common:
-            continue
-        if any(len(side.runs) > len(common) for side in sides):
-            again = [_sample(ledger, row, column, common) for row in pair]
-            sides = [side for side in again if side is not None]
-        differences[column.name, *pair] = statistics.difference(sides[0], sides[1])
+        a, b = (samples.get((row, column.name)) or _sample(ledger, row, column) for row in pair)
+        if a is not None and b is not None:
+            differences[name, *pair] = statistics.difference(a, b)
     return differences
+
+
+def _home(column: Column) -> str:
+    """Benchmark that a column's models are trained on."""
+    benchmark = column.parts[0].source.benchmark
+    return "v2" if benchmark.startswith("vggss") else benchmark
+
+
+def _tested(
+    differences: Mapping[tuple[str, str, str], Difference], left_out: Container[tuple[str, str]]
+) -> dict[tuple[str, str, str], Difference]:
+    """Adjust p over the differences of rows with standing; the others have none."""
+    counted = {
+        place: difference
+        for place, difference in differences.items()
+        if not any((row, place[0]) in left_out for row in place[1:])
+    }
+    unjudged = {place: replace(d, p=np.nan) for place, d in differences.items()}
+    return unjudged | statistics.adjusted(counted)
 
 
 def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:

@@ -17,14 +17,15 @@ from benchmarks.scoring.statistics import VERDICTS
 PROFILES = {
     "paper": "Measured on the real data with the published encoders.",
     "miniature": (
-        "Real measurements on a small procedural world with small encoders. They compare the rows "
-        "with one another. They are not comparable with the paper's figures, which stand beside "
-        "them for their order alone."
+        "Real measurements on a small procedural world with small encoders: of these rows, at the "
+        "updates that stand beside them, on this world. They are not comparable with the paper's "
+        "figures, which stand beside them for their order alone. What they say to the paper's "
+        "claims is in [verdicts.md](verdicts.md)."
     ),
     "smoke": "A check that everything runs: the numbers mean nothing.",
     "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
 }
-UNKNOWN = "A profile of your own: compare the rows with one another, not with the paper's figures."
+UNKNOWN = "A profile of your own: its figures don't compare with the paper's."
 
 HOW_TO_READ = f"""\
 ## How to read
@@ -33,26 +34,37 @@ HOW_TO_READ = f"""\
   sounds counts its share of dark pixels. **F** (0 to 1): β² = 0.3, best of 255 thresholds per clip.
 - Rows by score within a track; **bold**: the highest, per track where tracks stand in one table,
   the ceiling left out.
-- **±** standard deviation over runs: training seeds, or seeds with draws of training clips.
-  **[a, b]** 95 % interval, videos and runs drawn together.
+- **±** standard deviation over runs: training seeds, or seeds with draws of training clips, as
+  many as there are seeds unless n says otherwise. **[a, b]** 95 % interval: variance over videos
+  (bootstrap) plus s²/n over runs, t with Satterthwaite's degrees of freedom. With one run it is
+  over videos only, about this training and not about the method.
 - **{TIED}** can't be told from the best of its column (and track): the best against each other
   row, p ≥ 0.05 after Holm over these comparisons.
-- **Δ** paired difference in points. **{UNDECIDED}** undecided: p ≥ 0.05, Holm over the table.
-  **detectable** the smallest difference that one comparison would have
-  shown (80 % power, before Holm).
+- **Δ** difference in points on the same videos. **{UNDECIDED}** undecided (p ≥ 0.05, Holm over
+  the table) or of a row that is in no verdict: read it as a tie. **detectable** the smallest
+  difference that one comparison would have shown (80 % power, before Holm).
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
-  the best prompt row against the best fusion row of each track: holds or reversed where p < 0.05
-  after Holm over every comparison of the table, else undecided.
-- **track** P: a system as published. C: on the same frozen SAM embeddings as `gavs`, with its
-  resolution, data and optimiser steps (few shots of AVS-V3: epochs). "Prompt against fusion" is a
-  claim about track C.
+  prompt against fusion in pairs that differ in that alone: holds or reversed where p < 0.05 after
+  Holm over every comparison of the table, else undecided; "depends" where it is another at the
+  threshold that validation chooses. Rows that aren't shown to be above all dark, or above their
+  floor (where silent rivals are in view, if the data say where), are in no verdict.
+- **track** P: the published system, at sizes and budgets of this profile. C: heads on the same
+  frozen SAM embeddings as `gavs`, at its resolution and on its data.
 - **floor** mIoU of the same method trained and tested in silence; **{BELOW}** not shown to be
   lower than with sound. **shuffled** mIoU with the sound of clips of other classes; **{DEAF}** not
-  shown to be lower than with its own. By 95 % intervals, on the seeds for which they are run.
+  shown to be lower than with its own. By p < 0.05, Holm over the rows, on the seeds for which they
+  are run. **silent rivals in view** clips that show a silent object that could sound: there a
+  model that can't hear does worse, elsewhere it need not.
+- **threshold** one cut for a whole test set, the best on the validation clips of all seeds of a
+  row; where the records don't hold these clips' scores there is 0.5 alone.
 - **(a to b)** the range over SAM-Fusion's operators, since the paper doesn't name its own; the
   default concatenates and takes a 1×1 convolution.
 - **paper** what the paper prints, on real data; in parentheses: of the original system, which had
   no public code and which the row re-creates. **{NONE}** no record, or no such figure."""
+
+ONE_SEED = (
+    "**One seed: intervals are over videos, and what is decided is decided of these trainings.**"
+)
 
 
 def page(
@@ -68,6 +80,7 @@ def page(
     n = plan.frames_per_clip
     facts = [
         f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}.",
+        ONE_SEED if len(plan.seeds) == 1 else "",
         f"{n} frames per clip are scored, evenly spaced." if n else "",
         _sources(records),
     ]

@@ -1,11 +1,13 @@
 """Plan of the report: what the parameters ask it to show; there may be more records, or fewer."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.experiments import BENCHMARK_OF, STAGES
-from benchmarks.params import Params, TablesParams
+from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES
+from benchmarks.params import DEFAULT_PROFILE, Params, TablesParams
+from benchmarks.report.study import FOLDER, Study, read_study
 from benchmarks.scoring.statistics import DRAWS, Run
 
 RECREATED = "re-created: no code was released"
@@ -30,6 +32,9 @@ class Plan:
     notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
     paradigms: Mapping[str, str] = field(default_factory=dict)  # prompt or fusion, by row
     annotations: Path | None = None  # vggss.json
+    mute: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by benchmark: mIoU of
+    # rules that know outlines and don't hear
+    study: Study = Study()  # beside the default's
     by_heard: bool = False  # VGG-SS's classes by whether they sound in the localisers' list
     resamples: int = DRAWS
 
@@ -50,7 +55,7 @@ class Plan:
 
     @property
     def published(self) -> list[str]:
-        """Rows of track P: each system as published."""
+        """Rows of track P: the published systems."""
         return [*self.tables.table1.published, *self.tables.table1.gavs]
 
     @property
@@ -116,6 +121,22 @@ def plan_of(params: Params) -> Plan:
         notes=notes,
         paradigms={name: c.paradigm for name, c in methods.items() if not c.oracle},
         annotations=root / "vggss.json" if root else None,
+        mute=_mute(params),
+        study=read_study(params.results / FOLDER) if params.profile == DEFAULT_PROFILE else Study(),
         by_heard=params.protocol.vggss_heard is not None,
         resamples=params.report.bootstrap_draws,
     )
+
+
+def _mute(params: Params) -> dict[str, dict[str, float]]:
+    """Read what rules without ears score on this version of the world (docs/miniature.md)."""
+    rules: dict[str, dict[str, float]] = {}
+    if params.world is None:
+        return rules
+    version, regimes = params.world.version, {str(b): r for b, r in params.world.regime.items()}
+    path = EXPERIMENTS / SPECS["table1"].folder / "without_ears.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            if (line["world"], line["regime"]) == (version, regimes.get(line["benchmark"])):
+                rules.setdefault(line["benchmark"], {})[line["rule"]] = float(line["miou"])
+    return rules

@@ -44,6 +44,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         *(layout.plain(f"lit (%): {kind}", f"{where} lit_{name}") for name, kind in KINDS.items()),
         layout.score("combined (%)", both),
         layout.interval("95 % interval", both),
+        *layout.study(both),
         *layout.difference(both),
     ]
     ranked = layout.ranked(params.rows, both)

@@ -6,12 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.common.tables import NONE, SHARE, markdown, number, share
+from benchmarks.common.tables import NONE, SHARE, Grid, markdown, number, share
 from benchmarks.report.critical_figure import critical_figure
 from benchmarks.report.layout import BELOW, GridColumn, Layout, Section, title_of
-from benchmarks.report.ledger import Ledger, Part, Source
-from benchmarks.report.measure import Block, Column, Table, Verdict, measure
+from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
+from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
+from benchmarks.report.statements import PAIRS
 from benchmarks.report.table1_figure import table1_figure
 from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Epoch, Record
@@ -28,11 +29,11 @@ READINGS = {  # other readings of the metric, from the same predictions
     "lit_silent": "lit area, silent frames",
 }
 CONTROLLED = (
-    "Track C: the published heads on the same frozen SAM embeddings as `gavs`, at its resolution, "
-    "on its data and for its optimiser steps (few shots of AVS-V3: for as many epochs). "
-    "`sam_fusion`, `audio_sam` and `gavs` stand on these embeddings as they are, so they are here "
-    "again as reference rows. Prompt against fusion is a claim about this track; in track P the "
-    "backbones, resolutions and trainings differ too."
+    "Track C: the published heads on the same frozen SAM embeddings as `gavs`, at its resolution "
+    "and on its data, for the updates that stand in the tables below. `sam_fusion`, `audio_sam` "
+    "and `gavs` stand on these embeddings as they are, so they are here again as reference rows. "
+    "Heads, losses and what trains of the decoder differ: prompt against fusion is judged on pairs "
+    "that differ in that alone."
 )
 
 
@@ -50,7 +51,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     overview = [layout.method(), *_overview(layout)]
     published = layout.ranked([*plan.published, params.ceiling], first)
     parts = [
-        "### Track P: each system as published",
+        "### Track P: the published systems",
         markdown(layout.grid(published, overview)),
     ]
     if plan.controlled:
@@ -61,11 +62,13 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     parts.append("![rows along their mIoU, joined where none is told apart](figures/critical.png)")
     for benchmark in params.benchmarks:
         ranked = layout.ranked(rows, f"{benchmark} miou")
+        details = layout.grid(ranked, _details(layout, ledger, benchmark))
         parts += [
             f"### {title_of(benchmark)}, profile `{plan.profile}`",
-            markdown(layout.grid(ranked, _details(layout, ledger, benchmark))),
+            markdown(_with_references(plan, table, benchmark, details)),
+            *_hearing(layout, benchmark, ranked),
             "The same predictions by other readings of the metric:",
-            markdown(layout.grid(ranked, _readings(layout, benchmark))),
+            markdown(layout.grid(ranked, _readings(layout, ledger, benchmark))),
         ]
     parts.append("![loss by epoch, and the validations](figures/training_curves.png)")
     histories: dict[tuple[str, str], list[list[Epoch]]] = {
@@ -94,40 +97,16 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         Block(params.operators, plain),
         Block([params.ceiling], once),
     ]
-    tracks = {"P": _rivals(plan, plan.published), "C": _rivals(plan, plan.controlled)}
-    pairs = [pair for rivals in tracks.values() for pair in rivals]
-    unjudged = [*params.operators, params.ceiling]
-    table = measure("table1", ledger, blocks, plan.base, pairs, unjudged)
+    pairs = [pair for pair in PAIRS if {*pair} <= {*rows, *params.operators}]
+    table = measure("table1", ledger, blocks, plan.base, pairs, [params.ceiling])
     paradigms = [
         verdict
-        for track, rivals in tracks.items()
         for benchmark in params.benchmarks
-        if (verdict := _paradigms(table, track, rivals, f"{benchmark} miou"))
+        for pair in pairs
+        if (verdict := table.verdict("prompt > fusion, matched pair", f"{benchmark} miou", *pair))
+        and not {(row, f"{benchmark} miou") for row in pair} & table.left_out.keys()
     ]
     return replace(table, verdicts=[*paradigms, *table.verdicts])
-
-
-def _rivals(plan: Plan, track: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of each prompt row with each fusion row of a track; of GAVS's variants, the base."""
-    rows = [row for row in track if row == plan.base or row not in plan.tables.table1.gavs]
-    prompt, fusion = (
-        [row for row in rows if plan.paradigms.get(row) == kind] for kind in ("prompt", "fusion")
-    )
-    return [(a, b) for a in prompt for b in fusion]
-
-
-def _paradigms(
-    table: Table, track: str, rivals: Sequence[tuple[str, str]], column: str
-) -> Verdict | None:
-    """Judge the best prompt row of a track against its best fusion row."""
-    pairs = [pair for pair in rivals if all((row, column) in table.scores for row in pair)]
-    if not pairs:
-        return None
-    prompt, fusion = (
-        max((pair[side] for pair in pairs), key=lambda row: table.scores[row, column].mean)
-        for side in (0, 1)
-    )
-    return table.verdict(f"prompt > fusion, track {track}", column, prompt, fusion)
 
 
 def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
@@ -138,15 +117,19 @@ def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
         return Column(benchmark, metric, (Part(source, metric),), tuple(runs), **options)
 
     paper = (benchmark, "train")
+    chosen = column("miou_chosen")
     return [
-        column("miou", judged=True, paper=(*paper, "miou")),
+        column("miou", judged=True, twin=chosen, paper=(*paper, "miou")),
         column("fscore", unit=SHARE, paper=(*paper, "fscore")),
         *map(column, READINGS),
+        chosen,
+        column("fscore_chosen", unit=SHARE),
     ]
 
 
 def _sound(plan: Plan, benchmark: str) -> list[Column]:
-    """Columns of the controls: floor and shuffled sound, and the differences to them."""
+    """Columns of the controls: floor and shuffled sound, and the differences to them, on all frames
+    and where silent rivals are in view."""
     clean = Part(test_source(benchmark), "miou")
     floor = Part(test_source(benchmark, setting="floor"), "miou")
     shuffled = Part(test_source(benchmark, "test_shuffled"), "miou")
@@ -154,11 +137,22 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
         tuple(run for run in plan.runs if run[0] in seeds)
         for seeds in (plan.floor_seeds, plan.shuffle_seeds)
     )
-    return [
+    columns = [
         Column(benchmark, "floor", (floor,), floors),
-        Column(benchmark, "floor_gain", (clean, floor), floors, np.subtract),
+        Column(benchmark, "floor_gain", (clean, floor), floors, np.subtract, gain=True),
         Column(benchmark, "shuffled", (shuffled,), shuffles),
-        Column(benchmark, "shuffle_loss", (clean, shuffled), shuffles, np.subtract),
+        Column(benchmark, "shuffle_loss", (clean, shuffled), shuffles, np.subtract, gain=True),
+        Column(benchmark, "dark", (clean._replace(metric="dark"),), plan.runs[:1]),
+    ]
+    here = [
+        part._replace(source=part.source._replace(subset=RIVALS))
+        for part in (clean, floor, shuffled)
+    ]
+    return [
+        *columns,
+        Column(benchmark, "rivals", (here[0],), plan.runs),
+        Column(benchmark, "rivals_floor_gain", (here[0], here[1]), floors, np.subtract),
+        Column(benchmark, "rivals_shuffle_loss", (here[0], here[2]), shuffles, np.subtract),
     ]
 
 
@@ -200,6 +194,7 @@ def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[GridColumn]
         layout.track(),
         layout.score("mIoU (%)", miou),
         layout.interval("95 % interval", miou),
+        *layout.study(miou),
         *layout.difference(miou),
         layout.plain(
             "floor", f"{benchmark} floor", lambda row: _mark(layout, row, benchmark, "floor_gain")
@@ -215,20 +210,78 @@ def _details(layout: Layout, ledger: Ledger, benchmark: str) -> list[GridColumn]
     ]
 
 
-def _readings(layout: Layout, benchmark: str) -> list[GridColumn]:
+def _with_references(plan: Plan, table: Table, benchmark: str, grid: Grid) -> Grid:
+    """Add lines of what needs no ears: nothing lit, the best silent model, rules on outlines."""
+    floors = {
+        row: table.scores[row, f"{benchmark} floor"].mean
+        for row in table.rows
+        if (row, f"{benchmark} floor") in table.scores
+    }
+    dark = [score.mean for (_, name), score in table.scores.items() if name == f"{benchmark} dark"]
+    lines = {"all dark": dark[0]} if dark else {}
+    if floors:
+        row = max(floors, key=lambda row: floors[row])
+        lines[f"best silent model: `{row}`"] = floors[row]
+    lines |= {
+        f"{rule} (outlines known)": score for rule, score in plan.mute.get(benchmark, {}).items()
+    }
+    blank = [NONE] * (len(grid.header) - 3)
+    return grid._replace(
+        rows=[*grid.rows, *([n, NONE, share(v), *blank] for n, v in lines.items())]
+    )
+
+
+def _hearing(layout: Layout, benchmark: str, rows: Sequence[str]) -> list[str]:
+    """Heading and grid of what the sound is worth where it decides; empty where the data don't
+    say."""
+    names = {
+        "mIoU there (%)": "rivals",
+        "own − silent": "rivals_floor_gain",
+        "own − other class's sound": "rivals_shuffle_loss",
+        "all frames: own − silent": "floor_gain",
+        "own − other class's": "shuffle_loss",
+    }
+    measured = [row for row in rows if (row, f"{benchmark} rivals") in layout.table.scores]
+    if not measured:
+        return []
+    (first, name), *others = names.items()
+    columns = [layout.method(), layout.score(first, f"{benchmark} {name}")]
+    columns += [layout.change(title, f"{benchmark} {name}") for title, name in others]
+    return [
+        "Where silent rivals are in view, hearing decides:",
+        markdown(layout.grid(measured, columns)),
+    ]
+
+
+def _readings(layout: Layout, ledger: Ledger, benchmark: str) -> list[GridColumn]:
     """Columns of one benchmark by every other reading of the metric."""
+
+    def threshold(benchmark: str, metric: str) -> GridColumn:
+        def text(row: str) -> str:
+            chosen = ledger.threshold(row, test_source(benchmark), metric)
+            return number(chosen, decimals=2)
+
+        return GridColumn("threshold", text)
+
     titles = {name: f"{title} (%)" for name, title in READINGS.items()}
     columns = [layout.score("F", f"{benchmark} fscore")]
+    if any(name == f"{benchmark} miou_chosen" for _, name in layout.table.scores):
+        columns += [
+            layout.score("at validation's threshold (%)", f"{benchmark} miou_chosen"),
+            threshold(benchmark, "miou_chosen"),
+            layout.score("F at validation's", f"{benchmark} fscore_chosen"),
+            threshold(benchmark, "fscore_chosen"),
+        ]
     columns += [layout.score(title, f"{benchmark} {name}") for name, title in titles.items()]
     columns[-1] = columns[-1]._replace(best="")  # dark frames alone make no method the best
     return [layout.method(), *columns]
 
 
 def _mark(layout: Layout, row: str, benchmark: str, column: str) -> str:
-    """Mark of a row for which the interval of the sound's gain reaches 0."""
+    """Mark of a row for which the sound isn't shown to gain anything."""
     score = layout.table.scores.get((row, f"{benchmark} {column}"))
     mark = {"shuffle_loss": DEAF, "floor_gain": BELOW}[column]
-    return f" {mark}" if score and score.over_runs.low <= 0 else ""
+    return f" {mark}" if score and score.gain and score.gain.verdict != "holds" else ""
 
 
 def _range(layout: Layout, row: str, column: str) -> str:

@@ -1,12 +1,13 @@
 """Table 2: AVS-V3, unseen classes with 0 to 5 shots."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
 from benchmarks.report.layout import GridColumn, Layout, Section
-from benchmarks.report.ledger import Ledger, Part, Source
+from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.shots_figure import shots_figure
@@ -20,6 +21,10 @@ Few-shot models start from the 0-shot one. **seen** is the test part of the seen
 fine-tuning too; **harmonic mean** is that of unseen and seen; **gap** is seen − unseen, both by
 the same model."""
 
+CONTROL = """\
+**control**: as many clips of the seen classes, for as many steps, tested on the same clips. Only
+the gain above it is learning the new classes: the rest is training longer."""
+
 
 def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the table."""
@@ -27,12 +32,14 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     layout = Layout(plan, table)
     rows = layout.ranked(plan.tables.table2.rows, "0-shot miou")
     overview = layout.grid(rows, _overview(layout))
+    overview = layout.with_dark(overview, plan.shot_settings)
     parts = [
         DEFINITIONS,
         markdown(overview),
         "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",
         markdown(layout.grid(rows, _details(layout))),
+        *_taught(layout, rows),
         "### How sure: mIoU on unseen classes",
         layout.sure(rows, table.judged),
     ]
@@ -45,6 +52,10 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure unseen and seen classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
+    on_record = {key.setting for key in ledger.records if key.benchmark == "v3"}
+    for setting in plan.shot_settings[1:]:
+        if f"{setting}-control" in on_record:
+            columns += _control(plan, setting)
     zero = Source("v3", "0-shot", "unseen")
     for where, subset, runs in (
         ("pool", "pool", plan.runs),
@@ -52,6 +63,9 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     ):
         part = Part(zero._replace(subset=subset), "miou")
         columns.append(Column("0-shot", where, (part,), tuple(runs)))
+    if RIVALS in ledger.strata:
+        part = Part(zero._replace(subset=RIVALS), "miou")
+        columns.append(Column("0-shot", "rivals", (part,), plan.runs))
     return measure("table2", ledger, [Block(plan.tables.table2.rows, columns)], plan.base)
 
 
@@ -69,10 +83,45 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     return [
         column("miou", both[1:], judged=True, paper=(*paper, "miou")),
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
+        Column(setting, "dark", (Part(unseen, "dark"),), runs[:1]),
         column("seen", both[:1]),
         column("harmonic_mean", both, harmonic_mean),
         column("gap", both, np.subtract),
     ]
+
+
+def _control(plan: Plan, setting: str) -> list[Column]:
+    """Measures of what the shots teach: gains over 0 shots, of the shots and of their control."""
+    before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
+    after, control = (
+        Part(Source("v3", name, "unseen", drawn=True), "miou")
+        for name in (setting, f"{setting}-control")
+    )
+    pairs = {
+        "gain": (after, before),
+        "control_gain": (control, before),
+        "above_control": (after, control),
+    }
+    runs = tuple(plan.draws["v3"])
+    differences = [Column(setting, n, parts, runs, np.subtract) for n, parts in pairs.items()]
+    return [Column(setting, "control", (control,), runs), *differences]
+
+
+def _taught(layout: Layout, rows: Sequence[str]) -> list[str]:
+    """Heading and grid of what the shots teach; empty without controls."""
+    columns = [layout.method()]
+    for setting in layout.plan.shot_settings[1:]:
+        if f"{setting} control" in layout.table.columns:
+            columns += [
+                layout.score(f"{setting}: control", f"{setting} control"),
+                layout.points("gain", f"{setting} gain"),
+                layout.points("control's gain", f"{setting} control_gain"),
+                layout.change("above control [95 % interval]", f"{setting} above_control"),
+            ]
+    if len(columns) == 1:
+        return []
+    grid = markdown(layout.grid(rows, columns))
+    return ["### What the shots teach: the control", CONTROL, grid]
 
 
 def _overview(layout: Layout) -> list[GridColumn]:
@@ -92,6 +141,8 @@ def _details(layout: Layout) -> list[GridColumn]:
     """Columns of the 0-shot test sets and of the seen classes."""
     zero = {"0-shot: all unseen": "miou", "pool": "pool", "common test": "common test"}
     columns = [layout.method()]
+    if "0-shot rivals" in layout.table.columns:
+        zero["silent rivals in view"] = "rivals"
     columns += [layout.score(title, f"0-shot {name}") for title, name in zero.items()]
     for setting in layout.plan.shot_settings:
         columns += [

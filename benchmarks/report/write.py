@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.report import exports
+from benchmarks.report.claims import claims
 from benchmarks.report.dvc_files import headline, plots
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
@@ -26,7 +27,16 @@ from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
 from benchmarks.report.splits_page import splits_page
+from benchmarks.report.standing import standing
+from benchmarks.report.strata import strata_of
 from benchmarks.report.style import png
+from benchmarks.report.verdicts import (
+    Studies,
+    claims_csv,
+    current,
+    read_studies,
+    verdicts_page,
+)
 from benchmarks.report.web.build import build
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
@@ -49,7 +59,15 @@ def write_report(params: Params) -> Path:
     index, bench = load_index(params.work / "index.csv"), Workbench(params)
     figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
     overlays = [name for name in figures if name.startswith("overlays")]
-    contents = tables(records, plan, index, bench, overlays)
+    contents = tables(
+        records,
+        plan,
+        strata=strata_of(index),
+        studies=read_studies(results),
+        index=index,
+        bench=bench,
+        overlays=overlays,
+    )
     if params.world is not None:
         with tempfile.TemporaryDirectory() as folder:
             sheet = Path(folder, "sheet.png")
@@ -85,6 +103,9 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
 def tables(
     records: Mapping[Key, Stored],
     plan: Plan,
+    *,
+    strata: Mapping[str, Collection[str]] | None = None,
+    studies: Studies | None = None,
     index: pd.DataFrame | None = None,
     bench: Workbench | None = None,
     overlays: Sequence[str] = (),
@@ -92,15 +113,24 @@ def tables(
     """Make every table, its figures and the pages, by path below the results.
 
     Args:
+        strata: clips by what is in view (`strata_of`).
+        studies: verdicts of pairs under other worlds and weights (`read_studies`).
         index: of the clips; None: without the page to explore.
         bench: where the models are that draw this page's clips; None: without clips.
         overlays: names of the figures of masks, which are made elsewhere.
     """
-    ledger = Ledger(records, plan.resamples)
+    ledger = Ledger(records, plan.resamples, strata)
+    ledger.below = standing(plan, ledger)
     sections = lay_out(plan, ledger)
+    measured = [section.table for section in sections if section.table]
+    first = next((table for table in measured if table.name == "table1"), None)
+    elsewhere = current(studies, first) if studies and first else {}
+    judged = claims(plan, ledger, elsewhere)
     contents: dict[str, str | bytes] = {
         "tables.md": page(plan, sections, ledger.used, overlays),
-        "summary.json": exports.summary(plan, [s.table for s in sections if s.table]),
+        "summary.json": exports.summary(plan, measured),
+        "verdicts.md": verdicts_page(plan, judged, ledger.below, measured),
+        "tables/claims.csv": claims_csv(judged),
     }
     for section in sections:
         contents[f"tables/{section.name}.md"] = table_page(section)

@@ -1,27 +1,36 @@
-"""Uncertainty of a score and of a difference: videos and runs are resampled together.
+"""Uncertainty of a score and of a difference: over videos and over trainings.
 
 Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
-a ratio of sums (`Terms`): in each draw the ratio is taken for every run and averaged over the drawn
-runs. A run is a training seed, or a seed with a draw of training clips. Scores on the same videos
-meet the same draws, so what makes a video hard cancels in a difference; scores on different test
-sets meet independent ones.
+a ratio of sums (`Terms`): in each draw the ratio is taken for every run. A run is a training seed,
+or a seed with a draw of training clips. Scores on the same videos meet the same draws, so what
+makes a video hard cancels in a difference; scores on different test sets meet independent ones.
+
+The variance of a mean is that over draws of videos, of what its runs have in common, plus s^2 / n
+of its n runs (what a run does to single videos is in s^2). Tests and intervals are those of a t
+with Satterthwaite's degrees of freedom, the videos' part taken as known. Two scores' seeds are
+independent, whatever their numbers; runs on the same draws of training clips are paired. One run
+tells nothing of s^2: beside several it is taken to vary as they do, and one beside one is judged as
+that training.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from benchmarks.scoring.metrics import Terms
 
-DRAWS = 10_000
+DRAWS = 2_000  # of which only variances are taken: an error is right to 1.6 %
 SIGNIFICANCE = 0.05  # a p, adjusted by Holm's rule, at or above it decides nothing
 VERDICTS = ("holds", "reversed", "undecided")
-POWER = 2.8  # standard errors between 0 and a difference seen with 80 % power at 5 %: 1.96 + 0.84
+POWER = 0.8  # chance to see a difference that is called detectable, at 5 %
+NORMAL = 1e9  # degrees of freedom of a t that is a normal
 BLOCK = 1 << 22  # numbers in memory at once, of a table of draws by videos and of one of its inputs
 
 Run = tuple[int, int | str | None]  # training seed and draw of the training clips
@@ -48,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over runs with its 95 % percentile interval."""
+    """A mean over runs with its 95 % interval."""
 
     mean: float
     low: float
@@ -59,13 +68,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second, its 95 % percentile interval and the two-sided p of no difference."""
+    """First minus second, its 95 % interval and the two-sided p of no difference."""
 
     mean: float
     low: float
     high: float
     p: float
     detectable: float  # smallest difference that these videos and runs would show
+    runs: int  # of the side that has fewer; one: of these trainings, not of the methods
 
     @property
     def decided(self) -> bool:
@@ -176,25 +186,62 @@ def combine(function: Callable[..., np.ndarray], *samples: Sample) -> Sample:
     return Sample(samples[0].runs, values, function(*(s.draws for s in samples)))
 
 
-def interval(scores: Sample, seed: int = 0) -> Interval:
+def interval(scores: Sample) -> Interval:
     """Mean over the runs and its interval over videos and runs."""
-    low, high = np.quantile(_over_runs(scores, seed), (0.025, 0.975))
+    spread = _spread(_over_videos(scores), _over_runs(scores))
+    margin = spread.quantile(0.975) * spread.error
     n = len(scores.values)
     std = float(np.std(scores.values, ddof=1)) if n > 1 else np.nan
-    return Interval(scores.mean, float(low), float(high), std, n)
+    return Interval(scores.mean, scores.mean - margin, scores.mean + margin, std, n)
 
 
-def difference(a: Sample, b: Sample, seed: int = 0) -> Difference:
-    """a minus b; the i-th runs of both are drawn together if they are as many."""
-    drawn = _over_runs(a, seed) - _over_runs(b, seed)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+def difference(a: Sample, b: Sample, over: float = 0.0) -> Difference:
+    """a minus b, and minus a number; on the draws of training clips that both have, if any."""
+    common = [run for run in a.runs if run[1] is not None and run in b.runs]
+    if common:
+        return excess(combine(np.subtract, a.of(common), b.of(common)), over)
+    videos = _over_videos(a) + _over_videos(b) - 2 * _between(a, b)
+    spread = _spread(videos, _over_both(a, b))
+    return _judged(a.mean - b.mean - over, spread, min(len(a.runs), len(b.runs)))
+
+
+def excess(gain: Sample, over: float = 0.0) -> Difference:
+    """A score, such as a difference run by run, minus a number."""
+    spread = _spread(_over_videos(gain), _over_runs(gain))
+    return _judged(gain.mean - over, spread, len(gain.runs))
+
+
+class _Spread(NamedTuple):
+    """Standard error of a mean or difference, and the degrees of freedom of its t."""
+
+    error: float
+    freedom: float
+
+    def quantile(self, share: float) -> float:
+        return float(stdtrit(self.freedom, share))
+
+
+def _spread(videos: float, parts: Sequence[tuple[float, int]]) -> _Spread:
+    """Videos' variance, taken as known, and variances of which each has so many degrees."""
+    if math.isnan(videos):
+        return _Spread(np.nan, np.nan)
+    total = max(0.0, round(videos, 15)) + sum(variance for variance, _ in parts)
+    doubt = sum(variance**2 / degrees for variance, degrees in parts)
+    return _Spread(math.sqrt(total), min(total**2 / doubt, NORMAL) if doubt else NORMAL)
+
+
+def _judged(points: float, spread: _Spread, runs: int) -> Difference:
+    points = round(points, 12)  # as draws are
+    with np.errstate(divide="ignore"):
+        t = np.float64(abs(points)) / spread.error if points else 0.0
+    margin = spread.quantile(0.975) * spread.error
     return Difference(
-        mean=a.mean - b.mean,
-        low=float(low),
-        high=float(high),
-        p=float(min(1, 2 * (tail + 1) / (len(drawn) + 1))),
-        detectable=float(POWER * drawn.std(ddof=1)),
+        mean=points,
+        low=points - margin,
+        high=points + margin,
+        p=float(min(1.0, 2 * stdtr(spread.freedom, -t))),
+        detectable=margin + spread.quantile(POWER) * spread.error,
+        runs=runs,
     )
 
 
@@ -220,10 +267,45 @@ def _by_array(terms: Sequence[Terms]) -> Iterable[Terms]:
     return {id(t.video): t for t in terms}.values()
 
 
-def _over_runs(scores: Sample, seed: int) -> np.ndarray:
-    """(D,) means over the drawn runs."""
-    weights = _run_weights(scores.runs, len(scores.draws), seed)
-    return (scores.draws * weights).sum(1).round(12)
+def _over_videos(scores: Sample) -> float:
+    """Variance over the draws of videos: the mean covariance of two different runs, so that it is
+    the part that all runs share; a single run's own."""
+    deviations, n = scores.draws - scores.draws.mean(0), len(scores.runs)
+    drawn = max(1, len(deviations) - 1)
+    if n == 1:
+        return float((deviations**2).sum() / drawn)
+    return float(((deviations.sum(1) ** 2).sum() - (deviations**2).sum()) / (n * (n - 1) * drawn))
+
+
+def _between(a: Sample, b: Sample) -> float:
+    """Covariance of two scores' means over the draws of videos."""
+    first, second = (s.draws.mean(1) - s.draws.mean() for s in (a, b))
+    return float(first @ second / max(1, len(first) - 1)) if len(first) == len(second) else np.nan
+
+
+def _over_both(a: Sample, b: Sample) -> list[tuple[float, int]]:
+    """As `_over_runs`, of the difference of two means; a single run has the other's variance."""
+    few, many = sorted((a, b), key=lambda s: len(s.runs))
+    n = len(many.runs)
+    if len(few.runs) > 1 or n == 1:
+        return [*_over_runs(a), *_over_runs(b)]
+    return [(float(many.values.var(ddof=1)) * (1 + 1 / n), n - 1)]
+
+
+def _over_runs(scores: Sample) -> list[tuple[float, int]]:
+    """Variances of the mean over runs, with their degrees of freedom; none of a single run.
+
+    Where every seed meets every draw, both have a part: the variance of the mean over seeds of
+    what they have on average, and that over draws.
+    """
+    seeds, picks = (sorted(set(values), key=str) for values in zip(*scores.runs, strict=True))
+    crossed = min(len(seeds), len(picks)) > 1 and len(seeds) * len(picks) == len(set(scores.runs))
+    by = ((0, seeds), (1, picks)) if crossed else ((slice(None), scores.runs),)
+    groups = [
+        np.array([scores.values[[run[k] == item for run in scores.runs]].mean() for item in items])
+        for k, items in by
+    ]
+    return [(float(g.var(ddof=1) / len(g)), len(g) - 1) for g in groups if len(g) > 1]
 
 
 def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> Iterable[np.ndarray]:
@@ -236,27 +318,6 @@ def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> Iterable[n
 @lru_cache(maxsize=4)
 def _remembered(videos: int, draws: int, seed: tuple[int, ...]) -> list[np.ndarray]:
     return list(_counts(np.random.default_rng(seed), videos, videos, draws))
-
-
-@lru_cache(maxsize=16)
-def _run_weights(runs: tuple[Run, ...], draws: int, seed: int) -> np.ndarray:
-    """(draws, S) share of each run. Where every seed meets every draw, both are drawn."""
-    seeds, picks = (sorted(set(values), key=str) for values in zip(*runs, strict=True))
-    if min(len(seeds), len(picks)) == 1 or len(seeds) * len(picks) != len(set(runs)):
-        return _shares(len(runs), draws, (seed, 1))
-    by_seed = _shares(len(seeds), draws, (seed, 1))[:, [seeds.index(s) for s, _ in runs]]
-    return by_seed * _shares(len(picks), draws, (seed, 2))[:, [picks.index(d) for _, d in runs]]
-
-
-def _shares(items: int, draws: int, seed: tuple[int, ...]) -> np.ndarray:
-    """(draws, items) share of each.
-
-    One less is drawn than there are: drawing n of n understates the variance of a mean by the
-    factor (n - 1) / n, which is a third at three seeds.
-    """
-    drawn = max(1, items - 1)
-    blocks = list(_counts(np.random.default_rng(seed), items, drawn, draws))
-    return np.concatenate(blocks) / drawn
 
 
 def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> Iterator[np.ndarray]:

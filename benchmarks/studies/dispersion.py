@@ -66,8 +66,9 @@ Table 1's methods, each with the learning rate chosen on the default, under:
 
 mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of
 the order of methods to the default's. Then how many of the orderings that the default
-decides survive, and each ordering. Differences are in points, paired by video and
-seed; p < {significance} by Holm's rule over the pairs of a column decides.
+decides survive, and each ordering. Differences are in points, on the same videos, with
+videos and seeds in the variance; p < {significance} by Holm's rule over the pairs of a column
+decides.
 
 ![V1S in natural and in balanced scenes](figures/scenes.png)"""
 AUX0 = Path("weights/miniature/sam_aux0.safetensors")

@@ -70,9 +70,9 @@ def plan_with(**tables: dict) -> Plan:
     )
 
 
-def frames(lit: Sequence[int], prefix: str = "clip", start: int = 0) -> FrameScores:
+def frames(lit: Sequence[int], prefix: str = "clip", start: int = 0, p: float = 1.0) -> FrameScores:
     pixels = torch.arange(10)
-    predicted = torch.stack([(pixels < k)[None].float() for k in lit])  # (N, 1, 10)
+    predicted = torch.stack([p * (pixels < k)[None].float() for k in lit])  # (N, 1, 10)
     target = (pixels < 5)[None].expand(len(lit), 1, 10)
     names = [f"{prefix}{start + i}" for i in range(len(lit))]
     return score_frames(

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.publish import publish
-from benchmarks.report.write import read, tables
 from benchmarks.report.web import build as web  # the module
 from benchmarks.report.web.masks import Drawn
+from benchmarks.report.write import read, tables
 from tests.benchmarks.report.conftest import plan_with
 from tests.benchmarks.report.test_qualitative import clip
 
@@ -41,7 +41,7 @@ def page(full_desk, tmp_path):
     ]
     plan = plan_with()
     with patch.object(web, "drawn", lambda *parts: masks):
-        publish(full_desk.results, tables(read(full_desk.records, plan), plan, index, object()))
+        publish(full_desk.results, tables(read(full_desk.records, plan), plan, index=index, bench=object()))
     faults = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(

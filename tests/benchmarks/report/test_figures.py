@@ -126,8 +126,10 @@ def test_curves_are_the_mean_of_the_seeds_in_their_range():
 def test_forest_is_hollow_inside_the_noise():
     scores = {
         ("gavs", "v1s miou"): score(0.5, 0.4, 0.6),
-        ("no_cue", "v1s miou"): score(0.4, 0.3, 0.5, Difference(-0.1, -0.15, -0.05, 0.01, 0.03)),
-        ("no_noise", "v1s miou"): score(0.51, 0.4, 0.6, Difference(0.01, -0.02, 0.04, 0.5, 0.04)),
+        ("no_cue", "v1s miou"): score(0.4, 0.3, 0.5, Difference(-0.1, -0.15, -0.05, 0.01, 0.03, 2)),
+        ("no_noise", "v1s miou"): score(
+            0.51, 0.4, 0.6, Difference(0.01, -0.02, 0.04, 0.5, 0.04, 2)
+        ),
     }
     groups = {"prompt": ["no_cue", "absent"], "noise": ["no_noise"]}
     (axes,) = ablations_figure(PLAN, table(scores), "v1s miou", groups).axes

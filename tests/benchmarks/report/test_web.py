@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.report.write import read
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.web.build import html
 from benchmarks.report.web.clips import choose, pictures, runs
 from benchmarks.report.web.masks import Drawn
 from benchmarks.report.web.numbers import numbers
 from benchmarks.report.web.pairs import groups_of
-from benchmarks.report.write import lay_out
+from benchmarks.report.write import lay_out, read
 from tests.benchmarks.report.conftest import frames, plan_with
 from tests.benchmarks.report.test_qualitative import clip
 

@@ -56,7 +56,7 @@ def committed(params):
 def made(monkeypatch):
     """The real report, but for the parts that need a run."""
     monkeypatch.setattr(write, "read", lambda root, plan: {})
-    monkeypatch.setattr(write, "tables", lambda *parts: {"tables.md": "new"})
+    monkeypatch.setattr(write, "tables", lambda *_, **__: {"tables.md": "new"})
     monkeypatch.setattr(write, "load_index", lambda path: pd.DataFrame({"uid": []}))
     monkeypatch.setattr(write, "Workbench", lambda params: SimpleNamespace(clip_sets=None))
     monkeypatch.setattr(write, "contact_sheet", lambda root, path, vggss: path.write_bytes(b"png"))
@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_leaves_the_old_files(tmp_path, monkeypatch):
 )
 def test_only_the_default_results_reach_the_readme(params, made, monkeypatch, results, filled):
     contents = {"tables.md": "new", "tables/leaderboard.md": "numbers"}
-    monkeypatch.setattr(write, "tables", lambda *parts: dict(contents))
+    monkeypatch.setattr(write, "tables", lambda *_, **__: dict(contents))
     marks = "<!-- results:begin -->\n{}<!-- results:end -->\n"
     Path("README.md").write_text(marks.format(""))
     write_report(params.model_copy(update={"results": Path(results)}))

@@ -1,4 +1,4 @@
-"""The bootstrap against enumeration, textbook formulas and simulated experiments."""
+"""Uncertainty against enumeration, textbook formulas and simulated experiments."""
 
 import itertools
 import math
@@ -12,8 +12,10 @@ from benchmarks.scoring.metrics import Terms, iou_terms, miou
 from benchmarks.scoring.statistics import (
     Difference,
     Interval,
+    Sample,
     combine,
     difference,
+    excess,
     holm,
     interval,
     sample,
@@ -21,6 +23,7 @@ from benchmarks.scoring.statistics import (
 )
 
 DRAWS = 4_000
+SEEN = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)  # standard errors
 
 
 def terms(values: np.ndarray, frames: np.ndarray | None = None) -> Terms:
@@ -32,7 +35,7 @@ def terms(values: np.ndarray, frames: np.ndarray | None = None) -> Terms:
 
 
 def mean(seeds: list[Terms], draws: int = DRAWS, seed: int = 0) -> Interval:
-    return interval(sample(seeds, draws=draws, seed=seed), seed)
+    return interval(sample(seeds, draws=draws, seed=seed))
 
 
 def compare(a: list[Terms], b: list[Terms], draws: int = DRAWS) -> Difference:
@@ -40,15 +43,20 @@ def compare(a: list[Terms], b: list[Terms], draws: int = DRAWS) -> Difference:
 
 
 def enumerated(seeds: list[Terms]) -> np.ndarray:
-    """Every equally likely draw of as many videos and, of n > 1 seeds, n - 1."""
+    """(draws, S) score of each seed in every equally likely draw of as many videos."""
     videos = range(len(seeds[0].video))
-    scores = []
-    for drawn in itertools.product(videos, repeat=len(videos)):
-        rows = list(drawn)
-        ratio = [t.numerator[rows].sum() / t.denominator[rows].sum() for t in seeds]
-        size = max(1, len(seeds) - 1)
-        scores += [np.mean(picked) for picked in itertools.product(ratio, repeat=size)]
-    return np.array(scores)
+    drawn = [list(rows) for rows in itertools.product(videos, repeat=len(videos))]
+    return np.array(
+        [[t.numerator[rows].sum() / t.denominator[rows].sum() for t in seeds] for rows in drawn]
+    )
+
+
+def covariance(x: np.ndarray, y: np.ndarray) -> float:
+    """Mean over pairs of different columns, or over all if there is but one."""
+    pairs = [(i, j) for i in range(x.shape[1]) for j in range(y.shape[1])]
+    if x is y and x.shape[1] > 1:
+        pairs = [(i, j) for i, j in pairs if i != j]
+    return float(np.mean([np.cov(x[:, i], y[:, j])[0, 1] for i, j in pairs]))
 
 
 SEEDS = [
@@ -61,39 +69,84 @@ SEEDS = [
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_interval_against_all_possible_draws(count):
     seeds = SEEDS[:count]
-    exact = enumerated(seeds)
-    found = mean(seeds, 40_000)
-    low, high = np.quantile(exact, (0.025, 0.975))
-    assert found.low == pytest.approx(low, abs=0.01)
-    assert found.high == pytest.approx(high, abs=0.01)
-    assert found.mean == pytest.approx(
-        np.mean([(t.numerator.sum() / t.denominator.sum()) for t in seeds])
-    )
-    assert found.runs == count
-    values = [t.value for t in seeds]
+    made = mean(seeds, 40_000)
+    values, drawn = [t.value for t in seeds], enumerated(seeds)
+    videos = covariance(drawn, drawn)
+    trainings = np.var(values, ddof=1) / count if count > 1 else 0
+    quantile = stats.norm.ppf(0.975)
+    if count > 1:
+        quantile = stats.t.ppf(0.975, (videos + trainings) ** 2 / (trainings**2 / (count - 1)))
+    margin = quantile * math.sqrt(videos + trainings)
+    assert made.high - made.mean == pytest.approx(margin, rel=0.03)
+    assert made.mean - made.low == pytest.approx(margin, rel=0.03)
+    assert made.mean == pytest.approx(np.mean(values))
+    assert made.runs == count
     if count == 1:
-        assert math.isnan(found.std)
+        assert math.isnan(made.std)
     else:
-        assert found.std == pytest.approx(np.std(values, ddof=1))
+        assert made.std == pytest.approx(np.std(values, ddof=1))
 
 
 def test_difference_against_all_possible_draws():
-    gains, frames = np.array([0.1, 0, -0.2, 0]), SEEDS[0].denominator
-    a, b = SEEDS, [terms(t.numerator / frames + gains, frames) for t in SEEDS[::-1]]
-    exact = enumerated(a) - enumerated(b)  # both in one order, so paired
-    found = compare(a, b, 40_000)
-    assert found.detectable == pytest.approx(2.8 * exact.std(), rel=0.02)
-    assert found.low == pytest.approx(np.quantile(exact, 0.025), abs=0.01)
-    assert found.high == pytest.approx(np.quantile(exact, 0.975), abs=0.01)
-    tail = min((exact <= 0).mean(), (exact >= 0).mean())
-    assert found.p == pytest.approx(2 * tail, abs=0.02)
+    """Three seeds against two: each side has its own variance between seeds, Welch's test."""
+    gains, frames = np.array([0.4, -0.1, -0.3, 0.2]), SEEDS[0].denominator
+    a, b = SEEDS, [terms(t.numerator / frames + gains, frames) for t in SEEDS[:2]]
+    made = compare(a, b, 40_000)
+    x, y = enumerated(a), enumerated(b)
+    videos = covariance(x, x) + covariance(y, y) - 2 * covariance(x, y)
+    parts = [np.var([t.value for t in side], ddof=1) / len(side) for side in (a, b)]
+    error = math.sqrt(videos + sum(parts))
+    freedom = error**4 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 1)
+    points = np.mean([t.value for t in a]) - np.mean([t.value for t in b])
+    assert made.mean == pytest.approx(points)
+    assert made.p == pytest.approx(2 * stats.t.sf(abs(points) / error, freedom), abs=0.01)
+    assert made.high - made.mean == pytest.approx(stats.t.ppf(0.975, freedom) * error, rel=0.03)
+    power = stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom)
+    assert made.detectable == pytest.approx(power * error, rel=0.03)
+    assert made.runs == 2
+
+
+def test_without_a_part_of_the_videos_it_is_welchs_test():
+    """Videos that are all alike: only seeds differ."""
+    a, b = ([terms([x] * 5) for x in values] for values in ((0.1, 0.3, 0.2), (0.4, 0.42, 0.35)))
+    expected = stats.ttest_ind([0.1, 0.3, 0.2], [0.4, 0.42, 0.35], equal_var=False).pvalue
+    assert compare(a, b).p == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_single_training_is_taken_to_vary_as_the_others_do():
+    """The t test of one observation against three of the same variance."""
+    a, b = [terms([0.7] * 5)], [terms([x] * 5) for x in (0.1, 0.3, 0.2)]
+    error = math.sqrt(0.01 * (1 + 1 / 3))
+    for made in (compare(a, b), compare(b, a)):
+        assert made.p == pytest.approx(2 * stats.t.sf(0.5 / error, 2), rel=1e-6)
+        assert made.runs == 1
+
+
+def test_common_draws_of_training_clips_are_paired():
+    """What a draw does to both cancels: the paired t test of the differences, draw by draw."""
+    runs = [(seed, seed) for seed in range(3)]
+    first, second = (0.2, 0.5, 0.8), (0.1, 0.41, 0.68)
+    a, b = (sample([terms([x] * 4) for x in s], runs, 50) for s in (first, second))
+    assert difference(a, b).p == pytest.approx(stats.ttest_rel(first, second).pvalue, rel=1e-6)
+    assert difference(a, b.of(runs[:2])).runs == 2
+    alone = difference(a, sample([terms([x] * 4) for x in second], draws=50))  # seeds only
+    assert alone.p == pytest.approx(
+        stats.ttest_ind(first, second, equal_var=False).pvalue, rel=1e-6
+    )
+
+
+def test_a_score_against_a_number():
+    values = (0.2, 0.5, 0.8)
+    made = excess(sample([terms([x] * 4) for x in values], draws=50), 0.1)
+    assert made.mean == pytest.approx(0.4)
+    assert made.p == pytest.approx(stats.ttest_1samp(values, 0.1).pvalue, rel=1e-6)
 
 
 def test_a_mean_has_the_textbook_standard_error():
     values = np.random.default_rng(0).normal(0.5, 0.1, 200)
     zero = terms(np.zeros(200))
     assert compare([terms(values)], [zero]).detectable == pytest.approx(
-        2.8 * values.std() / math.sqrt(200), rel=0.05
+        SEEN * values.std() / math.sqrt(200), rel=0.05
     )
 
 
@@ -107,21 +160,32 @@ def test_p_agrees_with_a_paired_t_test():
 
 
 def test_what_both_methods_share_cancels():
-    """A constant gain has no spread, whatever the videos and, for seeds in step, the seeds."""
+    """A constant gain has no spread over the videos, so with one training each it is certain; with
+    several, the seeds are nobody's pairs."""
     rng = np.random.default_rng(0)
     frames = rng.integers(1, 11, 40)
     base = rng.random((3, 40)) + np.array([[0], [0.3], [0.6]])
     a, b = ([terms(row + gain, frames) for row in base] for gain in (0.02, 0))
-    found = compare(a, b)
-    assert (found.mean, found.low, found.high) == pytest.approx((0.02, 0.02, 0.02))
-    assert found.detectable == pytest.approx(0, abs=1e-9)
-    assert found.p == pytest.approx(2 / (DRAWS + 1))
-    assert mean(b).high - mean(b).low > 0.3
+    made = compare(a[:1], b[:1])
+    assert (made.mean, made.low, made.high) == pytest.approx((0.02, 0.02, 0.02))
+    assert made.detectable == 0
+    assert made.p == 0
+    several = compare(a, b)
+    between = np.var([t.value for t in b], ddof=1)
+    assert several.p == pytest.approx(2 * stats.t.sf(0.02 / math.sqrt(2 * between / 3), 4), rel=0.1)
+
+
+def test_p_has_no_floor():
+    """With as few draws as you like a p of nine standard errors is what the normal says."""
+    values = np.random.default_rng(0).normal(0.09, 0.1, 100)
+    p = compare([terms(values)], [terms(np.zeros(100))], 500).p
+    assert 1e-25 < p < 1e-12
 
 
 def test_no_difference_has_p_one():
-    found = compare(SEEDS, SEEDS)
-    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+    made = compare(SEEDS, SEEDS)
+    assert (made.mean, made.low, made.p) == (0, -made.high, 1)
+    assert compare(SEEDS[:1], SEEDS[:1]) == Difference(0, 0, 0, 1, 0, 1)
 
 
 def test_swapping_the_methods_swaps_the_sign():
@@ -148,15 +212,51 @@ def test_95_percent_intervals_cover_the_truth(seeds, between_seeds):
         video = rng.normal(0.6, 0.2, 60)
         drift = rng.normal(0, between_seeds, (seeds, 1))
         scores = video + drift + rng.normal(0, 0.05, (seeds, 60))
-        found = mean([terms(row, frames) for row in scores], 500)
-        covered += found.low <= 0.6 <= found.high
-    assert 0.92 <= covered / 1500 <= 0.96
+        made = mean([terms(row, frames) for row in scores], 500)
+        covered += made.low <= 0.6 <= made.high
+    assert 0.93 <= covered / 1500 <= 0.96
+
+
+def simulated(rng: np.random.Generator, seeds: int, between_seeds: float) -> tuple[Sample, Sample]:
+    """Two methods that are equally good, in points: the standard error of their difference over the
+    videos is 1.5, and the standard deviation of the difference of two trainings `between_seeds`.
+
+    A training also does something of its own to each video. The draws are those deviations of the
+    videos from their mean whose covariance is the bootstrap's, without its noise.
+    """
+    videos = 100
+    liking = rng.normal(0, 1.5 * math.sqrt(videos / 2), (2, 1, videos))
+    trained = rng.normal(0, between_seeds / math.sqrt(2), (2, seeds, 1))
+    scores = liking + trained + rng.normal(0, 5, (2, seeds, videos))
+    values = scores.mean(2)
+    draws = values[:, None] + (scores - values[..., None]).swapaxes(1, 2) / math.sqrt(videos)
+    runs = tuple((seed, None) for seed in range(seeds))
+    return Sample(runs, values[0], draws[0]), Sample(runs, values[1], draws[1])
+
+
+def errors(experiments: int, seeds: int, between_seeds: float) -> float:
+    """Share of experiments in which a nominal 5 % test sees a difference that isn't there."""
+    rng = np.random.default_rng([seeds, round(between_seeds)])
+    made = (difference(*simulated(rng, seeds, between_seeds)) for _ in range(experiments))
+    return sum(d.p < 0.05 for d in made) / experiments
+
+
+@pytest.mark.parametrize(("seeds", "between_seeds"), [(5, 0), (3, 4)])
+def test_a_5_percent_test_errs_in_5_percent(seeds, between_seeds):
+    assert 0.04 <= errors(3000, seeds, between_seeds) <= 0.065
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("between_seeds", range(7))
+def test_a_5_percent_test_errs_in_5_percent_however_restless_the_seeds(seeds, between_seeds):
+    assert 0.04 <= errors(6000, seeds, between_seeds) <= 0.065
 
 
 def test_the_detectable_difference_is_seen_four_times_in_five():
     """Experiments whose true difference is what 100 videos can show: a power of 80 %."""
     rng = np.random.default_rng(0)
-    true = 2.8 * 0.1 / math.sqrt(100)
+    true = SEEN * 0.1 / math.sqrt(100)
     seen, detectable = [], []
     for _ in range(400):
         found = compare([terms(rng.normal(true, 0.1, 100))], [terms(np.zeros(100))], 500)
@@ -167,12 +267,12 @@ def test_the_detectable_difference_is_seen_four_times_in_five():
 
 
 def test_terms_of_a_video_are_drawn_together(make_scores):
-    """Four equal frames of each of two videos: only 3 outcomes, with the extremes at 1/4 each."""
+    """Four equal frames of each of two videos: two of two videos are drawn, not eight frames."""
     lit, mask = np.ones((1, 1)), np.ones((1, 1))
     frames = [(f"{v}-{i}", lit * on, mask) for v, on in (("x", 1), ("y", 0)) for i in range(4)]
-    scores = make_scores(frames, video=lambda clip: clip[0])
-    found = mean([iou_terms(scores)])
-    assert (found.mean, found.low, found.high) == (0.5, 0, 1)
+    made = mean([iou_terms(make_scores(frames, video=lambda clip: clip[0]))])
+    margin = 1.96 * math.sqrt(0.25 / 2)  # of 0, .5, .5 and 1
+    assert (made.low, made.high) == pytest.approx((0.5 - margin, 0.5 + margin), rel=0.03)
 
 
 def test_scores_are_weighted_by_frames_and_metrics_can_be_chosen(make_scores):
@@ -197,7 +297,7 @@ def test_other_test_sets_meet_independent_draws():
     a = terms(rng.normal(0.5, 0.1, 200))
     b = Terms(np.char.add("w", a.video), a.numerator, a.denominator)
     assert compare([a], [a]).detectable == 0
-    spread = 2.8 * a.numerator.std() / math.sqrt(200)
+    spread = SEEN * a.numerator.std() / math.sqrt(200)
     assert compare([a], [b]).detectable == pytest.approx(math.sqrt(2) * spread, rel=0.05)
 
 
@@ -224,16 +324,14 @@ def test_a_function_of_scores_run_by_run():
         combine(np.subtract, a, sample([terms([0.5] * 3)], draws=50))
 
 
-def test_seeds_and_draws_of_a_full_cross_are_both_drawn():
-    """Score 1 with draw 0, else 0: the draws alone decide, so two of four outcomes are pure."""
+def test_seeds_and_draws_of_a_full_cross_both_have_a_part():
+    """Score 1 with draw 0, else 0: of four runs the draws alone decide, with one degree."""
     runs = [(seed, draw) for draw in (0, 1) for seed in (0, 1)]
-    crossed = sample([terms([1 - d] * 2) for _, d in runs], runs, draws=4000)
-    assert (interval(crossed).low, interval(crossed).high) == (0, 1)
-    shares = difference(crossed, combine(np.zeros_like, crossed))
-    assert shares.detectable == pytest.approx(2.8 * 0.5, rel=0.02)  # all or nothing
-    paired = sample([terms([x] * 2) for x in (1, 1, 0, 0)], [(i, i) for i in range(4)], draws=4000)
-    spread = difference(paired, combine(np.zeros_like, paired)).detectable
-    assert spread == pytest.approx(2.8 * 0.5 / math.sqrt(3), rel=0.03)  # three of four runs drawn
+    made = interval(sample([terms([1 - d] * 2) for _, d in runs], runs, draws=50))
+    assert made.high - made.mean == pytest.approx(stats.t.ppf(0.975, 1) * math.sqrt(0.5 / 2))
+    paired = sample([terms([x] * 2) for x in (1, 1, 0, 0)], [(i, i) for i in range(4)], draws=50)
+    margin = stats.t.ppf(0.975, 3) * math.sqrt(1 / 3 / 4)  # four runs, each a draw of its own
+    assert interval(paired).high - 0.5 == pytest.approx(margin)
 
 
 def test_holm_by_hand():

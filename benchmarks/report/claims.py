@@ -1,0 +1,237 @@
+"""The paper's claims, each judged on the records: as data, for whoever prints them.
+
+A claim is a list of comparisons (who above whom, where) and a rule for what they say together. Its
+comparisons are a family of Holm's rule. Each is made again by other readings of the same
+predictions, and looked up in the studies, so that it is seen what a verdict depends on.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.common.tables import signed
+from benchmarks.experiments import SPECS
+from benchmarks.report.layout import title_of
+from benchmarks.report.ledger import RIVALS, Ledger, Part
+from benchmarks.report.measure import read_paper
+from benchmarks.report.plan import Plan
+from benchmarks.report.standing import Standing
+from benchmarks.report.statements import Comparison, Statement, statements
+from benchmarks.scoring import statistics
+from benchmarks.scoring.statistics import VERDICTS, Difference
+
+HOLDS, REVERSED, UNDECIDED = VERDICTS
+NOT_MEASURED = "not measured"
+HEADLINE, RIVALS_IN_VIEW = "threshold 0.5", "silent rivals in view"
+READINGS = {  # name -> metric of masks, metric of boxes; "": there is none
+    HEADLINE: ("miou", "mean_iou/fixed/mask"),
+    "validation's threshold": ("miou_chosen", ""),
+    "threshold 0.4": ("terms/threshold_0.4", ""),
+    "best threshold per clip (F)": ("fscore", ""),
+    "oracle size": ("", "mean_iou/oracle/mask"),
+    "success rate": ("", "success/fixed/mask"),
+    "frames with a target": ("miou_nonempty", ""),
+    "data set's IoU": ("terms/dataset", ""),
+    "hard empty frames": ("terms/hard", ""),
+    RIVALS_IN_VIEW: ("miou", ""),
+}
+STUDIES = {  # alternatives of the studies' tables of pairs -> what they change
+    "aux0": "SAM's weights",
+    "balanced": "regime",
+    "bf16": "precision",
+    "half": "half the budget",
+    "double": "twice the budget",
+}
+Pairs = Mapping[tuple[str, str, str, str], str]  # alternative, benchmark, better, worse -> verdict
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One comparison of a claim: the first said to be above the second."""
+
+    where: str
+    better: str
+    worse: str
+    difference: Difference  # p adjusted over the claim's comparisons
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper and what this world says to it."""
+
+    name: str
+    text: str
+    source: str  # where the paper says so
+    verdict: str  # of VERDICTS, or NOT_MEASURED
+    evidence: str  # one line
+    runs: tuple[int, int] | None  # fewest and most trainings behind a side of a comparison
+    contrasts: tuple[Contrast, ...] = ()
+    sensitivity: Mapping[str, str] = field(default_factory=dict)  # by reading or study: verdict
+    context: tuple[Contrast, ...] = ()  # comparisons that differ in more than the claim is about
+
+    @property
+    def depends(self) -> list[str]:
+        """Readings and studies that have another verdict."""
+        others = self.sensitivity.items()
+        return [name for name, verdict in others if verdict not in (self.verdict, NOT_MEASURED)]
+
+
+Judged = Mapping[str, Sequence[Contrast]]  # comparisons that were made, by claim
+
+
+def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Claim]:
+    """Judge every claim of the paper by the records that exist.
+
+    Rows in `ledger.below` take no part.
+
+    Args:
+        studies: verdicts of pairs under other worlds, weights and budgets, as `dispersion` writes
+            them.
+    """
+    said = statements(plan, {table: read_paper(table) for table in SPECS})
+    judged = _judge(ledger, said)
+    made = []
+    for statement in said:
+        contrasts, left_out = judged[HEADLINE][statement.name], _left_out(ledger, statement)
+        sides = [contrast.difference.runs for contrast in contrasts]
+        sensitivity = {
+            name: _verdict(statement, reading[statement.name])
+            for name, reading in judged.items()
+            if name != HEADLINE
+        }
+        claim = Claim(
+            statement.name,
+            statement.text,
+            statement.source,
+            UNDECIDED if left_out and not contrasts else _verdict(statement, contrasts),
+            _evidence(contrasts, left_out),
+            (min(sides), max(sides)) if sides else None,
+            tuple(contrasts),
+            sensitivity | _studies(statement, studies or {}),
+            tuple(_context(ledger, [c for c in statement.comparisons if c.context])),
+        )
+        made.append(claim)
+    return made
+
+
+def _judge(ledger: Ledger, said: Sequence[Statement]) -> Mapping[str, Judged]:
+    """Compare by every reading; a claim's comparisons are a family of Holm's rule. Only rows with
+    standing."""
+    judged: dict[str, dict[str, list[Contrast]]] = {name: {} for name in READINGS}
+    for statement in said:
+        differences: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
+        for comparison in statement.comparisons:
+            sides = (comparison.better, comparison.worse)
+            if comparison.context or any((side.row, side.home) in ledger.below for side in sides):
+                continue
+            for name in READINGS:  # all of one record at a time: it is read once
+                if difference := _difference(ledger, comparison, name):
+                    differences[name][comparison] = difference
+        for name, by_place in differences.items():
+            adjusted = statistics.adjusted(by_place).items()
+            judged[name][statement.name] = [_contrast(c, d) for c, d in adjusted]
+    return judged
+
+
+def _left_out(ledger: Ledger, statement: Statement) -> Standing:
+    """Rows of a claim's measured comparisons that take no part, and what they aren't above."""
+    rows: dict[tuple[str, str], str] = {}
+    for comparison in statement.comparisons:
+        sides = (comparison.better, comparison.worse)
+        places = [p for side in sides if (p := (side.row, side.home)) in ledger.below]
+        if places and not comparison.context and _difference(ledger, comparison, HEADLINE):
+            rows |= {place: ledger.below[place] for place in places}
+    return rows
+
+
+def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Difference | None:
+    """First minus second by one reading; None where it isn't on record."""
+    samples = []
+    for side in (comparison.better, comparison.worse):
+        metric, source = READINGS[reading][side.boxed], side.source
+        if source.benchmark == "vggss_sub" and "/fixed/" not in metric:
+            return None  # scored by that rule alone
+        if reading == RIVALS_IN_VIEW:
+            if source.subset:
+                return None
+            source = source._replace(subset=RIVALS)
+        part = Part(source, metric)
+        runs = ledger.runs(side.row, [part], side.runs) if metric else ()
+        if not runs:
+            return None
+        samples.append(ledger.sample(side.row, part, runs))
+    better, worse = samples
+    difference = statistics.difference(better, worse, over=-comparison.margin)
+    return None if np.isnan(difference.low) else difference
+
+
+def _context(ledger: Ledger, comparisons: Iterable[Comparison]) -> Iterator[Contrast]:
+    for comparison in comparisons:
+        difference = _difference(ledger, comparison, HEADLINE)
+        if difference is not None:
+            yield _contrast(comparison, difference)
+
+
+def _contrast(comparison: Comparison, difference: Difference) -> Contrast:
+    better, worse = comparison.better.label, comparison.worse.label
+    return Contrast(comparison.where, better, worse, difference)
+
+
+def _verdict(statement: Statement, contrasts: Sequence[Contrast]) -> str:
+    return _together(statement.best, [contrast.difference.verdict for contrast in contrasts])
+
+
+def _together(best: bool, verdicts: Sequence[str]) -> str:
+    """Verdict of a claim's comparisons together.
+
+    Of "best of all" one that is reversed is enough against it, and every one must hold. Of other
+    claims: at least one holds and none is reversed, or the other way round.
+    """
+    if not verdicts:
+        return NOT_MEASURED
+    holds, against = verdicts.count(HOLDS), verdicts.count(REVERSED)
+    if best:
+        return REVERSED if against else HOLDS if holds == len(verdicts) else UNDECIDED
+    return HOLDS if holds and not against else REVERSED if against and not holds else UNDECIDED
+
+
+def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:
+    """One line: how many comparisons say what, the widest, and who takes no part."""
+    parts = []
+    if contrasts:
+        verdicts = [contrast.difference.verdict for contrast in contrasts]
+        counts = [f"{v} {verdicts.count(v)}" for v in VERDICTS if v in verdicts]
+        parts.append(", ".join(counts) + f" of {len(verdicts)}")
+        extremes = {pick(contrasts, key=lambda c: c.difference.mean): None for pick in (min, max)}
+        parts += [describe(contrast) for contrast in extremes]
+    if left_out:
+        rows = (f"`{row}` ({title_of(b)}: not above {than})" for (row, b), than in left_out.items())
+        parts.append(f"without {', '.join(rows)}")
+    return "; ".join(parts) or "no record"
+
+
+def describe(contrast: Contrast) -> str:
+    """Text of a comparison: V2: `gavs` − `sam_fusion` −10.5 [−13.6, −7.4]."""
+    d = contrast.difference
+    figures = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
+    return f"{contrast.where}: `{contrast.better}` − `{contrast.worse}` {figures}"
+
+
+def _studies(statement: Statement, studies: Pairs) -> dict[str, str]:
+    """Verdicts under other worlds, weights and budgets: of the comparisons that a study made."""
+    turned = {HOLDS: REVERSED, REVERSED: HOLDS, UNDECIDED: UNDECIDED}
+    made = {}
+    for alternative, title in STUDIES.items():
+        verdicts = []
+        for c in statement.comparisons:
+            place = (alternative, c.better.home)
+            plain = c.better.source == c.worse.source and c.better.source.setting == "train"
+            if c.context or c.margin or not plain:
+                continue
+            if verdict := studies.get((*place, c.better.row, c.worse.row)):
+                verdicts.append(verdict)
+            elif verdict := studies.get((*place, c.worse.row, c.better.row)):
+                verdicts.append(turned[verdict])
+        made[title] = _together(statement.best, verdicts)
+    return made

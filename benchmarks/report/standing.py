@@ -1,0 +1,65 @@
+"""Standing of the rows: which take part in verdicts, since they do better than nothing.
+
+A row that isn't above an all-dark prediction, or above itself trained and tested in silence, says
+how far its training got and nothing of its method.
+"""
+
+from collections.abc import Mapping
+
+from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
+from benchmarks.report.plan import Plan
+from benchmarks.scoring import statistics
+from benchmarks.scoring.statistics import Difference
+
+DARK, FLOOR = "all dark", "its silent floor"
+Standing = Mapping[tuple[str, str], str]  # by row and benchmark: what the row isn't above
+
+
+def standing(plan: Plan, ledger: Ledger) -> Standing:
+    """Find the rows that aren't shown to be above all dark, or above their floor.
+
+    By p < 0.05, seeds and videos in the variance, after Holm's rule over the two tests of a row:
+    it is a question to each row alone. The floor is compared where silent rivals are in view, if
+    the data say where that is: elsewhere a model that can't hear does as well. Rows without a floor
+    are only compared with all dark.
+    """
+    below: dict[tuple[str, str], str] = {}
+    for benchmark, rows in _rows(plan).items():
+        for row in rows:
+            tests = statistics.adjusted(dict(_tests(plan, ledger, row, benchmark)))
+            for than, test in tests.items():
+                if test.verdict != "holds":
+                    below.setdefault((row, benchmark), than)
+    return below
+
+
+def _rows(plan: Plan) -> dict[str, list[str]]:
+    table = plan.tables.table1
+    ablations = [row for names in plan.groups.values() for row in names]
+    rows = {b: [row for row in table.rows if row != table.ceiling] for b in table.benchmarks}
+    where = plan.tables.ablations.benchmark
+    rows[where] = list(dict.fromkeys([*rows.get(where, []), *ablations]))
+    return rows | {"v3": list(plan.tables.table2.rows)}
+
+
+def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[str, Difference]]:
+    """Differences of a row to all dark and to its floor, as far as there are records."""
+    unseen = benchmark == "v3"
+    own = Source(benchmark, "0-shot", "unseen") if unseen else Source(benchmark, "train", "test")
+    tests = []
+    parts = (Part(own, "miou"), Part(own, "dark"))
+    if runs := ledger.runs(row, parts, plan.runs):
+        scored, dark = (ledger.sample(row, part, runs) for part in parts)
+        tests.append(
+            (DARK, statistics.excess(statistics.combine(lambda a, b: a - b, scored, dark)))
+        )
+    subset = RIVALS if RIVALS in ledger.strata and not unseen else ""
+    sides = [
+        Part(own._replace(setting=setting, subset=subset), "miou")
+        for setting in (own.setting, "floor")
+    ]
+    runs_of = [ledger.runs(row, [part], plan.runs) for part in sides]
+    if all(runs_of):
+        heard, silent = (ledger.sample(row, p, r) for p, r in zip(sides, runs_of, strict=True))
+        tests.append((FLOOR, statistics.difference(heard, silent)))
+    return tests

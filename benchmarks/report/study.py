@@ -1,0 +1,64 @@
+"""The study's numbers, which stand beside the default's: one seed beside several.
+
+The study (`results/study`) has the default's cells of the first seed among its own, so a default
+run measures a part of what is committed again; on another machine it says how far one may differ.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.common.tables import PERCENT
+from benchmarks.experiments import SPECS
+from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.statistics import Interval
+from gavs.reading import reading
+
+FOLDER = "study"  # below the default's results
+REMEDY = "restore it from git, or delete it"
+SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Scores (0..1) of a study by table, row and column, and its verdicts by claim."""
+
+    scores: Mapping[tuple[str, str, str], Interval] = field(default_factory=dict)
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_study(folder: Path) -> Study:
+    """Read what a study left in its tables; nothing where there is no such folder.
+
+    Raises:
+        RecordError: a file can't be read.
+    """
+    scores: dict[tuple[str, str, str], Interval] = {}
+    for name in SPECS:
+        for line in read_lines(folder / "tables" / f"{name}.csv", SCORES):
+            factor = PERCENT.factor if line.unit == PERCENT.name else 1
+            figures = (line.value / factor, line.low / factor, line.high / factor)
+            if pd.notna(line.runs):
+                place = (name, line.method, f"{line.where} {line.measure}")
+                scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
+    claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
+    return Study(scores, {line.claim: line.verdict for line in claims})
+
+
+def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:
+    """Read the lines of a CSV that has these columns and perhaps others; none without a file.
+
+    Raises:
+        RecordError: it can't be read, or lacks a column.
+    """
+    if not path.is_file():
+        return []
+    with reading(path, RecordError, "as a study's numbers", REMEDY):
+        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
+        if missing := [name for name in columns if name not in frame]:
+            raise ValueError(f"columns {', '.join(missing)} are missing")
+    return list(frame.itertuples())

@@ -1,0 +1,254 @@
+"""Page verdicts.md: what this world says to each claim of the paper, and how firmly."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.common.tables import NONE, Grid, markdown, share, signed
+from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
+from benchmarks.report.layout import title_of
+from benchmarks.report.measure import Table
+from benchmarks.report.plan import Plan
+from benchmarks.report.standing import Standing
+from benchmarks.report.study import Study, read_lines
+from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.statistics import VERDICTS
+
+STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
+DEFAULT = "default"  # alternative of theirs that is the tables' own
+ROUNDED = 1e-6  # of their scores
+SHORT = {**dict(zip(VERDICTS, ("holds", "reversed", "open"), strict=True)), NOT_MEASURED: NONE}
+SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
+LISTED = 20  # lines at most
+INTRODUCTION = """\
+What the records of profile `{profile}` ({seeds} seed(s)) say to the paper's claims. It is a verdict
+on this world, with these encoders and budgets; the paper's figures are of real data.
+
+A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
+seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
+"best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
+enough; **undecided**: all else. **n**: trainings behind a side. {alone}"""
+ALONE = """\
+With one training a side, the interval is over videos only and the verdict is on these trainings,
+not on the methods."""
+HOW = """\
+The same comparisons by other readings of the same predictions, and under the studies' other
+worlds, weights and budgets: the verdict there, **bold** where it is another. {none}: not
+measured."""
+CONTEXT = """\
+The base above rows of fusion that differ from it in more than the paradigm (decoder, loss,
+backbone), in points: context. *Slanted*: the 95 % interval holds 0."""
+MATRIX = """\
+The row's method against the column's, which the paper prints below it, in the table's columns from
+left to right: **+** as the paper has it, **−** reversed, **·** undecided (p ≥ 0.05 after Holm's
+rule over the table), **_** not compared."""
+
+
+class Studies(NamedTuple):
+    """Verdicts of pairs under the studies' alternatives, and mIoU of the default they had."""
+
+    pairs: Pairs
+    means: Mapping[tuple[str, str], float]
+
+
+def verdicts_page(
+    plan: Plan, claims: Sequence[Claim], below: Standing, tables: Sequence[Table]
+) -> str:
+    """Text of verdicts.md."""
+    counts = [sum(c.verdict == v for c in claims) for v in (*VERDICTS, NOT_MEASURED)]
+    names = (*VERDICTS, NOT_MEASURED)
+    single = any(claim.runs and claim.runs[0] == 1 for claim in claims)
+    parts = [
+        f"# Verdicts on the paper's claims, profile `{plan.profile}`",
+        INTRODUCTION.format(
+            profile=plan.profile, seeds=len(plan.seeds), alone=ALONE if single else ""
+        ),
+        ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) + ".",
+        markdown(claims_grid(claims)),
+        "## What a verdict depends on",
+        HOW.format(none=NONE),
+        markdown(sensitivity_grid(claims)),
+    ]
+    parts += beside_the_study(plan.study, tables, claims)
+    if context := [contrast for claim in claims for contrast in claim.context]:
+        parts += ["## Prompt and fusion, otherwise", CONTEXT, markdown(_context(context))]
+    if below:
+        parts += [
+            "## Rows that take part in no verdict",
+            "Not shown to be above what is named (p < 0.05).",
+            markdown(_without(below)),
+        ]
+    if orderings := [part for table in tables for part in _orderings(table)]:
+        parts += ["## The paper's orderings", MATRIX, *orderings]
+    return "\n\n".join(parts) + "\n"
+
+
+def claims_grid(claims: Sequence[Claim]) -> Grid:
+    """Grid of the claims: verdict, trainings, evidence, what would turn it."""
+    lines = []
+    for claim in claims:
+        runs = NONE if claim.runs is None else "–".join(map(str, dict.fromkeys(claim.runs)))
+        depends = ", ".join(claim.depends) or ("" if claim.contrasts else NONE)
+        verdict = f"**{claim.verdict}**"
+        lines.append([claim.text, claim.source, verdict, runs, claim.evidence, depends])
+    header = ["claim", "paper", "verdict", "n", "evidence (points)", "another verdict by"]
+    return Grid(header, lines, "lllrll")
+
+
+def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
+    """Grid of claims and readings: the verdict by each."""
+    names = list(dict.fromkeys(name for claim in claims for name in claim.sensitivity))
+    lines = []
+    for claim in claims:
+        cells = []
+        for name in names:
+            verdict = claim.sensitivity.get(name, NOT_MEASURED)
+            cells.append(f"**{SHORT[verdict]}**" if name in claim.depends else SHORT[verdict])
+        lines.append([claim.name.replace("_", " "), SHORT[claim.verdict], *cells])
+    return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
+
+
+def claims_csv(claims: Sequence[Claim]) -> str:
+    """CSV of the claims, a line each, for programs and for a comparison of two runs."""
+    lines = [
+        {
+            "claim": claim.name,
+            "text": claim.text,
+            "source": claim.source,
+            "verdict": claim.verdict,
+            "runs": claim.runs[0] if claim.runs else 0,
+            "evidence": claim.evidence,
+            **claim.sensitivity,
+        }
+        for claim in claims
+    ]
+    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
+
+
+def read_studies(results: Path) -> Studies:
+    """Read the verdicts of pairs that the studies left beside the tables, if they did.
+
+    Raises:
+        RecordError: a file can't be read.
+    """
+    pairs: dict[tuple[str, str, str, str], str] = {}
+    means: dict[tuple[str, str], float] = {}
+    for name in STUDIES:
+        path = results / f"{name}_pairs.csv"
+        for line in read_lines(path, ("benchmark", "alternative", "better", "worse", "verdict")):
+            if line.verdict not in VERDICTS:
+                raise RecordError(f"{path}: {line.verdict!r}, expected {', '.join(VERDICTS)}")
+            pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
+        columns = ("benchmark", "alternative", "row", "miou")
+        for line in read_lines(results / f"{name}.csv", columns):
+            if line.alternative == DEFAULT:
+                means[line.benchmark, line.row] = line.miou
+    return Studies(pairs, means)
+
+
+def current(studies: Studies, table: Table) -> Pairs:
+    """Select the pairs of rows whose default, when a study was made, is what Table 1 has now.
+
+    table: Table 1. A study of other records says nothing of these.
+    """
+
+    def same(benchmark: str, row: str) -> bool:
+        score = table.scores.get((row, f"{benchmark} miou"))
+        mean = studies.means.get((benchmark, row), np.nan)
+        return score is not None and abs(score.mean - mean) < ROUNDED
+
+    return {
+        place: verdict
+        for place, verdict in studies.pairs.items()
+        if all(same(place[1], row) for row in place[2:])
+    }
+
+
+def beside_the_study(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) -> list[str]:
+    """Heading, grids and lists of what the study says of these numbers; empty without a study."""
+    if not study.scores:
+        return []
+    lines, outside = [], []
+    for table in tables:
+        cells = {
+            (row, name): (score.mean, study.scores[table.name, row, name])
+            for (row, name), score in table.scores.items()
+            if name in table.judged and (table.name, row, name) in study.scores
+        }
+        out = [place for place, (mean, i) in cells.items() if not i.low <= mean <= i.high]
+        if cells:
+            lines.append([table.name, str(len(cells)), str(len(cells) - len(out))])
+        for row, name in out:
+            mean, i = cells[row, name]
+            unit = table.columns[name].unit
+            outside.append(
+                f"- {table.name}, `{row}`, {name}: {share(mean, unit)}; the study has "
+                f"{share(i.mean, unit)} [{share(i.low, unit)}, {share(i.high, unit)}]"
+            )
+    both = [
+        (claim, study.verdicts[claim.name])
+        for claim in claims
+        if NOT_MEASURED not in (claim.verdict, study.verdicts.get(claim.name, NOT_MEASURED))
+    ]
+    apart = [f"- {c.text}: {c.verdict}; the study: {v}" for c, v in both if c.verdict != v]
+    header = ["table", "cells in both", "inside the study's 95 % interval"]
+    more = [f"- and {len(outside) - LISTED} more"] if len(outside) > LISTED else []
+    return [
+        "## Beside the study",
+        "The means above, of fewer trainings, against the study's intervals; the study's own are "
+        "in [study/verdicts.md](study/verdicts.md).",
+        markdown(Grid(header, lines)),
+        "\n".join([*outside[:LISTED], *more]),
+        f"{len(both) - len(apart)} of {len(both)} verdicts agree.",
+        "\n".join(apart),
+    ]
+
+
+def _without(below: Standing) -> Grid:
+    """Grid of the rows without standing, by benchmark and what they aren't above."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for (row, benchmark), than in below.items():
+        places.setdefault((benchmark, than), []).append(f"`{row}`")
+    lines = [[title_of(b), than, ", ".join(rows)] for (b, than), rows in places.items()]
+    return Grid(["benchmark", "not above", "rows"], lines, "lll")
+
+
+def _context(contrasts: Sequence[Contrast]) -> Grid:
+    """Grid of the comparisons that are context: a row of fusion, a column a place."""
+    points: dict[str, dict[str, str]] = {}
+    for contrast in contrasts:
+        d, row = contrast.difference, contrast.worse.partition(",")[0]
+        text = signed(d.mean)
+        points.setdefault(row, {})[contrast.where] = f"*{text}*" if d.low <= 0 <= d.high else text
+    places = list(dict.fromkeys(contrast.where for contrast in contrasts))
+    lines = [[f"`{row}`", *(by.get(p, NONE) for p in places)] for row, by in points.items()]
+    return Grid(["base − row", *places], lines)
+
+
+def _orderings(table: Table) -> list[str]:
+    """Heading and grid of the paper's orderings of a table."""
+    printed = {
+        row: next(f for name in table.judged if (f := table.figure(row, name)) is not None)
+        for row in table.rows
+        if any(table.figure(row, name) is not None for name in table.judged)
+    }
+    signs = {
+        (v.column.name, v.better, v.worse): SIGNS[v.difference.verdict]
+        for v in table.verdicts
+        if None not in (table.figure(v.better, v.column.name), table.figure(v.worse, v.column.name))
+    }
+    rows = [row for row in printed if any(row in pair for _, *pair in signs)]
+    rows.sort(key=lambda row: -printed[row])
+    if not signs:
+        return []
+    pairs = {
+        (a, b): [signs.get((name, a, b), "_") for name in table.judged] for a in rows for b in rows
+    }
+    cells = {pair: "".join(s) if set(s) != {"_"} else "" for pair, s in pairs.items()}
+    lines = [[f"`{a}`", *(cells[a, b] for b in rows)] for a in rows]
+    columns = ", ".join(title_of(table.columns[name].where) for name in table.judged)
+    grid = Grid(["above", *(f"`{row}`" for row in rows)], lines, "l" * (len(rows) + 1))
+    return [f"### {table.name}: {columns}", markdown(grid)]
