@@ -1,0 +1,95 @@
+"""Commands of predictions: `import`, `compare`, `card`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.common.tables import share
+from benchmarks.experiments import BENCHMARK_OF
+from benchmarks.params import Params, load
+from benchmarks.params.errors import ParamsError
+
+if TYPE_CHECKING:
+    from benchmarks.predictions.sides import Side
+
+
+def import_predictions(args: argparse.Namespace) -> None:
+    """Score a folder of somebody's predictions as a row, and print it with its interval."""
+    from benchmarks.common.tables import PERCENT
+    from benchmarks.predictions.compare import UNITS, metrics_of
+    from benchmarks.predictions.imported import import_folder
+    from benchmarks.predictions.submission import TESTS
+    from benchmarks.scoring.statistics import interval, sample
+
+    benchmark = args.benchmark or BENCHMARK_OF.get(args.table or "")
+    if benchmark not in TESTS:
+        raise ParamsError(f"--benchmark {benchmark}: expected one of {', '.join(TESTS)}")
+    if args.table not in (None, TESTS[benchmark].table):
+        raise ParamsError(
+            f"--table {args.table} isn't tested on {benchmark}, which is of "
+            f"{TESTS[benchmark].table}"
+        )
+    params = load(args.params)
+    stored = import_folder(
+        params, args.folder, args.name, benchmark, args.seed, args.layout, args.masks, args.workers
+    )
+    origin, scores = stored.record.imported, stored.scores()[TESTS[benchmark].evaluation]
+    print(f"{args.name}: {len(scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
+    for size, count in origin.resized.items():
+        print(f"  {count} of {size} pixels were resized to their mask's size")
+    for name, metric in metrics_of(scores).items():
+        unit = UNITS.get(name, PERCENT)
+        if name == "fscore" and origin.kind == "masks":
+            print("  fscore    –  binary masks have one threshold: not the tables' F")
+            continue
+        by_video = interval(sample([metric(scores).by_video()]))
+        low, high = share(by_video.low, unit), share(by_video.high, unit)
+        print(f"  {name:<9} {share(by_video.mean, unit)} [{low}, {high}]")
+    print(f"{stored.path}; `report` lists it, `card {args.name}` makes its card")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Print the differences of two sides, or write them as JSON."""
+    from benchmarks.predictions import states
+    from benchmarks.predictions.states import CompareError
+
+    names, params = (args.first, args.second), load(args.params)
+    tables = [states.tables_of(name, params.results) for name in names]
+    if tables[0] is not None and tables[1] is not None:
+        changes = states.changed(tables[0], tables[1])
+        text = states.changes_text(changes, names)
+        print(changes.to_json(orient="records", indent=1) if args.json else text)
+        return
+    from benchmarks.predictions import compare as comparing
+    from benchmarks.predictions.sides import side_of
+
+    sides = [side_of(name, params) for name in names]
+    for i, name in enumerate(names):
+        if args.benchmark and sides[i] is None and Path(name).is_dir():
+            sides[i] = _folder(name, params, args)
+    if sides[0] and sides[1]:
+        lines, classes = comparing.compare(sides[0], sides[1])
+        content = [line.content() for line in [*lines, *classes]]
+        text = comparing.text_of(lines, classes, names)
+        print(json.dumps(content, indent=1) if args.json else text)
+        return
+    unknown = [n for n, *both in zip(names, sides, tables, strict=True) if both == [None, None]]
+    if not unknown:
+        raise CompareError(f"{' and '.join(names)}: records and tables can't be compared")
+    raise CompareError(
+        f"{unknown[0]}: no row that {params.work} has records of, no folder of records, no run, "
+        "no git revision; for folders of predictions, say of which test: --benchmark"
+    )
+
+
+def _folder(name: str, params: Params, args: argparse.Namespace) -> "Side":
+    """A side of one cell, scored from a folder of predictions."""
+    from benchmarks.predictions.imported import score_submission
+    from benchmarks.predictions.sides import Place, Side
+    from benchmarks.predictions.submission import TESTS
+
+    test = TESTS[args.benchmark]
+    scored = score_submission(params, Path(name), args.benchmark, args.layout, workers=args.workers)
+    place = Place(name, args.benchmark, test.setting, args.seed, None)
+    return Side(name, {place: lambda: {test.evaluation: scored.scores}})
