@@ -238,6 +238,9 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="every class too, scores 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)
+    sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="of a row, or of cards to check")
+    sub.add_argument("--check", action="store_true", help="count again; default: all of cards/")
     sub = add(
         "export",
         _of("grid", "export"),

@@ -83,6 +83,45 @@ def compare(args: argparse.Namespace) -> None:
     )
 
 
+def card(args: argparse.Namespace) -> int:
+    """Make a row's card, or check cards; returns the exit status."""
+    from benchmarks.predictions import card as cards
+    from benchmarks.predictions.card_check import problems_of
+    from benchmarks.predictions.submission import TESTS, data_checksum
+
+    if args.check:
+        paths = [cards.FOLDER / f"{name}.json" for name in args.names]
+        paths = paths or [
+            p for p in sorted(cards.FOLDER.glob("*.json")) if p.name != cards.PUBLISHED
+        ]
+        data: dict[str, str] = {}
+        if args.params.is_file() and (load(args.params).work / "index.csv").is_file():
+            from benchmarks.data.index import load_index
+            from benchmarks.grid.clip_sets import ClipSets
+
+            params = load(args.params)
+            sets = ClipSets(params, load_index(params.work / "index.csv"))
+            for benchmark in {r.benchmark for path in paths for r in cards.read_card(path).results}:
+                clips = sets[TESTS[benchmark].clips]
+                data[f"{params.profile} {benchmark}"] = data_checksum(clips)
+        wrong = 0
+        for path in paths:
+            problems = problems_of(cards.read_card(path), data)
+            wrong += bool(problems)
+            print("\n  ".join([f"{path}: {'not usable:' if problems else 'well'}", *problems]))
+        return 1 if wrong else 0
+    from benchmarks.predictions.sides import stored_of
+
+    if len(args.names) != 1:
+        raise ParamsError("card takes the NAME of one row, or --check")
+    name = args.names[0]
+    path = cards.FOLDER / f"{name}.json"
+    before = cards.read_card(path) if path.is_file() else None
+    cards.write_card(path, cards.card_of(name, stored_of(name, load(args.params)), before))
+    print(f"{path}: fill in `who`, `trained_on` and what is reported; then card --check {name}")
+    return 0
+
+
 def _folder(name: str, params: Params, args: argparse.Namespace) -> "Side":
     """A side of one cell, scored from a folder of predictions."""
     from benchmarks.predictions.imported import score_submission

@@ -50,12 +50,16 @@ def side_of(name: str, params: Params) -> Side | None:
             return Side(name, _run(folder))
         stored = [s for path in sorted(folder.rglob("*.json")) if (s := _record(path))]
         return Side(name, _cells(stored)) if stored else None
-    work = params.work
-    paths = sorted((work / "records").rglob("*.json"))
-    stored = [s for path in paths if (s := _record(path)) and s.record.variant == name]
-    outside = read_imported(work / "imported", params.profile).values()
-    stored += [s for s in outside if s.record.variant == name]
+    stored = stored_of(name, params)
     return Side(name, _cells(stored)) if stored else None
+
+
+def stored_of(row: str, params: Params) -> list[Stored]:
+    """Records of a row of the profile, imported ones too."""
+    paths = sorted((params.work / "records").rglob("*.json"))
+    stored = [s for path in paths if (s := _record(path)) and s.record.variant == row]
+    imported = read_imported(params.work / "imported", params.profile).values()
+    return stored + [s for s in imported if s.record.variant == row]
 
 
 def _record(path: Path) -> Stored | None:

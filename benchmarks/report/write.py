@@ -14,7 +14,8 @@ from benchmarks.experiments import SPECS
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
-from benchmarks.report import exports
+from benchmarks.predictions.imported import read_imported
+from benchmarks.report import exports, imported
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
@@ -42,6 +43,7 @@ def write_report(params: Params) -> Path:
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
+    records |= read_imported(params.work / "imported", plan.profile)
     contents = tables(records, plan)
     index = load_index(params.work / "index.csv")
     figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
@@ -100,7 +102,8 @@ def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
     """Lay out the tables in the order of tables.md, each by a module of this package."""
     first, *others = SPECS
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
-    return [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
+    sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
+    return [*sections, *imported.sections(plan, ledger)]
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:
