@@ -235,6 +235,8 @@ def command_parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("first", metavar="A")
     sub.add_argument("second", metavar="B")
+    sub.add_argument("--by-class", action="store_true", help="the classes that differ most too")
+    sub.add_argument("--controls", action="store_true", help="wrong sound and silence too")
     sub.add_argument("--json", action="store_true", help="every class too, scores 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)

@@ -69,9 +69,9 @@ def compare(args: argparse.Namespace) -> None:
         if args.benchmark and sides[i] is None and Path(name).is_dir():
             sides[i] = _folder(name, params, args)
     if sides[0] and sides[1]:
-        lines, classes = comparing.compare(sides[0], sides[1])
+        lines, classes = comparing.compare(sides[0], sides[1], args.controls)
         content = [line.content() for line in [*lines, *classes]]
-        text = comparing.text_of(lines, classes, names)
+        text = comparing.text_of(lines, classes if args.by_class else [], names)
         print(json.dumps(content, indent=1) if args.json else text)
         return
     unknown = [n for n, *both in zip(names, sides, tables, strict=True) if both == [None, None]]

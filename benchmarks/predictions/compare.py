@@ -1,5 +1,6 @@
 """Two sides on the same clips: differences paired by video, with interval, p and by class."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ BOXES: dict[str, Metric] = {
     "mean_iou": partial(box_terms, figure="mean_iou"),
     "success": partial(box_terms, figure="success"),
 }
+CONTROLS = re.compile(r"floor|negatives|.*_(shuffled|silence|noise|guided)")
 UNITS = {"fscore": SHARE}  # others in per cent
 CLASSES = 10  # of a test, by the size of the difference
 
@@ -57,9 +59,12 @@ class Line:
 
 
 def compare(
-    first: Side, second: Side, by_class: bool = True, draws: int = DRAWS
+    first: Side, second: Side, controls: bool = False, draws: int = DRAWS
 ) -> tuple[list[Line], list[Line]]:
     """Compare two sides on every test that both were scored on: lines of all, lines by class.
+
+    Args:
+        controls: tests with wrong sound or none too; else only where there is no other.
 
     Raises:
         CompareError: they have no test, run or clip in common.
@@ -74,13 +79,20 @@ def compare(
             if type(both[0][0]) is not type(both[0][1]):
                 continue
             line = partial(Line, row, benchmark, setting, evaluation)
-            made, split = _test(both, line, by_class, draws)
+            made, split = _test(both, line, draws)
             lines += made
             classes += split
+    if not controls:
+        plain = [x for x in lines if not _control(x)]
+        lines, classes = plain or lines, [x for x in classes if not plain or not _control(x)]
     if not lines:
         raise CompareError(f"{first.name} and {second.name}: no clip that both were scored on")
     p = adjusted({i: line.difference for i, line in enumerate(lines)})
     return [Line(**{**vars(x), "difference": p[i]}) for i, x in enumerate(lines)], classes
+
+
+def _control(line: Line) -> bool:
+    return any(CONTROLS.fullmatch(name) for name in (line.setting, line.evaluation))
 
 
 def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Callable, Callable]]]:
@@ -107,7 +119,7 @@ def _listed(side: Side) -> str:
 
 
 def _test(
-    both: list[tuple[Scores, Scores]], line: Callable[..., Line], by_class: bool, draws: int
+    both: list[tuple[Scores, Scores]], line: Callable[..., Line], draws: int
 ) -> tuple[list[Line], list[Line]]:
     """Lines of one test, from the scores of both sides by run."""
     sets = [set(scores.uid) for pair in both for scores in pair]
@@ -132,18 +144,17 @@ def _test(
 
     lines = lines_of(both, len(shared), list(metrics), "")
     split: list[Line] = []
-    if by_class:
-        first = both[0][0]
-        uids: dict[str, set[str]] = defaultdict(set)
-        videos: dict[str, set[str]] = defaultdict(set)
-        for uid, video, names in zip(first.uid, first.video, first.classes, strict=True):
-            for name in str(names).split("_"):
-                uids[name].add(uid)
-                videos[name].add(video)
-        for name in sorted(uids):
-            if name and len(videos[name]) > 1:
-                pairs = [(restrict(a, uids[name]), restrict(b, uids[name])) for a, b in both]
-                split += lines_of(pairs, len(uids[name]), list(metrics)[:1], name)
+    first = both[0][0]
+    uids: dict[str, set[str]] = defaultdict(set)
+    videos: dict[str, set[str]] = defaultdict(set)
+    for uid, video, names in zip(first.uid, first.video, first.classes, strict=True):
+        for name in str(names).split("_"):
+            uids[name].add(uid)
+            videos[name].add(video)
+    for name in sorted(uids):
+        if name and len(videos[name]) > 1:
+            pairs = [(restrict(a, uids[name]), restrict(b, uids[name])) for a, b in both]
+            split += lines_of(pairs, len(uids[name]), list(metrics)[:1], name)
     return lines, split
 
 

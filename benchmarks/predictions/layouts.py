@@ -32,7 +32,7 @@ class FileNames(NamedTuple):
 _NTH = r"(?:.*/)?(?P<clip>[^/]+)/(?P=clip)_(?P<nth>\d+)"
 # As the frames are called: from 1 in AVSBench-object, bare numbers from 0 in AVSBench-semantic.
 _FRAMES = (
-    r"(?:.*/)?(?P<clip>[^/]+)/(?:(?:frames|processed_frames)/)?"
+    r"(?:.*/)?(?P<clip>(?!(?:processed_)?frames/)[^/]+)/(?:(?:processed_)?frames/)?"
     r"(?:(?P=clip)(?:\.mp4)?_(?P<nth>\d+)|(?P<frame>\d+))"
 )
 LAYOUTS: Mapping[str, FileNames] = {
