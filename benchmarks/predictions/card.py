@@ -83,7 +83,7 @@ class Result(_Part):
     fscore: float | None = None  # by the tables' rule; none of binary masks
 
 
-class Card(_Part):
+class ResultCard(_Part):
     """One system: who made it, what it learned from, what is reported and what was counted."""
 
     schema_version: int = Field(SCHEMA, alias="schema")
@@ -97,7 +97,7 @@ class Card(_Part):
     results: list[Result] = []
 
 
-def card_of(name: str, stored: list[Stored], before: Card | None = None) -> Card:
+def card_of(name: str, stored: list[Stored], before: ResultCard | None = None) -> ResultCard:
     """A row's card from its records, with what an earlier one says of its author.
 
     Only tests with the clips' own sound, of models trained in full, are on it.
@@ -108,7 +108,7 @@ def card_of(name: str, stored: list[Stored], before: Card | None = None) -> Card
     results = [r for one in stored for r in _results(one)]
     if not results:
         raise CardError(f"{name}: no record to make a card of; import or run it first")
-    said = before or Card(schema=SCHEMA, name=name, who=FILL_IN, trained_on=FILL_IN)
+    said = before or ResultCard(schema=SCHEMA, name=name, who=FILL_IN, trained_on=FILL_IN)
     return said.model_copy(update={"results": results})
 
 
@@ -218,7 +218,7 @@ def figures_of(scores: Scores) -> dict[str, float]:
     return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
-def write_card(path: Path, card: Card) -> None:
+def write_card(path: Path, card: ResultCard) -> None:
     """Write a card, one clip a line."""
     content, blocks = card.model_dump(by_alias=True), []
     for number, result in enumerate(content["results"]):
@@ -231,7 +231,7 @@ def write_card(path: Path, card: Card) -> None:
     write_atomic(path, text + "\n")
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> ResultCard:
     """Read a card, of an older schema too.
 
     Raises:
@@ -246,13 +246,13 @@ def read_card(path: Path) -> Card:
     if version != SCHEMA:
         raise CardError(f"{path}: schema {version!r}, expected {SCHEMA} or older")
     try:
-        return Card.model_validate(content)
+        return ResultCard.model_validate(content)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5]]
         raise CardError(f"{path}: {'; '.join(lines)}") from None
 
 
-def read_cards(folder: Path = FOLDER) -> list[Card]:
+def read_cards(folder: Path = FOLDER) -> list[ResultCard]:
     """All cards of a folder, by file name; none without it."""
     return [read_card(path) for path in card_paths(folder)]
 
@@ -264,4 +264,4 @@ def card_paths(folder: Path) -> list[Path]:
 
 def schema_text() -> str:
     """The published schema."""
-    return json.dumps(Card.model_json_schema(by_alias=True), indent=1, sort_keys=True) + "\n"
+    return json.dumps(ResultCard.model_json_schema(by_alias=True), indent=1, sort_keys=True) + "\n"

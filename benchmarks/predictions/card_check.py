@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from benchmarks.predictions.card import Card, figures_of, scores_of
+from benchmarks.predictions.card import ResultCard, figures_of, scores_of
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.npz import Scores
 
 TOLERANCE = 1e-9  # of a figure that is computed again from the same counts
 
 
-def problems_of(card: Card, data: Mapping[str, str]) -> list[str]:
+def problems_of(card: ResultCard, data: Mapping[str, str]) -> list[str]:
     """What is wrong with a card beyond its form: what CI refuses a pull request for.
 
     Args:

@@ -18,7 +18,7 @@ def import_predictions(args: argparse.Namespace) -> None:
     """Score a folder of somebody's predictions as a row, and print it with its interval."""
     from benchmarks.common.tables import PERCENT
     from benchmarks.predictions.compare import UNITS, metrics_of
-    from benchmarks.predictions.imported import import_folder
+    from benchmarks.predictions.imported import check_name, score_submission, write_imported
     from benchmarks.predictions.submission import TESTS
     from benchmarks.scoring.statistics import interval, sample
 
@@ -31,10 +31,10 @@ def import_predictions(args: argparse.Namespace) -> None:
             f"{TESTS[benchmark].table}"
         )
     params = load(args.params)
-    stored = import_folder(
-        params, args.folder, args.name, benchmark, args.seed, args.layout, args.masks, args.workers
-    )
-    origin, scores = stored.record.imported, stored.scores()[TESTS[benchmark].evaluation]
+    check_name(params, args.name)
+    scored = score_submission(params, args.folder, benchmark, args.layout, args.masks, args.workers)
+    stored = write_imported(params, args.name, benchmark, args.seed, scored)
+    origin, scores = scored.origin, scored.scores
     print(f"{args.name}: {len(scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
     for size, count in origin.resized.items():
         print(f"  {count} of {size} pixels were resized to their mask's size")

@@ -13,7 +13,7 @@ from benchmarks.predictions.states import CompareError, aligned
 from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.metrics import Terms, fscore_terms, iou_terms, restrict
 from benchmarks.scoring.npz import Scores
-from benchmarks.scoring.statistics import DRAWS, Difference, adjusted, difference, sample
+from benchmarks.scoring.statistics import DRAWS, Difference, Run, adjusted, difference, sample
 
 Metric = Callable[[Any], Terms]
 MASKS: dict[str, Metric] = {"miou": iou_terms, "fscore": fscore_terms}
@@ -32,7 +32,7 @@ def metrics_of(scores: Scores) -> dict[str, Metric]:
 
 
 @dataclass(frozen=True)
-class Line:
+class Contrast:
     """One score of both sides and their difference, first minus second."""
 
     row: str  # empty where each side has one row
@@ -60,7 +60,7 @@ class Line:
 
 def compare(
     first: Side, second: Side, controls: bool = False, draws: int = DRAWS
-) -> tuple[list[Line], list[Line]]:
+) -> tuple[list[Contrast], list[Contrast]]:
     """Compare two sides on every test that both were scored on: lines of all, lines by class.
 
     Args:
@@ -70,16 +70,18 @@ def compare(
         CompareError: they have no test, run or clip in common.
     """
     tests = _common(first, second)
-    lines: list[Line] = []
-    classes: list[Line] = []
+    lines: list[Contrast] = []
+    classes: list[Contrast] = []
     for (row, benchmark, setting), pairs in tests.items():
-        loaded = [(a(), b()) for a, b in pairs]
-        for evaluation in sorted({name for a, b in loaded for name in set(a) & set(b)}):
-            both = [(a[evaluation], b[evaluation]) for a, b in loaded if evaluation in {*a} & {*b}]
+        loaded = [(run, a(), b()) for run, a, b in pairs]
+        for evaluation in sorted({name for _, a, b in loaded for name in set(a) & set(b)}):
+            chosen = [one for one in loaded if evaluation in {*one[1]} & {*one[2]}]
+            both = [(a[evaluation], b[evaluation]) for _, a, b in chosen]
+            runs = [run for run, _, _ in chosen]
             if type(both[0][0]) is not type(both[0][1]):
                 continue
-            line = partial(Line, row, benchmark, setting, evaluation)
-            made, split = _test(both, line, draws)
+            line = partial(Contrast, row, benchmark, setting, evaluation)
+            made, split = _test(both, runs, line, draws)
             lines += made
             classes += split
     if not controls:
@@ -88,14 +90,14 @@ def compare(
     if not lines:
         raise CompareError(f"{first.name} and {second.name}: no clip that both were scored on")
     p = adjusted({i: line.difference for i, line in enumerate(lines)})
-    return [Line(**{**vars(x), "difference": p[i]}) for i, x in enumerate(lines)], classes
+    return [Contrast(**{**vars(x), "difference": p[i]}) for i, x in enumerate(lines)], classes
 
 
-def _control(line: Line) -> bool:
+def _control(line: Contrast) -> bool:
     return any(CONTROLS.fullmatch(name) for name in (line.setting, line.evaluation))
 
 
-def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Callable, Callable]]]:
+def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Run, Callable, Callable]]]:
     """The pairs of runs of the same seed and draw, by row, benchmark and setting."""
     several = len(first.rows) > 1 or len(second.rows) > 1
 
@@ -103,10 +105,10 @@ def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Callable, Calla
         return (cell.row if several else "", *cell[1:])
 
     other = {place(cell): scores for cell, scores in second.cells.items()}
-    tests: dict[tuple, list[tuple[Callable, Callable]]] = defaultdict(list)
+    tests: dict[tuple, list[tuple[Run, Callable, Callable]]] = defaultdict(list)
     for cell, scores in sorted(first.cells.items(), key=lambda item: str(item[0])):
         if (key := place(cell)) in other:
-            tests[key[:3]].append((scores, other[key]))
+            tests[key[:3]].append((key[3:], scores, other[key]))
     if not tests:
         sides = "; ".join(f"{side.name} has {_listed(side)}" for side in (first, second))
         raise CompareError(f"nothing in common: {sides}")
@@ -119,8 +121,11 @@ def _listed(side: Side) -> str:
 
 
 def _test(
-    both: list[tuple[Scores, Scores]], line: Callable[..., Line], draws: int
-) -> tuple[list[Line], list[Line]]:
+    both: list[tuple[Scores, Scores]],
+    runs: list[Run],
+    line: Callable[..., Contrast],
+    draws: int,
+) -> tuple[list[Contrast], list[Contrast]]:
     """Lines of one test, from the scores of both sides by run."""
     sets = [set(scores.uid) for pair in both for scores in pair]
     shared = set.intersection(*sets)
@@ -131,11 +136,11 @@ def _test(
         return [], []
     metrics = metrics_of(both[0][0])
 
-    def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Line]:
+    def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Contrast]:
         made = []
         for name in names:
             a, b = (
-                sample([metrics[name](pair[side]).by_video() for pair in pairs], None, draws)
+                sample([metrics[name](pair[side]).by_video() for pair in pairs], runs, draws)
                 for side in (0, 1)
             )
             judged = difference(a, b)
@@ -143,7 +148,7 @@ def _test(
         return made
 
     lines = lines_of(both, len(shared), list(metrics), "")
-    split: list[Line] = []
+    split: list[Contrast] = []
     first = both[0][0]
     uids: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
@@ -161,7 +166,7 @@ def _test(
 HEADER = ["test", "first", "second", "difference", "95 %", "p", "detectable", "runs", "clips"]
 
 
-def text_of(lines: Sequence[Line], classes: Sequence[Line], names: tuple[str, str]) -> str:
+def text_of(lines: Sequence[Contrast], classes: Sequence[Contrast], names: tuple[str, str]) -> str:
     """Table for a terminal, the classes of each test that differ most after it."""
     table = [HEADER]
     notes = []
@@ -181,11 +186,11 @@ def text_of(lines: Sequence[Line], classes: Sequence[Line], names: tuple[str, st
     return "\n".join([text, "", *dict.fromkeys(notes)])
 
 
-def _test_of(line: Line) -> tuple[str, ...]:
+def _test_of(line: Contrast) -> tuple[str, ...]:
     return line.row, line.benchmark, line.setting, line.evaluation, line.metric
 
 
-def _numbers(line: Line) -> list[str]:
+def _numbers(line: Contrast) -> list[str]:
     d, unit = line.difference, line.unit
     return [
         share(line.first, unit),

@@ -135,11 +135,9 @@ def import_folder(
     Raises:
         SubmissionError, ScoreError, DataError: as `score_submission`; or the name is taken.
     """
-    _check_name(params, name)
+    check_name(params, name)
     scored = score_submission(params, folder, benchmark, layout, masks, workers)
-    key = Key(name, benchmark, TESTS[benchmark].setting, seed)
-    path = params.work / "imported" / name / f"{benchmark}-{key.setting}-seed{seed}.json"
-    return Stored(_write(path, params.profile, key, TESTS[benchmark].evaluation, scored), path)
+    return write_imported(params, name, benchmark, seed, scored)
 
 
 def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
@@ -158,19 +156,21 @@ def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
     return records
 
 
-def _write(path: Path, profile: str, key: Key, evaluation: str, scored: Scored) -> Imported:
-    npz = path.with_suffix(".npz")
-    scores, clips = scored.scores, scored.clips
+def write_imported(params: Params, name: str, benchmark: str, seed: int, scored: Scored) -> Stored:
+    """Write the record of a row's predictions of a test."""
+    evaluation, setting = TESTS[benchmark].evaluation, TESTS[benchmark].setting
+    path = params.work / "imported" / name / f"{benchmark}-{setting}-seed{seed}.json"
+    npz, scores, clips = path.with_suffix(".npz"), scored.scores, scored.clips
     save_scores(npz, {evaluation: scores})
     boxed = isinstance(scores, BoxScores)
     value = box_terms(scores, "mean_iou").value if isinstance(scores, BoxScores) else miou(scores)
     content: dict[str, Any] = {
         "schema": SCHEMA,
-        "profile": profile,
-        "variant": key.row,
-        "benchmark": key.benchmark,
-        "setting": key.setting,
-        "seed": key.seed,
+        "profile": params.profile,
+        "variant": name,
+        "benchmark": benchmark,
+        "setting": setting,
+        "seed": seed,
         "draw": None,
         "checksums": {"index": frames_checksum(scored.index), "code": _counting_code(boxed)},
         "counts": {
@@ -186,7 +186,7 @@ def _write(path: Path, profile: str, key: Key, evaluation: str, scored: Scored) 
         "run": {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
     }
     write_record(path, content)
-    return Imported.model_validate(content)
+    return Stored(Imported.model_validate(content), path)
 
 
 def _counting_code(boxed: bool) -> str:
@@ -194,7 +194,8 @@ def _counting_code(boxed: bool) -> str:
     return closure.project().checksum((root,), ("benchmarks.common",))
 
 
-def _check_name(params: Params, name: str) -> None:
+def check_name(params: Params, name: str) -> None:
+    """Raise SubmissionError for a row's name that the suite has, or that is no name for a file."""
     taken = {*method_names(), *params.variants}
     taken |= {variant for group in params.ablations.values() for variant in group}
     if name in taken:

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.common.tables import NONE, SHARE, Grid, markdown, number
 from benchmarks.experiments import EXPERIMENTS, SPECS
-from benchmarks.predictions.card import Card, CardError, Figure, figures_of, read_cards, scores_of
+from benchmarks.predictions.card import (
+    CardError,
+    Figure,
+    ResultCard,
+    figures_of,
+    read_cards,
+    scores_of,
+)
 from benchmarks.predictions.imported import Imported
 from benchmarks.predictions.submission import TESTS
 from benchmarks.report.layout import GridColumn, Layout, Section, title_of
@@ -71,7 +78,7 @@ def numbers(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Table:
     return measure("imported", ledger, blocks, plan.base)
 
 
-def _cards(plan: Plan, cards: Sequence[Card]) -> Section:
+def _cards(plan: Plan, cards: Sequence[ResultCard]) -> Section:
     header = ["name", "benchmark", "profile", "kind", "reported", "by rule", "re-scored"]
     lines = [line for card in cards for line in _lines(card)]
     paper = [
@@ -85,7 +92,7 @@ def _cards(plan: Plan, cards: Sequence[Card]) -> Section:
     return Section("cards", parts, text + "\n", grid)
 
 
-def _lines(card: Card) -> Iterator[list[str]]:
+def _lines(card: ResultCard) -> Iterator[list[str]]:
     """A line per figure that is reported or counted."""
     told = [f for f in card.reported if f.metric in ("miou", "mean_iou")]
     for result in card.results:

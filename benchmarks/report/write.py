@@ -15,7 +15,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.predictions.imported import read_imported
-from benchmarks.report import exports, imported
+from benchmarks.report import exports
 from benchmarks.report.layout import Section
 from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
@@ -43,7 +43,6 @@ def write_report(params: Params) -> Path:
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
-    records |= read_imported(params.work / "imported", plan.profile)
     contents = tables(records, plan)
     index = load_index(params.work / "index.csv")
     figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
@@ -65,7 +64,7 @@ def write_report(params: Params) -> Path:
 
 
 def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
-    """Read the records of the rows that the plan's lists name, and of no others.
+    """Read the records of the rows that the plan's lists name, and of those that were imported.
 
     Raises:
         RecordError: a file below `records_root` can't be used, or there is none.
@@ -76,7 +75,7 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
             f"{records_root}: no record of profile {plan.profile!r} that the tables ask for; make "
             "them with `dvc repro`, or set `profile` to one that has been run"
         )
-    return records
+    return records | read_imported(records_root.with_name("imported"), plan.profile)
 
 
 def tables(records: Mapping[Key, Stored], plan: Plan) -> dict[str, str | bytes]:
@@ -103,7 +102,7 @@ def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
     first, *others = SPECS
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
     sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
-    return [*sections, *imported.sections(plan, ledger)]
+    return [*sections, *import_module("benchmarks.report.imported").sections(plan, ledger)]
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:

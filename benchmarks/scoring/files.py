@@ -199,8 +199,10 @@ def count_boxes(
     for path, truth, *names in tqdm(places, "images", len(uid), disable=None, leave=False):
         with reading(path, ScoreError, "as a prediction"):
             logits = torch.logit(torch.from_numpy(_read_prediction(path, masks)), EDGE)
-            named = dict(zip(("uid", "video", "classes"), ([name] for name in names), strict=True))
-            parts.append(score_boxes(logits[None], [truth], **named))
+            clip, source, label = names
+            parts.append(
+                score_boxes(logits[None], [truth], uid=[clip], video=[source], classes=[label])
+            )
     return BoxScores.concatenate(parts)
 
 

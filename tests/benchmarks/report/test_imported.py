@@ -6,7 +6,6 @@ import io
 import pytest
 
 from benchmarks.predictions.card import Figure, card_of, write_card
-from benchmarks.predictions.imported import read_imported
 from benchmarks.report import exports, imported
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.write import read
@@ -22,8 +21,8 @@ def ledger(desk, tmp_path, monkeypatch):
     desk.put("gavs", [5, 3], 0)
     for name, kind in (("theirs", "probabilities"), ("binary", "masks")):
         desk.put(name, [4, 2], 0, folder="elsewhere", imported=ORIGIN | {"kind": kind})
-    records = read(desk.records, plan_with())
-    return Ledger(records | read_imported(desk.records / "elsewhere", "miniature"), 2000)
+    (desk.records / "elsewhere").rename(tmp_path / "imported")
+    return Ledger(read(desk.records, plan_with()), 2000)
 
 
 def test_an_imported_row_has_an_interval_a_difference_and_a_place_in_the_summary(ledger):
