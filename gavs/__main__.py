@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from gavs.extras import missing_extra
 from gavs.reading import shown
 
 EPILOG = """\
@@ -58,6 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
             error.filename = str(args.out)  # a failed write names no file: the disk is full
         lines = f"error: {error}".split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)
+        return 1
+    except ImportError as error:
+        if (line := missing_extra(error)) is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 1
     return 0
 

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 ORDER = (  # each imports only from what stands before it
     *("gavs", "splits", "baselines"),
     *("common", "data", "miniature", "features", "scoring", "training", "experiments", "params"),
-    *("grid", "report", "preflight", "studies", "launch", "speed", "benchmarks", "cli", "__main__"),
+    *(
+        "grid",
+        "predictions",
+        "report",
+        "preflight",
+        "studies",
+        "launch",
+        "speed",
+        "benchmarks",
+        "cli",
+        "__main__",
+    ),
 )
 SHARED_NAMES = {"Finding", "Job", "Section", "Tagger"}  # of classes in rooms that never meet
 

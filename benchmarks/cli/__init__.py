@@ -7,6 +7,7 @@ import resource
 import sys
 
 from benchmarks.cli.parser import command_parser
+from gavs.extras import missing_extra
 from gavs.reading import shown
 
 # Before torch: one thread per worker process, so that `workers` never changes a result.
@@ -36,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
     except (MemoryError, ImportError) as error:  # a library that can't be loaded for its size
+        if line := missing_extra(error):
+            print(f"error: {line}", file=sys.stderr)
+            return 1
         if not ran_out(error):
             raise
         print(f"error: memory ran out; {free_memory()}", file=sys.stderr)

@@ -160,7 +160,7 @@ def speed(args: argparse.Namespace) -> int:
 def score(args: argparse.Namespace) -> None:
     from benchmarks.scoring.files import score_folders
 
-    scores, headline = score_folders(args.predictions, args.masks)
+    scores, headline = score_folders(args.predictions, args.masks, args.workers)
     for name, value in headline.items():
         print(f"{name:<24} {value:.4f}")
     if args.all_rules:

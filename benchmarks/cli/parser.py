@@ -9,11 +9,14 @@ from pathlib import Path
 from benchmarks.cli import commands
 from benchmarks.data import VIDEO_LAYOUTS
 from benchmarks.experiments import SPECS
+from benchmarks.predictions.layouts import LAYOUTS
 
 REHEARSAL = Path("work/rehearsal")
 MOST_WORKERS = 4096
 MODELS = Path("weights/models")  # where `gavs.load_model` looks
 LEARNED_FROM = ["v1s", "v1m", "v2", "v3", "vggsound"]
+
+PREDICTED = ["v1s", "v1m", "v2", "v3", "vggss"]
 
 EPILOG = """\
 the loop of daily use:
@@ -46,6 +49,28 @@ A prediction has the size of its mask: nothing is resized. CLIP may be several f
 of one folder are one clip, and a file directly in the top folder is a clip of its own. Printed are
 the figures of the tables; with --all-rules the mIoU and F-score by the rule of each repository.
 A file without its counterpart, or one that can't be read, is named, and nothing is scored.
+"""
+
+IMPORT = """\
+The layouts, each with frames of any size (others than the mask's are resized, and reported):
+
+  suite                 UID/FRAME.png (8 or 16 bit grey), .npy or .npz: probabilities; FRAME from 0
+  avsbench, avsegformer UID/UID_0.png, in a folder of the class or not: binary masks, as the next
+  gavs                  UID/0.png
+  combo, vct            the names of the frames: UID/UID_1.png, UID.mp4_1.png, UID/0.png
+  tavis                 UID/UID_1.png
+
+Every scored frame of the test must be there once, and no file of another clip; what is wrong is
+listed. UID may be the video's id where the test has one clip of it. VGG-SS: UID.png, heat maps.
+"""
+
+COMPARE = """\
+A and B are each one of: a row with records (gavs, or an imported one), a folder of records, a run's
+folder, a folder of predictions (with --benchmark); or both are states of the tables: a git
+revision, or . for the working tree.
+
+  python -m benchmarks compare gavs tpavi_sam
+  python -m benchmarks compare . HEAD
 """
 
 EXTRACT = """\
@@ -187,6 +212,37 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
+    sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
+    sub = add(
+        "import",
+        _of("predictions", "import_predictions"),
+        "score anyone's predictions as a row of the tables",
+        epilog=IMPORT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("folder", type=Path, metavar="DIR")
+    sub.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the row")
+    sub.add_argument("--table", help="table1, table2 or table3; default: the benchmark's")
+    sub.add_argument("--seed", type=int, default=0, help="of its training; default: %(default)s")
+    sub.add_argument("--masks", action="store_true", help="binary masks, of PNGs in colour too")
+    _add_submission(sub)
+    sub = add(
+        "compare",
+        _of("predictions", "compare"),
+        "difference of two rows, runs, folders or revisions, paired by video",
+        epilog=COMPARE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.add_argument("first", metavar="A")
+    sub.add_argument("second", metavar="B")
+    sub.add_argument("--by-class", action="store_true", help="the classes that differ most too")
+    sub.add_argument("--controls", action="store_true", help="wrong sound and silence too")
+    sub.add_argument("--json", action="store_true", help="every class too, scores 0 to 1")
+    sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
+    _add_submission(sub)
+    sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="of a row, or of cards to check")
+    sub.add_argument("--check", action="store_true", help="count again; default: all of cards/")
     sub = add(
         "export",
         _of("grid", "export"),
@@ -247,6 +303,13 @@ def _add_row(sub: argparse.ArgumentParser, nargs: str | None) -> None:
     sub.add_argument("row", nargs=nargs, help=text)
     sub.add_argument("benchmark", nargs=nargs, choices=LEARNED_FROM, help="that it learned from")
     sub.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
+def _add_submission(sub: argparse.ArgumentParser) -> None:
+    """Add the words that say what a folder of predictions holds."""
+    sub.add_argument("--benchmark", choices=PREDICTED, help="whose test it is of")
+    sub.add_argument("--layout", choices=LAYOUTS, default="suite", help="default: %(default)s")
+    sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
 
 
 def _of(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:

@@ -207,6 +207,8 @@ def read_paper(table: str) -> Paper:
         RecordError: naming the file, where a line can't be read or repeats another.
     """
     figures: dict[tuple[str, str, str, str], float] = {}
+    if table not in SPECS:  # of rows that the paper hasn't
+        return figures
     path = EXPERIMENTS / SPECS[table].folder / "paper.csv"
     if not path.exists():
         return figures

@@ -16,6 +16,7 @@ from benchmarks.experiments import SPECS
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
+from benchmarks.predictions.imported import read_imported
 from benchmarks.report import exports
 from benchmarks.report.claims import claims
 from benchmarks.report.dvc_files import headline, plots
@@ -86,7 +87,7 @@ def write_report(params: Params) -> Path:
 
 
 def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
-    """Read the records of the rows that the plan's lists name, and of no others.
+    """Read the records of the rows that the plan's lists name, and of those that were imported.
 
     Raises:
         RecordError: a file below `records_root` can't be used, or there is none.
@@ -97,7 +98,7 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
             f"{records_root}: no record of profile {plan.profile!r} that the tables ask for; make "
             "them with `dvc repro`, or set `profile` to one that has been run"
         )
-    return records
+    return records | read_imported(records_root.with_name("imported"), plan.profile)
 
 
 def tables(
@@ -155,7 +156,8 @@ def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
     """Lay out the tables in the order of tables.md, each by a module of this package."""
     first, *others = SPECS
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
-    return [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
+    sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
+    return [*sections, *import_module("benchmarks.report.imported").sections(plan, ledger)]
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:

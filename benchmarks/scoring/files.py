@@ -2,20 +2,32 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
+from tqdm import tqdm
 
+from benchmarks.common.workers import worker_pool
 from benchmarks.data.masks import foreign_problem, inverted
+from benchmarks.scoring.boxes import BoxScores, score_boxes
 from benchmarks.scoring.counts import FrameScores, score_frames
 from benchmarks.scoring.metrics import fscore, lit_area, miou
+from benchmarks.scoring.npz import read_arrays
 from gavs.images import open_image
 from gavs.reading import reading, shown
 
 GREY = {"L": 255, "I;16": 65535, "I": 65535}  # Pillow's modes of grey PNGs: the value of 1
+CHUNK = 32  # frames of a task
+PREDICTIONS = {".png", ".npy", ".npz"}
+Resized = Literal["map", "mask"]
+EDGE = 1e-7  # probabilities nearer to 0 or 1 have the logit of this one
 DARK = 1.5 / 255  # the largest probability of a mask saved as 0 and 1 of 255
 log = logging.getLogger(__name__)
 
@@ -29,14 +41,29 @@ class _Look(NamedTuple):
 
     largest: float  # probability
     binary: bool  # nothing but 0 and 1
+    inverted: bool  # its mask
+    size: tuple[int, int] | None  # where it isn't the mask's
 
 
-def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str, float]]:
+class Item(NamedTuple):
+    """A prediction, its mask and what its counts are filed under."""
+
+    prediction: Path
+    mask: Path
+    uid: str
+    video: str
+    frame: int
+    classes: str = ""
+
+
+def score_folders(
+    predictions: Path, masks: Path, workers: int = 1
+) -> tuple[FrameScores, dict[str, float]]:
     """Scores every mask under `masks` with the prediction of the same relative path.
 
     masks/CLIP/FRAME.png               ground truth: a pixel above 0 sounds (colour: any channel)
     predictions/CLIP/FRAME.png         8- or 16-bit grey: probability = value / 255 or / 65535
-    predictions/CLIP/FRAME.npy         or a float array (H, W) of probabilities in 0..1
+    predictions/CLIP/FRAME.npy, .npz   or one float array (H, W) of probabilities in 0..1
 
     CLIP may be several folders deep; frames of one folder are one clip, and a file directly in the
     top folder is a clip of its own. Clips and frames are taken in natural order of their names.
@@ -50,7 +77,7 @@ def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str
     Raises FileNotFoundError for a file without counterpart, ScoreError for one that can't be read
     or scored, and for predictions that are all dark, as 0 and 1 of 255 are; both name the file.
     """
-    truth, predicted = _files(masks, {".png"}), _files(predictions, {".png", ".npy"})
+    truth, predicted = list_files(masks, {".png"}), list_files(predictions, PREDICTIONS)
     for names, folder, other in (
         (truth.keys() - predicted.keys(), predictions, "masks"),
         (predicted.keys() - truth.keys(), masks, "predictions"),
@@ -61,34 +88,129 @@ def score_folders(predictions: Path, masks: Path) -> tuple[FrameScores, dict[str
                 "both folders must hold the same relative paths"
             )
     frames: dict[str, int] = {}
-    parts, looks, turned = [], {}, []
+    items = []
     for name in sorted(truth, key=_natural):
         clip = name.rpartition("/")[0] or name
         frames[clip] = frames.get(clip, -1) + 1
-        path = predicted[name]
-        with reading(truth[name], ScoreError, "as a mask"):
-            mask = _read_mask(truth[name])
-        with reading(path, ScoreError, "as a prediction"):
-            probabilities = _read_prediction(path)
+        items.append(Item(predicted[name], truth[name], clip, clip, frames[clip]))
+    counted = count_files(items, workers)
+    if counted.inverted:
+        log.warning("%s: lit all round an unlit part, as inverted masks are", counted.inverted)
+    return counted.scores, headline(counted.scores)
+
+
+class Counted(NamedTuple):
+    """Counts of many files, in order, and what their look tells of them."""
+
+    scores: FrameScores
+    binary: bool  # no prediction has a value but 0 and 1
+    resized: dict[tuple[int, int], int]  # predictions by their size, where it isn't their mask's
+    inverted: str  # the first mask that looks inverted, and how many more
+
+
+def count_files(items: Sequence[Item], workers: int = 1, resized: Resized | None = None) -> Counted:
+    """Count every prediction against its mask, decoding in `workers` processes.
+
+    Memory holds a chunk of pictures a worker and 4 kB a frame. On a terminal a bar has the time
+    left. What is odd but may be meant is logged: binary or all but dark predictions.
+
+    Args:
+        resized: how a prediction of another size than its mask is taken: `map` bilinearly, `mask`
+            to the nearest pixel, as `score_frames` resizes probabilities and targets; None: not.
+
+    Raises:
+        ScoreError, FileNotFoundError: as `score_folders`.
+    """
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    count = partial(_count, resized=resized)
+    parts: list[FrameScores] = []
+    looks: dict[Path, _Look] = {}
+    with tqdm(total=len(items), desc="frames", disable=None, leave=False) as bar:
+        for scores, seen in _mapped(count, chunks, workers):
+            parts.append(scores)
+            looks |= seen
+            bar.update(len(seen))
+    joined = FrameScores.concatenate(parts)
+    _judge(looks, bool(joined.target.any()))
+    sizes = Counter(look.size for look in looks.values() if look.size)
+    turned = [item.mask for item in items if looks[item.prediction].inverted]
+    binary = all(look.binary for look in looks.values())
+    return Counted(joined, binary, dict(sizes), _first(turned) if turned else "")
+
+
+def _mapped(count: Callable, chunks: Sequence, workers: int) -> Iterator:
+    """Results in order; a few chunks a worker at a time, so that what is done can't pile up."""
+    if workers == 1 or len(chunks) == 1:
+        yield from map(count, chunks)
+        return
+    with worker_pool(min(workers, len(chunks))) as pool:
+        waiting = deque(pool.submit(count, chunk) for chunk in chunks[: 2 * workers])
+        rest = iter(chunks[2 * workers :])
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(count, chunk) for chunk in islice(rest, 1))
+
+
+def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores, dict[Path, _Look]]:
+    """Count one chunk, a frame at a time."""
+    parts, looks = [], {}
+    for item in items:
+        with reading(item.mask, ScoreError, "as a mask"):
+            mask = _read_mask(item.mask)
+        with reading(item.prediction, ScoreError, "as a prediction"):
+            probabilities = _read_prediction(item.prediction, masks=resized == "mask")
+            size = probabilities.shape
+            if resized and size != mask.shape and size != mask.shape[::-1]:
+                probabilities = _to_size(probabilities, mask.shape, resized)
             _check_size(probabilities.shape, mask.shape)
             scores = score_frames(
                 torch.from_numpy(probabilities)[None],
                 torch.from_numpy(mask)[None],
-                uid=[clip],
-                video=[clip],
-                frame=[frames[clip]],
-                classes=[""],
+                uid=[item.uid],
+                video=[item.video],
+                frame=[item.frame],
+                classes=[item.classes],
             )
-        parts.append(scores)
         binary = bool(((probabilities == 0) | (probabilities == 1)).all())
-        looks[path] = _Look(float(probabilities.max()), binary)
-        if inverted(mask):
-            turned.append(truth[name])
-    scores = FrameScores.concatenate(parts)
-    if turned:
-        log.warning("%s: lit all round an unlit part, as inverted masks are", _first(turned))
-    _judge(looks, bool(scores.target.any()))
-    return scores, headline(scores)
+        largest, other = float(probabilities.max()), size if size != mask.shape else None
+        looks[item.prediction] = _Look(largest, binary, inverted(mask), other)
+        parts.append(scores)
+    return FrameScores.concatenate(parts), looks
+
+
+def count_boxes(
+    predictions: Sequence[Path],
+    boxes: Sequence[Sequence[Sequence[float]]],
+    *,
+    uid: Sequence[str],
+    video: Sequence[str],
+    classes: Sequence[str],
+    masks: bool = False,
+) -> BoxScores:
+    """Count heat maps of any size, one an image, against the image's boxes.
+
+    They are taken as probabilities and resized as logits, as those of the suite's rows are.
+
+    Raises:
+        ScoreError, FileNotFoundError: a file can't be read.
+    """
+    parts = []
+    places = zip(predictions, boxes, uid, video, classes, strict=True)
+    for path, truth, *names in tqdm(places, "images", len(uid), disable=None, leave=False):
+        with reading(path, ScoreError, "as a prediction"):
+            logits = torch.logit(torch.from_numpy(_read_prediction(path, masks)), EDGE)
+            clip, source, label = names
+            parts.append(
+                score_boxes(logits[None], [truth], uid=[clip], video=[source], classes=[label])
+            )
+    return BoxScores.concatenate(parts)
+
+
+def _to_size(probabilities: np.ndarray, size: tuple[int, int], how: Resized) -> np.ndarray:
+    """Resize (h, w) float32 to (H, W): by the nearest pixel, or bilinearly with antialiasing."""
+    method = Image.Resampling.NEAREST if how == "mask" else Image.Resampling.BILINEAR
+    resized = Image.fromarray(probabilities).resize(size[::-1], method)
+    return np.clip(np.asarray(resized), 0, 1)
 
 
 def headline(scores: FrameScores) -> dict[str, float]:
@@ -107,7 +229,7 @@ def headline(scores: FrameScores) -> dict[str, float]:
     }
 
 
-def _files(folder: Path, suffixes: set[str]) -> dict[str, Path]:
+def list_files(folder: Path, suffixes: set[str]) -> dict[str, Path]:
     """Relative name without suffix -> path. Names come from this walk only, never from a file."""
     paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name[0] != "."]
     others = [p for p in paths if p.suffix.lower() not in suffixes]
@@ -146,18 +268,30 @@ def _read_mask(path: Path) -> np.ndarray:
     return pixels if pixels.ndim == 2 else pixels.any(-1)
 
 
-def _read_prediction(path: Path) -> np.ndarray:
+def _read_prediction(path: Path, masks: bool = False) -> np.ndarray:
     """Probabilities (H, W) float32.
+
+    Args:
+        masks: a colour, palette or one-bit PNG is a mask, lit where it isn't black.
 
     Raises:
         ValueError: another type or shape, or numbers outside 0..1: what they look like.
     """
     if path.suffix.lower() == ".png":
         image = open_image(path)
+        if masks and image.mode in ("1", "P", "RGB"):
+            colours: Any = np.asarray(image.convert("RGB"))
+            return colours.any(-1).astype(np.float32)
         if image.mode not in GREY:
             raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
         return np.asarray(image).astype(np.float32) / GREY[image.mode]
-    array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
+    if path.suffix.lower() == ".npz":
+        arrays = read_arrays(path)
+        if len(arrays) != 1:
+            raise ValueError(f"{len(arrays)} arrays, {shown(str(sorted(arrays)))}; expected one")
+        array: Any = next(iter(arrays.values()))
+    else:
+        array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
     if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
         raise ValueError(f"{array.dtype} of shape {array.shape}; expected floats (H, W)")
     low, high = array.min(), array.max()

@@ -41,7 +41,10 @@ def page(full_desk, tmp_path):
     ]
     plan = plan_with()
     with patch.object(web, "drawn", lambda *parts: masks):
-        publish(full_desk.results, tables(read(full_desk.records, plan), plan, index=index, bench=object()))
+        publish(
+            full_desk.results,
+            tables(read(full_desk.records, plan), plan, index=index, bench=object()),
+        )
     faults = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(

@@ -242,7 +242,10 @@ def test_predictions_that_are_all_dark_are_refused(folders, name, saved):
             "all 4 predictions are binary.*don't compare fscore",
         ),
         (lambda p, m: (m / "b/2.jpg").write_bytes(b""), "b/2.jpg: not scored, only .png is read"),
-        (lambda p, m: (p / "x.pt").write_bytes(b""), "x.pt: not scored, only .npy or .png is read"),
+        (
+            lambda p, m: (p / "x.pt").write_bytes(b""),
+            "x.pt: not scored, only .npy or .npz or .png is read",
+        ),
     ],
 )
 def test_what_may_be_meant_is_said(folders, caplog, damage, warning):

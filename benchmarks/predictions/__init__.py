@@ -1,0 +1,1 @@
+"""Predictions of any origin: folders become records, records become cards, and two are compared."""

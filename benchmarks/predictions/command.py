@@ -1,0 +1,134 @@
+"""Commands of predictions: `import`, `compare`, `card`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.common.tables import share
+from benchmarks.experiments import BENCHMARK_OF
+from benchmarks.params import Params, load
+from benchmarks.params.errors import ParamsError
+
+if TYPE_CHECKING:
+    from benchmarks.predictions.sides import Side
+
+
+def import_predictions(args: argparse.Namespace) -> None:
+    """Score a folder of somebody's predictions as a row, and print it with its interval."""
+    from benchmarks.common.tables import PERCENT
+    from benchmarks.predictions.compare import UNITS, metrics_of
+    from benchmarks.predictions.imported import check_name, score_submission, write_imported
+    from benchmarks.predictions.submission import TESTS
+    from benchmarks.scoring.statistics import interval, sample
+
+    benchmark = args.benchmark or BENCHMARK_OF.get(args.table or "")
+    if benchmark not in TESTS:
+        raise ParamsError(f"--benchmark {benchmark}: expected one of {', '.join(TESTS)}")
+    if args.table not in (None, TESTS[benchmark].table):
+        raise ParamsError(
+            f"--table {args.table} isn't tested on {benchmark}, which is of "
+            f"{TESTS[benchmark].table}"
+        )
+    params = load(args.params)
+    check_name(params, args.name)
+    scored = score_submission(params, args.folder, benchmark, args.layout, args.masks, args.workers)
+    stored = write_imported(params, args.name, benchmark, args.seed, scored)
+    origin, scores = scored.origin, scored.scores
+    print(f"{args.name}: {len(scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
+    for size, count in origin.resized.items():
+        print(f"  {count} of {size} pixels were resized to their mask's size")
+    for name, metric in metrics_of(scores).items():
+        unit = UNITS.get(name, PERCENT)
+        if name == "fscore" and origin.kind == "masks":
+            print("  fscore    –  binary masks have one threshold: not the tables' F")
+            continue
+        by_video = interval(sample([metric(scores).by_video()]))
+        low, high = share(by_video.low, unit), share(by_video.high, unit)
+        print(f"  {name:<9} {share(by_video.mean, unit)} [{low}, {high}]")
+    print(f"{stored.path}; `report` lists it, `card {args.name}` makes its card")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Print the differences of two sides, or write them as JSON."""
+    from benchmarks.predictions import states
+    from benchmarks.predictions.states import CompareError
+
+    names, params = (args.first, args.second), load(args.params)
+    tables = [states.tables_of(name, params.results) for name in names]
+    if tables[0] is not None and tables[1] is not None:
+        changes = states.changed(tables[0], tables[1])
+        text = states.changes_text(changes, names)
+        print(changes.to_json(orient="records", indent=1) if args.json else text)
+        return
+    from benchmarks.predictions import compare as comparing
+    from benchmarks.predictions.sides import side_of
+
+    sides = [side_of(name, params) for name in names]
+    for i, name in enumerate(names):
+        if args.benchmark and sides[i] is None and Path(name).is_dir():
+            sides[i] = _folder(name, params, args)
+    if sides[0] and sides[1]:
+        lines, classes = comparing.compare(sides[0], sides[1], args.controls)
+        content = [line.content() for line in [*lines, *classes]]
+        text = comparing.text_of(lines, classes if args.by_class else [], names)
+        print(json.dumps(content, indent=1) if args.json else text)
+        return
+    unknown = [n for n, *both in zip(names, sides, tables, strict=True) if both == [None, None]]
+    if not unknown:
+        raise CompareError(f"{' and '.join(names)}: records and tables can't be compared")
+    raise CompareError(
+        f"{unknown[0]}: no row that {params.work} has records of, no folder of records, no run, "
+        "no git revision; for folders of predictions, say of which test: --benchmark"
+    )
+
+
+def card(args: argparse.Namespace) -> int:
+    """Make a row's card, or check cards; returns the exit status."""
+    from benchmarks.predictions import card as cards
+    from benchmarks.predictions.card_check import problems_of
+    from benchmarks.predictions.submission import TESTS, data_checksum
+
+    if args.check:
+        paths = [cards.FOLDER / f"{name}.json" for name in args.names]
+        paths = paths or [
+            p for p in sorted(cards.FOLDER.glob("*.json")) if p.name != cards.PUBLISHED
+        ]
+        data: dict[str, str] = {}
+        if args.params.is_file() and (load(args.params).work / "index.csv").is_file():
+            from benchmarks.data.index import load_index
+            from benchmarks.grid.clip_sets import ClipSets
+
+            params = load(args.params)
+            sets = ClipSets(params, load_index(params.work / "index.csv"))
+            for benchmark in {r.benchmark for path in paths for r in cards.read_card(path).results}:
+                clips = sets[TESTS[benchmark].clips]
+                data[f"{params.profile} {benchmark}"] = data_checksum(clips)
+        wrong = 0
+        for path in paths:
+            problems = problems_of(cards.read_card(path), data)
+            wrong += bool(problems)
+            print("\n  ".join([f"{path}: {'not usable:' if problems else 'well'}", *problems]))
+        return 1 if wrong else 0
+    from benchmarks.predictions.sides import stored_of
+
+    if len(args.names) != 1:
+        raise ParamsError("card takes the NAME of one row, or --check")
+    name = args.names[0]
+    path = cards.FOLDER / f"{name}.json"
+    before = cards.read_card(path) if path.is_file() else None
+    cards.write_card(path, cards.card_of(name, stored_of(name, load(args.params)), before))
+    print(f"{path}: fill in `who`, `trained_on` and what is reported; then card --check {name}")
+    return 0
+
+
+def _folder(name: str, params: Params, args: argparse.Namespace) -> "Side":
+    """A side of one cell, scored from a folder of predictions."""
+    from benchmarks.predictions.imported import score_submission
+    from benchmarks.predictions.sides import Place, Side
+    from benchmarks.predictions.submission import TESTS
+
+    test = TESTS[args.benchmark]
+    scored = score_submission(params, Path(name), args.benchmark, args.layout, workers=args.workers)
+    place = Place(name, args.benchmark, test.setting, args.seed, None)
+    return Side(name, {place: lambda: {test.evaluation: scored.scores}})

@@ -1,0 +1,93 @@
+"""What can be compared: a row, a run, a folder of records, a folder of predictions, a revision."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.params import Params
+from benchmarks.predictions.imported import read_imported
+from benchmarks.predictions.states import CompareError
+from benchmarks.scoring.npz import Scores, load_scores
+from benchmarks.scoring.records import SCHEMA, RecordError, Stored, read_record
+from gavs.reading import reading
+
+
+class Place(NamedTuple):
+    """Place of scores; its row counts only where both sides have several."""
+
+    row: str
+    benchmark: str
+    setting: str
+    seed: int
+    draw: int | str | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """Scores of one side, by cell, each read when it is asked for."""
+
+    name: str
+    cells: Mapping[Place, Callable[[], dict[str, Scores]]]
+
+    @property
+    def rows(self) -> list[str]:
+        """Names of its rows."""
+        return sorted({cell.row for cell in self.cells})
+
+
+def side_of(name: str, params: Params) -> Side | None:
+    """The records that a name stands for: a folder's, or a row's of the profile; None without any.
+
+    A folder of predictions and a revision hold none.
+
+    Raises:
+        RecordError: a record is damaged.
+    """
+    # A row first: `gavs` is a folder of this repository too.
+    if stored := [] if "/" in name else stored_of(name, params):
+        return Side(name, _cells(stored))
+    folder = Path(name)
+    if (folder / "record.json").is_file():
+        return Side(name, _run(folder))
+    stored = [s for path in sorted(folder.rglob("*.json")) if (s := _record(path))]
+    return Side(name, _cells(stored)) if stored else None
+
+
+def stored_of(row: str, params: Params) -> list[Stored]:
+    """Records of a row of the profile, imported ones too."""
+    paths = sorted((params.work / "records").rglob("*.json"))
+    stored = [s for path in paths if (s := _record(path)) and s.record.variant == row]
+    imported = read_imported(params.work / "imported", params.profile).values()
+    return stored + [s for s in imported if s.record.variant == row]
+
+
+def _record(path: Path) -> Stored | None:
+    """A record; None where the JSON is something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Stored(read_record(path), path) if "variant" in content else None
+
+
+def _cells(stored: list[Stored]) -> dict[Place, Callable[[], dict[str, Scores]]]:
+    cells: dict[Place, Callable[[], dict[str, Scores]]] = {}
+    for one in stored:
+        record = one.record
+        cell = Place(record.variant, *record.key[1:])
+        if cell in cells:
+            raise CompareError(f"{one.path}: another record of {record.key} lies below this folder")
+        cells[cell] = one.scores
+    return cells
+
+
+def _run(folder: Path) -> dict[Place, Callable[[], dict[str, Scores]]]:
+    path = folder / "record.json"
+    with reading(path, RecordError, "as a record of a run"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']!r}, expected {SCHEMA}")
+        names = [content[key] for key in ("method", "benchmark", "setting", "seed", "draw")]
+    return {Place(*names): lambda: load_scores(folder / "scores.npz")}

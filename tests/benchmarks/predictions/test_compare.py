@@ -1,0 +1,133 @@
+"""Comparison of two sides: paired by video, on common clips and runs, and of states of tables."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks.common.files import sha256, write_sealed
+from benchmarks.predictions.compare import compare, text_of
+from benchmarks.predictions.sides import Place, Side, side_of
+from benchmarks.predictions.states import CompareError, changed, changes_text
+from benchmarks.scoring.counts import score_frames
+from benchmarks.scoring.metrics import iou_terms
+from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.statistics import difference, sample
+
+VIDEOS = ["a", "a", "b", "c", "d"]
+
+
+def scores(lit, videos=VIDEOS, classes=None):
+    """Frames of ten pixels, five of which sound, of which `lit` are lit: IoU lit / 5."""
+    pixels = torch.arange(10)
+    return score_frames(
+        torch.stack([(pixels < k)[None].float() for k in lit]),
+        (pixels < 5)[None].expand(len(lit), 1, 10),
+        uid=[f"{video}{i}" for i, video in enumerate(videos)],
+        video=videos,
+        frame=[0] * len(lit),
+        classes=classes or ["dog", "dog", "dog_cat", "dog_cat", "dog"],
+    )
+
+
+def side(*runs, name="row", evaluation="test", setting="train"):
+    cells = {
+        Place(name, "v2", setting, seed, None): lambda run=run: {evaluation: run}
+        for seed, run in enumerate(runs)
+    }
+    return Side(name, cells)
+
+
+def test_means_difference_and_p_are_those_of_the_statistics():
+    first, second = scores([5, 4, 3, 5, 2]), scores([1, 2, 2, 4, 2])
+    lines, classes = compare(side(first), side(second))
+    miou = next(line for line in lines if line.metric == "miou")
+    assert miou.first == pytest.approx(19 / 25) and miou.second == pytest.approx(11 / 25)
+    assert (miou.runs, miou.clips, miou.left_out) == (1, 5, 0)
+    expected = difference(*(sample([iou_terms(s)]) for s in (first, second)))
+    assert (miou.difference.low, miou.difference.high) == (expected.low, expected.high)
+    assert miou.difference.p >= expected.p  # by Holm over mIoU and F
+    assert {(line.classes, line.clips) for line in classes} == {("dog", 5), ("cat", 2)}
+    cat = next(line for line in classes if line.classes == "cat")
+    assert cat.difference.mean == pytest.approx((3 + 5 - 2 - 4) / 10)
+    json.dumps([line.content() for line in [*lines, *classes]])
+    shown = [row.split() for row in text_of(lines, classes, ("a", "b")).splitlines()]
+    assert "v2 train test miou 76.00 44.00 +32.00".split() in [row[:7] for row in shown]
+
+
+def test_a_side_against_itself_differs_in_nothing():
+    lines, _ = compare(side(scores([5, 4, 3, 5, 2])), side(scores([5, 4, 3, 5, 2])))
+    assert {(d.mean, d.low, d.high, d.p) for d in (line.difference for line in lines)} == {
+        (0, 0, 0, 1)
+    }
+
+
+def test_only_common_runs_and_clips_are_compared():
+    both, more = scores([5, 4, 3, 5, 2]), scores([1, 1, 1, 1, 1])
+    fewer = scores([5, 4, 3, 5], VIDEOS[:4], ["dog"] * 4)
+    lines, _ = compare(side(both, more), side(fewer))
+    assert {(line.runs, line.clips, line.left_out) for line in lines} == {(1, 4, 1)}
+    assert {line.difference.mean for line in lines} == {0}
+
+
+def test_controls_are_left_out_unless_they_are_asked_for_or_alone():
+    a, b = scores([5, 4, 3, 5, 2]), scores([1, 2, 2, 4, 2])
+    floor = {"setting": "floor"}
+    assert len(compare(side(a, **floor), side(b, **floor))[0]) == 2
+    both = [Side(s.name, {**s.cells, **side(x, **floor).cells}) for s, x in
+            ((side(a), a), (side(b), b))]  # fmt: skip
+    assert {line.setting for line in compare(*both)[0]} == {"train"}
+    assert {line.setting for line in compare(*both, controls=True)[0]} == {"train", "floor"}
+
+
+def test_sides_with_nothing_in_common_are_named():
+    other = side(scores([5] * 5), setting="0-shot")
+    with pytest.raises(CompareError, match="nothing in common: row has row v2 train seed 0; row"):
+        compare(side(scores([5] * 5)), other)
+
+
+def test_a_side_is_a_row_a_folder_or_a_run(tmp_path):
+    work = tmp_path / "work"
+    path = work / "records/table1/gavs/v2-train-seed0.json"
+    save_scores(path.with_suffix(".npz"), {"test": scores([5] * 5)})
+    record = {
+        **{"schema": 3, "profile": "small", "variant": "gavs", "benchmark": "v2"},
+        **{"setting": "train", "seed": 0, "draw": None, "history": [], "evaluations": ["test"]},
+        "checksums": {"index": "", "code": ""},
+        "counts": {"trainable_parameters": 1},
+        "files": {"scores.npz": sha256(path.with_suffix(".npz"))},
+    }
+    write_sealed(path, record)
+    run = tmp_path / "run"
+    save_scores(run / "scores.npz", {"test": scores([5] * 5)})
+    (run / "record.json").write_text(json.dumps(record | {"method": "gavs"}))
+    params = SimpleNamespace(work=work, profile="small")
+    names = ["gavs", str(path.parent), str(run)]
+    for name in names:
+        side = side_of(name, params)
+        assert list(side.cells) == [Place("gavs", "v2", "train", 0, None)]
+        (load,) = side.cells.values()
+        assert len(load()["test"]) == 5
+    assert side_of("nobody", params) is None and side_of(str(tmp_path / "empty"), params) is None
+
+
+def table(**values):
+    return pd.DataFrame(
+        [["gavs", "v2", name, *numbers] for name, numbers in values.items()],
+        columns=["method", "where", "measure", "value", "low", "high"],
+    )
+
+
+def test_an_edit_is_told_by_the_figures_that_it_moves():
+    first = {"t": table(same=(1, 0, 2), far=(9, 8, 10), near=(1.5, 0, 3), new=(1, 0, 2))}
+    second = {"t": table(same=(1, 0, 2), far=(1, 0, 2), near=(1, 0, 3), old=(1, 0, 2))}
+    changes = changed(first, second)
+    told = changes.set_index("measure")[["change", "outside", "only"]].T.to_dict("list")
+    assert told["far"] == [8, True, ""] and told["near"] == [0.5, False, ""]
+    assert told["new"][2] == "first" and told["old"][2] == "second" and "same" not in told
+    assert changes.measure.iloc[0] == "far"
+    text = changes_text(changes, (".", "HEAD"))
+    assert "2 figures differ, 1 outside both intervals" in text and "only in HEAD: t gavs" in text
+    assert changes_text(changed(first, first), (".", "HEAD")).startswith("no figure differs")

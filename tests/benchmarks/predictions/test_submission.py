@@ -1,0 +1,185 @@
+"""Folders of predictions: names of every layout, and one clear answer to each defect."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.predictions.imported import Imported, import_folder, read_imported, score_submission
+from benchmarks.predictions.layouts import LAYOUTS
+from benchmarks.predictions.submission import SubmissionError, scored_frames
+from benchmarks.scoring.boxes import box_terms
+from benchmarks.scoring.files import ScoreError
+from benchmarks.scoring.metrics import miou
+from benchmarks.scoring.records import Key
+from benchmarks.training.clips import Samples
+from tests.benchmarks.predictions.conftest import CLIPS, MASK, save
+
+
+@pytest.mark.parametrize(
+    ("layout", "name", "place"),
+    [
+        ("suite", "u/00003", ("u", 3)),
+        ("suite", "u", ("u", 0)),
+        ("suite", "a/u/3", None),
+        ("avsbench", "pred_masks/dog/u/u_0", ("u", 0)),  # of S4: below the class
+        ("avsbench", "u/u_4", ("u", 4)),
+        ("avsbench", "u/4", None),
+        ("avsegformer", "u_1_2/u_1_2_4", ("u_1_2", 4)),
+        ("gavs", "v1m_tag/u/4", ("u", 4)),
+        ("combo", "vis/ms3_data/visual_frames/u/u.mp4_1", ("u", 0)),
+        ("combo", "vis/v2/u/frames/0", ("u", 0)),
+        ("vct", "binary_mask/v2/u/9", ("u", 9)),
+        ("tavis", "masks/u/u_1", ("u", 0)),
+    ],
+)
+def test_names_of_each_layout(layout, name, place):
+    assert LAYOUTS[layout].place(name) == place
+
+
+def test_every_other_layout_names_its_source():
+    assert [name for name, layout in LAYOUTS.items() if bool(layout.source) != layout.masks] == []
+
+
+@pytest.mark.parametrize(
+    ("layout", "pattern"),
+    [("avsbench", "x/{u}/{u}_{k}.png"), ("gavs", "{u}/{k}.png"), ("tavis", "{u}/{u}_{n}.png")],
+)
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_masks_of_half_the_size_are_resized_to_the_nearest_and_reported(
+    params, tmp_path, layout, pattern, mode
+):
+    for uid in list(CLIPS)[:3]:
+        for k in range(2):
+            path = tmp_path / "given" / pattern.format(u=uid, k=k, n=k + 1)
+            save(path, MASK[::2, ::2], mode)
+    scored = score_submission(params, tmp_path / "given", "v2", layout)
+    assert miou(scored.scores) == 1
+    assert scored.origin.kind == "masks" and scored.origin.resized == {"2 x 3": 6}
+
+
+def test_maps_are_resized_bilinearly(params, folder):
+    """The edge column of half a step: p = .75, .25 beside it; lit above .5 as before."""
+    for path in folder.rglob("*.png"):
+        save(path, (MASK[::2, ::2] // 255 * 255).astype(np.uint8))
+    scores = score_submission(params, folder, "v2").scores
+    assert scores.target.tolist() == [8] * 6
+    assert scores.predicted[:, 0].tolist() == [8] * 6
+    assert (scores.foreground[:, 200:].sum(1) < 8).all()  # no longer all at 1
+
+
+def test_a_row_is_written_and_marked_and_its_counts_do_not_depend_on_workers(
+    params, folder, monkeypatch
+):
+    stored = import_folder(params, folder, "theirs", "v2", seed=3)
+    (read,) = read_imported(params.work / "imported", "small").values()
+    assert read.record == stored.record and read.record.key == Key("theirs", "v2", "train", 3)
+    assert isinstance(read.record, Imported) and read.record.imported.kind == "probabilities"
+    scores = read.scores()["test"]
+    assert scores.uid.tolist() == ["aa_0_2"] * 2 + ["bb_0_2"] * 2 + ["bb_2_4"] * 2
+    assert scores.video.tolist() == ["aa"] * 2 + ["bb"] * 4 and miou(scores) == 1
+    before = stored.path.with_suffix(".npz").read_bytes()
+    monkeypatch.setattr("benchmarks.scoring.files.CHUNK", 1)
+    import_folder(params, folder, "theirs", "v2", seed=3, workers=2)
+    assert stored.path.with_suffix(".npz").read_bytes() == before
+
+
+def test_a_name_of_the_suite_is_not_taken(params, folder):
+    with pytest.raises(SubmissionError, match="--as gavs: the suite trains a row of this name"):
+        import_folder(params, folder, "gavs", "v2")
+    with pytest.raises(SubmissionError, match="expected letters, digits"):
+        import_folder(params, folder, "../x", "v2")
+
+
+def test_frames_that_are_not_scored_may_be_there_and_are_not_read(params, folder):
+    params.scoring = SimpleNamespace(frames_per_clip=1)
+    (folder / "aa_0_2/0.png").write_bytes(b"damaged")  # of two frames the second is scored
+    assert score_submission(params, folder, "v2").scores.frame.tolist() == [1, 1, 1]
+
+
+def test_a_video_stands_for_its_only_clip(params, folder):
+    shutil.move(folder / "aa_0_2", folder / "aa")
+    assert miou(score_submission(params, folder, "v2").scores) == 1
+
+
+def damage(folder):
+    path = folder / "aa_0_2/1.png"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    ("edit", "error", "message"),
+    [
+        (damage, ScoreError, "aa_0_2/1.png: can't be read"),
+        (
+            lambda f: (f / "bb_0_2/1.png").unlink(),
+            SubmissionError,
+            "1 of 6 frames are missing:\n  bb_0_2 frame 1: missing",
+        ),
+        (
+            lambda f: shutil.copy(f / "aa_0_2/1.png", f / "aa_0_2/01.png"),
+            SubmissionError,
+            "aa_0_2 frame 1: twice, aa_0_2/01 and aa_0_2/1",
+        ),
+        (
+            lambda f: save(f / "aa_0_2/1.png", MASK.T),
+            ScoreError,
+            r"aa_0_2/1.png: .*\(6, 4\) pixels, but its mask has \(4, 6\); it looks transposed",
+        ),
+        (
+            lambda f: ((f / "aa_0_2/1.png").unlink(), save(f / "aa_0_2/1.npy", MASK - 9.5)),
+            ScoreError,
+            "aa_0_2/1.npy: .*found -9.5..245.5, as logits do: apply a sigmoid",
+        ),
+        (
+            lambda f: save(f / "cc_0_2/0.png", MASK),
+            SubmissionError,
+            "1 files of clips of v2 train, e.g. cc_0_2/0; only those of the test belong here",
+        ),
+        (
+            lambda f: save(f / "dd/0.png", MASK),
+            SubmissionError,
+            "1 files of no indexed clip, e.g. dd/0$",
+        ),
+        (
+            lambda f: shutil.move(f / "aa_0_2/1.png", f / "aa_0_2/aa_0_2_1.png"),
+            SubmissionError,
+            "no indexed clip, e.g. aa_0_2/aa_0_2_1; they look as --layout avsbench or",
+        ),
+        (
+            lambda f: save(f / "aa_0_2/2.png", MASK),
+            SubmissionError,
+            "aa_0_2/2: frame 2 of aa_0_2, which has 2",
+        ),
+        (
+            lambda f: [save(p, np.asarray(Image.open(p)) // 214) for p in f.rglob("*.png")],
+            ScoreError,
+            "no value of any prediction is above 1/255",
+        ),
+    ],
+    ids="damaged incomplete doubled transposed logits split unknown layout frame scale".split(),
+)
+def test_a_defect_is_one_clear_answer(params, folder, edit, error, message):
+    edit(folder)
+    with pytest.raises(error, match=f"(?sm){message}"):
+        import_folder(params, folder, "theirs", "v2")
+    assert not (params.work / "imported").exists()
+
+
+def test_heat_maps_are_scored_against_boxes(params, tmp_path):
+    """The upper left quarter of the image is the box: a map of it has IoU 1, of half of it 1/2."""
+    quarter = np.zeros((224, 224), np.uint8)
+    quarter[:112, :112] = 250
+    save(tmp_path / "maps/x1.png", quarter)
+    save(tmp_path / "maps/x2.png", quarter * (np.arange(224) < 56).astype(np.uint8))
+    scores = score_submission(params, tmp_path / "maps", "vggss").scores
+    assert box_terms(scores, "mean_iou").numerator.tolist() == pytest.approx([1, 0.5], abs=0.02)
+
+
+def test_scored_frames_are_those_of_the_suite():
+    for per_clip in (None, 1, 2, 3, 7):
+        for frames in (1, 5, 10):
+            samples = SimpleNamespace(frames=per_clip)
+            assert scored_frames(frames, per_clip) == Samples._scored(samples, frames)

@@ -1,0 +1,51 @@
+"""What an install without the extra `train` can do, and what it says where it can't."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gavs.extras import missing_extra
+
+ROOT = Path(__file__).parents[1]
+MODULES = {"segment-anything": "segment_anything", "scikit-learn": "sklearn"}
+CHECK = """
+import sys
+for name in {blocked}:
+    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+from benchmarks.cli import main
+for words in (["list"], ["params", "scoring"], ["compare", ".", "HEAD"]):
+    assert main(words) == 0, words
+import benchmarks.params.profile
+import splits.__main__
+assert main(["score", "--predictions", "x", "--masks", "x"]) == 1
+"""
+
+
+def train_extra() -> list[str]:
+    """Modules of the extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=\[]", line)[0] for line in project["optional-dependencies"]["train"]]
+    return [MODULES.get(name, name) for name in names]
+
+
+def test_without_the_extra_the_rest_works_and_the_extra_is_named():
+    script = CHECK.format(blocked=train_extra())
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "needs torch, which the extra `train` brings: pip install" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("cannot import name 'x'", name="torch"),
+        ModuleNotFoundError("No module named 'benchmarks.x'", name="benchmarks.x"),
+        OSError("disk"),
+    ],
+)
+def test_other_errors_are_not_the_extras(error):
+    assert missing_extra(error) is None
