@@ -87,7 +87,7 @@ def test_what_sound_gives_stands_with_its_interval(content):
 
 def test_the_claims_are_those_of_the_verdicts_page(content):
     assert [c["text"] for c in content["claims"] if c["verdict"] != "not measured"] == [
-        "where one source sounds, at most 0.9 points below any (comparable, by its own gap)",
+        "where one source sounds, at most 9.3 points below any (comparable, by its own gap)",
         "the visual cue helps",
     ]
     assert {v["verdict"] for v in content["verdicts"]} == {"undecided"}
