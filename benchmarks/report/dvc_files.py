@@ -1,11 +1,12 @@
 """Files for DVC: headline numbers for `dvc exp show`, and wide tables for `dvc plots`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, contests_of, main_contests
 from benchmarks.report.exports import as_csv
 from benchmarks.report.figure3 import shares_of
@@ -20,9 +21,10 @@ from benchmarks.scoring.statistics import VERDICTS
 LARGEST = 12  # numbers of the headline: `dvc exp show` prints a column for each
 
 
-def headline(plan: Plan, tables: Mapping[str, Table]) -> str:
-    """JSON of the base row's score (%) in the first contests, of the verdicts, and what misses."""
-    verdicts = [v.difference.verdict for table in tables.values() for v in table.verdicts]
+def headline(plan: Plan, tables: Mapping[str, Table], judged: Sequence[Claim]) -> str:
+    """JSON of the base row's score (%) in the first contests, how many of the paper's claims hold,
+    are reversed or undecided, and how many records are missing."""
+    verdicts = [claim.verdict for claim in judged]
     rest = {kind: verdicts.count(kind) for kind in VERDICTS}
     rest["missing"] = sum(len(table.missing) for table in tables.values())
     scores: dict[str, float] = {}

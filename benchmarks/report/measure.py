@@ -146,8 +146,8 @@ class Table:
     def against_best(
         self, column: str, rows: Sequence[str]
     ) -> tuple[str | None, dict[str, Difference]]:
-        """Compare the best of some rows with each other one, on the runs that both have, with p
-        adjusted by Holm's rule over these comparisons.
+        """Compare the best of some rows with each other one, with p adjusted by Holm's rule over
+        these comparisons.
 
         Returns:
             The best row, None without a score, and best minus other by row, the next best first.
@@ -164,13 +164,12 @@ class Table:
         return np.nan if score is None else score.mean
 
     def compared(self, column: str, first: str, second: str) -> Difference | None:
-        """Difference of two rows, first minus second, alone: p isn't adjusted. None without runs
-        that both have, or without resampled scores."""
+        """Difference of two rows, first minus second, alone: p isn't adjusted. None without
+        resampled scores."""
         a, b = (self.samples.get((row, column)) for row in (first, second))
         if a is None or b is None or np.isnan(a.draws).any() or np.isnan(b.draws).any():
             return None
-        runs = [run for run in a.runs if run in b.runs]
-        return statistics.difference(a.of(runs), b.of(runs)) if runs else None
+        return statistics.difference(a, b)
 
     def contrast(self, column: str, first: str, second: str) -> Difference | None:
         """Difference, first minus second, whichever way round it was judged."""

@@ -5,22 +5,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.common.tables import NONE, Grid, bold, markdown, number, signed
+from benchmarks.common.tables import NONE, Grid, bold, markdown, number
+from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, main_contests
 from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
-from benchmarks.report.measure import PAPER_ORDER, Table
+from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import DEAF
+from benchmarks.report.verdicts import counted, trainings
 from benchmarks.scoring.records import Key, Record
-from benchmarks.scoring.statistics import VERDICTS
 
 PROFILES = {
     "paper": "Measured on the real data with the published encoders.",
     "miniature": (
         "Real measurements on a small procedural world with small encoders: of these rows, at the "
         "updates that stand beside them, on this world. They are not comparable with the paper's "
-        "figures, which stand beside them for their order alone. What they say to the paper's "
-        "claims is in [verdicts.md](verdicts.md)."
+        "figures, which stand beside them for their order alone."
     ),
     "smoke": "A check that everything runs: the numbers mean nothing.",
     "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
@@ -71,6 +71,7 @@ def page(
     plan: Plan,
     sections: Sequence[Section],
     records: Mapping[Key, Record],
+    judged: Sequence[Claim],
     overlays: Sequence[str] = (),
 ) -> str:
     """Text of tables.md, the front page: at most 150 lines, with links to each table's own page.
@@ -93,7 +94,7 @@ def page(
         "**[index.html](index.html)** is the same to explore in a browser: sort, compare any two "
         "rows, look at clips and hear them. Download the folder and open the file.",
         *_overview(plan, tables),
-        *_claims(tables),
+        *_claims(judged),
         "## The tables",
         "\n".join(f"- [{s.title}](tables/{s.name}.md)" for s in sections),
         HOW_TO_READ,
@@ -176,26 +177,15 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
     return ["## Leaderboard", text, markdown(grid)]
 
 
-def _claims(tables: Mapping[str, Table]) -> list[str]:
-    """Verdicts: how many of each kind per table, and prompt against fusion in words."""
-    judged = {name: table.verdicts for name, table in tables.items() if table.verdicts}
-    if not judged:
-        return []
+def _claims(judged: Sequence[Claim]) -> list[str]:
+    """The paper's claims, each in a line; what a verdict rests on stands in verdicts.md."""
     lines = [
-        [f"[{name}](tables/{name}.md)"]
-        + [number(sum(v.difference.verdict == kind for v in verdicts)) for kind in VERDICTS]
-        for name, verdicts in judged.items()
+        [claim.text, claim.source, bold(claim.verdict), trainings(claim), ", ".join(claim.depends)]
+        for claim in judged
     ]
-    best = [
-        f"- {v.claim}, {title_of(v.column.where)}: **{v.difference.verdict}**; `{v.better}` − "
-        f"`{v.worse}` {signed(v.difference.mean)} [{signed(v.difference.low)}, "
-        f"{signed(v.difference.high)}]."
-        for verdicts in judged.values()
-        for v in verdicts
-        if v.claim != PAPER_ORDER
-    ]
-    grid = Grid(["orderings of the paper", *VERDICTS], lines)
-    return ["## The paper's claims", markdown(grid), "\n".join(best)]
+    grid = Grid(["claim", "paper", "verdict", "n", "another verdict by"], lines, "lllrl")
+    text = f"{counted(judged)} Evidence, rules and orderings: [verdicts.md](verdicts.md)."
+    return ["## The paper's claims", text, markdown(grid)]
 
 
 def _sources(records: Mapping[Key, Record]) -> str:

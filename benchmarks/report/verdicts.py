@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.tables import NONE, Grid, markdown, share, signed
+from benchmarks.common.tables import NONE, Grid, bold, markdown, share, signed
 from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table
@@ -20,7 +20,6 @@ from benchmarks.scoring.statistics import VERDICTS
 STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
 DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
-SHORT = {**dict(zip(VERDICTS, ("holds", "reversed", "open"), strict=True)), NOT_MEASURED: NONE}
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
 LISTED = 20  # lines at most
 INTRODUCTION = """\
@@ -58,15 +57,13 @@ def verdicts_page(
     plan: Plan, claims: Sequence[Claim], below: Standing, tables: Sequence[Table]
 ) -> str:
     """Text of verdicts.md."""
-    counts = [sum(c.verdict == v for c in claims) for v in (*VERDICTS, NOT_MEASURED)]
-    names = (*VERDICTS, NOT_MEASURED)
     single = any(claim.runs and claim.runs[0] == 1 for claim in claims)
     parts = [
         f"# Verdicts on the paper's claims, profile `{plan.profile}`",
         INTRODUCTION.format(
             profile=plan.profile, seeds=len(plan.seeds), alone=ALONE if single else ""
         ),
-        ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) + ".",
+        counted(claims),
         markdown(claims_grid(claims)),
         "## What a verdict depends on",
         HOW.format(none=NONE),
@@ -86,14 +83,25 @@ def verdicts_page(
     return "\n\n".join(parts) + "\n"
 
 
+def counted(claims: Sequence[Claim]) -> str:
+    """Sentence of how many claims have each verdict."""
+    verdicts = [claim.verdict for claim in claims]
+    names = (*VERDICTS, NOT_MEASURED)
+    return ", ".join(f"{name} {verdicts.count(name)}" for name in names) + "."
+
+
+def trainings(claim: Claim) -> str:
+    """Fewest and most trainings behind a side of a claim's comparisons: 3, or 1–3."""
+    return NONE if claim.runs is None else "–".join(map(str, dict.fromkeys(claim.runs)))
+
+
 def claims_grid(claims: Sequence[Claim]) -> Grid:
     """Grid of the claims: verdict, trainings, evidence, what would turn it."""
     lines = []
     for claim in claims:
-        runs = NONE if claim.runs is None else "–".join(map(str, dict.fromkeys(claim.runs)))
         depends = ", ".join(claim.depends) or ("" if claim.contrasts else NONE)
-        verdict = f"**{claim.verdict}**"
-        lines.append([claim.text, claim.source, verdict, runs, claim.evidence, depends])
+        verdict = bold(claim.verdict)
+        lines.append([claim.text, claim.source, verdict, trainings(claim), claim.evidence, depends])
     header = ["claim", "paper", "verdict", "n", "evidence (points)", "another verdict by"]
     return Grid(header, lines, "lllrll")
 
@@ -106,9 +114,14 @@ def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
         cells = []
         for name in names:
             verdict = claim.sensitivity.get(name, NOT_MEASURED)
-            cells.append(f"**{SHORT[verdict]}**" if name in claim.depends else SHORT[verdict])
-        lines.append([claim.name.replace("_", " "), SHORT[claim.verdict], *cells])
+            cells.append(bold(verdict) if name in claim.depends else _dashed(verdict))
+        lines.append([claim.name.replace("_", " "), _dashed(claim.verdict), *cells])
     return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
+
+
+def _dashed(verdict: str) -> str:
+    """The verdict; a dash where nothing was measured."""
+    return NONE if verdict == NOT_MEASURED else verdict
 
 
 def claims_csv(claims: Sequence[Claim]) -> str:

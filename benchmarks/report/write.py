@@ -128,7 +128,7 @@ def tables(
     elsewhere = current(studies, first) if studies and first else {}
     judged = claims(plan, ledger, elsewhere)
     contents: dict[str, str | bytes] = {
-        "tables.md": page(plan, sections, ledger.used, overlays),
+        "tables.md": page(plan, sections, ledger.used, judged, overlays),
         "summary.json": exports.summary(plan, measured),
         "verdicts.md": verdicts_page(plan, judged, ledger.below, measured),
         "tables/claims.csv": claims_csv(judged),
@@ -143,12 +143,12 @@ def tables(
         if section.name == "table1" and section.table:
             contents["tables/leaderboard.md"] = leaderboard(plan, section.table)
     by_name = {section.name: section.table for section in sections if section.table}
-    contents["headline.json"] = headline(plan, by_name)
+    contents["headline.json"] = headline(plan, by_name, judged)
     contents |= {f"plots/{name}": text for name, text in plots(plan, ledger, by_name).items()}
     if index is not None:
         shown = {path: text for s in sections for part in s.parts for text, path in images(part)}
         shown |= {path: text for text, path in overlay_images(overlays)}
-        contents |= build(plan, ledger, by_name, index, bench, shown)
+        contents |= build(plan, ledger, by_name, judged, index, bench, shown)
     return contents
 
 

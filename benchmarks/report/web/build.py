@@ -1,12 +1,13 @@
 """The files of the page: `index.html`, and beside it a script of clips per contest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import pandas as pd
 
 from benchmarks.grid.workbench import Workbench
+from benchmarks.report.claims import Claim
 from benchmarks.report.contests import contests_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
@@ -28,6 +29,7 @@ def build(
     plan: Plan,
     ledger: Ledger,
     tables: Mapping[str, Table],
+    judged: Sequence[Claim],
     index: pd.DataFrame,
     bench: Workbench | None = None,
     figures: Mapping[str, str] | None = None,
@@ -38,7 +40,7 @@ def build(
         bench: where the models are; None: without clips.
         figures: what each of the report's figures shows, by path below the results.
     """
-    content = numbers(plan, ledger, tables, index)
+    content = numbers(plan, ledger, tables, judged, index)
     contents = {"page/README.md": ABOUT}
     for contest in contests_of(plan, tables) if bench else []:
         rows = rows_of(plan, tables[contest.table], contest)

@@ -85,9 +85,7 @@ function showHearing() {
   const benchmark = byId("hearing-benchmark").value;
   const rows = DATA.hearing.filter((line) => line.benchmark === benchmark);
   const gain = (score) => (score ? `${signed(score[0])} ${interval(score[1], score[2])}` : NONE);
-  const sure = (score) => score && score[1] > 0;
-  const hears = (line) => (sure(line.shuffle_loss) && sure(line.floor_gain) ? 2
-    : sure(line.shuffle_loss) ? 1 : 0);
+  const hears = ({ shown }) => (shown.shuffle_loss && shown.floor_gain ? 2 : shown.shuffle_loss ? 1 : 0);
   const words = ["not shown", "wrong sound costs; no gain over silence shown", "yes"];
   const column = (title, name, cell) => ({ title, value: (line) => line[name]?.[0] ?? null, cell });
   table(byId("hears"), [
@@ -103,10 +101,23 @@ function showHearing() {
 }
 const hearingState = { column: 3, down: true };
 
+const VERDICT_LOOK = { holds: "good", reversed: "bad", undecided: "quiet", "not measured": "quiet" };
+
 function showClaims() {
+  table(byId("claimed"), [
+    { title: "claim", sub: "paper", cell: (c) => [c.text, el("small", {}, c.source)] },
+    { title: "verdict", className: "text", rising: true, value: (c) => c.verdict, cell: (c) =>
+      el("span", { class: VERDICT_LOOK[c.verdict] }, c.verdict) },
+    { title: "n", cell: (c) => c.runs },
+    { title: "another verdict by", className: "text", cell: (c) => c.depends.join(", ") },
+    { title: "evidence, points", className: "text", cell: (c) => c.evidence },
+  ], DATA.claims, claimState, "Verdicts on the paper's claims");
+}
+const claimState = { column: -1, down: false };
+
+function showOrderings() {
   const [name, verdict] = [byId("claim-table").value, byId("claim-verdict").value];
   const rows = DATA.verdicts.filter((v) => (!name || v.table === name) && (!verdict || v.verdict === verdict));
-  const look = { holds: "good", reversed: "bad", undecided: "quiet" };
   table(byId("verdicts"), [
     { title: "ordering", rising: true, value: (v) => v.better, cell: (v) => `${v.better} > ${v.worse}` },
     { title: "claim", className: "text", value: (v) => v.claim, cell: (v) => v.claim },
@@ -117,10 +128,10 @@ function showClaims() {
       `${signed(v.difference[0])} ${interval(v.difference[1], v.difference[2])}` },
     { title: "p", rising: true, value: (v) => v.p, cell: (v) => pValue(v.p) },
     { title: "verdict", className: "text", rising: true, value: (v) => v.verdict, cell: (v) =>
-      el("span", { class: look[v.verdict] }, v.verdict) },
-  ], rows, claimState, "Verdicts on the paper's claims");
+      el("span", { class: VERDICT_LOOK[v.verdict] }, v.verdict + (v.depends ? " (depends)" : "")) },
+  ], rows, orderingState, "Verdicts on the paper's orderings");
 }
-const claimState = { column: 7, down: false };
+const orderingState = { column: 7, down: false };
 
 function showRules() {
   const [benchmark, name] = [byId("rule-benchmark").value, byId("rule-name").value];

@@ -10,7 +10,7 @@ function main() {
   fill(byId("rule"), DATA.rules.map((r) => [r.name, r.name === DATA.rules[0].name ? "the tables'" : r.name]));
   fill(byId("hearing-benchmark"), names(unique(DATA.hearing.map((line) => line.benchmark))));
   fill(byId("claim-table"), [["", "all"], ...names(unique(DATA.verdicts.map((v) => v.table)))]);
-  fill(byId("claim-verdict"), [["", "all"], ...["holds", "reversed", "undecided"].map((name) =>
+  fill(byId("claim-verdict"), [["", "all"], ...unique(DATA.verdicts.map((v) => v.verdict)).sort().map((name) =>
     [name, `${name} (${DATA.verdicts.filter((v) => v.verdict === name).length})`])]);
   fill(byId("rule-benchmark"), Object.keys(DATA.by_rule).map((name) => [name, contest(name)?.title ?? name]));
   fill(byId("rule-name"), names(DATA.rules.map((r) => r.name)), DATA.rules[1].name);
@@ -19,7 +19,7 @@ function main() {
   const on = (ids, draw) => ids.forEach((id) => byId(id).addEventListener("input", draw));
   on(["family", "kind", "rule", "name"], showBoard);
   on(["hearing-benchmark"], showHearing);
-  on(["claim-table", "claim-verdict"], showClaims);
+  on(["claim-table", "claim-verdict"], showOrderings);
   on(["rule-benchmark", "rule-name"], showRules);
   on(["pair-contest"], () => fillPair());
   on(["first", "second"], drawPair);
@@ -29,6 +29,7 @@ function main() {
   showBoard();
   if (DATA.hearing.length) showHearing(); else byId("hearing").hidden = true;
   showClaims();
+  showOrderings();
   if (Object.keys(DATA.by_rule).length) showRules(); else byId("rules").hidden = true;
   byId("clips").hidden = !Object.keys(DATA.files).length;
   byId("gallery").append(...DATA.figures.map((f) => el("figure", {},

@@ -8,6 +8,7 @@ import pandas as pd
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.report import rosetta
+from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, contests_of
 from benchmarks.report.layout import title_of
 from benchmarks.report.ledger import Ledger
@@ -16,6 +17,7 @@ from benchmarks.report.page import PROFILES, UNKNOWN
 from benchmarks.report.plan import RECREATED, Plan
 from benchmarks.report.style import looks
 from benchmarks.report.table1 import test_source
+from benchmarks.report.verdicts import trainings
 from benchmarks.report.web.pairs import by_group, differences, frame_terms
 from benchmarks.scoring.rosetta import RULES
 
@@ -23,7 +25,13 @@ TRACKS = ("P", "C")
 DIGITS = 4  # of per cents, so that what the page rounds again is what the tables print
 
 
-def numbers(plan: Plan, ledger: Ledger, tables: Mapping[str, Table], index: pd.DataFrame) -> dict:
+def numbers(
+    plan: Plan,
+    ledger: Ledger,
+    tables: Mapping[str, Table],
+    judged: Sequence[Claim],
+    index: pd.DataFrame,
+) -> dict:
     """Make all that the page prints; scores in per cent, differences in points."""
     contests = contests_of(plan, tables)
     return {
@@ -35,6 +43,11 @@ def numbers(plan: Plan, ledger: Ledger, tables: Mapping[str, Table], index: pd.D
         "rows": _rows(plan, contests, tables),
         "contests": [_contest(plan, ledger, tables[s.table], s, index) for s in contests],
         "hearing": _hearing(plan, tables),
+        "claims": [
+            {"text": c.text, "source": c.source, "verdict": c.verdict, "runs": trainings(c),
+             "evidence": c.evidence.replace("`", ""), "depends": c.depends}
+            for c in judged
+        ],
         "verdicts": [v for table in tables.values() for v in _verdicts(table)],
         "rules": [
             {"name": r.name, "source": r.source, "threshold": r.threshold, "unit": str(r.unit),
@@ -92,6 +105,9 @@ def _contest(
         "paper": [table.figure(row, contest.column) for row in rows],
         "floor": [_mean(table, row, contest.floor) for row in rows],
         "wrong": [_mean(table, row, contest.wrong) for row in rows],
+        "left_out": {
+            row: than for (row, name), than in table.left_out.items() if name == contest.column
+        },
         "ceiling": None if ceiling is None else round(100 * ceiling.mean, DIGITS),
         "tied": {name: table.tied(contest.column, family) for name, family in families.items()},
         "lead": _lead(table, contest, rows),
@@ -144,7 +160,8 @@ def _hearing(plan: Plan, tables: Mapping[str, Table]) -> list[dict]:
             }
             if scores["miou"] and (scores["floor"] or scores["shuffled"]):
                 line = {name: score and _score(score) for name, score in scores.items()}
-                lines.append({"row": row, "benchmark": title_of(benchmark)} | line)
+                shown = {n: s.gain.verdict == "holds" for n, s in scores.items() if s and s.gain}
+                lines.append({"row": row, "benchmark": title_of(benchmark), "shown": shown} | line)
     return lines
 
 
@@ -172,6 +189,7 @@ def _verdicts(table: Table) -> list[dict]:
                 ],
                 "p": float(f"{v.difference.p:.2g}"),
                 "verdict": v.difference.verdict,
+                "depends": v.depends,
             }
         )
     return lines

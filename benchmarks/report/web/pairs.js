@@ -31,8 +31,10 @@ function drawPair() {
     el("b", {}, `${first} ${score(first)}, ${second} ${score(second)}: ${signed(d.mean)} points ${interval(d.low, d.high)}. `),
     d.holm < 0.05 ? el("span", { class: "good" }, "The difference is real") : el("span", { class: "bad" }, "No difference is shown"),
     ` (p ${pValue(d.p)} alone, ${pValue(d.holm)} after Holm's rule over all pairs here). These clips and ` +
-    `runs would show a difference of ${fixed(d.detectable)} points in four of five tries. Videos and runs are ` +
-    "drawn together; both rows meet the same videos.",
+    `runs would show a difference of ${fixed(d.detectable)} points in four of five tries. Both rows meet the ` +
+    "same videos; how their runs vary is in it.",
+    ...[first, second].filter((row) => s.left_out[row]).map((row) =>
+      ` ${row} isn't shown to be above ${s.left_out[row]}: it is in no verdict.`),
   ] : ["Choose two different rows."]));
   byId("groups").replaceChildren(...(d ? [groupsPlot(s, first, second)] : []));
   byId("scatter").replaceChildren();

@@ -126,11 +126,10 @@ def _within(by_run: Mapping[Run, Terms], mask: np.ndarray) -> Sample | None:
 
 
 def _compare(a: Sample | None, b: Sample | None) -> list[float] | None:
-    """Mean, low and high of a difference in points, on the runs that both have."""
-    runs = [run for run in a.runs if run in b.runs] if a and b else []
-    if not a or not b or not runs:
+    """Mean, low and high of a difference in points."""
+    if not a or not b:
         return None
-    difference = statistics.difference(a.of(runs), b.of(runs))
+    difference = statistics.difference(a, b)
     return _points(difference.mean, difference.low, difference.high, digits=1)
 
 

@@ -8,7 +8,7 @@ is the IoU in tenths. Each clip has one frame and a video of its own.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,13 @@ class Desk:
         write_sealed(path, record | {"files": files})
         return path
 
-    def report(self, plan: Plan | None = None, draw: bool = False, **changes: Any) -> str:
+    def report(
+        self,
+        plan: Plan | None = None,
+        draw: bool = False,
+        strata: Mapping[str, Collection[str]] | None = None,
+        **changes: Any,
+    ) -> str:
         """Write the tables, with their figures if asked; the text of tables.md, then that of each
         table's page with its headings a level lower."""
         plan = replace(plan or plan_with(), **changes)
@@ -181,7 +187,7 @@ class Desk:
             return [replace(section, figures={}) for section in lay_out(*arguments)]
 
         with patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn):
-            publish(self.results, tables(read(self.records, plan), plan))
+            publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")
         names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)
         pages = [(self.results / f"tables/{name}.md").read_text(encoding="utf-8") for name in names]

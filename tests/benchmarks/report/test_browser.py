@@ -41,10 +41,8 @@ def page(full_desk, tmp_path):
     ]
     plan = plan_with()
     with patch.object(web, "drawn", lambda *parts: masks):
-        publish(
-            full_desk.results,
-            tables(read(full_desk.records, plan), plan, index=index, bench=object()),
-        )
+        records = read(full_desk.records, plan)
+        publish(full_desk.results, tables(records, plan, index=index, bench=object()))
     faults = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
@@ -77,7 +75,7 @@ def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
 
     page.select_option("#first", "gavs")
     page.select_option("#second", "avsbench")
-    assert "gavs 70.0, avsbench 50.0: +20.0 points [+20.0, +20.0]" in page.inner_text("#verdict")
+    assert "gavs 70.0, avsbench 50.0: +20.0 points [−40.8, +80.8]" in page.inner_text("#verdict")
     listed = page.locator("#clip-list button")
     assert [b.get_attribute("data-uid") for b in listed.all()] == ["clip1", "clip0"]  # 100 apart
     page.select_option("#clip-class", "dog")

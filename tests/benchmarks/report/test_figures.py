@@ -200,7 +200,7 @@ def test_figure_3_has_bands_and_the_papers_curves_beside():
 
 def test_rows_are_joined_where_no_two_are_told_apart():
     def pair(p):
-        return Difference(0.1, 0, 0.2, p, 0.1)
+        return Difference(0.1, 0, 0.2, p, 0.1, 2)
 
     means = {"d": 4, "a": 1, "c": 3, "b": 2}
     p = {("a", "b"): 0.5, ("b", "c"): 0.5, ("a", "c"): 0.01, ("c", "d"): 0.5, ("b", "d"): 0.5}

@@ -17,7 +17,11 @@ def plan():
 
 @pytest.fixture
 def v2(desk):
-    """By seed, mIoU on V2: avsbench 80 and 60, sam_fusion 60 and 40, gavs 40 and 20."""
+    """By seed, mIoU on V2: avsbench 80 and 60, sam_fusion 60 and 40, gavs 40 and 20.
+
+    The first is 20 and 40 points above, on every video: two seeds per side, each of variance 100,
+    give t = 1.4 and 2.8 with two degrees, p = 0.29 and 0.11. Neither can be told from it;
+    sam_fusion has no mark of that, since it is bold as the best of track C."""
     for seed in (0, 1):
         desk.put("avsbench", [5 - seed, 3 - seed], seed, benchmark="v2")
         desk.put("sam_fusion", [4 - seed, 2 - seed], seed, benchmark="v2")
@@ -36,7 +40,11 @@ def test_the_leaderboard_has_scores_floors_and_order(v2, plan):
     v2.report(plan)
     best, second, base = cells(v2)[:3]
     assert [row[0] for row in cells(v2)] == ["avsbench", "sam_fusion", "gavs", "tpavi_sam"]
-    assert (best[2], second[2], base[2]) == ("70.00 ± 14.14", "50.00 ± 14.14", "30.00 ± 14.14")
+    assert [row[2] for row in (best, second, base)] == [
+        "70.00 ± 14.14",
+        "50.00 ± 14.14",
+        "30.00 ± 14.14 ᵃ",
+    ]
     assert base[5] == "20.00" and best[5] == "–"
     text = (v2.results / "tables/leaderboard.md").read_text()
     assert text.startswith("V2 test, profile `miniature`, 2 seed(s)")

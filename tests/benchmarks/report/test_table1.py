@@ -4,8 +4,9 @@ mIoU of gavs: seed 0 (5/5 + 3/5) / 2 = 80, seed 1 (4/5 + 2/5) / 2 = 60; mean 70,
 Its variance: both runs' videos are 20 points off their means, 20^2 / 2 = 200; of two seeds 14.14^2
 / 2 = 100 with one degree of freedom. So its error is sqrt(300) with 300^2 / 100^2 = 9 degrees. The
 variance over videos is of 2000 draws, and so within 10 %. avsbench is 20 points lower on every
-video and seed: videos say nothing, seeds 100 + 100 with two degrees. F of gavs: seed 0 (1 +
-0.8667) / 2, seed 1 (0.9455 + 0.7429) / 2.
+video and seed: videos say nothing, seeds 100 + 100 with two degrees, t = 20 / sqrt(200), p = 0.29:
+it can't be told from gavs, and neither can gavs_released (10, an error of 10, one degree). F of
+gavs: seed 0 (1 + 0.8667) / 2, seed 1 (0.9455 + 0.7429) / 2.
 """
 
 import re
@@ -24,7 +25,6 @@ from benchmarks.common.tables import Grid, bold, latex, markdown, signed
 from benchmarks.params import method_names
 from benchmarks.report.measure import read_paper
 from benchmarks.report.plan import RECREATED
-from benchmarks.report.write import read, tables
 from tests.benchmarks.report.conftest import (
     frames,
     line_of,
@@ -42,7 +42,7 @@ def test_scores_marks_and_the_papers_figures(full_desk):
     text = full_desk.report()
     assert line_of(text, "avsbench", TRACK_P) == [
         "`avsbench`",
-        "50.00 ± 14.14 ≈",
+        "50.00 ± 14.14 ᵃ",
         "0.780 ± 0.091",
         "78.70 / 0.879",
     ]
@@ -67,11 +67,14 @@ def test_the_front_page_has_the_leaders_the_claims_and_the_way_to_the_tables(ful
     assert rows == [  # V1S alone has records; the best first, the ceiling last
         ["`gavs`", "P, C", "**70.0**"],
         ["`gavs_released`", "P", "60.0 ᵃ"],
-        ["`avsbench`", "P", "50.0"],
+        ["`avsbench`", "P", "50.0 ᵃ"],
         ["`oracle_click` (ceiling)", "–", "100.0"],
     ]
-    assert "| [table1](tables/table1.md) | 2 | 0 | 0 |" in front
-    assert "prompt > fusion, track P, V1S: **holds**; `gavs` − `avsbench` +20.00" in front
+    # gavs, 50 above its floor with one seed: variance 200 + 200 * 1.5, 2.8 degrees, p = 0.12. So it
+    # is in no verdict: neither that of one source (to avsbench) nor that of the cue.
+    assert "\nholds 0, reversed 0, undecided 2, not measured 16. " in front
+    assert "| the visual cue helps | 2.2 | **undecided** | – |  |" in front
+    assert "[verdicts.md](verdicts.md)" in front and (full_desk.results / "verdicts.md").is_file()
     links = re.findall(r"\]\((tables/[^)]*)\)", front)
     assert len({*links}) == 8 and all((full_desk.results / link).is_file() for link in links)
     tex = (full_desk.results / "tables/table1.tex").read_text()
@@ -93,9 +96,9 @@ def test_tracks_stand_apart_with_the_reference_rows_in_both(full_desk):
 def test_details(full_desk):
     text = full_desk.report()
     margin, error = stats.t.ppf(0.975, 2) * 200**0.5, 200**0.5
-    assert line_of(text, "avsbench", V1S)[2] == "50.00 ± 14.14"
+    assert line_of(text, "avsbench", V1S)[2] == "50.00 ± 14.14 ᵃ"
     assert line_of(text, "avsbench", V1S)[4:] == [
-        f"−20.00 [−{20 + margin:.2f}, +{margin - 20:.2f}] ≈",
+        f"−20.00 [−{20 + margin:.2f}, +{margin - 20:.2f}] ᵘ",
         f"{margin + stats.t.ppf(0.8, 2) * error:.2f}",
         "20.00",
         "30.00",
@@ -282,12 +285,10 @@ def test_what_needs_no_ears_stands_in_the_table(full_desk):
 def test_where_silent_rivals_are_in_view(full_desk):
     """Of gavs's clips the second has rivals: 60 and 40 there, 20 in silence; of the first seed's
     60 another class's sound leaves 20."""
-    plan, third = plan_with(), {"clip1", "clip2"}
     for seed, lit in ((0, [5, 3, 3]), (1, [4, 2, 2])):
         full_desk.put("gavs", lit, seed, shuffled=[2, 1, 1] if seed == 0 else None)
     full_desk.put("gavs", [1, 1, 1], setting="floor")
-    contents = tables(read(full_desk.records, plan), plan, strata={"rivals": third})
-    text = str(contents["tables.md"])
+    text = full_desk.report(strata={"rivals": {"clip1", "clip2"}})
     line = line_of(text, "gavs", "Where silent rivals")
     assert line[1] == "50.00 ± 14.14"
     assert [cell.split(" [")[0] for cell in line[2:4]] == ["+40.00", "+40.00"]
@@ -300,10 +301,8 @@ def test_a_verdict_by_the_threshold_that_validation_chooses(full_desk):
         for seed in (0, 1):
             tests = {"test": frames(lit, p=0.45), "val": frames([5, 5], p=0.45)}
             full_desk.write(f"table1/{row}", row, "v1s", "train", tests, seed)
-    plan = plan_with()
-    records = read(full_desk.records, plan)
     with patch("benchmarks.report.write.standing", lambda *_: {}):
-        text = str(tables(records, plan)["tables.md"])
+        text = full_desk.report()
     verdict = verdicts_of(text, "## Table 1")["the paper's order", "gavs > avsbench", "V1S"]
     assert verdict[1] == "0.00 / 0.00"
     assert verdict[-2:] == ["undecided (depends)", "+40.00 holds"]
