@@ -11,7 +11,7 @@ from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError
 
 if TYPE_CHECKING:
-    from benchmarks.predictions.sides import Side
+    from benchmarks.predictions.sides import Operand
 
 
 def import_predictions(args: argparse.Namespace) -> None:
@@ -122,13 +122,13 @@ def card(args: argparse.Namespace) -> int:
     return 0
 
 
-def _folder(name: str, params: Params, args: argparse.Namespace) -> "Side":
+def _folder(name: str, params: Params, args: argparse.Namespace) -> "Operand":
     """A side of one cell, scored from a folder of predictions."""
     from benchmarks.predictions.imported import score_submission
-    from benchmarks.predictions.sides import Place, Side
+    from benchmarks.predictions.sides import Operand, Place
     from benchmarks.predictions.submission import TESTS
 
     test = TESTS[args.benchmark]
     scored = score_submission(params, Path(name), args.benchmark, args.layout, workers=args.workers)
     place = Place(name, args.benchmark, test.setting, args.seed, None)
-    return Side(name, {place: lambda: {test.evaluation: scored.scores}})
+    return Operand(name, {place: lambda: {test.evaluation: scored.scores}})

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, number, share, signed
-from benchmarks.predictions.sides import Place, Side
+from benchmarks.predictions.sides import Operand, Place
 from benchmarks.predictions.states import CompareError, aligned
 from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.metrics import Terms, fscore_terms, iou_terms, restrict
@@ -32,7 +32,7 @@ def metrics_of(scores: Scores) -> dict[str, Metric]:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Compared:
     """One score of both sides and their difference, first minus second."""
 
     row: str  # empty where each side has one row
@@ -59,8 +59,8 @@ class Contrast:
 
 
 def compare(
-    first: Side, second: Side, controls: bool = False, draws: int = DRAWS
-) -> tuple[list[Contrast], list[Contrast]]:
+    first: Operand, second: Operand, controls: bool = False, draws: int = DRAWS
+) -> tuple[list[Compared], list[Compared]]:
     """Compare two sides on every test that both were scored on: lines of all, lines by class.
 
     Args:
@@ -70,8 +70,8 @@ def compare(
         CompareError: they have no test, run or clip in common.
     """
     tests = _common(first, second)
-    lines: list[Contrast] = []
-    classes: list[Contrast] = []
+    lines: list[Compared] = []
+    classes: list[Compared] = []
     for (row, benchmark, setting), pairs in tests.items():
         loaded = [(run, a(), b()) for run, a, b in pairs]
         for evaluation in sorted({name for _, a, b in loaded for name in set(a) & set(b)}):
@@ -80,7 +80,7 @@ def compare(
             runs = [run for run, _, _ in chosen]
             if type(both[0][0]) is not type(both[0][1]):
                 continue
-            line = partial(Contrast, row, benchmark, setting, evaluation)
+            line = partial(Compared, row, benchmark, setting, evaluation)
             made, split = _test(both, runs, line, draws)
             lines += made
             classes += split
@@ -90,14 +90,14 @@ def compare(
     if not lines:
         raise CompareError(f"{first.name} and {second.name}: no clip that both were scored on")
     p = adjusted({i: line.difference for i, line in enumerate(lines)})
-    return [Contrast(**{**vars(x), "difference": p[i]}) for i, x in enumerate(lines)], classes
+    return [Compared(**{**vars(x), "difference": p[i]}) for i, x in enumerate(lines)], classes
 
 
-def _control(line: Contrast) -> bool:
+def _control(line: Compared) -> bool:
     return any(CONTROLS.fullmatch(name) for name in (line.setting, line.evaluation))
 
 
-def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Run, Callable, Callable]]]:
+def _common(first: Operand, second: Operand) -> dict[tuple, list[tuple[Run, Callable, Callable]]]:
     """The pairs of runs of the same seed and draw, by row, benchmark and setting."""
     several = len(first.rows) > 1 or len(second.rows) > 1
 
@@ -115,7 +115,7 @@ def _common(first: Side, second: Side) -> dict[tuple, list[tuple[Run, Callable, 
     return tests
 
 
-def _listed(side: Side) -> str:
+def _listed(side: Operand) -> str:
     cells = sorted({f"{c.row} {c.benchmark} {c.setting} seed {c.seed}" for c in side.cells})
     return ", ".join(cells[:5]) + (f" and {len(cells) - 5} more" if len(cells) > 5 else "")
 
@@ -123,9 +123,9 @@ def _listed(side: Side) -> str:
 def _test(
     both: list[tuple[Scores, Scores]],
     runs: list[Run],
-    line: Callable[..., Contrast],
+    line: Callable[..., Compared],
     draws: int,
-) -> tuple[list[Contrast], list[Contrast]]:
+) -> tuple[list[Compared], list[Compared]]:
     """Lines of one test, from the scores of both sides by run."""
     sets = [set(scores.uid) for pair in both for scores in pair]
     shared = set.intersection(*sets)
@@ -136,7 +136,7 @@ def _test(
         return [], []
     metrics = metrics_of(both[0][0])
 
-    def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Contrast]:
+    def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Compared]:
         made = []
         for name in names:
             a, b = (
@@ -148,7 +148,7 @@ def _test(
         return made
 
     lines = lines_of(both, len(shared), list(metrics), "")
-    split: list[Contrast] = []
+    split: list[Compared] = []
     first = both[0][0]
     uids: dict[str, set[str]] = defaultdict(set)
     videos: dict[str, set[str]] = defaultdict(set)
@@ -166,7 +166,7 @@ def _test(
 HEADER = ["test", "first", "second", "difference", "95 %", "p", "detectable", "runs", "clips"]
 
 
-def text_of(lines: Sequence[Contrast], classes: Sequence[Contrast], names: tuple[str, str]) -> str:
+def text_of(lines: Sequence[Compared], classes: Sequence[Compared], names: tuple[str, str]) -> str:
     """Table for a terminal, the classes of each test that differ most after it."""
     table = [HEADER]
     notes = []
@@ -186,11 +186,11 @@ def text_of(lines: Sequence[Contrast], classes: Sequence[Contrast], names: tuple
     return "\n".join([text, "", *dict.fromkeys(notes)])
 
 
-def _test_of(line: Contrast) -> tuple[str, ...]:
+def _test_of(line: Compared) -> tuple[str, ...]:
     return line.row, line.benchmark, line.setting, line.evaluation, line.metric
 
 
-def _numbers(line: Contrast) -> list[str]:
+def _numbers(line: Compared) -> list[str]:
     d, unit = line.difference, line.unit
     return [
         share(line.first, unit),

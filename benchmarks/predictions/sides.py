@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Side:
+class Operand:
     """Scores of one side, by cell, each read when it is asked for."""
 
     name: str
@@ -37,7 +37,7 @@ class Side:
         return sorted({cell.row for cell in self.cells})
 
 
-def side_of(name: str, params: Params) -> Side | None:
+def side_of(name: str, params: Params) -> Operand | None:
     """The records that a name stands for: a folder's, or a row's of the profile; None without any.
 
     A folder of predictions and a revision hold none.
@@ -47,12 +47,12 @@ def side_of(name: str, params: Params) -> Side | None:
     """
     # A row first: `gavs` is a folder of this repository too.
     if stored := [] if "/" in name else stored_of(name, params):
-        return Side(name, _cells(stored))
+        return Operand(name, _cells(stored))
     folder = Path(name)
     if (folder / "record.json").is_file():
-        return Side(name, _run(folder))
+        return Operand(name, _run(folder))
     stored = [s for path in sorted(folder.rglob("*.json")) if (s := _record(path))]
-    return Side(name, _cells(stored)) if stored else None
+    return Operand(name, _cells(stored)) if stored else None
 
 
 def stored_of(row: str, params: Params) -> list[Stored]:

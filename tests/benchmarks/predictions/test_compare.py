@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.common.files import sha256, write_sealed
 from benchmarks.predictions.compare import compare, text_of
-from benchmarks.predictions.sides import Place, Side, side_of
+from benchmarks.predictions.sides import Operand, Place, side_of
 from benchmarks.predictions.states import CompareError, changed, changes_text
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.metrics import iou_terms
@@ -37,7 +37,7 @@ def side(*runs, name="row", evaluation="test", setting="train"):
         Place(name, "v2", setting, seed, None): lambda run=run: {evaluation: run}
         for seed, run in enumerate(runs)
     }
-    return Side(name, cells)
+    return Operand(name, cells)
 
 
 def test_means_difference_and_p_are_those_of_the_statistics():
@@ -76,7 +76,7 @@ def test_controls_are_left_out_unless_they_are_asked_for_or_alone():
     a, b = scores([5, 4, 3, 5, 2]), scores([1, 2, 2, 4, 2])
     floor = {"setting": "floor"}
     assert len(compare(side(a, **floor), side(b, **floor))[0]) == 2
-    both = [Side(s.name, {**s.cells, **side(x, **floor).cells}) for s, x in
+    both = [Operand(s.name, {**s.cells, **side(x, **floor).cells}) for s, x in
             ((side(a), a), (side(b), b))]  # fmt: skip
     assert {line.setting for line in compare(*both)[0]} == {"train"}
     assert {line.setting for line in compare(*both, controls=True)[0]} == {"train", "floor"}

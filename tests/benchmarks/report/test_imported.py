@@ -34,7 +34,7 @@ def test_an_imported_row_has_an_interval_a_difference_and_a_place_in_the_summary
     assert ("theirs", "v1s fscore") in section.table.scores
     assert ("binary", "v1s fscore") not in section.table.scores  # it isn't the tables' F
     assert '"theirs": {\n   "v1s_miou": 60.0' in exports.summary(plan_with(), [section.table])
-    assert "| `binary` | masks | 60.00" in "\n".join(section.parts)
+    assert "| `binary` | masks | **60.00**" in "\n".join(section.parts)
 
 
 def test_without_imports_and_cards_the_report_is_as_before(desk, tmp_path, monkeypatch):
