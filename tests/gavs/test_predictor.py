@@ -35,7 +35,8 @@ GAVS = {
 }
 # One of each way to see, to hear and to keep weights: temporal, squashed, log-mels, tokens,
 # spectrograms, a frozen backbone, a momentum encoder.
-OTHERS = ["tpavi_sam", "avsbench", "avsegformer", "av_sam", "sama", "audio_sam", "ez_vsl", "slavc"]
+OTHERS = ["gavs_lora", "tpavi_sam", "avsbench", "avsegformer", "av_sam", "sama", "audio_sam"]
+OTHERS += ["ez_vsl", "slavc"]
 
 
 @pytest.fixture
