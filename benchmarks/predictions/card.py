@@ -135,7 +135,7 @@ def _results(stored: Stored) -> Iterator[Result]:
             thresholds=[] if isinstance(counts, BoxScores) else counts.thresholds.tolist(),
             clips=clips,
             rescored=figures_of(counts),
-            fscore=None if boxed or masks else fscore(counts),
+            fscore=None if isinstance(counts, BoxScores) or masks else fscore(counts),
         )
 
 
