@@ -120,7 +120,6 @@ def _results(stored: Stored) -> Iterator[Result]:
     origin = record.imported if isinstance(record, Imported) else None
     for name in sorted(tests):
         counts = scores[name]
-        boxed = isinstance(counts, BoxScores)
         masks = origin is not None and origin.kind == "masks"
         clips = _box_clips(counts) if isinstance(counts, BoxScores) else _frame_clips(counts)
         yield Result(
