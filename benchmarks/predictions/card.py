@@ -120,8 +120,8 @@ def _results(stored: Stored) -> Iterator[Result]:
     origin = record.imported if isinstance(record, Imported) else None
     for name in sorted(tests):
         counts = scores[name]
-        boxed = isinstance(counts, BoxScores)
         masks = origin is not None and origin.kind == "masks"
+        f = None if masks or isinstance(counts, BoxScores) else fscore(counts)
         clips = _box_clips(counts) if isinstance(counts, BoxScores) else _frame_clips(counts)
         yield Result(
             benchmark=record.benchmark,
@@ -135,7 +135,7 @@ def _results(stored: Stored) -> Iterator[Result]:
             thresholds=[] if isinstance(counts, BoxScores) else counts.thresholds.tolist(),
             clips=clips,
             rescored=figures_of(counts),
-            fscore=None if boxed or masks else fscore(counts),
+            fscore=f,
         )
 
 
