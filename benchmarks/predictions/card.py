@@ -121,7 +121,6 @@ def _results(stored: Stored) -> Iterator[Result]:
     for name in sorted(tests):
         counts = scores[name]
         masks = origin is not None and origin.kind == "masks"
-        f = None if masks or isinstance(counts, BoxScores) else fscore(counts)
         clips = _box_clips(counts) if isinstance(counts, BoxScores) else _frame_clips(counts)
         yield Result(
             benchmark=record.benchmark,
@@ -135,7 +134,7 @@ def _results(stored: Stored) -> Iterator[Result]:
             thresholds=[] if isinstance(counts, BoxScores) else counts.thresholds.tolist(),
             clips=clips,
             rescored=figures_of(counts),
-            fscore=f,
+            fscore=None if isinstance(counts, BoxScores) or masks else fscore(counts),
         )
 
 
