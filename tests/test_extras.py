@@ -21,7 +21,7 @@ for words in (["list"], ["params", "scoring"], ["compare", ".", "HEAD"]):
     assert main(words) == 0, words
 import benchmarks.params.profile
 import splits.__main__
-assert main(["score", "--predictions", "x", "--masks", "x"]) == 1
+assert main(["vggss-baselines", "--annotations", "x"]) == 1
 """
 
 
