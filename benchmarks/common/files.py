@@ -99,6 +99,9 @@ def _dead(pid: int) -> bool:
         return True
     except PermissionError:  # another user's
         return False
+    stat = Path(f"/proc/{pid}/stat")  # of Linux: a killed process that nobody has waited for
+    with suppress(OSError):
+        return stat.read_text().rpartition(")")[2].split()[0] in "ZX"
     return False
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.common.files import locked, write_json
+from benchmarks.common.files import clear_parts, locked, write_json
 from benchmarks.common.ranks import devices, this_rank
 from benchmarks.common.workers import worker_pool
 from benchmarks.features.fill import FillPlan, ShardJob, fill
@@ -96,6 +96,8 @@ def extract(
             for key, entry in entries.items():
                 finished[key][job.shard] = entry
                 write_manifest(folder / key, headers[key], finished[key], number)
+        for key in headers:  # of writers that were dying when the first shard was begun
+            clear_parts(folder / key)
         log.info("features ready after %.0f s", time.monotonic() - start)
         if rank.number:
             return

@@ -122,6 +122,15 @@ def test_parts_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {*alive, *kept}
 
 
+def test_a_killed_writer_that_nobody_has_waited_for_is_dead(tmp_path):
+    writer = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and has its number yet
+    (tmp_path / _part("shard-00002.npy", platform.node(), writer.pid)).write_text("x")
+    clear_parts(tmp_path)
+    assert not list(tmp_path.iterdir())
+    writer.wait()
+
+
 @pytest.mark.parametrize("name", ["model.pt", "v1m-train-seed0.overlays.npz", ".world.json"])
 def test_a_killed_write_leaves_a_part_that_is_known_as_one(tmp_path, name, monkeypatch):
     def killed():
