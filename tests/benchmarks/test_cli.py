@@ -139,7 +139,7 @@ QUICK = {  # what waits for no torch, and its exit status
     "profile smoke": 0,
     "profile miniature": 0,
     "values": 0,
-    "stale": 1,
+    "stale": 0,  # the committed tables are of this code
     "run table1 gavz": 1,
     "run table1 gavs v9": 1,
     "--params profiles/paper.yaml data": 1,  # there is no such folder
