@@ -15,7 +15,7 @@ def stretched(training: TrainingParams, steps: int, times: float) -> TrainingPar
 
 
 def shortened(training: TrainingParams, clips: str) -> TrainingParams:
-    """As many epochs on a clip set: of a fixed number of steps, the share that a fraction is."""
+    """Cut a fixed number of steps to the share that a fraction is: as many epochs on it."""
     if training.steps is None or "/fraction-" not in clips:
         return training
     share = float(clips.split("-")[1])

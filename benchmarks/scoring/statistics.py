@@ -284,7 +284,7 @@ def _between(a: Sample, b: Sample) -> float:
 
 
 def _over_both(a: Sample, b: Sample) -> list[tuple[float, int]]:
-    """As `_over_runs`, of the difference of two means; a single run has the other's variance."""
+    """Variances of the difference of two means, as `_over_runs`; one run has the other's."""
     few, many = sorted((a, b), key=lambda s: len(s.runs))
     n = len(many.runs)
     if len(few.runs) > 1 or n == 1:

@@ -138,7 +138,7 @@ def test_content_is_compared_with_its_checksum(tmp_path, checkpoint, damage, wor
 
 
 def test_a_file_of_version_1_is_read(tmp_path, clip, checkpoint):
-    """As they were written until version 2: only GAVS, two keys of metadata."""
+    """Files until version 2 are of GAVS alone and have two keys of metadata."""
     header, trained = read_checkpoint(checkpoint)
     facts = {
         "version": 1,

@@ -105,7 +105,7 @@ def test_the_smoke_graph(clone, tmp_path_factory):
     assert _restarts() == 0  # it goes on where it is
 
     def warned() -> bool:
-        """As Slurm does before the time is over; the job then puts itself back."""
+        """Warn the job as Slurm does before its time is over; it then puts itself back."""
         worker = _await(lambda: _worker(clone.folder), 60)
         environment = Path(f"/proc/{worker}/environ").read_text()
         job = re.search(r"SLURM_JOB_ID=(\d+)", environment)[1]

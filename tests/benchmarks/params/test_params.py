@@ -77,7 +77,7 @@ def test_a_wrong_key_or_value_is_named(changed, key, value, message):
 
 
 def test_every_number_has_a_lower_bound():
-    """Of every block, also of those that no test thinks of: the bound is the rule."""
+    """Blocks that no other test thinks of included: the bound is the rule."""
     blocks = [Params, *CONFIGS.values()]
     for block in blocks:
         held = [field.annotation for field in block.model_fields.values()]

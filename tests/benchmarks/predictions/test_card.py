@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def card(params, folder):
-    """Of predictions one frame of which is half right."""
+    """Card of predictions, one frame of which is half right."""
     save(folder / "aa_0_2/1.png", MASK[::-1].copy())
     stored = import_folder(params, folder, "theirs", "v2")
     made = card_of("theirs", [stored])

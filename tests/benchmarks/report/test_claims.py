@@ -89,7 +89,7 @@ def test_rows_without_standing_take_no_part(desk):
 
 
 def test_a_floor_is_compared_where_silent_rivals_are_in_view(desk):
-    """Of three clips the hearing model gains on the two with rivals, and loses on the first."""
+    """Three clips: the hearing model gains on the two with rivals, and loses on the first."""
     put(desk, "gavs", [1, 5, 4])
     put(desk, "gavs", [5, 3, 2], setting="floor")
     put(desk, "sam_fusion", [1, 3, 2])

@@ -283,8 +283,8 @@ def test_what_needs_no_ears_stands_in_the_table(full_desk):
 
 
 def test_where_silent_rivals_are_in_view(full_desk):
-    """Of gavs's clips the second has rivals: 60 and 40 there, 20 in silence; of the first seed's
-    60 another class's sound leaves 20."""
+    """The second of gavs's clips has rivals: 60 and 40 there, 20 in silence; another class's sound
+    leaves 20 of the first seed's 60."""
     for seed, lit in ((0, [5, 3, 3]), (1, [4, 2, 2])):
         full_desk.put("gavs", lit, seed, shuffled=[2, 1, 1] if seed == 0 else None)
     full_desk.put("gavs", [1, 1, 1], setting="floor")
