@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,16 +100,20 @@ def panels_of(
     return panels
 
 
+def frame_and_truth(clip: Any, number: int) -> tuple[np.ndarray, np.ndarray, list]:
+    """Read a frame (H, W, 3) of a clip of the index, its truth (H, W) bool and its boxes."""
+    frame = read_frame(clip_file(clip, "frame", number))
+    boxes = json.loads(clip.boxes) if clip.boxes else []
+    if clip.boxes:  # boxes, none at all among them
+        return frame, fill_boxes(boxes, *frame.shape[:2]), boxes
+    return frame, read_labels(clip_file(clip, "mask", number)) > 0, boxes
+
+
 def _panel(
     benchmark: str, clip: pd.Series, number: int, predictions: dict[str, np.ndarray]
 ) -> Panel:
     """Read a frame, its ground truth and its sound."""
-    frame = read_frame(clip_file(clip, "frame", number))
-    boxes = json.loads(clip.boxes) if clip.boxes else []
-    if clip.boxes:
-        truth = fill_boxes(boxes, *frame.shape[:2])
-    else:
-        truth = read_labels(clip_file(clip, "mask", number)) > 0
+    frame, truth, boxes = frame_and_truth(clip, number)
     return Panel(
         title=f"{title_of(benchmark)}\n{clip.classes.replace('_', ', ')}",
         frame=frame,

@@ -13,13 +13,12 @@ from matplotlib import colormaps
 from PIL import Image
 
 from benchmarks.data.clip_files import clip_file
-from benchmarks.data.files import SAMPLE_RATE, read_audio, read_frame, read_labels
+from benchmarks.data.files import SAMPLE_RATE, read_audio
 from benchmarks.report.overlays import iou
-from benchmarks.report.qualitative import read_spectrogram
+from benchmarks.report.qualitative import frame_and_truth, read_spectrogram
 from benchmarks.report.web.masks import Drawn
 from benchmarks.report.web.pairs import rivals_of
 from benchmarks.scoring.npz import Scores
-from benchmarks.training.clips import fill_boxes
 
 COUNT = 40  # of a contest
 SIDE = 224  # pixels of a picture at most
@@ -70,12 +69,7 @@ def pictures(
 
 def _clip(clip: Any, number: int, rivals: float) -> tuple[dict[str, Any], np.ndarray]:
     """One clip without masks, and its truth (H, W) bool."""
-    frame = read_frame(clip_file(clip, "frame", number))
-    boxes = json.loads(clip.boxes) if clip.boxes else []
-    if clip.boxes:
-        truth = fill_boxes(boxes, *frame.shape[:2])
-    else:
-        truth = read_labels(clip_file(clip, "mask", number)) > 0
+    frame, truth, boxes = frame_and_truth(clip, number)
     audio = clip_file(clip, "audio")
     spectrogram = read_spectrogram(audio)
     picture = Image.fromarray(frame)
