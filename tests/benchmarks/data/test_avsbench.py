@@ -13,7 +13,6 @@ from ruamel.yaml import YAML
 from benchmarks.data.avsbench import indexed_metadata, read_avsbench
 from benchmarks.data.files import frame_file, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
-from benchmarks.data.vggss import read_vggss
 from benchmarks.preflight.fake_data import write_avsbench_object, write_avsbench_semantic
 from splits.tables import read_metadata
 
@@ -379,39 +378,6 @@ def test_two_clips_of_one_video_share_no_files_of_avsbench_object(released):
     path.write_text(path.read_text() + "\n" + row.replace("_6000_11000,0,6,", "_7000_12000,0,7,"))
     with pytest.raises(DataError, match="vid a0000000002 of two Single-source clips"):
         read_object(released)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text.replace("v2,test,horse", "v2,test,mouse"),
-        lambda text: text.replace(",test,", ",tess,", 1),
-        lambda text: "".join(text.splitlines(keepends=True)[:-1]),
-        lambda text: text + text.splitlines(keepends=True)[-1],
-        lambda text: "".join(np.array(text.splitlines(keepends=True))[[0, 2, 1, *range(3, 37)]]),
-        lambda text: text[: len(text) // 2],
-        lambda text: text.replace("seal", "sea1"),
-        lambda text: text.split("\n")[0],
-        lambda text: text.replace(V2, V2.replace("6", "\0")),
-        lambda text: "",
-    ],
-)
-def test_a_damaged_index_is_no_other_store(semantic, tmp_path, damage):
-    path = tmp_path / "index.csv"
-    content = write_index(read_avsbench(semantic)).decode()
-    assert damage(content) != content
-    path.write_text(damage(content))
-    with pytest.raises(DataError, match="index.csv: .*(.|\n)*make it again with") as caught:
-        load_index(path)
-    assert "python -m benchmarks data`" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["vggss.json", "metadata.csv"])
-def test_a_broken_list_ends_in_no_advice_for_clips(tmp_path, name):
-    (tmp_path / name).write_text("{")
-    with pytest.raises(DataError) as caught:
-        read_vggss(tmp_path) if name == "vggss.json" else read_avsbench(tmp_path)
-    assert name in str(caught.value) and "exclude" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
