@@ -20,6 +20,7 @@ import numpy as np
 from .config import AVSBENCH, BENCHMARKS, SPLITS, Benchmark, Split, WorldConfig
 from .scenes import (
     CLASSES,
+    NEAR,
     RADIUS,
     Frame,
     Scene,
@@ -85,6 +86,7 @@ class Clip:
     start: int  # second of the video
     scene: Scene
     heard: tuple[Thing, ...]  # every source, on screen or not
+    sizes: tuple[float, ...]  # radius of each in RADIUS, whatever the camera's distance: its pitch
     on: np.ndarray  # (sources, seconds) bool
     noise: int  # seed of sensor noise and sound
     facts: dict  # analysis columns of scenes.csv
@@ -126,11 +128,11 @@ class Clip:
         """Synthesise (seconds * 16000,) float32; sources start and stop at whole seconds."""
         rng = np.random.default_rng([self.noise, 1])
         tracks = []
-        for source, on in zip(self.heard, self.on, strict=True):
+        for source, size, on in zip(self.heard, self.sizes, self.on, strict=True):
             first, last = np.flatnonzero(on)[[0, -1]].tolist()
             track = np.zeros(len(on) * RATE, np.float32)
             track[first * RATE : (last + 1) * RATE] = synth(
-                rng, source.label, source.radius, last + 1 - first, TRANSPOSE[self.key.style]
+                rng, source.label, size, last + 1 - first, TRANSPOSE[self.key.style]
             )
             tracks.append(track)
         return mix(rng, tracks, self.key.style)
@@ -169,6 +171,7 @@ def draw_clip(config: WorldConfig, key: ClipKey) -> Clip:
         benchmark in AVSBENCH and _lot(config, benchmark, split, 3, number) < config.off_screen
     )
     heard = things[:sources]
+    sizes = tuple(thing.radius for thing in heard)
     if off_screen:
         others = _others(benchmark, heard[0].label)
         things = [thing for thing in things[sources:] if thing.label != heard[0].label]
@@ -176,9 +179,13 @@ def draw_clip(config: WorldConfig, key: ClipKey) -> Clip:
         things = place(rng, things, seconds)
         distractor, hint, order = "other_class", "none", range(len(things))
     else:
-        things = place(rng, things, seconds)
+        if benchmark not in AVSBENCH:  # one camera for all things of a video, as near as it may be
+            zoom = look.uniform(*NEAR) / max(thing.radius for thing in things)
+            things = [replace(thing, radius=zoom * thing.radius) for thing in things]
+        unplaced = things
+        things = place(rng, unplaced, seconds)
         while hint == "central" and not _is_central(things, sources, seconds):
-            things = place(rng, things, seconds)
+            things = place(rng, unplaced, seconds)
         heard = things[:sources]
     pauses = _lot(config, benchmark, split, 4, number) < config.interrupted
     on = np.ones((len(heard), seconds), bool)
@@ -192,6 +199,7 @@ def draw_clip(config: WorldConfig, key: ClipKey) -> Clip:
         start=start,
         scene=replace(stage, things=(*stage.things, *(things[i] for i in order))),
         heard=tuple(heard),
+        sizes=sizes,
         on=on,
         noise=int(rng.integers(2**32)),
         facts={

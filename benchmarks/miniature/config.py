@@ -20,13 +20,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (*AVSBENCH, "vggss", "vggsound")  # their or
 class WorldConfig(Config):
     """Parameters of a world; docs/miniature.md says what sizes and shares stand for."""
 
-    version: Literal["2"] = "2"
+    version: Literal["3"] = "3"
     seed: NonNegativeInt = 0
     size: int = Field(128, ge=32, le=4096)  # pixels of the stored frames
     clips: dict[Benchmark, dict[Split, Clips]] = {
-        "v1s": {"train": 600, "val": 60, "test": 400},
-        "v1m": {"train": 120, "val": 40, "test": 400},
-        "v2": {"train": 80, "val": 20, "test": 400},
+        "v1s": {"train": 400, "val": 60, "test": 800},
+        "v1m": {"train": 250, "val": 60, "test": 800},
+        "v2": {"train": 400, "val": 60, "test": 800},
         "vggss": {"test": 900},
         "vggsound": {"train": 1400},
     }

@@ -27,7 +27,8 @@ LOOKALIKES = {
     "triangle-checker": "triangle-stripes",
     "ring-dots": "ring-plain",
 }
-RADIUS = (11.0, 26.0)
+RADIUS = (11.0, 26.0)  # of AVSBench's part; the pitch of a sound is a function of it
+NEAR = (11.0, 64.0)  # of the largest object where the camera is near: VGG-SS, VGG-Sound
 
 
 @dataclass(frozen=True)
@@ -106,18 +107,23 @@ def random_scene(
     furniture: int | None = None,
     seconds: float = 0.0,
     size: int = 128,
+    near: bool = False,
 ) -> Scene:
     """Draw a scene in a style: 1-5 objects of all classes in front of 0-2 pieces of furniture.
 
     `labels` (indices into CLASSES) or `n_objects` fix the objects, `seconds` is how long their
-    linear motion must keep them in view.
+    linear motion must keep them in view. Radii are of RADIUS, if `near` uniform in NEAR; then they
+    shrink until they fit.
     """
     if labels is None:
         count = int(rng.integers(1, 6)) if n_objects is None else n_objects
         labels = rng.integers(len(CLASSES), size=count).tolist()
     count = int(rng.integers(0, 3)) if furniture is None else furniture
     silent = [random_thing(rng, len(CLASSES) + int(rng.integers(3)), style) for _ in range(count)]
-    objects = place(rng, [random_thing(rng, label, style) for label in labels], seconds)
+    drawn = [random_thing(rng, label, style) for label in labels]
+    if near:
+        drawn = [replace(thing, radius=float(rng.uniform(*NEAR))) for thing in drawn]
+    objects = place(rng, drawn, seconds)
     ranges = STYLES[style]
     return Scene(
         random_background(rng, style, size),

@@ -20,6 +20,8 @@ log = getLogger(__name__)
 
 SIZE = 96  # pixels of an encoder's input; scenes are rendered at 128
 HELD_OUT = 1_000_003  # added to the seed of what is never trained on
+NEAR = 0.5  # share of the scenes with a near camera, where few large objects fit
+NEAR_OBJECTS = 3
 LEAST_AREA = 40  # visible pixels (of 128 x 128) below which a thing is neither prompted nor tagged
 
 
@@ -54,15 +56,21 @@ class Scenes:
 
 
 def render_scenes(count: int, seed: int, most_objects: int = 5) -> Scenes:
-    """Render `count` scenes of 1 to `most_objects` objects, each a function of (seed, index)."""
+    """Render `count` scenes of 1 to `most_objects` objects, each a function of (seed, index).
+
+    Half of them have AVSBench's sizes; in the rest up to three objects are as large as VGG-SS's.
+    """
     images = torch.empty(count, 3, SIZE, SIZE, dtype=torch.uint8)
     owner = torch.empty(count, 128, 128, dtype=torch.int8)
     labels = torch.full((count, 7), -2)
     area = torch.zeros(count, 7)
     for i in range(count):
         rng = np.random.default_rng([seed, i])
-        n_objects = int(rng.integers(1, most_objects + 1))
-        frame = random_scene(rng, "pretrain", n_objects).frame(rng)
+        near = bool(rng.uniform() < NEAR)
+        n_objects = int(
+            rng.integers(1, (min(NEAR_OBJECTS, most_objects) if near else most_objects) + 1)
+        )
+        frame = random_scene(rng, "pretrain", n_objects, near=near).frame(rng)
         small = Image.fromarray(frame.image).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         images[i] = torch.from_numpy(np.array(small)).permute(2, 0, 1)
         owner[i] = torch.from_numpy(frame.owner)
