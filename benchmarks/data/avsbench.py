@@ -10,10 +10,9 @@ For each of its labels the files lie in one of two layouts (OpenNLPLab/AVSBench)
   from 1 on), and audio_wav, or else audio_log_mel.
 
 A mask pixel is foreground where it isn't 0, in either; what a mask may hold is in `masks.py`.
-scenes.csv of the miniature world beside metadata.csv has a row per clip, whose columns are added.
+scenes.csv of the miniature world beside metadata.csv has a row per clip (`scenes.add_scenes`).
 """
 
-import io
 import logging
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -23,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data.files import frame_file
-from benchmarks.data.index import SEAL, ClipFiles, DataError, listed_otherwise, open_clips
+from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
 from benchmarks.data.masks import CLASSES, binary_problem, palette_problem
-from splits.files import SplitError, read_table, read_text
+from benchmarks.data.scenes import add_scenes
+from splits.files import SplitError, read_table
 from splits.tables import SPLITS, read_classes, read_metadata, unknown_values
 
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10}
@@ -103,33 +103,7 @@ def read_avsbench(
             "supervision": np.where(first_only, "first_frame", "all"),
         }
     )
-    scenes = root / "scenes.csv"
-    return add_scenes(index, scenes, metadata_uids) if scenes.is_file() else index
-
-
-def add_scenes(index: pd.DataFrame, path: Path, known: Collection[str]) -> pd.DataFrame:
-    """The index with the columns of scenes.csv, which has a row per clip.
-
-    Raises:
-        DataError: a uid lacks, is there twice or isn't `known`, or a column is the index's own.
-    """
-    uids = _read_table(path, ["uid"])
-    twice, columns = uids.uid[uids.uid.duplicated()], {*index, "world", SEAL} - {"uid"}
-    missing, unknown = index.uid[~index.uid.isin(uids.uid)], uids.uid[~uids.uid.isin(known)]
-    problems = [f"{path}: column {name!r} is the index's own" for name in sorted(columns & {*uids})]
-    problems += [
-        f"{path}: {fault} ({len(uids_at_fault)} of {len(rows)} rows), expected a row per clip"
-        for fault, uids_at_fault, rows in (
-            (f"no row of uid {next(iter(missing), '')}, a clip of the index", missing, index),
-            (f"uid {next(iter(unknown), '')} is no clip of metadata.csv", unknown, uids),
-            (f"uid {next(iter(twice), '')} twice", twice, uids),
-        )
-        if len(uids_at_fault)
-    ]
-    if problems:
-        raise DataError(problems, "Make it again with the clips: `python -m benchmarks data`.")
-    scenes = pd.read_csv(io.StringIO(read_text(path)), dtype={"uid": str})
-    return index.merge(scenes, "left", on="uid", validate="one_to_one")
+    return add_scenes(index, root, metadata_uids, "metadata.csv")
 
 
 def read_clips(root: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 On disk: vggss.json (hche11/Localizing-Visual-Sounds-the-Hard-Way), frames/{file}.jpg, the frame in
 the middle of the 10 s clip, and audio/{file}.wav, the whole clip. Clips that can't be had any more
 must be named in data.vggss_exclude: a subset is a different test set, so it is never silent.
+scenes.csv of the miniature world beside vggss.json has a row per clip (`scenes.add_scenes`).
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.data.index import ClipFiles, DataError, listed_otherwise, open_clips
+from benchmarks.data.scenes import add_scenes
 from splits.files import SplitError
 from splits.vggss_boxes import read_annotations
 
@@ -44,8 +46,8 @@ def read_vggss(
         raise DataError(error.problems) from error
     for repair in repairs:
         log.info("vggss.json: %s", repair)
-    excluded = set(exclude)
-    unknown = sorted(excluded - set(clips.file))
+    known, excluded = set(clips.file), set(exclude)
+    unknown = sorted(excluded - known)
     if unknown:
         path = root / "vggss.json"
         raise DataError(f"data.vggss_exclude: no clip {uid} in {path}" for uid in unknown)
@@ -57,7 +59,7 @@ def read_vggss(
         for uid, frame, sound, text in zip(clips.file, frames, audio, boxes, strict=True)
     ]
     facts = open_clips(files, "data.vggss_exclude", "checking VGG-SS", workers, progress)
-    return pd.DataFrame(
+    index = pd.DataFrame(
         {
             "uid": clips.file,
             "video": clips.file.str[:11],
@@ -74,6 +76,7 @@ def read_vggss(
             "boxes": boxes,
         }
     )
+    return add_scenes(index, root, known, "vggss.json")
 
 
 def indexed_annotations(root: Path, index: pd.DataFrame) -> pd.DataFrame:

@@ -86,8 +86,9 @@ class ClipSets:
                 log.info("%s", repair)
         else:
             draws = self._draws("v3")
+            hidden = () if protocol.seen_shows_unseen else self._show(classes)
             split = avs_v3.split(
-                self.metadata,
+                self.metadata[~self.metadata.uid.isin(hidden)],
                 strings,
                 classes,
                 draws,
@@ -95,6 +96,20 @@ class ClipSets:
                 test_folds=protocol.seen_test_folds,
             )
         return avs_v3.strict(split) if protocol.strict else split
+
+    def _show(self, unseen: Sequence[str]) -> pd.Series:
+        """Uids of the seen clips that show, or play off screen, one of the `unseen` classes.
+
+        Nothing where the data set doesn't say what is in view.
+        """
+        if "shown" not in self.index:
+            return pd.Series(dtype=str)
+        clips = self.index[self.index.benchmark.isin(("v1m", "v2"))]
+        named, present = (
+            names.str.split("_").map({*unseen}.isdisjoint)
+            for names in (clips.classes, clips.heard + "_" + clips.shown)
+        )
+        return clips.uid[named & ~present]
 
     @cached_property
     def annotations(self) -> pd.DataFrame:

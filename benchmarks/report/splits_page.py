@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.common.tables import Grid, markdown, number
 from benchmarks.data.config import VGGSoundParams
 from benchmarks.grid.clip_sets import ClipSets
@@ -45,18 +47,27 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))
     if params.data.vggsound is not None:
         names += ["vggsound/train", "vggsound/val"]
-    lines = []
-    for name in names:
-        rows = clip_sets[name]
-        classes = {token for joined in rows.classes for token in joined.split("_") if token}
-        counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
-        lines.append([f"`{name}`", *map(number, counts)])
+    lines = [_sizes(f"`{name}`", clip_sets[name]) for name in names]
+    if "v2" in params.data.labels and "shown" in clip_sets.index:
+        shows = not params.protocol.seen_shows_unseen
+        protocol = params.protocol.model_copy(update={"seen_shows_unseen": shows})
+        other = ClipSets(params.model_copy(update={"protocol": protocol}), clip_sets.index)
+        where = f"with `protocol.seen_shows_unseen: {str(shows).lower()}`"
+        seen = ("v3/train", "v3/val", "v3/seen_test")
+        lines += [_sizes(f"`{name}` {where}", other[name]) for name in seen]
     sizes = markdown(Grid(["set", "clips", "videos", "frames", "classes"], lines))
     leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
     text = TEXT.format(profile=params.profile, sizes=sizes, leaks=leaks)
     if params.data.vggsound and params.data.vggss:
         text = f"{text.rstrip()}\n\n{_vggsound(params.data.vggsound, params.data.vggss)}"
     return text.rstrip() + "\n"
+
+
+def _sizes(name: str, rows: pd.DataFrame) -> list[str]:
+    """Cells of a set: clips, videos, frames, classes."""
+    classes = {token for joined in rows.classes for token in joined.split("_") if token}
+    counts = (len(rows), rows.video.nunique(), rows.frames.sum(), len(classes))
+    return [name, *map(number, counts)]
 
 
 def _vggsound(data: VGGSoundParams, tested: Path) -> str:

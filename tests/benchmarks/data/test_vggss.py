@@ -3,6 +3,7 @@ import logging
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from PIL import Image
@@ -65,6 +66,20 @@ def test_the_index_survives_its_file(root, tmp_path):
     (tmp_path / "index.csv").write_bytes(write_index(index))
     found = load_index(tmp_path / "index.csv")
     assert found.to_dict("list") == index.to_dict("list")
+
+
+def test_scenes_are_carried_on(root):
+    scenes = pd.DataFrame({"uid": [SECOND, FIRST], "n_objects": [3, 1], "shown": ["a_b", "a"]})
+    scenes.to_csv(root / "scenes.csv", index=False)
+    index = read_vggss(root)
+    assert index.n_objects.tolist() == [1, 3] and index.shown.tolist() == ["a", "a_b"]
+    assert read_vggss(root, exclude=[FIRST]).n_objects.tolist() == [3]
+    scenes[:1].to_csv(root / "scenes.csv", index=False)
+    with pytest.raises(DataError, match=f"scenes.csv: no row of uid {FIRST}"):
+        read_vggss(root)
+    scenes.assign(uid=["x", FIRST]).to_csv(root / "scenes.csv", index=False)
+    with pytest.raises(DataError, match="uid x is no clip of vggss.json"):
+        read_vggss(root)
 
 
 def test_the_digest_follows_files_and_boxes(root, annotate):

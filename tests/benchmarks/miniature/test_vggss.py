@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from benchmarks.miniature.clips import FOREIGN, clip_keys, draw_clip
 from benchmarks.miniature.config import WorldConfig
-from benchmarks.miniature.scenes import CLASSES, LOOKALIKES, RADIUS
+from benchmarks.miniature.scenes import CLASSES, LOOKALIKES, NEAR, RADIUS
 from benchmarks.miniature.sheet import contact_sheet
-from benchmarks.miniature.vggss import FLAWS, build_vggss, label_of
+from benchmarks.miniature.vggss import FLAWS, boxes_of, build_vggss, label_of
 from benchmarks.miniature.world import build
 from splits.vggss_boxes import read_annotations
 
@@ -149,9 +149,25 @@ def test_default_world():
     assert sum(len(clip.heard) > 1 for clip in clips) / 900 == pytest.approx(0.1, abs=0.02)
     for clip in clips:
         assert clip.on.all() and not clip.facts["off_screen"]
-        assert max(thing.radius for thing in clip.heard) <= RADIUS[1]  # as large as SAM has seen
+        assert max(thing.radius for thing in clip.heard) <= NEAR[1]  # as large as SAM has seen
+        assert RADIUS[0] <= min(clip.sizes) and max(clip.sizes) <= RADIUS[1]  # as VGGish has heard
+        ratios = [t.radius / size for t, size in zip(clip.heard, clip.sizes, strict=True)]
+        assert ratios == pytest.approx(len(ratios) * ratios[:1])  # one camera
     alone = sum(clip.facts["distractor"] == "none" for clip in clips)
     assert alone / 900 == pytest.approx(0.6, abs=0.02)
+
+
+def test_boxes_are_as_large_as_the_real_ones():
+    """Of the real VGG-SS: mean .31, median .25, deciles .05 and .68 of the frame."""
+    areas = []
+    for clip in default()[::5]:
+        frame = clip.scene.frame(np.random.default_rng(0), 5.0)
+        union = np.zeros_like(frame.owner, bool)
+        for left, top, right, bottom in 128 * np.array(boxes_of(frame, clip)):
+            union[round(top) : round(bottom), round(left) : round(right)] = True
+        areas.append(union.mean())
+    assert np.mean(areas) == pytest.approx(0.31, abs=0.03)
+    assert np.quantile(areas, (0.1, 0.5, 0.9)) == pytest.approx((0.05, 0.25, 0.68), abs=0.06)
 
 
 def test_workers_do_not_change_a_byte(world, tmp_path):
