@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.common.files import clear_parts, locked, write_json
@@ -27,6 +28,7 @@ from benchmarks.features.store import (
     listed_shards,
     shard_path,
     shard_problem,
+    stored_rows,
     write_manifest,
 )
 
@@ -43,6 +45,7 @@ def extract(
     workers: int,
     device: str = "cpu",
     precision: str = "fp32",
+    needed: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Fill every store under `folder`; what is finished already is kept.
 
@@ -51,6 +54,8 @@ def extract(
 
     Args:
         headers: what each store must be made from, by "{cover}/{name}" (`Fingerprints.stores`).
+        needed: which rows of a store are read, by the same keys, (rows,) bool; without a key, all.
+            A shard that lacks some is encoded again, with what it held.
         workers: processes; on GPUs one each for the frames, with as many threads that decode them.
         device: of the image encoder, as in params.yaml.
 
@@ -65,10 +70,15 @@ def extract(
         stores.setdefault(cover, []).append(name)
     parts = {cover: covered(index, cover) for cover in stores}
     with locked(folder.with_name(f"{folder.name}.lock-{rank.number}"), "features"):
-        listed = {key: listed_shards(folder / key, h) for key, h in headers.items()}
-        _refuse_full_disk(folder, headers, listed)
+        listed, stored = listed_and_stored(folder, headers, needed or {})
+        _refuse_full_disk(folder, headers, listed, stored)
         jobs = [
-            ShardJob(cover, tuple(headers[f"{cover}/{name}"] for name in group), shard)
+            ShardJob(
+                cover,
+                tuple(headers[f"{cover}/{name}"] for name in group),
+                shard,
+                {name: stored[f"{cover}/{name}"][shard] for name in group},
+            )
             for cover in parts
             for group in passes(stores[cover])
             for shard in range(headers[f"{cover}/{group[0]}"].shards)
@@ -79,7 +89,7 @@ def extract(
             for job in jobs
             if (unfinished := tuple(h for key, h in job.keyed if job.shard not in finished[key]))
         ]
-        gigabytes = sum(h.rows * h.row_bytes for h in headers.values()) / 2**30
+        gigabytes = sum(h.row_bytes * sum(map(sum, stored[k])) for k, h in headers.items()) / 2**30
         log.info(
             "%d stores, %.2f GiB in all; %d of %d shards to fill%s",
             *(len(headers), gigabytes, sum(len(j.stores) for j in todo)),
@@ -118,8 +128,30 @@ def passes(names: Sequence[str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mapping) -> None:
-    size = bytes_to_write(folder, headers, listed)
+def listed_and_stored(
+    folder: Path, headers: Mapping[str, Header], needed: Mapping[str, np.ndarray]
+) -> tuple[dict[str, dict[int, Any]], dict[str, list[np.ndarray]]]:
+    """Of each store the shards that are finished, and which rows each of its shards is to hold.
+
+    A finished shard holds all that is needed of it. No row that is there is given up: going back to
+    other tables costs nothing.
+    """
+    listed: dict[str, dict[int, Any]] = {}
+    stored: dict[str, list[np.ndarray]] = {}
+    for key, h in headers.items():
+        there = listed_shards(folder / key, h)
+        rows = needed.get(key, np.ones(h.rows, bool))
+        parts = [rows[h.shard_rows(k).start : h.shard_rows(k).stop] for k in range(h.shards)]
+        held = [stored_rows(there.get(k), len(part)) for k, part in enumerate(parts)]
+        stored[key] = [part | old for part, old in zip(parts, held, strict=True)]
+        listed[key] = {k: there[k] for k in there if not (parts[k] & ~held[k]).any()}
+    return listed, stored
+
+
+def _refuse_full_disk(
+    folder: Path, headers: Mapping[str, Header], listed: Mapping, stored: Mapping
+) -> None:
+    size = bytes_to_write(folder, headers, listed, stored)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -131,7 +163,10 @@ def _refuse_full_disk(folder: Path, headers: Mapping[str, Header], listed: Mappi
 
 
 def bytes_to_write(
-    folder: Path, headers: Mapping[str, Header], listed: Mapping[str, Mapping]
+    folder: Path,
+    headers: Mapping[str, Header],
+    listed: Mapping[str, Mapping],
+    stored: Mapping[str, Sequence[np.ndarray]],
 ) -> int:
     """Bytes of the shards that no manifest lists, less the files that they replace."""
     total = 0
@@ -139,7 +174,7 @@ def bytes_to_write(
         for shard in set(range(h.shards)) - set(listed[key]):
             old = shard_path(folder / key, shard)
             replaced = old.stat().st_size if old.is_file() else 0
-            total += max(0, h.row_bytes * len(h.shard_rows(shard)) - replaced)
+            total += max(0, h.row_bytes * int(stored[key][shard].sum()) - replaced)
     return total
 
 

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,21 +30,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard of the stores that one pass over the frames can fill."""
+    """One shard of the stores that one pass over the frames can fill.
+
+    stored: which of the shard's rows each store gets, by its name, (n,) bool; all without it.
+    """
 
     cover: str
     stores: tuple[Header, ...]
     shard: int
+    stored: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     @property
     def keyed(self) -> list[tuple[str, Header]]:
         """Headers of the stores by "{cover}/{name}"."""
         return [(f"{self.cover}/{header.name}", header) for header in self.stores]
 
+    def _of(self, name: str) -> np.ndarray:
+        every = np.ones(len(self.stores[0].shard_rows(self.shard)), bool)
+        return self.stored.get(name, every)
+
     @property
-    def rows(self) -> range:
-        """Numbers of the rows in this shard."""
-        return self.stores[0].shard_rows(self.shard)
+    def _some(self) -> np.ndarray:
+        return np.any([self._of(header.name) for header in self.stores], axis=0)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Numbers of the rows that some store gets."""
+        return np.array(self.stores[0].shard_rows(self.shard))[self._some]
+
+    @property
+    def taken(self) -> dict[str, np.ndarray]:
+        """Which of `rows` each store gets, by its name."""
+        return {header.name: self._of(header.name)[self._some] for header in self.stores}
 
     @property
     def kind(self) -> str:
@@ -129,7 +146,7 @@ def _pool(plan: FillPlan, devices: Sequence[torch.device]) -> ProcessPoolExecuto
 
 def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[ShardJob], workers: int) -> None:
     """Log how long each kind of job takes, by a short trial."""
-    kinds = {job.kind: job for job in jobs}
+    kinds = {job.kind: job for job in jobs if len(job.rows)}
     paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}
     for kind, pace in paces.items():
         rows = sum(len(job.rows) for job in jobs if job.kind == kind)
@@ -150,25 +167,28 @@ def _fill(job: ShardJob) -> Entries:
     """Encode and write a shard of each store; in a worker process."""
     with ExitStack() as stack:
         writers = {
-            h.name: stack.enter_context(ShardWriter(_plan.folder / key, h, job.shard))
+            h.name: stack.enter_context(
+                ShardWriter(_plan.folder / key, h, job.shard, job.stored.get(h.name))
+            )
             for key, h in job.keyed
         }
-        for rows in _encoded(job, job.rows):
+        for rows in _encoded(job, slice(None)):
             for name, values in rows.items():
                 writers[name].append(values)
         return {key: writers[h.name].finish() for key, h in job.keyed}
 
 
-def _encoded(job: ShardJob, rows: range) -> Iterator[dict[str, np.ndarray]]:
+def _encoded(job: ShardJob, part: slice) -> Iterator[dict[str, np.ndarray]]:
     return encode(
         job.stores,
         _plan.parts[job.cover],
-        rows,
+        job.rows[part],
         _plan.encoders,
         _plan.batch_size,
         _device(),
         _plan.precision,
         _plan.readers,
+        {name: taken[part] for name, taken in job.taken.items()},
     )
 
 
@@ -178,16 +198,18 @@ def _pace(job: ShardJob) -> float:
     Of a batch that no trial has read before: a file's first reading checks it against the index.
     """
 
-    def seconds(rows: range) -> float:
-        start = time.monotonic()
-        for _ in _encoded(job, rows):
-            pass
-        return (time.monotonic() - start) / len(rows)
+    count, size = len(job.rows), _plan.batch_size
 
-    seconds(job.rows[:1])  # loads the encoder
-    one = seconds(job.rows[1:2] or job.rows[:1])
+    def seconds(start: int, stop: int) -> float:
+        part = slice(start, stop) if start < count else slice(min(stop - start, count))
+        began = time.monotonic()
+        for _ in _encoded(job, part):
+            pass
+        return (time.monotonic() - began) / len(job.rows[part])
+
+    seconds(0, 1)  # loads the encoder
+    one = seconds(1, 2)
     if one > 2:  # memory and kernels made for the first batch hardly count
         return one
-    size = _plan.batch_size
-    seconds(job.rows[2 : 2 + size] or job.rows[:1])
-    return seconds(job.rows[2 + size : 2 + 2 * size] or job.rows[:size])
+    seconds(2, 2 + size)
+    return seconds(2 + size, 2 + 2 * size)

@@ -4,14 +4,12 @@ A row of a token store is 6 MiB; from a disk it comes no sooner than a GPU makes
 precision from the frame's file (results/gpu.md), and all frames of the paper profile take 539 GiB.
 """
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.common.files import sha256
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.features.config import EncoderParams
@@ -44,11 +42,6 @@ class LiveStore:
         self._clips = list(clips.itertuples())
         self._first_rows = clips.first_row.to_numpy()
         self._end = int(self._first_rows[-1] + clips.frames.iloc[-1])
-
-    @property
-    def checksum(self) -> str:
-        """Checksum of what the rows are made from."""
-        return sha256(json.dumps(self.header.as_json(), sort_keys=True).encode())
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """(n, *shape) for row numbers (n,), in their order.

@@ -1,10 +1,12 @@
 """The feature store: what a frozen encoder says of every frame, computed once.
 
 A store is one folder: `manifest.json` and `shard-00000.npy`, ... (standard npy, rows in the order
-of the clip index's frames). The manifest names everything that the content depends on; a store that
-doesn't match the parameters is an error, never silently used. A shard is written batch by batch,
-gets its name when it is whole, and is listed then, so that a killed extraction loses at most the
-shards in flight. Processes that share an extraction each list theirs, in `manifest-{rank}.json`.
+of the clip index's frames). A row has the number of its frame among all, but only rows that
+something reads are stored: the manifest says which, shard by shard. It also names everything that
+the content depends on; a store that doesn't match the parameters is an error, never silently used.
+A shard is written batch by batch, gets its name when it is whole, and is listed then, so that a
+killed extraction loses at most the shards in flight. Processes that share an extraction each list
+theirs, in `manifest-{rank}.json`.
 
 What is on disk is compared with the manifest when a process opens it: sizes and npy headers at
 once, the content of a shard when its first row is read.
@@ -15,6 +17,7 @@ import io
 import json
 import logging
 import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +75,21 @@ class Header:
         """The header as a manifest holds it, tuples as lists."""
         return json.loads(json.dumps(asdict(self)))
 
+    @property
+    def checksum(self) -> str:
+        """Checksum of these facts: the same whichever rows are stored."""
+        return sha256(json.dumps(self.as_json(), sort_keys=True).encode())
+
+
+def stored_rows(entry: Mapping[str, Any] | None, count: int) -> np.ndarray:
+    """Which of a shard's `count` rows are in its file, (count,) bool, by its entry."""
+    if entry is None:
+        return np.zeros(count, bool)
+    if "rows" not in entry:
+        return np.ones(count, bool)
+    bits = np.frombuffer(bytes.fromhex(entry["rows"]), np.uint8)
+    return np.unpackbits(bits, count=count).astype(bool)
+
 
 def shard_path(folder: Path, shard: int) -> Path:
     """File of a shard."""
@@ -84,15 +102,18 @@ class ShardWriter:
     Use in a `with` block: if that ends early, nothing is left behind.
     """
 
-    def __init__(self, folder: Path, header: Header, shard: int) -> None:
+    def __init__(
+        self, folder: Path, header: Header, shard: int, stored: np.ndarray | None = None
+    ) -> None:
         self.header, self.path = header, shard_path(folder, shard)
-        rows = header.shard_rows(shard)
-        self.next, self.end = rows.start, rows.stop
+        rows = np.array(header.shard_rows(shard))
+        self.stored = np.ones(len(rows), bool) if stored is None else stored
+        self.numbers, self.done = rows[self.stored], 0
         folder.mkdir(parents=True, exist_ok=True)
         clear_parts(folder)
         self.part = part_path(self.path)
         self.file, self.digest = self.part.open("wb"), hashlib.sha256()
-        start, shape = io.BytesIO(), (len(rows), *header.shape)
+        start, shape = io.BytesIO(), (len(self.numbers), *header.shape)
         descr = np.lib.format.dtype_to_descr(np.dtype(header.dtype))
         np.lib.format.write_array_header_1_0(
             start, {"descr": descr, "fortran_order": False, "shape": shape}
@@ -114,17 +135,19 @@ class ShardWriter:
             StoreError: wrong shape or dtype, a value that is not finite, more rows than the shard
                 has, or a disk that takes no more.
         """
-        header, end = self.header, self.next + len(rows)
-        if rows.shape[1:] != header.shape or rows.dtype != header.dtype or end > self.end:
+        header, end = self.header, self.done + len(rows)
+        if rows.shape[1:] != header.shape or rows.dtype != header.dtype or end > len(self.numbers):
             raise StoreError(
-                f"{self.path}: {rows.dtype} {rows.shape} for rows {self.next} to {self.end}, "
+                f"{self.path}: {rows.dtype} {rows.shape} after {self.done} of "
+                f"{len(self.numbers)} rows, "
                 f"expected {header.dtype} (n, {', '.join(map(str, header.shape))})"
             )
         if rows.dtype.kind == "f" and not (finite := np.isfinite(rows)).all():
             bad = int((~finite).reshape(len(rows), -1).any(1).argmax())
-            raise StoreError(f"{header.name}: row {self.next + bad} holds NaN or infinity")
+            row = self.numbers[self.done + bad]
+            raise StoreError(f"{header.name}: row {row} holds NaN or infinity")
         self._write(np.ascontiguousarray(rows).data)
-        self.next = end
+        self.done = end
 
     def finish(self) -> dict[str, Any]:
         """Give the shard its name; its entry of the manifest.
@@ -132,8 +155,8 @@ class ShardWriter:
         Raises:
             StoreError: rows are missing, or the disk takes no more.
         """
-        if self.next != self.end:
-            raise StoreError(f"{self.path}: ends at row {self.next}, expected {self.end}")
+        if self.done != len(self.numbers):
+            raise StoreError(f"{self.path}: {self.done} rows, expected {len(self.numbers)}")
         try:
             self.file.flush()
             os.fsync(self.file.fileno())
@@ -141,7 +164,9 @@ class ShardWriter:
             self.part.replace(self.path)
         except OSError as error:
             raise self._failed(error) from error
-        return {"bytes": size, "sha256": self.digest.hexdigest()}
+        entry = {"bytes": size, "sha256": self.digest.hexdigest()}
+        bits = np.packbits(self.stored).tobytes().hex()
+        return entry if self.stored.all() else entry | {"rows": bits}
 
     def _write(self, content: memoryview) -> None:
         self.digest.update(content)
@@ -190,7 +215,7 @@ def shard_problem(path: Path, entry: dict[str, Any] | None, content: bool) -> st
     return None
 
 
-def _content_start(path: Path, header: Header, shard: int) -> int:
+def _content_start(path: Path, header: Header, rows: int) -> int:
     """Offset of a shard's rows in its file, by an npy header that says what they should be.
 
     Raises:
@@ -199,7 +224,7 @@ def _content_start(path: Path, header: Header, shard: int) -> int:
     with reading(path, StoreError, "as an npy shard", REBUILD), path.open("rb") as file:
         np.lib.format.read_magic(file)
         layout = np.lib.format.read_array_header_1_0(file)  # shape, Fortran's order, dtype
-        expected = (len(header.shard_rows(shard)), *header.shape), False, np.dtype(header.dtype)
+        expected = (rows, *header.shape), False, np.dtype(header.dtype)
         if layout != expected:
             raise StoreError(
                 f"{path}: {_layout(*layout)}, expected {_layout(*expected)}; {REBUILD}"
@@ -226,11 +251,20 @@ def write_manifest(
 class FeatureStore:
     """An opened store. `store[rows]` reads rows by their number in the index's frame order."""
 
-    def __init__(self, folder: Path, expected: Header, first_row: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        expected: Header,
+        first_row: int = 0,
+        needed: np.ndarray | None = None,
+        frame: Callable[[int], str] = "row {}".format,
+    ) -> None:
         """Open and verify sizes and headers; a shard's content when its first row is read.
 
         Args:
             first_row: number of the first frame that the store covers.
+            needed: which rows it must hold, (rows,) bool; None: any.
+            frame: what errors call a row, by its number.
 
         Raises:
             StoreError: naming what the store was made from and what the parameters ask for.
@@ -243,10 +277,18 @@ class FeatureStore:
             keys = [k for k in required if recorded.get(k) != required[k]]
             differs = "; ".join(f"{k} is {recorded.get(k)}, expected {required[k]}" for k in keys)
             raise StoreError(f"{folder}: made for other parameters: {differs}; {REBUILD}")
-        self.folder, self.header, self.first_row = folder, expected, first_row
+        self.folder, self.header, self.first_row, self._frame = folder, expected, first_row, frame
         self._raise_if(self.problems(content=False))
+        counts = [len(expected.shard_rows(k)) for k in range(expected.shards)]
+        stored = [stored_rows(self.entries[k], count) for k, count in enumerate(counts)]
+        self._counts = [int(rows.sum()) for rows in stored]
+        # Of each row, its number in the shard's file; -1 where it isn't stored.
+        self._places = np.concatenate([np.where(s, s.cumsum() - 1, -1) for s in stored])
+        if needed is not None and (lacking := np.flatnonzero(needed & (self._places < 0))).size:
+            first = frame(first_row + int(lacking[0]))
+            raise StoreError(f"{folder}: lacks {lacking.size} rows, {first} first; {REBUILD}")
         self._starts = [
-            _content_start(shard_path(folder, k), expected, k) for k in range(expected.shards)
+            _content_start(shard_path(folder, k), expected, n) for k, n in enumerate(self._counts)
         ]
         self._shards: dict[int, np.ndarray] = {}  # verified; forked workers share the parent's
 
@@ -281,15 +323,23 @@ class FeatureStore:
 
         Raises:
             IndexError: the store doesn't cover a frame.
+            StoreError: it doesn't hold one, since no row of the tables reads it.
         """
         rows = np.asarray(rows) - self.first_row
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.header.rows:
             raise IndexError(f"{self.folder}: covers other clips; see features.stores")
         out = np.empty((len(rows), *self.header.shape), self.header.dtype)
-        shards, offsets = np.divmod(rows, self.header.rows_per_shard)
+        shards, places = rows // self.header.rows_per_shard, self._places[rows]
+        if (places < 0).any():
+            frame = self._frame(self.first_row + int(rows[places < 0][0]))
+            raise StoreError(
+                f"{self.folder}: {frame} isn't stored, since no row of the tables reads it as "
+                "params.yaml stands. Put what reads it into a table (scoring.frames_per_clip: how "
+                f"many frames of a clip are scored), then {REBUILD}"
+            )
         # Row by row: an index of several rows would copy them twice, in up to seven times the time.
-        for row, shard, offset in zip(out, shards.tolist(), offsets.tolist(), strict=True):
-            row[...] = self._shard(shard)[offset]
+        for row, shard, place in zip(out, shards.tolist(), places.tolist(), strict=True):
+            row[...] = self._shard(shard)[place]
         return out
 
     def _shard(self, number: int) -> np.ndarray:
@@ -298,7 +348,7 @@ class FeatureStore:
             path, header = shard_path(self.folder, number), self.header
             if problem := shard_problem(path, self.entries[number], content=True):
                 raise StoreError(f"{problem}; {REBUILD}")
-            shape = (len(header.shard_rows(number)), *header.shape)
+            shape = (self._counts[number], *header.shape)
             rows = np.memmap(path, header.dtype, "r", self._starts[number], shape)
             self._shards[number] = np.asarray(rows)
         return self._shards[number]

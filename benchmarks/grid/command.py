@@ -34,6 +34,7 @@ def features(args: argparse.Namespace) -> None:
         workers,
         params.device,
         params.features.precision,
+        bench.needed,
     )
 
 

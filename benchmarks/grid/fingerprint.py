@@ -5,9 +5,9 @@ recipe is what can be said without data; `Fingerprints` adds the data.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,9 @@ from benchmarks.common import closure
 from benchmarks.common.files import sha256
 from benchmarks.features.layout import covered, frames_checksum, kind_of, layout
 from benchmarks.features.pretrained import ProfileEncoders
-from benchmarks.features.store import FeatureStore, Header
+from benchmarks.features.store import Header
 from benchmarks.grid.clip_sets import ClipSets
+from benchmarks.grid.needs import reads
 from benchmarks.grid.protocol import (
     Cell,
     Evaluation,
@@ -29,9 +30,6 @@ from benchmarks.grid.protocol import (
 )
 from benchmarks.params import Params, Row
 
-if TYPE_CHECKING:
-    from benchmarks.features.live import LiveStore
-
 # Where the closures of models and records end.
 BY_VALUE = (  # what these give enters the identities below as values
     "benchmarks.params",
@@ -40,6 +38,7 @@ BY_VALUE = (  # what these give enters the identities below as values
     "benchmarks.training.config",
     "benchmarks.data.index",  # by the digests of the clips' files
     "benchmarks.grid.protocol",
+    "benchmarks.grid.needs",  # which rows are stored, not what is in them
     "benchmarks.grid.clip_sets",  # by the clips of each set
     "benchmarks.training.audio",  # by the clips whose sound is borrowed
     "benchmarks.grid.fingerprint",
@@ -195,10 +194,15 @@ def stage_values(params: Params, stage: str) -> dict[str, Any]:
     It is as coarse as a stage: a superset of what its stores, models and records ask for.
     """
     names = {"features": ["sam", "vggish"], "run": list(type(params.encoders).model_fields)}
+    values = params.values(stage)
+    if stage == "features":
+        values |= {"reads": {k: sorted(v) for k, v in reads(params).items()}}
+        values |= params.model_dump(mode="json", include={"protocol"})
+        values["frames_per_clip"] = params.scoring.frames_per_clip
     return {
         "code": stage_code(params, stage),
         "weights": _weights(params, names.get(stage, [])),
-        "values": params.values(stage),
+        "values": values,
     }
 
 
@@ -251,15 +255,8 @@ def header(
 class Fingerprints:
     """Identities of stores, models and records of one project, data included."""
 
-    def __init__(
-        self,
-        params: Params,
-        clip_sets: ClipSets,
-        encoders: ProfileEncoders,
-        stores: "Callable[[Row], dict[str, FeatureStore | LiveStore]]",
-    ) -> None:
+    def __init__(self, params: Params, clip_sets: ClipSets, encoders: ProfileEncoders) -> None:
         self.params, self.clip_sets, self.encoders = params, clip_sets, encoders
-        self._stores = stores
         self._checksums: dict[str, str] = {}
         self._headers: dict[tuple[str, str], Header] = {}
 
@@ -295,7 +292,7 @@ class Fingerprints:
             "clips": {k: self._clips_checksum(v) for k, v in sets.items() if v},
             "classes": self.clip_sets.classes,
             "parent": fingerprint(self.model(model.parent)) if model.parent else None,
-            "stores": {name: store.checksum for name, store in self._stores(row).items()},
+            "stores": {n: self.store(n, row.method_config.cover()).checksum for n in row.stores},
             "weights": {
                 name: self.encoders.checksum(name)
                 for name in ("vggish", *row.method_config.encoders())

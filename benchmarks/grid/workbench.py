@@ -14,6 +14,7 @@ from benchmarks.features.silence import NoClip
 from benchmarks.features.store import FeatureStore
 from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.grid.fingerprint import Fingerprints
+from benchmarks.grid.needs import needed_rows
 from benchmarks.params import Params, Row
 from benchmarks.training.clips import Features, Samples
 from benchmarks.training.config import TrainingParams
@@ -45,7 +46,12 @@ class Workbench:
     @cached_property
     def fingerprints(self) -> Fingerprints:
         """Identities of this project's stores, models and records."""
-        return Fingerprints(self.params, self.clip_sets, self.encoders, self.stores)
+        return Fingerprints(self.params, self.clip_sets, self.encoders)
+
+    @cached_property
+    def needed(self) -> dict[str, np.ndarray]:
+        """Which rows of each store are read, by "{cover}/{name}", (rows,) bool."""
+        return needed_rows(self.params, self.clip_sets)
 
     def store(self, name: str, cover: str = "avs") -> FeatureStore | LiveStore:
         """The opened store of a name; its rows are numbered as the whole index's frames.
@@ -62,12 +68,19 @@ class Workbench:
                 live = LiveStore(expected, clips, sam, device, features.precision)
                 self._stores[name, cover] = live
             else:
-                self._stores[name, cover] = FeatureStore(folder, expected, first_row)
+                needed = self.needed.get(f"{cover}/{name}")
+                self._stores[name, cover] = FeatureStore(
+                    folder, expected, first_row, needed, self._frame
+                )
         return self._stores[name, cover]
 
     def stores(self, row: Row) -> dict[str, FeatureStore | LiveStore]:
         """All that a row's method reads, by name."""
         return {name: self.store(name, row.method_config.cover()) for name in row.stores}
+
+    def _frame(self, row: int) -> str:
+        clip = int(self.index.first_row.searchsorted(row, side="right")) - 1
+        return f"frame {row - self.index.first_row[clip]} of clip {self.index.uid[clip]}"
 
     def build(self, row: Row, seed: int) -> Method:
         """A row's method, its parameters drawn by the seed."""

@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.common.files import sha256
 from benchmarks.predictions.layouts import FileNames, likely
 from benchmarks.scoring.files import PREDICTIONS, list_files
+from benchmarks.scoring.frames import scored_frames
 from gavs.reading import shown
 from splits.files import shortened
 
@@ -91,12 +92,6 @@ def files_of(
     if extra := len(listed) - len(scored):
         log.info("%s: %d frames that aren't scored here are left out", folder, extra)
     return {place: listed[files[place][0]] for place in scored}
-
-
-def scored_frames(frames: int, per_clip: int | None) -> list[int]:
-    """Numbers of the scored frames of a clip, evenly spaced, as `training.clips` takes them."""
-    n = min(frames, per_clip or frames)
-    return [int((i + 0.5) * frames / n) for i in range(n)]
 
 
 def content_checksum(paths: Sequence[Path]) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.features.extract import bytes_to_write, passes
+from benchmarks.features.extract import bytes_to_write, listed_and_stored, passes
 from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
-from benchmarks.features.store import Header, listed_shards
+from benchmarks.features.store import Header
 from benchmarks.grid.budget import shortened
 from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
@@ -36,12 +36,20 @@ def encoding(
     for cover, names in params.stores.items():
         for group in passes(names):
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}
-            listed = {key: listed_shards(folder / key, h) for key, h in keyed.items()}
+            listed, stored = listed_and_stored(folder, keyed, bench.needed)
             missing = {key: set(range(h.shards)) - set(listed[key]) for key, h in keyed.items()}
             unfinished = [h for key, h in keyed.items() if missing[key]]  # the others cost nothing
-            job = ShardJob(cover, tuple(unfinished or keyed.values()), 0)
-            shards = set.union(*missing.values())
-            rows = sum(len(job.stores[0].shard_rows(shard)) for shard in shards)
+            jobs = [
+                ShardJob(
+                    cover,
+                    tuple(unfinished or keyed.values()),
+                    shard,
+                    {name: stored[f"{cover}/{name}"][shard] for name in group},
+                )
+                for shard in sorted(set.union(*missing.values())) or [0]
+            ]
+            job = max(jobs, key=lambda job: len(job.rows))
+            rows = sum(len(job.rows) for job in jobs) if any(missing.values()) else 0
             gpu = job.by_sam and places[0].type == "cuda"
             device = places[0] if gpu else torch.device("cpu")
             processes = len(places) if gpu else params.workers
@@ -62,7 +70,7 @@ def encoding(
                     "stage": f"features {job.kind}",
                     "work": work,
                     "hours": rows * seconds / processes / 3600,
-                    "disk GiB": bytes_to_write(folder, keyed, listed) / GIB,
+                    "disk GiB": bytes_to_write(folder, keyed, listed, stored) / GIB,
                     "GiB per process": memory,
                 }
             )

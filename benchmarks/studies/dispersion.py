@@ -166,6 +166,7 @@ def prepare(params: Params, name: str) -> Params:
         chosen.workers,
         chosen.device,
         chosen.features.precision,
+        bench.needed,
     )
     return chosen
 

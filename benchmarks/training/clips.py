@@ -16,6 +16,7 @@ from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_labels
 from benchmarks.features.live import LiveStore
 from benchmarks.features.store import FeatureStore
+from benchmarks.scoring.frames import scored_frames
 from benchmarks.training.audio import Heard
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
@@ -87,8 +88,7 @@ class Samples:
 
     def _scored(self, frames: int) -> list[int]:
         """Numbers of the frames of a clip that count."""
-        n = min(frames, self.frames or frames)
-        return [int((i + 0.5) * frames / n) for i in range(n)]
+        return scored_frames(frames, self.frames)
 
     def __len__(self) -> int:
         return len(self.samples)

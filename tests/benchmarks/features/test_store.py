@@ -155,9 +155,9 @@ def test_ranks_list_their_own_shards_until_one_list_replaces_theirs(folder):
     [
         (np.where(np.arange(24).reshape(4, 2, 3) == 13, np.nan, ROWS[4:8]), "row 6 holds NaN"),
         (np.full((4, 2, 3), np.inf), "row 4 holds NaN or infinity"),
-        (ROWS[:3], "ends at row 7, expected 8"),
+        (ROWS[:3], "3 rows, expected 4"),
         (ROWS[:5], "expected float16"),
-        (ROWS[:4, :1], r"float16 \(3, 1, 3\) for rows 4 to 8, expected float16 \(n, 2, 3\)"),
+        (ROWS[:4, :1], r"float16 \(3, 1, 3\) after 0 of 4 rows, expected float16 \(n, 2, 3\)"),
     ],
 )
 def test_what_must_not_be_written_leaves_nothing(tmp_path, rows, message):
@@ -201,3 +201,36 @@ def test_a_damaged_manifest_is_named_and_its_shards_are_encoded_again(folder, da
         FeatureStore(folder, HEADER)
     assert listed_shards(folder, HEADER) == {}
     assert "encoded again" in caplog.text
+
+
+STORED = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 1], bool)  # nothing of the second shard
+
+
+@pytest.fixture
+def partly(tmp_path):
+    entries = {}
+    for k in range(HEADER.shards):
+        rows = np.array(HEADER.shard_rows(k))
+        with ShardWriter(tmp_path, HEADER, k, STORED[rows]) as writer:
+            writer.append(ROWS[rows[STORED[rows]]])
+            entries[k] = writer.finish()
+    write_manifest(tmp_path, HEADER, entries)
+    return tmp_path
+
+
+def test_a_store_of_some_rows_gives_them_by_their_numbers(partly):
+    store = FeatureStore(partly, HEADER, first_row=100, needed=STORED)
+    store.verify()
+    asked = np.array([9, 0, 2, 9])
+    np.testing.assert_array_equal(store[asked + 100], ROWS[asked])
+    for row in (1, 5, 8):
+        with pytest.raises(StoreError, match=f"row {100 + row} isn't stored.*benchmarks features"):
+            store[np.array([100, 100 + row])]
+
+
+def test_a_store_without_rows_that_are_needed_is_refused_with_the_first_of_them(partly):
+    needed = STORED.copy()
+    needed[[4, 8]] = True
+    message = "lacks 2 rows, frame 4 of clip a first; rebuild it with `python -m benchmarks feat"
+    with pytest.raises(StoreError, match=message):
+        FeatureStore(partly, HEADER, 0, needed, "frame {} of clip a".format)
