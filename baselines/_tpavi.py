@@ -92,20 +92,20 @@ class ResidualUnit(nn.Module):
         return self.conv_b(F.relu(self.conv_a(x))) + x
 
 
-def only_asked(x: Tensor, asked: Tensor | None) -> Tensor:
-    """(B, T, ...) -> the M frames that are asked for, (M, ...), all of them for None.
+def select_frames(x: Tensor, decoded: Tensor | None) -> Tensor:
+    """(B, T, ...) -> the M frames to decode (M, ...), all of them for None.
 
     Once the frames of a clip have met, each is decoded by itself: V1S learns from one in five.
     """
-    return x.flatten(0, 1) if asked is None or asked.all() else x[asked]
+    return x.flatten(0, 1) if decoded is None or decoded.all() else x[decoded]
 
 
-def among_all(logits: Tensor, shape: Sequence[int], asked: Tensor | None) -> Tensor:
-    """Logits of the M frames (M, G, G) -> (B, T, G, G), 0 in those that aren't asked for."""
-    if asked is None or asked.all():
+def scatter_frames(logits: Tensor, shape: Sequence[int], decoded: Tensor | None) -> Tensor:
+    """Logits of the M frames (M, G, G) -> (B, T, G, G), 0 in those that aren't decoded."""
+    if decoded is None or decoded.all():
         return logits.unflatten(0, shape)
     full = logits.new_zeros(*shape, *logits.shape[1:])
-    return full.masked_scatter(asked[..., None, None], logits)
+    return full.masked_scatter(decoded[..., None, None], logits)
 
 
 class TPAVIHead(nn.Module):
@@ -137,12 +137,12 @@ class TPAVIHead(nn.Module):
         self,
         maps: Sequence[Tensor],
         audio: Tensor,
-        asked: Tensor | None = None,
+        decoded: Tensor | None = None,
         avm: bool = False,
     ) -> Prediction:
         """Four maps (B*T, C_i, h_i, w_i), each half as fine as the last, and audio (B, T, A).
 
-        Returns logits (B, T, G, G), 0 in frames that aren't `asked` (B, T) for, and, with `avm`,
+        Returns logits (B, T, G, G), 0 in frames that aren't `decoded` (B, T), and, with `avm`,
         the matching distance (B, T) as `aux["avm"]`.
         """
         B, T = audio.shape[:2]
@@ -151,12 +151,12 @@ class TPAVIHead(nn.Module):
             fuse(neck(x).unflatten(0, (B, T)), audio)  # (B, T, C, h, w)
             for x, neck, fuse in zip(maps, self.necks, self.fusion, strict=True)
         ]
-        chosen = [only_asked(f, asked) for f in fused]  # (M, C, h, w)
+        chosen = [select_frames(f, decoded) for f in fused]  # (M, C, h, w)
         x = self._double(self.refine[-1](chosen[-1]))
         for i in (2, 1, 0):
             x = self._double(self.refine[i](x + self.lateral[i](chosen[i])))
         x = F.interpolate(self.reduce(x), size=(self.size, self.size), mode="bilinear")
-        logits = among_all(self.classify(x)[:, 0], (B, T), asked)
+        logits = scatter_frames(self.classify(x)[:, 0], (B, T), decoded)
         return Prediction(logits, {"avm": self._match(fused, audio, logits)} if avm else {})
 
     @staticmethod

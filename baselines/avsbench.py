@@ -23,7 +23,7 @@ class AVSBench(BackboneMethod):
         )
 
     def forward(self, batch: Batch) -> Prediction:
-        return self.head(self.maps(batch), batch.audio, batch.asked, self.config.avm_weight > 0)
+        return self.head(self.maps(batch), batch.audio, batch.decoded, self.config.avm_weight > 0)
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return tpavi_loss(prediction, batch, self.config.avm_weight)

@@ -7,7 +7,7 @@ Audio Source Decoder" and doesn't name the operator, hence the switch.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines._tpavi import TPAVI, among_all, only_asked
+from baselines._tpavi import TPAVI, scatter_frames, select_frames
 from baselines.configs.sam_fusion import SamFusionConfig
 from gavs.adapter import ColA
 from gavs.losses import frame_bce, supervised_mean
@@ -64,9 +64,9 @@ class SamFusion(Method):
 
     def forward(self, batch: Batch) -> Prediction:
         fused = self.fusion(batch.features["sam"], batch.audio)  # (B, T, C, h, w)
-        asked = batch.asked if self.config.temporal() else None
-        logits, _ = decode(self.sam, only_asked(fused, asked), adapters=self.cola)
-        return Prediction(among_all(logits[:, 0], batch.audio.shape[:2], asked))
+        decoded = batch.decoded if self.config.temporal() else None
+        logits, _ = decode(self.sam, select_frames(fused, decoded), adapters=self.cola)
+        return Prediction(scatter_frames(logits[:, 0], batch.audio.shape[:2], decoded))
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}

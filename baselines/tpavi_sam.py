@@ -26,7 +26,7 @@ class TPAVISAM(Method):
 
     def forward(self, batch: Batch) -> Prediction:
         maps = self.pyramid(batch.features["sam"].flatten(0, 1))
-        return self.head(maps, batch.audio, batch.asked, self.config.avm_weight > 0)
+        return self.head(maps, batch.audio, batch.decoded, self.config.avm_weight > 0)
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         return tpavi_loss(prediction, batch, self.config.avm_weight)

@@ -52,8 +52,8 @@ class Batch:
     supervised: Tensor  # (B, T) bool, frames whose mask may be learned from
     video: Tensor  # (B,) long, equal for clips of the same source video
     classes: Tensor  # (B, K) bool, classes of the clip
-    # (B, T) bool, frames whose logits are read, if a temporal method may skip the others' masks
-    asked: Tensor | None = None
+    # (B, T) bool, frames to decode: a temporal method may leave out the others' masks; None: all
+    decoded: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""

@@ -210,14 +210,14 @@ def test_unlabelled_frames_have_no_say(build, make_batch):
     assert losses[0] == losses[1]
 
 
-def test_only_the_frames_that_are_asked_for_matter(build, make_batch):
-    """Loss, gradients and the asked frames' logits, if the others' masks may be skipped."""
+def test_only_the_decoded_frames_matter(build, make_batch):
+    """Loss, gradients and the decoded frames' logits, if the others' masks may be skipped."""
     method = build().train()
     if not method.config.temporal():
         return
     batch, found = make_batch(method), []
-    for asked in (None, batch.supervised):
-        batch.asked = asked
+    for decoded in (None, batch.supervised):
+        batch.decoded = decoded
         prediction = method(batch)
         loss = sum(method.loss(prediction, batch).values())
         gradients = torch.autograd.grad(loss, list(trained(method).values()))

@@ -7,6 +7,7 @@ import resource
 import sys
 
 from benchmarks.cli.parser import command_parser
+from benchmarks.cli.stages import stage_line
 from gavs.extras import missing_extra
 from gavs.reading import shown
 
@@ -22,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = command_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("benchmarks").setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    if line := stage_line():
+        print(line, file=sys.stderr, flush=True)
     # A store keeps its shards open: 2,316 in the paper profile, where the usual limit is 1,024.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -106,6 +106,8 @@ def command_parser() -> argparse.ArgumentParser:
     whole.add_argument(
         "--params", type=Path, default=Path("params.yaml"), help="default: %(default)s"
     )
+    verbose = "a line per epoch of each training too"
+    whole.add_argument("-v", "--verbose", action="store_true", help=verbose)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable, text: str, **options) -> argparse.ArgumentParser:
@@ -170,6 +172,9 @@ def command_parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("benchmark", nargs="?", help="only this one, e.g. v1s")
     sub.add_argument("--row", help="only this one")
+    sub.add_argument(
+        *("-v", "--verbose"), action="store_true", default=argparse.SUPPRESS, help=verbose
+    )
     sub.add_argument("--seed", type=int, help="only this one")
     sub.add_argument(
         "--workers", type=_count, help="default: params.yaml's; never changes a result"

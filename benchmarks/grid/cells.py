@@ -28,14 +28,8 @@ from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.grid.fingerprint import fingerprint, recipe_checksum
 from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.grid.models import lock, pick_device, trained
-from benchmarks.grid.protocol import (
-    Cell,
-    Evaluation,
-    evaluations_of,
-    model_of,
-    record_stem,
-    training_of,
-)
+from benchmarks.grid.progress import cell_log, remaining, run_folder
+from benchmarks.grid.protocol import Cell, Evaluation, evaluations_of, model_of, record_stem
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.scoring.boxes import BoxScores, box_terms
@@ -87,33 +81,37 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
             bench.clip_sets[test.clips]
     for folder in {record_stem(params, cell).parent for cell in cells}:
         clear_parts(folder)
-    cells = sorted(cells, key=lambda cell: -cost(bench, cell))
+    work = remaining(bench, cells)
+    cells = sorted(cells, key=lambda cell: -work[cell].cost)
     failures = []
-    for number, (cell, result) in enumerate(_results(bench, cells, workers), start=1):
-        try:
-            log.info("[%d/%d] %s: %s", number, len(cells), cell, result())
-        except BrokenProcessPool:
-            raise BrokenProcessPool(
-                f"a worker process was killed, as when memory runs out; {free_memory()}: set fewer "
-                "workers or smaller batches in params.yaml; the same command continues where it "
-                "stopped"
-            ) from None
-        except Exception as error:  # a failing cell must not stop the others
-            if distributed.several() and not isinstance(error, Diverged):
-                raise  # the other ranks don't know of it, and would wait for this one
-            text = str(error) if " " in str(error) else f"{type(error).__name__}: {error}"
-            log.error("[%d/%d] %s: FAILED: %s", number, len(cells), cell, text)
-            failures.append(f"{cell}: {text}")
+    seconds: float | None
+    with cell_log(work, 1 if distributed.several() else workers) as ended:
+        for cell, result in _results(bench, cells, workers):
+            try:
+                line, seconds = result()
+            except BrokenProcessPool:
+                raise BrokenProcessPool(
+                    f"a worker process was killed, as when memory runs out; {free_memory()}: set "
+                    "fewer workers or smaller batches in params.yaml; the same command continues "
+                    "where it stopped"
+                ) from None
+            except Exception as error:  # a failing cell must not stop the others
+                if distributed.several() and not isinstance(error, Diverged):
+                    raise  # the other ranks don't know of it, and would wait for this one
+                text = str(error) if " " in str(error) else f"{type(error).__name__}: {error}"
+                line, seconds = f"FAILED: {text}", None
+                failures.append(f"{cell}: {text}")
+            ended.end(cell, line, seconds)
     return failures
 
 
 def _results(
     bench: Workbench, cells: list[Cell], workers: int
-) -> Iterator[tuple[Cell, Callable[[], str]]]:
-    """Cells as they end, each with a call that gives its line or raises what stopped it; over
-    several ranks one after the other."""
+) -> Iterator[tuple[Cell, Callable[[], tuple[str, float]]]]:
+    """Cells as they end, each with a call that gives its line and seconds or raises what stopped
+    it; over several ranks one after the other."""
     if distributed.several():
-        yield from ((cell, partial(run_cell, bench, cell)) for cell in cells)
+        yield from ((cell, partial(_timed, bench, cell)) for cell in cells)
         return
     global _shared
     _shared = bench  # inherited by the forked workers: a pickled store would be read whole
@@ -126,19 +124,14 @@ def _results(
 _shared: Workbench
 
 
-def _run_shared(cell: Cell) -> str:
-    return run_cell(_shared, cell)
+def _run_shared(cell: Cell) -> tuple[str, float]:
+    return _timed(_shared, cell)
 
 
-def cost(bench: Workbench, cell: Cell) -> float:
-    """Roughly, frames that pass through the method."""
-    model = model_of(cell)
-    row, training = training_of(bench.params, model)
-    learned = bench.clip_sets[model.full or model.train].frames.sum()
-    tested = sum(
-        bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
-    )
-    return learned * training.epochs * (4 if row.temporal else 2) + tested
+def _timed(bench: Workbench, cell: Cell) -> tuple[str, float]:
+    """A cell's line, and how many seconds it took."""
+    started = time.monotonic()
+    return run_cell(bench, cell), time.monotonic() - started
 
 
 def run_cell(bench: Workbench, cell: Cell) -> str:
@@ -146,7 +139,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     params = bench.params
     identity = bench.fingerprints.record(cell)
     checksum = fingerprint(identity)
-    folder = params.work / "runs" / checksum[:16]
+    folder = run_folder(params, identity)
     with lock(folder, str(cell)):
         if distributed.first():
             discard_damaged(folder, "record.json")

@@ -43,7 +43,8 @@ BY_VALUE = (  # what these give enters the identities below as values
     "benchmarks.training.audio",  # by the clips whose sound is borrowed
     "benchmarks.grid.fingerprint",
 )
-NO_NUMBER = ("benchmarks.common", "benchmarks.data.clip_files")  # locks, processes, checksums
+# Locks, processes, checksums; the log and the time left.
+NO_NUMBER = ("benchmarks.common", "benchmarks.data.clip_files", "benchmarks.grid.progress")
 WORLD = ("world", "vggss", "vggsound")  # of `miniature`; each writes one data set
 
 

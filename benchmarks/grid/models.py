@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.common.files import locked, read_sealed
 from benchmarks.grid.budget import shortened, stretched
-from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.folders import LOCK, discard_damaged, empty, finish
+from benchmarks.grid.progress import model_folder
 from benchmarks.grid.protocol import Model, supervision_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Row
@@ -50,7 +50,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
     # Every empty tensor would be filled with NaN before it is written: 4 % of a training.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     identity = bench.fingerprints.model(model)
-    folder = bench.params.work / "models" / fingerprint(identity)[:16]
+    folder = model_folder(bench.params, identity)
     row, training = training_of(bench.params, model)
     with lock(folder, name):
         method = bench.build(row, model.seed)

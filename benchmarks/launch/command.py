@@ -172,7 +172,8 @@ def _submit(
 def _command(params: Params, path: Path, job: Job) -> list[str]:
     """Make the command of a job, on as many workers or ranks as its resources allow."""
     resources = params.cluster.resources(job.stage)
-    program = [sys.executable, "-m", "benchmarks", "--params", str(path), *job.arguments]
+    program = [sys.executable, "-m", "benchmarks", "--verbose", "--params", str(path)]
+    program += job.arguments
     if resources.gpus <= 1:
         return [*program, "--workers", str(resources.cpus)]
     ranks = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(resources.gpus), "-m"]

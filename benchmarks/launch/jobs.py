@@ -12,8 +12,7 @@ from typing import NamedTuple
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
-from benchmarks.grid.cells import cost
-from benchmarks.grid.fingerprint import fingerprint
+from benchmarks.grid.progress import cost, run_folder
 from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
@@ -163,8 +162,8 @@ class Progress:
         return self.encoded and all(self._known(cell) for cell in job.cells)
 
     def _known(self, cell: Cell) -> bool:
-        name = fingerprint(self.bench.fingerprints.record(cell))[:16]
-        return (self.params.work / "runs" / name / "record.json").is_file()
+        folder = run_folder(self.params, self.bench.fingerprints.record(cell))
+        return (folder / "record.json").is_file()
 
     def cost(self, job: Job) -> float:
         """Estimate the frames that pass through the methods; 0 before the clips are indexed."""

@@ -10,13 +10,15 @@ from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
 from benchmarks.report.table3 import HEADLINE, IN_SET, WHERE, ZERO_SHOT
 
+ABLATIONS = "ablations"  # of one method's variants: beside the contests of systems
+
 
 class Contest(NamedTuple):
     """One column: where its numbers stand, and how a clip's score is found."""
 
     name: str  # in the page, and of its file of clips
     title: str
-    kind: str  # seen, unseen, shifted, few-shot, less data, robust
+    kind: str  # seen, unseen, shifted, few-shot, less data, robust, ablations
     table: str
     column: str
     sources: tuple[Source, ...] = ()  # of the first that a row has: what is shown clip by clip
@@ -58,6 +60,10 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
             "robust", f"{title_of(robust)} robust", "robust", "robustness", f"{robust} combined"
         )
     )
+    parts = plan.tables.ablations.benchmark
+    listed.append(
+        Contest(ABLATIONS, f"{title_of(parts)}, ablations", ABLATIONS, ABLATIONS, f"{parts} miou")
+    )
     return [
         contest
         for contest in listed
@@ -67,8 +73,9 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
 
 
 def main_contests(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
-    """Less what lies between: of shots only 0 and the most, of fractions the smallest."""
+    """Contests of systems, less what lies between: of shots only 0 and the most, of fractions the
+    smallest."""
     few = plan.shot_settings[1:-1]
     between = {f"{table}-{setting}" for table in ("v3", "sub") for setting in few}
-    between |= {f"part-{share}" for share in sorted(plan.fractions)[1:]}
+    between |= {f"part-{share}" for share in sorted(plan.fractions)[1:]} | {ABLATIONS}
     return [contest for contest in contests_of(plan, tables) if contest.name not in between]

@@ -136,12 +136,12 @@ class Samples:
             features["sources"] = self._clicks(clips, frames)
         later = (frames > 0) & self._first_only[clips, None]
         supervised = ~later & ~self._unlabelled[clips, None]
-        asked = supervised
+        decoded = supervised
         if not self.labelled_only:
-            asked = np.isin(frames, self._scored(frames.shape[1])) | (not self.temporal)
+            decoded = np.isin(frames, self._scored(frames.shape[1])) | (not self.temporal)
         cells = [
             self._cells(clip, 0 if self._copied[clip] else frame, read)
-            for (clip, seconds), reads in zip(chosen, asked & targets, strict=True)
+            for (clip, seconds), reads in zip(chosen, decoded & targets, strict=True)
             for frame, read in zip(seconds, reads, strict=True)
         ]
         return Batch(
@@ -152,7 +152,7 @@ class Samples:
             supervised=torch.from_numpy(supervised),
             video=torch.from_numpy(self.videos[clips]),
             classes=torch.from_numpy(self._named[clips]),
-            asked=torch.from_numpy(asked) if self.temporal else None,
+            decoded=torch.from_numpy(decoded) if self.temporal else None,
         )
 
     def _rows(self, clips: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -229,7 +229,7 @@ def _entry(epoch: int, sums: dict[str, float], steps: int, lr: float) -> dict[st
 def _log(folder: Path, name: str, entry: dict[str, Any], epochs: int, seconds: float) -> None:
     val = "" if entry["validation"] is None else f"  validation {entry['validation']:.3f}"
     line = f"{name}  epoch {entry['epoch'] + 1}/{epochs}  loss {entry['loss']:.4f}{val}"
-    log.info("%s  %.0f s", line, seconds)
+    log.debug("%s  %.0f s", line, seconds)  # with -v
     with (folder / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")
 

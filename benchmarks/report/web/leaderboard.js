@@ -1,4 +1,5 @@
 // In a minute, leaderboard, hearing, claims and metric rules: tables of numbers.
+const ABLATIONS = "ablations"; // a contest of one method's variants: shown when it is chosen
 const boardState = { column: 1, down: true };
 
 // The comparison of two rows in a contest, first minus second; null where there is none.
@@ -12,7 +13,7 @@ function compared(s, first, second) {
 }
 
 function showBest() {
-  const rows = DATA.contests.map((s) => {
+  const rows = DATA.contests.filter((s) => s.kind !== ABLATIONS).map((s) => {
     const order = s.rows.map((row, i) => [row, s.scores[i][0]]).sort((a, b) => b[1] - a[1]);
     const [best, second] = order;
     return { s, best, second, lead: s.lead };
@@ -49,24 +50,29 @@ function bar(s, i, value) {
 
 function showBoard() {
   const [family, kind, rule, name] = ["family", "kind", "rule", "name"].map((id) => byId(id).value);
-  const shown = DATA.contests.filter((s) => !kind || s.kind === kind);
-  const ruled = (s) => (rule !== DATA.rules[0].name && DATA.by_rule[s.name]?.[rule]) || null;
+  const shown = DATA.contests.filter((s) => (kind ? s.kind === kind : s.kind !== ABLATIONS));
+  // By another rule (its own threshold), or at validation's: scores by row; null where there are none.
+  const other = (s) => {
+    if (rule !== DATA.rules[0].name) return DATA.by_rule[s.name]?.[rule] ?? null;
+    if (byId("threshold").value === "half" || !s.chosen) return null;
+    return Object.fromEntries(s.rows.map((row, i) => [row, [s.chosen[i]]]));
+  };
   const fits = (row) => (family === "all" || row.track.includes(family)) && row.name.includes(name.trim());
   const rows = DATA.rows.filter((row) => fits(row) && shown.some((s) => s.rows.includes(row.name)));
   const value = (s, row) => {
     const i = s.rows.indexOf(row.name);
     if (i < 0) return null;
-    return ruled(s) ? ruled(s)[row.name]?.[0] ?? null : s.scores[i][0];
+    return other(s) ? other(s)[row.name]?.[0] ?? null : s.scores[i][0];
   };
   const best = (s) => Math.max(...rows.map((row) => value(s, row) ?? -1).filter((x) => x >= 0));
   const columns = shown.map((s) => {
     const top = best(s), tied = s.tied[family] ?? [];
     return {
-      title: s.title, sub: ruled(s) ? `by ${rule}` : s.kind, value: (row) => value(s, row),
+      title: s.title, sub: !other(s) ? s.kind : rule === DATA.rules[0].name ? "validation's threshold" : `by ${rule}`, value: (row) => value(s, row),
       cell(row) {
         const x = value(s, row), i = s.rows.indexOf(row.name);
         if (x === null) return NONE;
-        const mark = !ruled(s) && !name && tied.includes(row.name) && row.name !== tied[0];
+        const mark = !other(s) && !name && tied.includes(row.name) && row.name !== tied[0];
         const score = s.scores[i];
         const about = `${row.name} on ${s.title}: 95 % ${interval(score[1], score[2])}, ${score[4]} run(s)`;
         return [el("span", { class: x === top ? "best" : null, title: about }, fixed(x)),

@@ -17,7 +17,8 @@ function main() {
   fill(byId("pair-contest"), DATA.contests.map((s) => [s.name, s.title]));
   fill(byId("clip-contest"), Object.keys(DATA.files).map((name) => [name, contest(name).title]));
   const on = (ids, draw) => ids.forEach((id) => byId(id).addEventListener("input", draw));
-  on(["family", "kind", "rule", "name"], showBoard);
+  on(["family", "kind", "rule", "threshold", "name"], showBoard);
+  byId("threshold").parentElement.hidden = DATA.contests.every((s) => !s.chosen);
   on(["hearing-benchmark"], showHearing);
   on(["claim-table", "claim-verdict"], showOrderings);
   on(["rule-benchmark", "rule-name"], showRules);

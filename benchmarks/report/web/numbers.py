@@ -12,7 +12,7 @@ from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, contests_of
 from benchmarks.report.layout import title_of
 from benchmarks.report.ledger import Ledger
-from benchmarks.report.measure import Score, Table
+from benchmarks.report.measure import Column, Score, Table
 from benchmarks.report.page import PROFILES, UNKNOWN
 from benchmarks.report.plan import RECREATED, Plan
 from benchmarks.report.style import looks
@@ -105,6 +105,7 @@ def _contest(
         "paper": [table.figure(row, contest.column) for row in rows],
         "floor": [_mean(table, row, contest.floor) for row in rows],
         "wrong": [_mean(table, row, contest.wrong) for row in rows],
+        "chosen": _at_chosen(table, column, rows),
         "left_out": {
             row: than for (row, name), than in table.left_out.items() if name == contest.column
         },
@@ -119,6 +120,12 @@ def _contest(
         content["groups"] = by_group(ledger, contest, rows, column.runs, index)
         content["clips"] = clip_scores(ledger, contest, rows, plan)
     return content
+
+
+def _at_chosen(table: Table, column: Column, rows: Sequence[str]) -> list[float | None] | None:
+    """Scores at the threshold that validation chooses; None where no record holds one."""
+    scores = [_mean(table, row, column.twin.name) if column.twin else None for row in rows]
+    return None if scores == [None] * len(rows) else scores
 
 
 def _lead(table: Table, contest: Contest, rows: Sequence[str]) -> dict | None:

@@ -115,13 +115,13 @@ def test_a_temporal_method_sees_every_frame_but_learns_from_the_labelled(clips):
     assert batch.audio.shape == (2, 2, 2)
     assert batch.supervised.tolist() == [[True, False], [True, True]]
     assert batch.masks[0, 1].sum() == 0  # the unlabelled frame's mask isn't read
-    assert torch.equal(batch.asked, batch.supervised)
+    assert torch.equal(batch.decoded, batch.supervised)
 
 
 def test_a_prediction_reads_no_masks(clips):
     blind, full = (clips(_Squash).batch(np.array([0, 1]), targets=t) for t in (False, True))
     assert blind.masks.shape == full.masks.shape and not blind.masks.any()
-    assert torch.equal(blind.asked, full.asked) and torch.equal(blind.audio, full.audio)
+    assert torch.equal(blind.decoded, full.decoded) and torch.equal(blind.audio, full.audio)
 
 
 def test_silent_and_shuffled_audio(clips):
@@ -166,7 +166,7 @@ def test_few_frames_of_a_clip_are_scored_evenly_spaced(clips):
     assert len(table) == 15
     assert table[table.scored].frame.tolist() == [0, 2, 4, 1, 5, 8]
     batch = clips(_Squash, frames=1).batch(np.array([1]))
-    assert batch.asked.tolist() == [[False, True]]
+    assert batch.decoded.tolist() == [[False, True]]
     assert batch.masks.flatten(2).any(2).tolist() == [[False, True]]  # the other isn't read
 
 

@@ -162,7 +162,7 @@ def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monk
     """
     monkeypatch.setattr("baselines._localiser.augment", lambda image: image)
     batch = make_batch(method, clips=8, frames=2 if method.config.temporal() else 1)
-    batch = _double(replace(batch, asked=batch.supervised))
+    batch = _double(replace(batch, decoded=batch.supervised))
     start = copy.deepcopy(method.state_dict())
 
     def work():
