@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from benchmarks.common.files import write_atomic
 from benchmarks.common.tables import Grid, markdown
+from benchmarks.miniature.config import WorldConfig
 from benchmarks.miniature.pretrain.common import PretrainConfig
 from gavs.configs import Config
 
@@ -27,6 +28,7 @@ class Card(Config):
     figures: dict[str, float]
     cpu_seconds: float
     made_by: str
+    world: str = "2"  # version of the world whose scenes or sounds it has learned
 
 
 def describe(
@@ -43,6 +45,7 @@ def describe(
         cpu_seconds=round(cpu_seconds),
         made_by=f"python -m benchmarks pretrain {path.stem}; torch {torch.__version__}, "
         f"{platform.machine()}",
+        world=WorldConfig().version,
     )
     _write_json(path.with_suffix(".json"), card.model_dump())
     return card
@@ -113,8 +116,8 @@ def page(cards: Mapping[str, Card]) -> str:
     for name, card in cards.items():
         seen = f"{card.config.steps * card.config.batch:,} from {card.config.pool:,}"
         size = [f"{card.parameters:,}", f"{card.bytes / 1e6:.2f}"]
-        lines.append([name, *size, seen, f"{card.cpu_seconds:.0f}"])
-    header = ["encoder", "parameters", "MB", "seen in training", "CPU-s"]
+        lines.append([name, *size, seen, card.world, f"{card.cpu_seconds:.0f}"])
+    header = ["encoder", "parameters", "MB", "seen in training", "world", "CPU-s"]
     parts = [PAGE.format(files=len(cards), total=total), markdown(Grid(header, lines))]
     for title, names, columns in _TABLES:
         lines = [
@@ -132,7 +135,8 @@ PAGE = """\
 Made by `python -m benchmarks pretrain`, adopted by `python -m benchmarks weights adopt`.
 {files} files, {total:.2f} MB in half precision, vggish_pca in single. Figures are of the
 files as they are, on scenes and sounds of the pretraining style that were never trained
-on. The encoders have seen all 24 classes, never a sound together with a picture."""
+on. The encoders have seen all 24 classes, never a sound together with a picture. World 3
+has the sounds of world 2, and larger objects beside its small ones."""
 _TABLES = (
     (
         "SAM: IoU at full resolution, objects unless said",
