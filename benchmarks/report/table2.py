@@ -98,10 +98,9 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         column("gap", both, np.subtract),
     ]
     if drawn:
-        before = Source("v3", "0-shot", "unseen", subset="test-{draw}")
-        control = unseen._replace(setting=f"{setting}-control")
-        parts = (Part(source, "miou") for source in (unseen, before, control))
-        columns += control_columns(setting, *parts, runs)
+        before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
+        control = Part(unseen._replace(setting=f"{setting}-control"), "miou")
+        columns += control_columns(setting, both[1], before, control, runs)
     return columns
 
 
