@@ -4,16 +4,18 @@ Re-created: the paper says "similar to GAVS, but fuse audio and visual without p
 Audio Source Decoder" and doesn't name the operator, hence the switch.
 """
 
+import copy
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines._tpavi import TPAVI, scatter_frames, select_frames
 from baselines.configs.sam_fusion import SamFusionConfig
 from gavs.adapter import ColA
-from gavs.losses import frame_bce, supervised_mean
+from gavs.losses import mask_terms
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import mlp
-from gavs.sam import decode
+from gavs.sam import decode, thaw_decoder
 
 
 class Fusion(nn.Module):
@@ -54,6 +56,9 @@ class SamFusion(Method):
     def __init__(self, config: SamFusionConfig, encoders: Encoders) -> None:
         super().__init__(config, encoders)
         self.sam = encoders.sam()
+        if config.decoder == "full":
+            self.sam = copy.deepcopy(self.sam)  # other methods hold the same frozen SAM
+            thaw_decoder(self.sam)
         channels = self.sam.prompt_encoder.embed_dim
         if config.operator == "tpavi":
             self.fusion: nn.Module = TPAVI(channels, encoders.audio_dim)
@@ -69,4 +74,4 @@ class SamFusion(Method):
         return Prediction(scatter_frames(logits[:, 0], batch.audio.shape[:2], decoded))
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        return {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}
+        return mask_terms(self.config.mask_loss, prediction.logits, batch)

@@ -22,6 +22,30 @@ def frame_bce(logits: Tensor, batch: Batch) -> Tensor:
     return (bce * valid).sum((-2, -1)) / valid.sum((-2, -1))
 
 
+def frame_dice(logits: Tensor, batch: Batch) -> Tensor:
+    """Dice loss with the soft target masks over the valid cells of a frame.
+
+    Logits (B, T, G, G) -> (B, T): 1 - (2 sum(p g) + 1) / (sum p + sum g + 1), as facebookresearch's
+    Mask2Former and DETR; SAM's paper names the same term. Its ones leave a frame without target a
+    gradient, and 0 where nothing is lit.
+    """
+    valid = batch.valid[:, None]
+    p, g = logits.sigmoid() * valid, batch.masks * valid
+    both, either = (p * g).sum((-2, -1)), p.sum((-2, -1)) + g.sum((-2, -1))
+    return 1 - (2 * both + 1) / (either + 1)
+
+
+def mask_terms(kind: str, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Terms of the mask's loss by name, each a mean over supervised frames.
+
+    kind: `bce`, or `bce_dice`: BCE + Dice, equally weighted as in Mask2Former.
+    """
+    terms = {"bce": supervised_mean(frame_bce(logits, batch), batch)}
+    if kind == "bce_dice":
+        terms["dice"] = supervised_mean(frame_dice(logits, batch), batch)
+    return terms
+
+
 def supervised_mean(per_frame: Tensor, batch: Batch) -> Tensor:
     """(B, T) -> mean over the frames whose mask may be learned from; 0 if there are none."""
     return (per_frame * batch.supervised).sum() / batch.supervised.sum().clamp(min=1)

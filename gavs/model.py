@@ -14,7 +14,7 @@ from torch import Tensor
 from gavs.adapter import ColA, encoder_adapters
 from gavs.configs.gavs import GavsConfig
 from gavs.lora import adapt_decoder, adapt_encoder
-from gavs.losses import alignment, frame_bce, supervised_mean
+from gavs.losses import alignment, mask_terms
 from gavs.method import METHODS, Batch, Encoders, Method, Prediction
 from gavs.prompt import SemanticAudioPrompt
 from gavs.sam import (
@@ -117,7 +117,7 @@ class GAVS(Method):
         return embedding.unflatten(0, tokens.shape[:2])
 
     def loss(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        terms = {"bce": supervised_mean(frame_bce(prediction.logits, batch), batch)}
+        terms = mask_terms(self.config.mask_loss, prediction.logits, batch)
         config = self.config.alignment
         if config.loss != "none":
             cue, audio = prediction.aux["cue"], prediction.aux["audio"]

@@ -18,12 +18,14 @@ from splits.tables import (
     COLUMNS,
     check_metadata,
     check_sizes,
+    draw_controls,
     draw_shots,
     left_to_test,
     stratified_order,
     too_few,
     videos,
     without_videos,
+    write_drawn,
 )
 
 FOLDS = 10  # val is one of them, test the folds before it, train those behind it
@@ -37,7 +39,8 @@ class AvsV3:
 
     seen_train, seen_val, seen_test: disjoint; together the seen set. `split`'s share no video.
     unseen: the 0-shot test. pool: the clips that are a shot or a test in some draw.
-    shots: by draw and k; nested over k. test: by draw, the same for all its k.
+    shots: by draw and k; nested over k. control: by draw and k, as many clips of seen_train, nested
+    over k. test: by draw, the same for all its k.
     folds: columns uid, fold of the seen set, whole videos; None for the release, which has none.
     """
 
@@ -47,6 +50,7 @@ class AvsV3:
     unseen: pd.DataFrame
     pool: pd.DataFrame
     shots: Mapping[int | str, Mapping[int, pd.DataFrame]]
+    control: Mapping[int | str, Mapping[int, pd.DataFrame]]
     test: Mapping[int | str, pd.DataFrame]
     folds: pd.DataFrame | None = None
 
@@ -129,7 +133,8 @@ def split(
     the rest of their videos: at least as many clips as the largest k must be left.
 
     Raises:
-        SplitError: as `membership`; an empty part; a class with too few clips for the largest k.
+        SplitError: as `membership`; an empty part; a class with too few clips for the largest k;
+            too few clips for its control.
     """
     check_sizes(shots, draws)
     seen, unseen = membership(metadata, unseen_strings, unseen_classes)
@@ -145,7 +150,28 @@ def split(
     drawn = {d: draw_shots(single, "uid", "a_obj", shots, seed, d) for d in draws}
     test = {d: left_to_test(unseen, s[max(shots)], "a_obj", max(shots)) for d, s in drawn.items()}
     folds = pd.DataFrame({"uid": seen.uid, "fold": fold}).reset_index(drop=True)
-    return _assemble({**parts, "unseen": unseen, "pool": unseen}, drawn, test, folds)
+    control = _controls(parts["seen_train"], drawn)
+    return _assemble({**parts, "unseen": unseen, "pool": unseen}, drawn, control, test, folds)
+
+
+def _controls(
+    seen_train: pd.DataFrame, shots: Mapping[Any, Mapping[int, pd.DataFrame]]
+) -> dict[Any, dict[int, pd.DataFrame]]:
+    """Draw as many single-class clips of the seen classes as there are shots, by draw and k.
+
+    Raises:
+        SplitError: there are too few.
+    """
+    single = seen_train[~seen_train.a_obj.str.contains("_")]
+    totals = {draw: {k: len(rows) for k, rows in by_k.items()} for draw, by_k in shots.items()}
+    most = max((total for by_k in totals.values() for total in by_k.values()), default=0)
+    if len(single) < most:
+        expected = f"control: {most} single-class clips of seen_train expected"
+        raise_if([f"{expected}, found {len(single)}"])
+    return {
+        draw: draw_controls(single, "uid", "a_obj", by_k, "control", draw)
+        for draw, by_k in totals.items()
+    }
 
 
 def _folds(seen: pd.DataFrame, seed: int, test_folds: int) -> pd.Series:
@@ -164,6 +190,7 @@ def _folds(seen: pd.DataFrame, seed: int, test_folds: int) -> pd.Series:
 def _assemble(
     parts: dict[str, pd.DataFrame],
     shots: Mapping[Any, Mapping[int, pd.DataFrame]],  # by draw, as `AvsV3`'s
+    control: Mapping[Any, Mapping[int, pd.DataFrame]],
     test: Mapping[Any, pd.DataFrame],
     folds: pd.DataFrame | None = None,
 ) -> AvsV3:
@@ -173,9 +200,13 @@ def _assemble(
     def rows(table: pd.DataFrame, split: str) -> pd.DataFrame:
         return table.assign(split=split)[COLUMNS].reset_index(drop=True)
 
+    def to_learn(drawn: Mapping[Any, Mapping[int, pd.DataFrame]]) -> dict[Any, dict]:
+        return {d: {k: rows(s, "train") for k, s in by_k.items()} for d, by_k in drawn.items()}
+
     return AvsV3(
         **{name: rows(part, role.get(name, "test")) for name, part in parts.items()},
-        shots={d: {k: rows(s, "train") for k, s in by_k.items()} for d, by_k in shots.items()},
+        shots=to_learn(shots),
+        control=to_learn(control),
         test={d: rows(t, "test") for d, t in test.items()},
         folds=folds,
     )
@@ -251,7 +282,9 @@ def official(
     )
     parts = {**released, "seen_val": val.drop(clean.index), "seen_test": clean, "pool": pool}
     raise_if([f"{name}: empty" for name, part in parts.items() if part.empty])
-    return _assemble(parts, {OFFICIAL: drawn}, {OFFICIAL: tests[most]}), repairs
+    shots_of = {OFFICIAL: drawn}
+    control = _controls(parts["seen_train"], shots_of)  # the release has none
+    return _assemble(parts, shots_of, control, {OFFICIAL: tests[most]}), repairs
 
 
 def _differences(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
@@ -272,9 +305,9 @@ def strict(v3: AvsV3) -> AvsV3:
     """Drop the val and test rows that share a video with what is learned before them.
 
     seen_val loses videos of seen_train; seen_test, unseen and pool lose those of seen_train and
-    seen_val, a draw's test also those of its largest shots. seen_train and the shots stay as they
-    are, so one model serves both lists. The release's seen_val is left empty: `official` moved its
-    clean clips into the seen test.
+    seen_val, a draw's test also those of its largest shots. seen_train, shots and control stay as
+    they are, so one model serves both lists. The release's seen_val is left empty: `official` moved
+    its clean clips into the seen test.
     """
     learned = (v3.seen_train, v3.seen_val)
     largest = {draw: by_k[max(by_k)] for draw, by_k in v3.shots.items()}
@@ -286,16 +319,14 @@ def strict(v3: AvsV3) -> AvsV3:
         "pool": without_videos(v3.pool, *learned),
     }
     test = {d: without_videos(t, *learned, largest[d]) for d, t in v3.test.items()}
-    return _assemble(parts, v3.shots, test, v3.folds)
+    return _assemble(parts, v3.shots, v3.control, test, v3.folds)
 
 
 def write(v3: AvsV3, folder: Path) -> None:
-    """Write one CSV per part, folds.csv, shots/{draw}/{k}/train.csv and shots/{draw}/test.csv."""
+    """Write one CSV per part, folds.csv, {shots,control}/{draw}/{k}/train.csv and
+    shots/{draw}/test.csv."""
     for name in PARTS:
         write_csv(getattr(v3, name), folder / f"{name}.csv")
     if v3.folds is not None:
         write_csv(v3.folds, folder / "folds.csv")
-    for draw, by_k in v3.shots.items():
-        for k, rows in by_k.items():
-            write_csv(rows, folder / "shots" / str(draw) / str(k) / "train.csv")
-        write_csv(v3.test[draw], folder / "shots" / str(draw) / "test.csv")
+    write_drawn(folder, {"shots": v3.shots, "control": v3.control}, v3.test)

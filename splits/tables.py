@@ -5,13 +5,14 @@ lists in whatever order its rows come and whatever the version of NumPy.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from splits.files import SplitError, raise_if, read_json, read_table, shortened
+from splits.files import SplitError, raise_if, read_json, read_table, shortened, write_csv
 
 COLUMNS = ["vid", "uid", "s_min", "s_sec", "a_obj", "split", "label"]
 LABELS = ("v1s", "v1m", "v2")
@@ -181,6 +182,32 @@ def draw_shots(
     """Draw k clips of every group, for each k; a smaller k's clips are among a larger one's."""
     lines = shot_lines(clips, key, group, *salt)
     return {k: pd.concat([line.head(k) for line in lines]).sort_index() for k in sizes}
+
+
+def draw_controls(
+    clips: pd.DataFrame, key: str, group: str, totals: Mapping[int, int], *salt: object
+) -> dict[int, pd.DataFrame]:
+    """Draw `totals[k]` clips in all for each k, nested as shots; the groups take turns in a
+    shuffled order."""
+    lines = shot_lines(clips, key, group, *salt)
+    lines.sort(key=lambda line: rank(*salt, line[group].iat[0]))
+    turns = pd.concat([line.assign(turn=range(len(line))) for line in lines])
+    ordered = turns.sort_values("turn", kind="stable").drop(columns="turn")
+    return {k: ordered.head(total).sort_index() for k, total in totals.items()}
+
+
+def write_drawn(
+    folder: Path,
+    learned: Mapping[str, Mapping[Any, Mapping[int, pd.DataFrame]]],
+    test: Mapping[Any, pd.DataFrame],
+) -> None:
+    """Write {name}/{draw}/{k}/train.csv of what is learned, and shots/{draw}/test.csv."""
+    for name, drawn in learned.items():
+        for draw, by_k in drawn.items():
+            for k, rows in by_k.items():
+                write_csv(rows, folder / name / str(draw) / str(k) / "train.csv")
+    for draw, rows in test.items():
+        write_csv(rows, folder / "shots" / str(draw) / "test.csv")
 
 
 def left_to_test(

@@ -12,13 +12,13 @@ import pandas as pd
 from splits.files import raise_if, write_csv
 from splits.tables import (
     check_sizes,
+    draw_controls,
     draw_shots,
     left_to_test,
-    rank,
-    shot_lines,
     too_few,
     videos,
     without_videos,
+    write_drawn,
 )
 
 
@@ -82,7 +82,8 @@ def split(
         )
     raise_if(problems)
     drawn = {d: draw_shots(novel, "file", "label", shots, "sub", d) for d in draws}
-    control = {d: _control(spare, shots, len(labels), d) for d in draws}
+    totals = {k: k * len(labels) for k in shots}
+    control = {d: draw_controls(spare, "file", "label", totals, "control", d) for d in draws}
     test = {d: left_to_test(novel, s[max(shots)], "label", max(shots)) for d, s in drawn.items()}
     return VggssSub(clips, drawn, control, test)
 
@@ -112,23 +113,7 @@ def _check(
     raise_if(problems)
 
 
-def _control(
-    spare: pd.DataFrame, shots: Sequence[int], labels: int, draw: int
-) -> dict[int, pd.DataFrame]:
-    """Draw k x `labels` clips for each k; the mapped labels take turns in a shuffled order."""
-    lines = shot_lines(spare, "file", "label", "control", draw)
-    lines.sort(key=lambda line: rank("control", draw, line.label.iat[0]))
-    turns = pd.concat([line.assign(turn=range(len(line))) for line in lines])
-    ordered = turns.sort_values("turn", kind="stable").drop(columns="turn")
-    return {k: ordered.head(k * labels).sort_index() for k in shots}
-
-
 def write(sub: VggssSub, folder: Path) -> None:
     """Write clips.csv, {shots,control}/{draw}/{k}/train.csv and shots/{draw}/test.csv."""
     write_csv(sub.clips, folder / "clips.csv")
-    for name, drawn in (("shots", sub.shots), ("control", sub.control)):
-        for draw, by_k in drawn.items():
-            for k, rows in by_k.items():
-                write_csv(rows, folder / name / str(draw) / str(k) / "train.csv")
-    for draw, rows in sub.test.items():
-        write_csv(rows, folder / "shots" / str(draw) / "test.csv")
+    write_drawn(folder, {"shots": sub.shots, "control": sub.control}, sub.test)

@@ -15,6 +15,8 @@ class SamFusionConfig(MethodConfig):
     operator: Literal["concat", "add", "film", "tpavi"] = "concat"
     hidden: int = Field(512, gt=0)  # of the audio's MLP, as in GAVS's prompt; tpavi has none
     cola: ColaConfig = ColaConfig()
+    decoder: Literal["frozen", "full"] = "frozen"  # as GAVS's
+    mask_loss: Literal["bce", "bce_dice"] = "bce"  # as GAVS's
 
     def temporal(self) -> bool:
         return self.operator == "tpavi"

@@ -77,6 +77,7 @@ def run_cells(params: Params, cells: list[Cell], workers: int) -> list[str]:
     for model in {model_of(cell) for cell in cells}:
         bench.stores(params.row(model.row, model.benchmark))
     for cell in cells:
+        bench.clip_sets[model_of(cell).train]
         for test in evaluations_of(params, cell):
             bench.clip_sets[test.clips]
     for folder in {record_stem(params, cell).parent for cell in cells}:

@@ -15,6 +15,7 @@ from benchmarks.params import Params
 from benchmarks.training.audio import Heard, audio_from
 from splits import audit, avs_v3, fractions, vggss_sub
 from splits.files import read_table
+from splits.tables import videos
 from splits.vggsound import read_heard
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,8 @@ class ClipSets:
         key = draw if draw == avs_v3.OFFICIAL else int(draw)
         if kind == "test":
             return self.v3.test[key].uid
-        return self.v3.shots[key][int(kind.removesuffix("-shot"))].uid
+        drawn = self.v3.control if kind.endswith("-control") else self.v3.shots
+        return drawn[key][int(kind.split("-")[0])].uid
 
     def _sub(self, part: str) -> Sequence[str]:
         clips = self.sub.clips
@@ -159,8 +161,17 @@ class ClipSets:
     def _fraction(self, benchmark: str, part: str) -> Sequence[str]:
         _, share, draw = part.split("-")
         rows = self.metadata[(self.metadata.label == benchmark) & (self.metadata.split == "train")]
-        drawn = fractions.split(rows, self.params.protocol.fractions, int(draw))
-        return drawn[float(share)].uid
+        protocol = self.params.protocol
+        clips = fractions.split(rows, protocol.fractions, int(draw))[float(share)]
+        if (count := videos(clips).nunique()) < protocol.fraction_videos:
+            raise DataError(
+                [
+                    f"protocol.fractions: {share} of {benchmark}'s {len(rows)} training clips has "
+                    f"{count} videos, expected {protocol.fraction_videos} or more: take a larger "
+                    "share, or lower protocol.fraction_videos"
+                ]
+            )
+        return clips.uid
 
     def leaks(self) -> str:
         """The leakage audit of every set that the tables use, as Markdown."""

@@ -13,6 +13,7 @@ from benchmarks.params import Params, ParamsError, Row
 from benchmarks.training.config import TrainingParams
 
 FLOOR = "floor"  # trained and tested with silent audio
+VALIDATION = "val"  # scored too, so that the report can choose a threshold by it
 NEGATIVES = ("silence", "noise", "off_screen", "other_clip")
 
 
@@ -94,11 +95,9 @@ def _home(params: Params, row: str, benchmark: str) -> str | None:
 def _settings(
     params: Params, table: str, stage: str, row: str, benchmark: str
 ) -> list[tuple[str, int, int | str | None]]:
-    seeds = params.seeds
+    seeds, scoring = params.seeds, params.scoring
     if stage == "few_shot":
-        names = [f"{k}-shot" for k in params.protocol.shots]
-        if table == "table4":
-            names += [f"{k}-shot-control" for k in params.protocol.shots]
+        names = [f"{k}-shot{kind}" for kind in ("", "-control") for k in params.protocol.shots]
         return [(name, seed, draw) for name in names for seed, draw in params.draws(benchmark)]
     if stage == "zero_shot":
         return [("0-shot", seed, None) for seed in seeds]
@@ -110,12 +109,12 @@ def _settings(
             (f"fraction-{f}", seed, draw) for f in shares for seed, draw in params.draws(benchmark)
         ]
     if stage == "negatives":
-        return [("negatives", seed, None) for seed in params.scoring.shuffle_seeds if seed in seeds]
+        return [("negatives", seed, None) for seed in seeds if scoring.shuffles(seed)]
     if params.row(row, benchmark).method_config.oracle:
         return [("train", seeds[0], None)]
     settings: list[tuple[str, int, int | str | None]] = [("train", seed, None) for seed in seeds]
     if table == "table1" and row not in params.tables.table1.operators:
-        settings += [(FLOOR, seed, None) for seed in params.scoring.floor_seeds if seed in seeds]
+        settings += [(FLOOR, seed, None) for seed in seeds if scoring.floors(seed)]
     return settings
 
 
@@ -133,17 +132,40 @@ def model_of(cell: Cell) -> Model:
 
 
 def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
-    """Tests on which a cell is scored."""
+    """Evaluations that a cell is scored on: its tests, then its validation clips."""
+    return [*_tests_of(params, cell), *_validations_of(params, cell)]
+
+
+def _validations_of(params: Params, cell: Cell) -> list[Evaluation]:
+    """The benchmark's validation clips, heard as the test's, for models scored against its masks.
+
+    Few shots leave nothing to validate on: their 0-shot model's serve. The release's AVS-V3 leaves
+    none where it is strict (`avs_v3.strict`).
+    """
+    if cell.benchmark == "v3":
+        none_left = params.protocol.official and params.protocol.strict
+        return [] if cell.stage == "few_shot" or none_left else [Evaluation(VALIDATION, "v3/val")]
+    trained = cell.setting in ("train", FLOOR) or cell.setting.startswith("fraction-")
+    if not trained or params.row(cell.row, cell.benchmark).method_config.oracle:
+        return []
+    audio = "silence" if cell.setting == FLOOR else "own"
+    return [Evaluation(VALIDATION, f"{cell.benchmark}/val", audio)]
+
+
+def _tests_of(params: Params, cell: Cell) -> list[Evaluation]:
     few, draw = cell.stage == "few_shot", cell.draw
     if cell.benchmark == "v3":
         unseen = f"v3/test-{draw}" if few else "v3/unseen"
-        return [Evaluation("unseen", unseen), Evaluation("seen", "v3/seen_test")]
+        tests = [Evaluation("unseen", unseen), Evaluation("seen", "v3/seen_test")]
+        if not few and params.scoring.shuffles(cell.seed):
+            tests.append(Evaluation("unseen_shuffled", unseen, "shuffled"))
+        return tests
     if cell.benchmark == "vggss":
         rules = ("fixed", "median", "oracle")
         tests = [Evaluation("vggss", "vggss/all", rules=rules)]
         if params.row(cell.row, cell.home or cell.benchmark).method_config.guidable:
             tests.append(Evaluation("vggss_guided", "vggss/all", rules=rules, guided=True))
-        if cell.seed in params.scoring.shuffle_seeds:
+        if params.scoring.shuffles(cell.seed):
             wrong = ("shuffled", "silence", "noise")
             tests += [Evaluation(f"vggss_{a}", "vggss/all", a, ("fixed",)) for a in wrong]
         return tests
@@ -160,7 +182,7 @@ def evaluations_of(params: Params, cell: Cell) -> list[Evaluation]:
         return [Evaluation("test", clips, "silence")]
     tests = [Evaluation("test", clips)]
     oracle = params.row(cell.row, cell.benchmark).method_config.oracle
-    shuffled = cell.seed in params.scoring.shuffle_seeds and not cell.setting.startswith("fraction")
+    shuffled = params.scoring.shuffles(cell.seed) and not cell.setting.startswith("fraction")
     if shuffled and not oracle and cell.row not in params.tables.table1.operators:
         tests.append(Evaluation("test_shuffled", clips, "shuffled"))
     return tests

@@ -26,7 +26,7 @@ from benchmarks.params.encoders import check_encoders, check_weights
 from benchmarks.params.errors import ParamsError, nearest, validate
 from benchmarks.params.files import read_yaml
 from benchmarks.params.row import BENCHMARKS, Row, method_names, resolve
-from benchmarks.params.tables import TABLES, TablesParams
+from benchmarks.params.tables import ABLATED, TABLES, TablesParams
 from benchmarks.params.tiers import tiered
 from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
@@ -89,7 +89,7 @@ class Params(Config):
     def _seeds_that_are_run(self) -> "Params":
         """Check that the seeds of the controls are among `seeds`."""
         for key in ("shuffle_seeds", "floor_seeds"):
-            if unknown := [s for s in getattr(self.scoring, key) if s not in self.seeds]:
+            if unknown := [s for s in getattr(self.scoring, key) or () if s not in self.seeds]:
                 raise ValueError(f"scoring.{key}: {unknown} not among seeds {self.seeds}")
         return self
 
@@ -128,14 +128,17 @@ class Params(Config):
         return self.model_dump(mode="json", include=STAGE_BLOCKS[stage])
 
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
-        """List (seed, draw) of the few-shot or fraction cells: draw i with seed i, or the cross."""
+        """List (seed, draw) of the few-shot or fraction cells: draw i with seed i, or the cross.
+
+        Draws beyond the seeds, and seeds beyond the draws, are not run.
+        """
         seeds = self.seeds
         draws = self.protocol.fraction_draws if benchmark == "v2" else self.protocol.draws
         if benchmark == "v3" and self.protocol.official:
             return [(seed, "official") for seed in seeds]
         if self.protocol.cross:
             return [(seed, draw) for draw in draws for seed in seeds]
-        return [(seeds[i % len(seeds)], draw) for i, draw in enumerate(draws)]
+        return list(zip(seeds, draws, strict=False))
 
     def few_shot_training(self, training: TrainingParams, benchmark: str) -> TrainingParams:
         """Build the training of a few-shot cell: the row's, with the overrides of `few_shot`.
@@ -187,13 +190,21 @@ class Params(Config):
         if table == "table1":
             return {name: [name] for name in tables.table1.rows}
         if table == "ablations":
-            return {g: list(self.ablations[g]) for g in tables.ablations.groups}
+            # One that Table 1 measures on the same benchmark is read from there.
+            there = tables.ablations.benchmark in tables.table1.benchmarks
+            measured = set(tables.table1.rows) if there else set()
+            return {
+                group: [name for name in self.ablations[group] if name not in measured]
+                for group in tables.ablations.groups
+            }
         if table not in STAGES:
             raise ParamsError(f"no table '{table}'{nearest(table, list(TABLES))}")
         needs_vggss = BENCHMARK_OF.get(table, "").startswith("vggss")
         if needs_vggss and self.data.vggss is None:
             return {stage: [] for stage in STAGES[table]}
         rows = {stage: list(getattr(tables, table).rows) for stage in STAGES[table]}
+        if table in ABLATED:
+            rows["zero_shot"] += [row for row in tables.ablated if row not in rows["zero_shot"]]
         if table == "table3":
             rows["in_set"] = list(tables.table3.in_set) if self.data.vggsound else []
         return rows

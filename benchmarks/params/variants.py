@@ -69,6 +69,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
         f"sam_fusion_{operator}": {"base": "sam_fusion", "set": {"operator": operator}}
         for operator in ("add", "film", "tpavi")
     },
+    # Prompt and fusion, alike in what trains of the decoder and in the loss: the matched pairs with
+    # `gavs`, `sam_fusion` and the ablation `gavs_full_decoder`.
+    "sam_fusion_full_decoder": {
+        "base": "sam_fusion",
+        "set": {"decoder": "full", "cola.enabled": False},
+        "note": "the whole mask decoder trained, in place of ColA",
+    },
+    **{
+        f"{row}_dice": {"base": row, "set": {"mask_loss": "bce_dice"}, "note": "BCE + Dice"}
+        for row in ("gavs", "sam_fusion", "gavs_full_decoder", "sam_fusion_full_decoder")
+    },
 }
 ABLATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "prompt": {

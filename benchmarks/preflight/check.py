@@ -22,7 +22,7 @@ from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.features.store import Header, listed_shards, shard_path, shard_problem
-from benchmarks.grid.protocol import cells_of, evaluations_of
+from benchmarks.grid.protocol import VALIDATION, cells_of, evaluations_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params
 from benchmarks.preflight.cost import Line, Tables, encoding, kinds_of, models_of
@@ -178,6 +178,7 @@ def _sets(bench: Workbench) -> list[Finding]:
         for stage in params.table_rows(table)
         for cell in cells_of(params, table, stage)
         for test in evaluations_of(params, cell)
+        if test.name != VALIDATION  # no interval is drawn of it
     }
     tested = {clips for clips, _ in tests}
     for name in dict.fromkeys([*names, *sorted(tested)]):

@@ -32,11 +32,12 @@ from gavs.backbones import build_backbone
 from gavs.sam import build_sam
 from gavs.vggish import PCA, build_vggish
 
-# Clips per label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too.
+# Clips per label: GAVS contrasts four videos in a batch, in four shots of V1M's classes too,
+# whose control is as many clips of V2's.
 CLIPS = {
     "v1s": {"train": 4, "val": 2, "test": 2},
     "v1m": {"train": 6, "val": 2, "test": 2},
-    "v2": {"train": 4, "val": 2, "test": 2},
+    "v2": {"train": 8, "val": 2, "test": 2},
 }
 SIZE = (1280, 720)  # pixels of a frame
 UNSEEN, SEEN = ("dog", "cat"), ("horse", "guitar", "man", "baby")  # V1M's classes, the others'
@@ -64,15 +65,17 @@ CHANGES = {
         "unseen": "unseen.csv",
         "vggss_labels": "vggss_labels.csv",
         "vggss_heard": None,
-        "seen_test_folds": 3,  # of ten: two of eight seen videos are tested, one validates
+        "seen_test_folds": 2,  # of ten: of twelve seen videos eight are learned from
         "shots": [4],
         "draws": [0],
         "fractions": [0.9],
         "fraction_draws": [0],
+        "fraction_videos": 1,
     },
     "features": {"batch_size": 1, "precision": "fp32", "live": []},  # on CPUs
     "training": {"steps": 1},
     "scoring": {"frames_per_clip": 1, "floor_seeds": []},
+    "tables": {"ablated": [], "table1": {"pairs": []}},  # no stage of their own
     "report": {"bootstrap_draws": 100},
 }
 Command = Callable[[list[str]], int]  # `python -m benchmarks` in this process: its exit code

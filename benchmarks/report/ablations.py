@@ -8,6 +8,7 @@ from benchmarks.report.layout import GridColumn, Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, measure
 from benchmarks.report.plan import Plan
+from benchmarks.report.table3 import HEADLINE
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
@@ -19,7 +20,17 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     table1 = [row for row in plan.tables.table1.gavs if row != base]
     groups = {"base": [base], **plan.groups, "table 1": table1}
     rows = [row for group in groups.values() for row in group]
-    table = measure("ablations", ledger, [Block(rows, [miou, f])], base)
+    generalised = {
+        "unseen classes (%)": Source("v3", "0-shot", "unseen"),
+        "VGG-SS (%)": Source("vggss", "0-shot", "vggss"),
+    }
+    elsewhere = [
+        Column(s.benchmark, metric, (Part(s, metric),), plan.runs)
+        for s, metric in zip(generalised.values(), ("miou", HEADLINE), strict=True)
+    ]
+    shown = [row for row in plan.tables.ablated if row in rows]
+    blocks = [Block(rows, [miou, f]), Block([base, *shown] if shown else [], elsewhere)]
+    table = measure("ablations", ledger, blocks, base)
     layout = Layout(plan, table)
     groups = {group: layout.ranked(names, miou.name, False) for group, names in groups.items()}
     first = {names[0]: group for group, names in groups.items() if names}
@@ -36,6 +47,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         layout.score("F", f.name),
         *layout.study(miou.name),
         *layout.difference(miou.name),
+        *(layout.score(t, c.name) for t, c in zip(generalised, elsewhere, strict=True) if shown),
         GridColumn("trained parameters", trained_parameters),
         GridColumn("what differs", lambda row: plan.notes.get(row, ""), align="l"),
     ]

@@ -126,25 +126,30 @@ class Ledger:
             for run in runs
             if all(
                 (record := self.record(row, part.source, run))
-                and {part.source.evaluation, *self._chosen_on(part)} <= {*record.evaluations}
+                and part.source.evaluation in record.evaluations
+                and (part.metric not in CHOSEN or self._validated(row, part.source))
                 and (part.source.subset not in STRATA or part.source.subset in self.strata)
                 for part in parts
             )
         )
 
-    def _chosen_on(self, part: Part) -> list[str]:
-        """Name the evaluation on which the threshold of a metric is chosen."""
-        return [VALIDATION] if part.metric in CHOSEN else []
+    def _validated(self, row: str, source: Source) -> list[Key]:
+        """List the records with scores of validation clips that choose the threshold of a row and
+        source: one for all runs. Few shots leave no clips to validate on: theirs is the 0-shot
+        models'."""
+        few = source.setting.endswith(("-shot", "-shot-control"))
+        setting = "0-shot" if few else source.setting
+        return [
+            key
+            for key, stored in self.records.items()
+            if (key.row, key.benchmark, key.setting) == (row, source.benchmark, setting)
+            and VALIDATION in stored.record.evaluations
+        ]
 
     def threshold(self, row: str, source: Source, metric: str) -> float | None:
         """Threshold of a metric of CHOSEN, one for all runs of a row, setting and benchmark; None
         where a record lacks the scores of its validation clips."""
-        runs = [
-            key
-            for key, stored in self.records.items()
-            if (key.row, key.benchmark, key.setting) == (row, source.benchmark, source.setting)
-            and VALIDATION in stored.record.evaluations
-        ]
+        runs = self._validated(row, source)
         return self._threshold(tuple(runs), CHOSEN[metric]) / (STEPS - 1) if runs else None
 
     def scores(self, row: str, source: Source, run: Run) -> Scores:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES
-from benchmarks.params import DEFAULT_PROFILE, Params, TablesParams
+from benchmarks.params import ABLATED, DEFAULT_PROFILE, Params, TablesParams
 from benchmarks.report.study import FOLDER, Study, read_study
 from benchmarks.scoring.statistics import DRAWS, Run
 
@@ -25,8 +25,8 @@ class Plan:
     tables: TablesParams
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of ablations
     frames_per_clip: int | None = None  # scored; None: all
-    floor_seeds: Sequence[int] = ()
-    shuffle_seeds: Sequence[int] = ()
+    floor_seeds: Sequence[int] | None = ()  # None: every one that a row runs
+    shuffle_seeds: Sequence[int] | None = ()
     shots: Sequence[int] = ()
     fractions: Sequence[float] = ()
     notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
@@ -49,6 +49,19 @@ class Plan:
         return tuple((seed, None) for seed in self.seeds)
 
     @property
+    def floor_runs(self) -> tuple[Run, ...]:
+        """Those of `runs` with a silent floor."""
+        return self._of(self.floor_seeds)
+
+    @property
+    def shuffle_runs(self) -> tuple[Run, ...]:
+        """Those of `runs` that are scored with wrong sound too."""
+        return self._of(self.shuffle_seeds)
+
+    def _of(self, seeds: Sequence[int] | None) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if seeds is None or run[0] in seeds)
+
+    @property
     def shot_settings(self) -> list[str]:
         """Settings of Tables 2 and 4, by number of shots."""
         return ["0-shot", *(f"{k}-shot" for k in self.shots)]
@@ -60,8 +73,9 @@ class Plan:
 
     @property
     def controlled(self) -> list[str]:
-        """Rows of track C: heads on GAVS's frozen embeddings, and rows that use these anyway."""
-        heads = self.tables.table1.controlled
+        """Rows of track C: heads on GAVS's frozen embeddings, the matched pairs, and rows that
+        stand on these embeddings anyway."""
+        heads = [*self.tables.table1.controlled, *self.tables.table1.pairs]
         return [*heads, *(row for row in REFERENCES if row in self.published)] if heads else []
 
     @property
@@ -84,12 +98,14 @@ class Plan:
         tables = self.tables
         rows = dict.fromkeys([*tables.table1.rows, self.base])  # the base is a row of Table 1
         folders = {root / "table1" / row: [row] for row in rows}
-        folders |= {root / "ablations" / group: list(names) for group, names in self.groups.items()}
+        for group, names in self.groups.items():  # what Table 1 measures is read from there
+            folders[root / "ablations" / group] = [name for name in names if name not in rows]
         for table, stages in STAGES.items():
             for stage in stages:
                 in_set = stage == "in_set"
                 part = tables.table3.in_set if in_set else getattr(tables, table).rows
-                folders[root / table / stage] = part
+                ablated = tables.ablated if table in ABLATED and stage == "zero_shot" else []
+                folders[root / table / stage] = [*dict.fromkeys([*part, *ablated])]
         return folders
 
     def track(self, row: str) -> str:

@@ -49,9 +49,10 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     ]
     ranked = layout.ranked(params.rows, both)
     grid = layout.grid(ranked, columns)
+    seeds = ", ".join(str(seed) for seed, _ in plan.shuffle_runs)
     parts = [
         DEFINITIONS,
-        f"Seeds: {', '.join(map(str, plan.shuffle_seeds))}. With one, intervals are over videos.",
+        f"Seeds: {seeds}. With one, intervals are over videos.",
         markdown(grid),
         "![mIoU with the own sound, and lit area under each sound](figures/robustness.png)",
     ]
@@ -63,7 +64,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure the clean mIoU, the lit area under each sound, and the combined score."""
     where = plan.tables.robustness.benchmark
-    runs = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
+    runs = plan.shuffle_runs
     clean = Part(test_source(where), "miou")
     sources = {kind: Source(where, "negatives", kind) for kind in KINDS}
     sources["own"] = test_source(where)

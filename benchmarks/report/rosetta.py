@@ -41,7 +41,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:
     """Score each row and benchmark by each rule: its choices, miou and fscore (0..1)."""
     tables, run, frames = plan.tables.table1, plan.runs[0], []
-    rows = [*tables.published, *tables.controlled, *tables.gavs, tables.ceiling]
+    rows = [*tables.methods, tables.ceiling]
     for row, benchmark in itertools.product(rows, tables.benchmarks):
         source = test_source(benchmark)
         if ledger.record(row, source, run):

@@ -41,7 +41,7 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         fractions = params.protocol.fractions
         names += [f"v2/fraction-{f}-{d}" for f in fractions for d in _draws(params, "v2")]
         names += ["v3/train", "v3/val", "v3/seen_test", "v3/unseen", "v3/pool"]
-        names += _few_shot(params, "v3", ("shot",))
+        names += _few_shot(params, "v3", ("shot", "shot-control"))
     if params.data.vggss is not None:
         names += ["vggss/all", "vggss_sub/novel", "vggss_sub/seen"]
         names += _few_shot(params, "vggss_sub", ("shot", "shot-control"))

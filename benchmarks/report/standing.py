@@ -39,7 +39,8 @@ def _rows(plan: Plan) -> dict[str, list[str]]:
     rows = {b: [row for row in table.rows if row != table.ceiling] for b in table.benchmarks}
     where = plan.tables.ablations.benchmark
     rows[where] = list(dict.fromkeys([*rows.get(where, []), *ablations]))
-    return rows | {"v3": list(plan.tables.table2.rows)}
+    unseen = [*plan.tables.table2.rows, *plan.tables.ablated]
+    return rows | {"v3": list(dict.fromkeys(unseen))}
 
 
 def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[str, Difference]]:

@@ -46,7 +46,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the tracks, one section per benchmark, and the figures."""
     params, table = plan.tables.table1, numbers(plan, ledger)
     layout = Layout(plan, table)
-    methods = [*params.published, *params.controlled, *params.gavs]
+    methods = params.methods
     rows, first = [*methods, params.ceiling], f"{params.benchmarks[0]} miou"
     overview = [layout.method(), *_overview(layout)]
     published = layout.ranked([*plan.published, params.ceiling], first)
@@ -88,7 +88,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure every row with its floor and shuffled sound; ceiling and operators without."""
     params = plan.tables.table1
-    rows = [*params.published, *params.controlled, *params.gavs]
+    rows = params.methods
     plain = [c for b in params.benchmarks for c in _scores(b, plan.runs)]
     controls = [c for b in params.benchmarks for c in _sound(plan, b)]
     once = [c for b in params.benchmarks for c in _scores(b, plan.runs[:1])]
@@ -133,10 +133,7 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
     clean = Part(test_source(benchmark), "miou")
     floor = Part(test_source(benchmark, setting="floor"), "miou")
     shuffled = Part(test_source(benchmark, "test_shuffled"), "miou")
-    floors, shuffles = (
-        tuple(run for run in plan.runs if run[0] in seeds)
-        for seeds in (plan.floor_seeds, plan.shuffle_seeds)
-    )
+    floors, shuffles = plan.floor_runs, plan.shuffle_runs
     columns = [
         Column(benchmark, "floor", (floor,), floors),
         Column(benchmark, "floor_gain", (clean, floor), floors, np.subtract, gain=True),

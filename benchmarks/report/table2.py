@@ -1,11 +1,11 @@
 """Table 2: AVS-V3, unseen classes with 0 to 5 shots."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
+from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
@@ -39,7 +39,9 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",
         markdown(layout.grid(rows, _details(layout))),
-        *_taught(layout, rows),
+        "### What the shots teach: the control",
+        CONTROL,
+        markdown(layout.grid(rows, _taught(layout))),
         "### How sure: mIoU on unseen classes",
         layout.sure(rows, table.judged),
     ]
@@ -52,10 +54,6 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure unseen and seen classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
-    on_record = {key.setting for key in ledger.records if key.benchmark == "v3"}
-    for setting in plan.shot_settings[1:]:
-        if f"{setting}-control" in on_record:
-            columns += _control(plan, setting)
     zero = Source("v3", "0-shot", "unseen")
     for where, subset, runs in (
         ("pool", "pool", plan.runs),
@@ -63,9 +61,20 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     ):
         part = Part(zero._replace(subset=subset), "miou")
         columns.append(Column("0-shot", where, (part,), tuple(runs)))
+    shuffles = plan.shuffle_runs
+    heard, wrong = (
+        Part(zero._replace(evaluation=name), "miou") for name in ("unseen", "unseen_shuffled")
+    )
+    columns += [
+        Column("0-shot", "shuffled", (wrong,), shuffles),
+        Column("0-shot", "shuffle_loss", (heard, wrong), shuffles, np.subtract, gain=True),
+    ]
     if RIVALS in ledger.strata:
-        part = Part(zero._replace(subset=RIVALS), "miou")
-        columns.append(Column("0-shot", "rivals", (part,), plan.runs))
+        here = [p._replace(source=p.source._replace(subset=RIVALS)) for p in (heard, wrong)]
+        columns += [
+            Column("0-shot", "rivals", (here[0],), plan.runs),
+            Column("0-shot", "rivals_shuffle_loss", tuple(here), shuffles, np.subtract),
+        ]
     return measure("table2", ledger, [Block(plan.tables.table2.rows, columns)], plan.base)
 
 
@@ -80,7 +89,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         return Column(setting, name, parts, runs, combine, unit, **options)
 
     paper = ("v3", setting)
-    return [
+    columns = [
         column("miou", both[1:], judged=True, paper=(*paper, "miou")),
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
         Column(setting, "dark", (Part(unseen, "dark"),), runs[:1]),
@@ -88,40 +97,22 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         column("harmonic_mean", both, harmonic_mean),
         column("gap", both, np.subtract),
     ]
+    if drawn:
+        before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
+        control = Part(unseen._replace(setting=f"{setting}-control"), "miou")
+        columns += control_columns(setting, both[1], before, control, runs)
+    return columns
 
 
-def _control(plan: Plan, setting: str) -> list[Column]:
-    """Measures of what the shots teach: gains over 0 shots, of the shots and of their control."""
-    before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
-    after, control = (
-        Part(Source("v3", name, "unseen", drawn=True), "miou")
-        for name in (setting, f"{setting}-control")
-    )
-    pairs = {
-        "gain": (after, before),
-        "control_gain": (control, before),
-        "above_control": (after, control),
-    }
-    runs = tuple(plan.draws["v3"])
-    differences = [Column(setting, n, parts, runs, np.subtract) for n, parts in pairs.items()]
-    return [Column(setting, "control", (control,), runs), *differences]
-
-
-def _taught(layout: Layout, rows: Sequence[str]) -> list[str]:
-    """Heading and grid of what the shots teach; empty without controls."""
+def _taught(layout: Layout) -> list[GridColumn]:
+    """Columns of what the shots teach."""
     columns = [layout.method()]
     for setting in layout.plan.shot_settings[1:]:
-        if f"{setting} control" in layout.table.columns:
-            columns += [
-                layout.score(f"{setting}: control", f"{setting} control"),
-                layout.points("gain", f"{setting} gain"),
-                layout.points("control's gain", f"{setting} control_gain"),
-                layout.change("above control [95 % interval]", f"{setting} above_control"),
-            ]
-    if len(columns) == 1:
-        return []
-    grid = markdown(layout.grid(rows, columns))
-    return ["### What the shots teach: the control", CONTROL, grid]
+        columns += [
+            layout.score(f"{setting}: control", f"{setting} control"),
+            *control_grid(layout, setting),
+        ]
+    return columns
 
 
 def _overview(layout: Layout) -> list[GridColumn]:
@@ -150,4 +141,12 @@ def _details(layout: Layout) -> list[GridColumn]:
             layout.score("harmonic mean", f"{setting} harmonic_mean"),
             layout.change("gap [95 % interval]", f"{setting} gap"),
         ]
+    columns += [
+        layout.plain("0-shot with another class's sound", "0-shot shuffled"),
+        layout.change("own − other class's sound", "0-shot shuffle_loss"),
+    ]
+    if "0-shot rivals" in layout.table.columns:
+        columns.append(
+            layout.change("the same, silent rivals in view", "0-shot rivals_shuffle_loss")
+        )
     return columns

@@ -129,7 +129,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     """Measures that zero-shot rows and rows trained in-set share."""
     source = Source("vggss", setting, "vggss")
     headline = Part(source, HEADLINE)
-    control_runs = tuple(run for run in plan.runs if run[0] in plan.shuffle_seeds)
+    control_runs = plan.shuffle_runs
     columns = []
     for shape, rule in itertools.product(SHAPES, RULES):
         for figure, (_, unit, printed) in FIGURES.items():

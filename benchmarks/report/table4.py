@@ -2,9 +2,8 @@
 
 from functools import partial
 
-import numpy as np
-
 from benchmarks.common.tables import PERCENT, SHARE, markdown
+from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
@@ -73,12 +72,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         column("harmonic_mean", (after, seen), harmonic_mean),
     ]
     if drawn:
-        columns += [
-            column("control", (control,)),
-            column("gain", (after, before), np.subtract),
-            column("control_gain", (control, before), np.subtract),
-            column("above_control", (after, control), np.subtract),
-        ]
+        columns += control_columns(setting, after, before, control, runs)
     return columns
 
 
@@ -105,9 +99,7 @@ def _details(layout: Layout) -> list[GridColumn]:
     ]
     for setting in layout.plan.shot_settings[1:]:
         columns += [
-            layout.points(f"{setting}: gain", f"{setting} gain"),
-            layout.points("control's gain", f"{setting} control_gain"),
-            layout.change("above control [95 % interval]", f"{setting} above_control"),
+            *control_grid(layout, setting),
             layout.score("seen", f"{setting} seen"),
             layout.score("harmonic mean", f"{setting} harmonic_mean"),
         ]

@@ -17,8 +17,19 @@ class ScoringParams(Config):
     # Of one clip, spread evenly; None: all, as the three published codes.
     frames_per_clip: int | None = Field(None, gt=0)
     batch_frames: int = Field(8, gt=0)  # ours: of SAM at 1024 through adapted blocks, in fp32
-    shuffle_seeds: Distinct[Seed] = [0]  # also scored with the audio of other classes
-    floor_seeds: Distinct[Seed] = [0]  # also trained and tested with silent audio
+    # Seeds that are also scored with the audio of other classes, and those that are also trained
+    # and tested with silent audio. None: every seed that is run, so that a floor or a loss by wrong
+    # sound has the seeds' variance as every other score.
+    shuffle_seeds: Distinct[Seed] | None = None
+    floor_seeds: Distinct[Seed] | None = None
+
+    def shuffles(self, seed: int) -> bool:
+        """Whether a seed's models are also scored with the audio of other classes."""
+        return self.shuffle_seeds is None or seed in self.shuffle_seeds
+
+    def floors(self, seed: int) -> bool:
+        """Whether a seed is also trained and tested with silent audio."""
+        return self.floor_seeds is None or seed in self.floor_seeds
 
     @field_validator("thresholds")
     @classmethod

@@ -25,6 +25,8 @@ class GavsConfig(MethodConfig):
     encoder_lora: EncoderLoraConfig = EncoderLoraConfig()
     decoder_lora: DecoderLoraConfig = DecoderLoraConfig()
     decoder: Literal["frozen", "full"] = "frozen"
+    # BCE, the paper's, or BCE + Dice: a loss with an overlap term, for the matched pairs. Ours.
+    mask_loss: Literal["bce", "bce_dice"] = "bce"
     colour: Literal["rgb", "bgr"] = "rgb"  # bgr: the released code
     # SAM's mask grid, its input square, or the frame's own size (released code)
     loss_resolution: Literal["logits", "input", "frame"] = "logits"

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from baselines.sam_fusion import Fusion, SamFusion, SamFusionConfig
+from gavs.configs.adapter import ColaConfig
+from gavs.model import GAVS, GavsConfig
 from gavs.sam import build_sam, decode
 
 
@@ -51,6 +53,19 @@ def test_fuses_before_a_decoder_without_audio_token(encoders, make_batch, operat
     expected, _ = decode(encoders.sam(), fused)  # ColA starts at zero; SAM's five tokens only
     torch.testing.assert_close(method(batch).logits.flatten(0, 1), expected[:, 0])
     assert method.config.temporal() is (operator == "tpavi")
+
+
+def test_the_full_decoder_trains_what_gavss_trains(encoders):
+    def of_sam(method):
+        return {n for n, p in method.sam.named_parameters() if p.requires_grad}
+
+    frozen = encoders.sam()
+    settings = {"decoder": "full", "cola": ColaConfig(enabled=False)}
+    fusion = SamFusion(SamFusionConfig(hidden=16, **settings), encoders)
+    prompt = GAVS(GavsConfig(**settings), encoders)
+    assert of_sam(fusion) == of_sam(prompt) and len(of_sam(fusion)) > 20
+    assert fusion.sam is not frozen
+    assert not of_sam(SamFusion(SamFusionConfig(hidden=16), encoders))
 
 
 def test_trainable_parameters_at_full_width():

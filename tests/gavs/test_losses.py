@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gavs.losses import AlignmentConfig, alignment, box_projection, frame_bce, supervised_mean
+from gavs.losses import (
+    AlignmentConfig,
+    alignment,
+    box_projection,
+    frame_bce,
+    frame_dice,
+    mask_terms,
+    supervised_mean,
+)
 from gavs.method import Batch
 
 
@@ -28,6 +36,31 @@ def test_bce_by_hand():
     frame1 = -math.log(1 - 1 / (1 + math.exp(-5)))
     torch.testing.assert_close(per_frame, torch.tensor([[frame0, frame1]]))
     torch.testing.assert_close(supervised_mean(per_frame, batch), torch.tensor(frame0))
+
+
+def test_dice_by_hand():
+    """The same: only the left half counts, where frame 0 has 1 and 1/4 of mask, frame 1 none."""
+    logits = torch.tensor([[[0.0, 9.0], [2.0, -9.0]], [[5.0, 5.0], [5.0, 5.0]]])[None]
+    masks = torch.tensor([[[1.0, 0.0], [0.25, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])[None]
+    valid = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
+    batch = batch_of(masks, valid, torch.tensor([[True, False]]))
+
+    p, q = 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(-5))
+    frame0 = 1 - (2 * (0.5 + 0.25 * p) + 1) / (0.5 + p + 1.25 + 1)
+    frame1 = 1 - 1 / (2 * q + 1)
+    torch.testing.assert_close(frame_dice(logits, batch), torch.tensor([[frame0, frame1]]))
+    plain, both = (mask_terms(kind, logits, batch) for kind in ("bce", "bce_dice"))
+    assert plain.keys() == {"bce"} and both.keys() == {"bce", "dice"}
+    assert both["bce"] == plain["bce"]
+    torch.testing.assert_close(both["dice"], torch.tensor(frame0))
+
+
+def test_dice_is_0_for_the_mask_itself_and_for_nothing_where_there_is_none():
+    masks = torch.zeros(1, 2, 4, 4)
+    masks[0, 0, 1:3] = 1
+    batch = batch_of(masks, torch.ones(1, 4, 4), torch.ones(1, 2, dtype=torch.bool))
+    logits = torch.where(masks > 0, torch.inf, -torch.inf)
+    torch.testing.assert_close(frame_dice(logits, batch), torch.zeros(1, 2))
 
 
 def test_box_projection_by_hand():

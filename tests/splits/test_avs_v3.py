@@ -35,6 +35,31 @@ def test_the_protocol_worked_out_by_hand(hand, seed):
         assert test.a_obj.value_counts().to_dict() == {"fox": 1, "owl": 4, "owl_fox": 1}
         assert not set(owls.vid) & set(test.vid)
         assert not set(two.uid) & set(test.uid)
+        # Two clips for the two shots of k = 1, four for k = 2; the two seen classes take turns.
+        first, both = v3.control[draw][1], v3.control[draw][2]
+        assert sorted(first.a_obj) == ["cat", "dog"]
+        assert sorted(both.a_obj) == ["cat", "cat", "dog", "dog"]
+        assert set(first.uid) < set(both.uid) <= set(v3.seen_train.uid)
+        assert set(both["split"]) == {"train"}
+    assert set(v3.control[0][2].uid) != set(v3.control[1][2].uid)
+
+
+def test_the_control_spreads_over_videos_and_takes_single_class_clips(build):
+    """One fox shot's control: a cat clip; of k = 3 three clips of three videos, though one video
+    has twenty clips; the clips of two classes stay out."""
+    clips = [(f"cat{i}", "cat") for i in range(12)] + [("cat0", "cat")] * 20
+    clips += [(f"two{i}", "cat_dog") for i in range(40)] + [(f"fox{i}", "fox") for i in range(5)]
+    v3 = avs_v3.split(build(clips), None, ["fox"], range(5), (1, 3))
+    for by_k in v3.control.values():
+        assert [len(by_k[k]) for k in (1, 3)] == [1, 3]
+        assert set(by_k[3].a_obj) == {"cat"} and len(video(by_k[3])) == 3
+
+
+def test_a_control_of_too_few_clips_is_refused(build):
+    clips = [(f"cat{i}", "cat") for i in range(3)] + [(f"two{i}", "cat_dog") for i in range(40)]
+    clips += [(f"fox{i}", "fox") for i in range(9)]
+    with pytest.raises(SplitError, match="control: 8 single-class clips of seen_train expected"):
+        avs_v3.split(build(clips), None, ["fox"], [0], (8,))
 
 
 def test_only_the_given_strings_are_unseen(hand):
@@ -174,6 +199,8 @@ def test_official_lists_are_repaired_and_every_repair_is_named(hand, tmp_path):
     assert len(v3.seen_train) == 18 and len(v3.unseen) == 13 and len(v3.pool) == 8
     assert set(v3.shots[avs_v3.OFFICIAL][2].a_obj) == {"owl"}
     assert set(v3.shots[avs_v3.OFFICIAL][2]["split"]) == {"train"}
+    assert len(v3.control[avs_v3.OFFICIAL][2]) == 2
+    assert set(v3.control[avs_v3.OFFICIAL][2].uid) <= set(v3.seen_train.uid)
     assert len(v3.test[avs_v3.OFFICIAL]) == 6 and set(v3.test[avs_v3.OFFICIAL].s_sec) == {"0", "10"}
     assert "v3_1_shot/test.csv: a_obj of 7 rows (7 empty) taken from metadata.csv by uid" in repairs
     assert any("v3_2_shot/test.csv: split column (v3_1_shot_train)" in line for line in repairs)
@@ -224,4 +251,5 @@ def test_strict_drops_the_tested_clip(build):
     assert video(clean.unseen) == video(v3.seen_test) | {f"fox{i}" for i in range(5)}
     assert clean.seen_train.equals(v3.seen_train)
     assert clean.shots[0][1].equals(v3.shots[0][1])
+    assert clean.control[0][1].equals(v3.control[0][1])
     assert video(clean.test[0]) == video(clean.unseen) - video(v3.shots[0][1])

@@ -215,7 +215,7 @@ def _training(plan: Plan, ledger: Ledger) -> dict[str, dict[str, dict]]:
     """Sizes and curves of Table 1's trainings: by row and benchmark."""
     content: dict[str, dict[str, dict]] = {}
     params = plan.tables.table1
-    for row in [*params.published, *params.controlled, *params.gavs]:
+    for row in params.methods:
         for benchmark in params.benchmarks:
             records = [ledger.record(row, test_source(benchmark), run) for run in plan.runs]
             present = [record for record in records if record]

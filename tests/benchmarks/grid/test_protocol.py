@@ -1,6 +1,7 @@
 """Which models cells share, where they start and what they are tested on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from ruamel.yaml import YAML
 
 from benchmarks import cli
+from benchmarks.common.checks import merge
+from benchmarks.data.index import DataError
 from benchmarks.grid import models
 from benchmarks.grid.budget import shortened
 from benchmarks.grid.cells import run_cell
@@ -15,7 +18,8 @@ from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import trained
 from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of, supervision_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.params import load
+from benchmarks.params import build, load
+from benchmarks.params.files import read_yaml
 from benchmarks.training.config import TrainingParams
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +67,39 @@ def test_a_floor_is_trained_and_tested_in_silence():
         silent = cell.setting == "floor"
         heard = [test.audio for test in evaluations_of(params, cell)]
         assert model_of(cell).silent == silent and (heard == ["silence"]) == silent
+
+
+def test_validation_clips_are_scored_as_the_cell_hears_and_last():
+    """So that the report can choose a threshold by them; the first test stays the headline."""
+    params = load(ROOT / "params.yaml")
+
+    def last(cell):
+        *tests, scored = evaluations_of(params, cell)
+        assert tests and all(test.name != "val" for test in tests)
+        return (scored.name, scored.clips, scored.audio)
+
+    plain = Cell("table1", "gavs", "gavs", "v1s", "train", 0)
+    assert last(plain) == ("val", "v1s/val", "own")
+    assert last(replace(plain, setting="floor")) == ("val", "v1s/val", "silence")
+    assert last(replace(FULL, setting="fraction-0.1", draw=0)) == ("val", "v2/val", "own")
+    zero = Cell("table2", "zero_shot", "gavs", "v3", "0-shot", 0)
+    assert last(zero) == ("val", "v3/val", "own")
+    few = replace(zero, stage="few_shot", setting="1-shot", draw=0)
+    for without in (few, SUB, replace(plain, row="oracle_click"), replace(FULL, setting="in-set")):
+        assert "val" not in {test.name for test in evaluations_of(params, without)}
+
+
+def test_controls_are_run_on_every_seed_or_on_those_that_are_named():
+    def seeds(changes):
+        params = build(merge(read_yaml(ROOT / "params.yaml"), {"seeds": [0, 4], **changes}))
+        cells = [c for c in cells_of(params, "table1", "gavs") if c.benchmark == "v1s"]
+        shuffled = [c for c in cells for t in evaluations_of(params, c) if t.audio == "shuffled"]
+        run = [{c.seed for c in cells if c.setting == name} for name in ("train", "floor")]
+        return *run, {c.seed for c in shuffled}
+
+    assert seeds({}) == ({0, 4}, {0, 4}, {0, 4})
+    named = {"scoring": {"floor_seeds": [4], "shuffle_seeds": []}}
+    assert seeds(named) == ({0, 4}, {4}, set())
 
 
 def test_few_shots_start_from_the_0_shot_model(bench, monkeypatch):
@@ -118,22 +155,40 @@ def test_fractions_get_the_full_sets_steps(bench, edit):
 
 def test_draws_go_with_seeds_or_cross(bench, edit):
     found = of(bench, "table2", "few_shot", row="gavs")
-    assert [(c.setting, c.seed, c.draw) for c in found] == [("1-shot", 0, 0), ("1-shot", 1, 1)]
+    assert [(c.seed, c.draw) for c in found if c.setting == "1-shot"] == [(0, 0), (1, 1)]
+    edit("seeds", [5])
+    assert load().draws("v3") == load().draws("v2") == [(5, 0)]  # a draw per seed that is run
+    edit("seeds", [3, 4, 5])
+    assert load().draws("v3") == [(3, 0), (4, 1)]
+    edit("seeds", [0, 1])
     edit("protocol.cross", True)
     found = cells_of(load(), "table2", "few_shot")
     assert {(c.seed, c.draw) for c in found} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
+def test_a_fraction_of_a_few_videos_is_refused_by_name(bench, edit):
+    part = bench.clip_sets["v2/fraction-0.5-0"]
+    edit("protocol.fraction_videos", part.video.nunique() + 1)
+    with pytest.raises(DataError, match=rf"protocol.fractions: 0.5 of .* {part.video.nunique()} v"):
+        Workbench(load()).clip_sets["v2/fraction-0.5-0"]
+
+
 def test_few_shot_tests_are_common_to_all_k_and_never_learned(bench):
-    (cell,) = of(bench, "table2", "few_shot", row="gavs", seed=0)
+    cell, control = of(bench, "table2", "few_shot", row="gavs", seed=0)
+    assert (cell.setting, control.setting) == ("1-shot", "1-shot-control")
+    assert evaluations_of(bench.params, control) == evaluations_of(bench.params, cell)
     unseen, seen = (bench.clip_sets[t.clips] for t in evaluations_of(bench.params, cell))
-    shots = bench.clip_sets[model_of(cell).train]
-    start = bench.clip_sets[model_of(cell).parent.train]
-    for learned in (shots, start):
+    shots, others, start = (
+        bench.clip_sets[model.train]
+        for model in (model_of(cell), model_of(control), model_of(control).parent)
+    )
+    for learned in (shots, others, start):
         assert not set(learned.uid) & (set(unseen.uid) | set(seen.uid))
+    assert len(others) == len(shots) and set(others.uid) <= set(start.uid)
     zero = of(bench, "table2", "zero_shot", row="gavs", seed=0)[0]
     assert set(bench.clip_sets.subsets(zero)["test-0"]) == set(unseen.uid)
-    assert {t.clips for t in evaluations_of(bench.params, zero)} == {"v3/unseen", "v3/seen_test"}
+    tests = {t.clips for t in evaluations_of(bench.params, zero)}
+    assert tests == {"v3/unseen", "v3/seen_test", "v3/val"}
 
 
 def test_cached_0_shot_records_follow_the_shots(bench, edit):
@@ -153,7 +208,7 @@ def test_cached_0_shot_records_follow_the_shots(bench, edit):
 def test_boxes_of_vggss_alone_have_other_supervision(project, edit):
     edit("few_shot.supervision", "sam_mask")
     params = load()
-    (cell,) = of(Workbench(params), "table2", "few_shot", row="gavs", seed=0)
+    cell, _ = of(Workbench(params), "table2", "few_shot", row="gavs", seed=0)
     assert supervision_of(params, model_of(cell)) == "masks"
     assert supervision_of(params, model_of(SUB)) == "sam_mask"
 

@@ -199,8 +199,8 @@ def test_a_seed_that_is_never_run_is_refused(changed, key):
 
 
 def test_other_seeds_alone_would_drop_every_floor(changed):
-    with pytest.raises(ParamsError, match=r"scoring\.\w+: \[0\] not among seeds \[5\]"):
-        changed({"seeds": [5]})
+    with pytest.raises(ParamsError, match=r"scoring\.floor_seeds: \[0\] not among seeds \[5\]"):
+        changed({"seeds": [5], "scoring": {"floor_seeds": [0]}})
 
 
 @pytest.mark.parametrize(
@@ -331,15 +331,17 @@ def test_benchmark_overrides_reach_method_and_training(changed):
     assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 5)
 
 
-def test_few_shots_are_trained_by_their_own_epochs(folder):
-    """`tpavi_sam` names optimiser steps for V2; a few clips of VGG-SS must not get as many."""
+def test_few_shots_are_trained_by_their_own_budget(folder, changed):
+    """`tpavi_sam` names optimiser steps for V2; a few clips must not get as many. As many steps
+    whatever the number of shots, or epochs where no steps are named."""
     params = load()
     training = params.row("tpavi_sam", "v2").training
     v3, sub = (params.few_shot_training(training, name) for name in ("v3", "vggss_sub"))
-    assert training.steps and v3.steps is None
-    assert v3.epochs == params.few_shot.training["epochs"]
-    assert sub.steps == params.few_shot.vggss_sub["steps"]
+    assert training.steps and (v3.steps, sub.steps) == (75, 30)
     assert (v3.lr, v3.selection) == (training.lr, "last")
+    by_epochs = changed({"few_shot": {"training": {"steps": None}}})
+    v3 = by_epochs.few_shot_training(training, "v3")
+    assert (v3.steps, v3.epochs) == (None, 10)
 
 
 def test_the_rows_of_five_tables_stand_once_and_a_table_may_have_its_own(changed):

@@ -35,6 +35,7 @@ TABLES = {
         "published": ["avsbench", "sam_fusion"],
         "controlled": ["tpavi_sam"],
         "gavs": ["gavs", "gavs_released"],
+        "pairs": [],
         "operators": ["sam_fusion_add"],
         "ceiling": "oracle_click",
     },
@@ -50,9 +51,10 @@ PROMPT = ("gavs", "gavs_released")
 FUSION = ("avsbench", "sam_fusion", "sam_fusion_add", "tpavi_sam")
 
 
-def plan_with(**tables: dict) -> Plan:
+def plan_with(**tables: Any) -> Plan:
     """A small plan; keyword arguments replace keys of a table."""
-    values = {name: block | tables.get(name, {}) for name, block in TABLES.items()}
+    values: dict[str, Any] = {n: block | tables.get(n, {}) for n, block in TABLES.items()}
+    values |= {"ablated": tables.get("ablated", [])}
     draws = {name: ((0, 0), (1, 1)) for name in ("v2", "v3", "vggss_sub")}
     return Plan(
         profile="miniature",

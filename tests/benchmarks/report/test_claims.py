@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.report.claims import NOT_MEASURED, Claim, claims
-from benchmarks.report.ledger import RIVALS, Ledger
+from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
 from benchmarks.report.table1 import numbers
@@ -112,6 +112,24 @@ def test_other_readings_of_the_same_predictions(desk):
     assert "validation's threshold" in claim.depends
     assert claim.sensitivity["silent rivals in view"] == NOT_MEASURED
     assert claim.sensitivity["twice the budget"] == NOT_MEASURED
+
+
+def test_few_shots_take_the_threshold_of_their_0_shot_model(desk):
+    for row, lit in (("gavs", [5, 4]), ("sam_fusion", [3, 2])):
+        for seed in (0, 1):
+            few = {"unseen": frames(lit, p=0.45)}
+            desk.write("table2/few_shot", row, "v3", "1-shot", few, seed, draw=seed)
+    plan = plan_with(table2={"rows": ["gavs", "sam_fusion"]})
+    chosen = Part(Source("v3", "1-shot", "unseen", drawn=True), "miou_chosen")
+    runs = [(0, 0), (1, 1)]
+    assert not Ledger(read(desk.records, plan), 200).runs("gavs", [chosen], runs)
+    for seed in (0, 1):
+        zero = {"unseen": frames([5, 5], p=0.2), "val": frames([5, 5], p=0.45)}
+        desk.write("table2/zero_shot", "gavs", "v3", "0-shot", zero, seed)
+    ledger = Ledger(read(desk.records, plan), 200)
+    assert ledger.runs("gavs", [chosen], runs) == tuple(runs)
+    assert not ledger.runs("sam_fusion", [chosen], runs)
+    assert ledger.sample("gavs", chosen, tuple(runs)).values == pytest.approx([0.9, 0.9])
 
 
 def test_boxes_and_fewer_clips(desk):

@@ -14,6 +14,7 @@ from tests.benchmarks.report.conftest import (
     boxes,
     frames,
     line_of,
+    plan_with,
     rows_of,
     section,
     verdicts_of,
@@ -105,9 +106,12 @@ def test_all_dark_is_a_line_where_something_is_silent(desk):
 
 def test_table_2_with_controls_and_silent_rivals(desk):
     """0-shot on the draws' own clips 80 and 50, 1-shot 100 and 60, its control 90 and 50: 5 of the
-    15 points that are gained are the control's. 0-shot with rivals, u0 and u2: 90 and 70."""
+    15 points that are gained are the control's. 0-shot with rivals, u0 and u2: 90 and 70; seed 0
+    with another class's sound 30 on all four clips, 50 on these two."""
     put_unseen(desk)
-    assert "What the shots teach" not in section(desk.report(), "## Table 2")
+    scores = {"unseen": frames([5, 3, 4, 2], "u"), "seen": frames([5, 5], "s")}
+    scores["unseen_shuffled"] = frames([3, 1, 2, 0], "u")
+    desk.write("table2/zero_shot", "gavs", "v3", "0-shot", scores, 0, subsets=UNSEEN)
     for seed, lit in enumerate(([5, 4], [3, 2])):
         scores = {"unseen": frames(lit, "u", start=seed)}
         desk.write("table2/few_shot", "gavs", "v3", "1-shot-control", scores, seed, draw=seed)
@@ -115,7 +119,26 @@ def test_table_2_with_controls_and_silent_rivals(desk):
     taught = line_of(text, "gavs", "### What the shots teach")
     assert taught[1:4] == ["70.00 ± 28.28", "+15.00", "+5.00"]
     assert taught[4].startswith("+10.00 [")
-    assert line_of(text, "gavs", "### 0-shot on each test set")[4] == "80.00 ± 14.14"
+    details = line_of(text, "gavs", "### 0-shot on each test set")
+    assert (details[4], details[11]) == ("80.00 ± 14.14", "30.00")
+    assert details[12].startswith("+40.00 [") and details[13].startswith("+40.00 [")
+
+
+def test_ablated_rows_are_tested_on_unseen_and_foreign_clips_too(full_desk):
+    """gavs 80 on unseen classes and 60 on VGG-SS, its variant 60 and 50; gavs_released on none."""
+    for row, lit, tenths in (("gavs", [5, 3], [8, 4]), ("gavs_no_cue", [4, 2], [7, 3])):
+        for seed in (0, 1):
+            unseen, foreign = {"unseen": frames(lit)}, {"vggss": boxes(tenths, rules=RULES)}
+            both = dict.fromkeys(("pool", "test-0", "test-1"), ["clip0", "clip1"])
+            full_desk.write("table2/zero_shot", row, "v3", "0-shot", unseen, seed, subsets=both)
+            full_desk.write("table3/zero_shot", row, "vggss", "0-shot", foreign, seed)
+    text = full_desk.report(plan_with(ablated=["gavs_no_cue"]))
+    lines = [x for x in section(text, "## Ablations").splitlines() if x.startswith("| ")]
+    cells = [[c.strip().replace("**", "") for c in x.split("|")] for x in lines]
+    shown = {c[2]: [c[7].split(" ")[0], c[8].split(" ")[0]] for c in cells if "`" in c[2]}
+    expected = {"`gavs`": ["80.00", "60.00"], "`gavs_no_cue`": ["60.00", "50.00"]}
+    assert shown == expected | {"`gavs_released`": ["–", "–"]}
+    assert "gavs_no_cue" not in section(text, "## Table 2")
 
 
 def test_a_subset_that_the_scores_lack_is_an_error(desk):
