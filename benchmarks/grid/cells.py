@@ -146,7 +146,7 @@ def run_cell(bench: Workbench, cell: Cell) -> str:
     params = bench.params
     identity = bench.fingerprints.record(cell)
     checksum = fingerprint(identity)
-    folder = params.work / "runs" / checksum[:16]
+    folder = params.shared / "runs" / checksum[:16]
     with lock(folder, str(cell)):
         if distributed.first():
             discard_damaged(folder, "record.json")

@@ -50,7 +50,7 @@ def trained(bench: Workbench, model: Model, name: str) -> tuple[Method, dict[str
     # Every empty tensor would be filled with NaN before it is written: 4 % of a training.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     identity = bench.fingerprints.model(model)
-    folder = bench.params.work / "models" / fingerprint(identity)[:16]
+    folder = bench.params.shared / "models" / fingerprint(identity)[:16]
     row, training = training_of(bench.params, model)
     with lock(folder, name):
         method = bench.build(row, model.seed)

@@ -94,7 +94,7 @@ def _home(params: Params, row: str, benchmark: str) -> str | None:
 def _settings(
     params: Params, table: str, stage: str, row: str, benchmark: str
 ) -> list[tuple[str, int, int | str | None]]:
-    seeds = params.seeds
+    seeds = params.seeds_of(row)
     if stage == "few_shot":
         names = [f"{k}-shot" for k in params.protocol.shots]
         if table == "table4":
