@@ -57,9 +57,9 @@ def data(args: argparse.Namespace) -> None:
     from benchmarks.params import load
 
     params = load(args.params)
-    workers, path = args.workers or params.workers, params.work / "index.csv"
-    with locked(params.work / "data.lock", "data"):
-        clear_parts(params.work)
+    workers, path = args.workers or params.workers, params.shared / "index.csv"
+    with locked(params.shared / "data.lock", "data"):
+        clear_parts(params.shared)
         if params.world is not None:
             build(params.data.root, params.world, workers, path)
             if params.data.vggss is not None:
@@ -98,10 +98,10 @@ def check(args: argparse.Namespace) -> int:
 
 def estimate(args: argparse.Namespace) -> None:
     from benchmarks.common.files import write_atomic
-    from benchmarks.params.files import read_yaml
+    from benchmarks.params.files import read_values
     from benchmarks.preflight.estimate import estimate
 
-    text = estimate(read_yaml(args.params))
+    text = estimate(read_values(args.params))
     if args.out:
         write_atomic(args.out, text)
     else:

@@ -148,10 +148,8 @@ class ClipSets:
         clips = self.sub.clips
         if part == "novel":
             return clips.file[clips.group == "novel"]
-        if part == "seen":  # mapped classes, without any clip that a control trains on
-            most = max(self.params.protocol.shots)
-            used = pd.concat([by_shots[most].file for by_shots in self.sub.control.values()])
-            return clips.file[(clips.group == "mapped") & ~clips.file.isin(used)]
+        if part == "seen":  # which no control is tested on
+            return clips.file[clips.group == "mapped"]
         kind, draw = part.rsplit("-", 1)
         if kind == "test":
             return self.sub.test[int(draw)].file

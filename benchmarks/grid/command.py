@@ -28,7 +28,7 @@ def features(args: argparse.Namespace) -> None:
     extract(
         bench.fingerprints.stores(),
         bench.index,
-        params.work / "features",
+        params.shared / "features",
         bench.encoders,
         params.features.batch_size,
         workers,

@@ -118,8 +118,8 @@ def _trained(bench: Workbench, row: str, benchmark: str, seed: int) -> tuple[Mod
 
 
 def _check(params: Params, row: str, benchmark: str, seed: int) -> None:
-    if seed not in params.seeds:
-        raise ParamsError(f"--seed {seed}: not among seeds {params.seeds} of params.yaml")
+    if seed not in (seeds := params.seeds_of(row)):
+        raise ParamsError(f"--seed {seed}: not among {row}'s seeds {seeds} of params.yaml")
     config = params.row(row, benchmark).method_config
     if config.oracle:
         raise ParamsError(f"{row} is shown the truth: it has nothing to learn and nothing to save")

@@ -33,12 +33,12 @@ class Work:
 
 def run_folder(params: Params, record: Any) -> Path:
     """Folder of the run with this identity (`Fingerprints.record`)."""
-    return params.work / "runs" / fingerprint(record)[:16]
+    return params.shared / "runs" / fingerprint(record)[:16]
 
 
 def model_folder(params: Params, model: Any) -> Path:
     """Folder of the trained model with this identity (`Fingerprints.model`)."""
-    return params.work / "models" / fingerprint(model)[:16]
+    return params.shared / "models" / fingerprint(model)[:16]
 
 
 def cost(bench: Workbench, cell: Cell) -> float:

@@ -95,7 +95,7 @@ def _home(params: Params, row: str, benchmark: str) -> str | None:
 def _settings(
     params: Params, table: str, stage: str, row: str, benchmark: str
 ) -> list[tuple[str, int, int | str | None]]:
-    seeds, scoring = params.seeds, params.scoring
+    seeds, scoring = params.seeds_of(row), params.scoring
     if stage == "few_shot":
         names = [f"{k}-shot{kind}" for kind in ("", "-control") for k in params.protocol.shots]
         return [(name, seed, draw) for name in names for seed, draw in params.draws(benchmark)]

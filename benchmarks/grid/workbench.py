@@ -34,7 +34,7 @@ class Workbench:
     @cached_property
     def index(self) -> pd.DataFrame:
         """The clip index, with the number of each clip's frame 0 among all frames."""
-        index = load_index(self.params.work / "index.csv")
+        index = load_index(self.params.shared / "index.csv")
         index["first_row"] = index.frames.cumsum() - index.frames
         return index
 
@@ -60,7 +60,7 @@ class Workbench:
             StoreError: it is missing, or not the one that the parameters ask for.
         """
         if (name, cover) not in self._stores:
-            folder = self.params.work / "features" / cover / name
+            folder = self.params.shared / "features" / cover / name
             clips, features = covered(self.index, cover), self.params.features
             expected, first_row = self.fingerprints.store(name, cover), int(clips.first_row.iloc[0])
             if name in features.live:

@@ -68,7 +68,9 @@ def launch(args: argparse.Namespace) -> int:
         failures = local.run(params.cluster, todo, commands, at_once, state.folder / "logs")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
-    print(status_page(selected, Progress(params), state))  # data and features may be new
+    progress = Progress(params)  # data and features may be new
+    progress.record(selected)
+    print(status_page(selected, progress, state))
     return 1 if failures else 0
 
 
@@ -245,6 +247,8 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
     last = f"{remaining} of {len(jobs)} jobs remain"
     if not remaining:
         last = "all is done: `dvc repro` records it and writes the tables"
+        if progress.params.work_of:  # its file isn't params.yaml, which is all that DVC reads
+            last = "all is done: `python -m benchmarks --params FILE report` writes the tables"
     return "\n".join([*lines, *notes, last])
 
 

@@ -5,13 +5,14 @@ continue its training, wait for that job.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
+from benchmarks.grid.cells import run_cell
 from benchmarks.grid.progress import cost, run_folder
 from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
 from benchmarks.grid.workbench import Workbench
@@ -143,7 +144,7 @@ class Progress:
     def __init__(self, params: Params) -> None:
         self.params = params
         self.bench = Workbench(params)
-        self.indexed = (params.work / "index.csv").is_file()
+        self.indexed = (params.shared / "index.csv").is_file()
         self.encoded = self.indexed and self._encoded()
 
     def _encoded(self) -> bool:
@@ -164,6 +165,13 @@ class Progress:
     def _known(self, cell: Cell) -> bool:
         folder = run_folder(self.params, self.bench.fingerprints.record(cell))
         return (folder / "record.json").is_file()
+
+    def record(self, jobs: Sequence[Job]) -> None:
+        """Note finished runs down in this profile's records: no job has run the cells that another
+        profile's runs had finished."""
+        for cell in (cell for job in jobs for cell in job.cells if self.encoded):
+            if self._known(cell):
+                run_cell(self.bench, cell)
 
     def cost(self, job: Job) -> float:
         """Estimate the frames that pass through the methods; 0 before the clips are indexed."""

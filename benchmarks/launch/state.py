@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.common.files import sha256, write_atomic, write_json
+from benchmarks.common.files import sha256, write_json
 from benchmarks.launch import slurm
 from benchmarks.launch.job import LaunchError, last_line
+from benchmarks.params.files import read_values, write_yaml
 
 KEYS = ("id", "log", "result", "recipe")
 
@@ -82,9 +83,10 @@ class State:
 
     def copy_params(self, path: Path) -> Path:
         """Copy the parameters, so that jobs in a queue don't follow later edits."""
-        content = path.read_bytes()
-        copy = self.folder / "params" / f"{sha256(content)[:12]}.yaml"
-        write_atomic(copy, content)
+        values = read_values(path)
+        checksum = sha256(json.dumps(values, sort_keys=True).encode())
+        copy = self.folder / "params" / f"{checksum[:12]}.yaml"
+        write_yaml(copy, values)
         return copy
 
     @contextmanager

@@ -18,13 +18,14 @@ from benchmarks.params.blocks import (
     CLUSTER,
     BenchmarkParams,
     FewShotParams,
+    MoreSeeds,
     ProtocolParams,
     ReportParams,
 )
 from benchmarks.params.cluster import ClusterParams
 from benchmarks.params.encoders import check_encoders, check_weights
 from benchmarks.params.errors import ParamsError, nearest, validate
-from benchmarks.params.files import read_yaml
+from benchmarks.params.files import read_values
 from benchmarks.params.row import BENCHMARKS, Row, method_names, resolve
 from benchmarks.params.tables import ABLATED, TABLES, TablesParams
 from benchmarks.params.tiers import tiered
@@ -49,11 +50,14 @@ class Params(Config):
     # How much of the tables is asked for (params/tiers.py); what a tier sets goes over the file.
     tier: Literal["first", "core", "full"] = "full"
     profile: Name  # also the folder below work/ that its index, stores, models and records are in
+    # Profile whose index, features, models and runs this one uses, by fingerprint; None: its own.
+    work_of: Name | None = None
     results: Path  # folder of its tables, figures and studies: no two profiles share one
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: cuda if there is one
     # Processes side by side, one thread each; never changes a result.
     workers: int = Field(2, gt=0, le=4096)
     seeds: Distinct[Seed] = Field([0, 1, 2], min_length=1)  # ours; the papers give one run
+    more_seeds: MoreSeeds = MoreSeeds()  # beside these, of some rows
     data: DataParams
     protocol: ProtocolParams = ProtocolParams()
     world: WorldConfig | None = None  # the miniature's (docs/miniature.md); None with real data
@@ -114,6 +118,11 @@ class Params(Config):
         return below(Path("work"), self.profile)
 
     @property
+    def shared(self) -> Path:
+        """Folder of the index, features, models and runs: `work`, or another profile's."""
+        return below(Path("work"), self.work_of or self.profile)
+
+    @property
     def stores(self) -> dict[str, list[str]]:
         """Names of stores on disk by cover, without the covers that the data have no clips for."""
         covers = {"avs": True, "vgg": self.data.vggsound is not None}
@@ -126,6 +135,12 @@ class Params(Config):
     def values(self, stage: str) -> dict[str, Any]:
         """Parameters of a stage of `STAGE_BLOCKS`, defaults included."""
         return self.model_dump(mode="json", include=STAGE_BLOCKS[stage])
+
+    def seeds_of(self, row: str) -> list[int]:
+        """List the seeds that a row is trained with."""
+        more = self.more_seeds
+        groups = (group for group, names in self.ablations.items() if row in names)
+        return [*self.seeds, *more.seeds] if {row, *groups} & {*more.rows} else self.seeds
 
     def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
         """List (seed, draw) of the few-shot or fraction cells: draw i with seed i, or the cross.
@@ -242,7 +257,7 @@ def load(path: Path | str = "params.yaml") -> Params:
         ParamsError: naming each wrong key with its path, and the nearest known key to an unknown.
     """
     path = Path(path)
-    values = read_yaml(path)
+    values = read_values(path)
     try:
         params = build(values)
     except ParamsError as error:
@@ -277,6 +292,13 @@ def _check(params: Params) -> None:
     names = [n for group in (params.variants, *params.ablations.values()) for n in group]
     for name in {n for n in names if names.count(n) > 1}:
         raise ParamsError(f"variants and ablations: '{name}' is defined twice")
+    rows_or_groups = [*params.methods, *names, *params.ablations]
+    for name in params.more_seeds.rows:
+        if name not in rows_or_groups:
+            known = nearest(name, rows_or_groups)
+            raise ParamsError(f"more_seeds.rows: no row or group of ablations '{name}'{known}")
+    if twice := {*params.more_seeds.seeds} & {*params.seeds}:
+        raise ParamsError(f"more_seeds.seeds: {sorted(twice)} among `seeds` already")
     for benchmark in params.benchmarks:
         if benchmark not in BENCHMARKS:
             known = nearest(benchmark, list(BENCHMARKS))

@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from benchmarks.common.checks import Distinct, Seed, over
+from benchmarks.common.paths import Name
 from gavs.configs import Config
+
+
+class MoreSeeds(Config):
+    """Further seeds, of rows or groups of `ablations`."""
+
+    rows: Distinct[Name] = []
+    seeds: Distinct[Seed] = []
 
 
 class ProtocolParams(Config):

@@ -14,6 +14,7 @@ from ruamel.yaml.events import (
     NodeEvent,
 )
 
+from benchmarks.common.checks import merge
 from benchmarks.common.files import write_atomic
 from benchmarks.params.errors import ParamsError
 
@@ -66,6 +67,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: expected a mapping of keys to values, as `profile: smoke`")
     return values
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Read a parameter file; with `extends: NAME` its values go over those of that profile, which
+    is params.yaml or in `profiles/`.
+
+    Raises:
+        ParamsError: as `read_yaml`; or there is no such profile, or it extends another one.
+    """
+    values = read_yaml(path)
+    if (name := values.pop("extends", None)) is None:
+        return values
+    folders = (path.parent, path.parent.parent)
+    files = [f for folder in folders for f in (folder / "params.yaml", folder / f"{name}.yaml")]
+    files += [folder / "profiles" / f"{name}.yaml" for folder in folders]
+    for file in files:
+        if file.is_file() and (base := read_yaml(file)).get("profile") == name:
+            if "extends" in base:
+                raise ParamsError(f"{path}: extends: {file} extends another profile itself")
+            return merge(base, values)
+    raise ParamsError(f"{path}: extends: no profile '{name}' in params.yaml or profiles/")
 
 
 def _bound(text: str) -> None:

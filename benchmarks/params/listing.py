@@ -9,7 +9,7 @@ from benchmarks.common.checks import merge
 from benchmarks.miniature.config import WorldConfig
 from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError, nearest
-from benchmarks.params.files import read_yaml
+from benchmarks.params.files import read_values
 from gavs.configs import CONFIGS
 
 
@@ -20,7 +20,7 @@ def listing(path: Path, prefix: str = "") -> list[str]:
     Raises:
         ParamsError: the file isn't valid, or it has no such key.
     """
-    params, stated = load(path), dict(_leaves(read_yaml(path)))
+    params, stated = load(path), dict(_leaves(read_values(path)))
     present, defaults = dict(_leaves(_full(params))), dict(_leaves(_defaults(params)))
     keys = [key for key in present if f"{key}.".startswith(f"{prefix}." if prefix else "")]
     if not keys:

@@ -39,11 +39,16 @@ def switch_profile(name: str, params: Path) -> str:
 
     Raises:
         ParamsError: there is no such profile, it isn't valid, or it has another name than its file;
-            or another file has the place of the current profile's.
+            or another file has the place of the current profile's; or it extends another profile.
     """
     source, current = profile_file(name, params), _name(params)
     if source == params:
         return f"{params}: profile {name} already"
+    if "extends" in read_yaml(source):
+        raise ParamsError(
+            f"{source}: says only what differs from another profile, and DVC reads whole files; "
+            f"run it as it is: `python -m benchmarks --params {source} launch --on local`"
+        )
     if (stated := load(source).profile) != name:
         raise ParamsError(f"{source}: profile is '{stated}'; expected '{name}', as the file's name")
     saved, content = below(source.parent, f"{current}.yaml"), params.read_bytes()

@@ -95,12 +95,12 @@ def card(args: argparse.Namespace) -> int:
             p for p in sorted(cards.FOLDER.glob("*.json")) if p.name != cards.PUBLISHED
         ]
         data: dict[str, str] = {}
-        if args.params.is_file() and (load(args.params).work / "index.csv").is_file():
+        if args.params.is_file() and (load(args.params).shared / "index.csv").is_file():
             from benchmarks.data.index import load_index
             from benchmarks.grid.clip_sets import ClipSets
 
             params = load(args.params)
-            sets = ClipSets(params, load_index(params.work / "index.csv"))
+            sets = ClipSets(params, load_index(params.shared / "index.csv"))
             for benchmark in {r.benchmark for path in paths for r in cards.read_card(path).results}:
                 clips = sets[TESTS[benchmark].clips]
                 data[f"{params.profile} {benchmark}"] = data_checksum(clips)

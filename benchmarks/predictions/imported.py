@@ -83,7 +83,7 @@ def score_submission(
         SubmissionError: the folder isn't the predictions of this test.
         ScoreError, DataError: a file can't be read or scored; there is no clip index.
     """
-    index = load_index(params.work / "index.csv")
+    index = load_index(params.shared / "index.csv")
     clips = ClipSets(params, index)[TESTS[benchmark].clips]
     names = LAYOUTS[layout]
     files = files_of(folder, names, clips, index, params.scoring.frames_per_clip)

@@ -149,7 +149,7 @@ def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
 
 def _changed(params: Params, index: pd.DataFrame) -> list[Finding]:
     """Report files that have changed since they were indexed."""
-    path = params.work / "index.csv"
+    path = params.shared / "index.csv"
     try:
         if not path.is_file() or write_index(load_index(path)) == write_index(index):
             return []
@@ -219,7 +219,7 @@ def _counts(bench: Workbench) -> list[Finding]:
 
 def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
     """Report damaged shards among the finished ones."""
-    folder = params.work / "features"
+    folder = params.shared / "features"
     listed = [
         (shard_path(folder / key, shard), entry)
         for key, h in headers.items()

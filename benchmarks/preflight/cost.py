@@ -32,7 +32,7 @@ def encoding(
     Hours are NaN where the trial failed; `work` says why.
     """
     params = bench.params
-    folder, options, lines = params.work / "features", params.features, []
+    folder, options, lines = params.shared / "features", params.features, []
     for cover, names in params.stores.items():
         for group in passes(names):
             keyed = {f"{cover}/{name}": headers[f"{cover}/{name}"] for name in group}

@@ -163,13 +163,15 @@ class Layout:
                 text += f" ± {share(runs.std, measured.unit)}"
             if runs.runs < score.planned:
                 text += f" ({runs.runs} of {score.planned} runs)"
+            elif runs.runs > self.plan.usual(measured.runs):
+                text += f" (n = {runs.runs})"
             return text + after(row)
 
         return GridColumn(self._titled(title, column), text, best=column)
 
     def _titled(self, title: str, column: str) -> str:
         """Title with the number of runs, where it isn't the table's."""
-        runs = len(self.table.columns[column].runs)
+        runs = self.plan.usual(self.table.columns[column].runs)
         return title if runs == len(self.plan.seeds) else f"{title}, n = {runs}"
 
     def plain(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
@@ -190,16 +192,17 @@ class Layout:
 
     def study(self, column: str) -> list[GridColumn]:
         """Column of the study's mean, interval and n of a score, if there is a study."""
-        unit, scores = self.table.columns[column].unit, self.plan.study.scores
+        measured, study = self.table.columns[column], self.plan.study
+        unit = measured.unit
 
         def text(row: str) -> str:
-            i = scores.get((self.table.name, row, column))
+            i = study.score(self.table.name, row, measured)
             if i is None:
                 return NONE
             interval = "" if np.isnan(i.low) else f" [{share(i.low, unit)}, {share(i.high, unit)}]"
             return f"{share(i.mean, unit)}{interval} (n = {i.runs})"
 
-        return [GridColumn("the study", text)] if scores else []
+        return [GridColumn("the study", text)] if study.scores else []
 
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""

@@ -38,7 +38,7 @@ def leaderboard(plan: Plan, table: Table) -> str:
         layout.score("F", f"{BENCHMARK} fscore"),
         layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
     ]
-    where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {len(plan.seeds)} seed(s)"
+    where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {plan.trainings} seed(s)"
     return f"{where}; the rest is in [results/tables.md](results/tables.md).\n\n" + markdown(
         layout.grid(rows, columns)
     )

@@ -98,9 +98,16 @@ class Ledger:
         records: Mapping[Key, Stored],
         resamples: int,
         strata: Mapping[str, Collection[str]] | None = None,
+        planned: Callable[[str, Sequence[Run]], Sequence[Run]] = lambda row, runs: runs,
     ) -> None:
-        """strata: clips by what is in view, whatever the record: name -> uids."""
+        """Hold the records.
+
+        Args:
+            strata: clips by what is in view, whatever the record: name -> uids.
+            planned: which of some runs a row has (`Plan.planned`).
+        """
         self.records, self.resamples, self.strata = records, resamples, strata or {}
+        self.planned = planned
         self.used: dict[Key, Record] = {}  # records that a table has asked for
         # Rows that take part in no verdict, by row and benchmark: what they aren't above.
         self.below: Mapping[tuple[str, str], str] = {}

@@ -270,7 +270,7 @@ def measure(
     scores = {
         (row, c.name): Score(
             statistics.interval(samples[row, c.name]),
-            len(c.runs),
+            len(ledger.planned(row, c.runs)),
             contrasts.get((c.name, row, base)),
             gains.get((row, c.name)),
         )
@@ -346,7 +346,7 @@ def _missing(ledger: Ledger, places: Sequence[tuple[str, Column]]) -> list[Key]:
         part.source.key(row, run)
         for row, column in places
         for part in column.parts
-        for run in column.runs
+        for run in ledger.planned(row, column.runs)
     ]
     return [key for key in dict.fromkeys(keys) if key not in ledger.records]
 

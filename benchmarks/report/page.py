@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number
+from benchmarks.report.agreement import Agreement
 from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, main_contests
 from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
@@ -73,14 +74,17 @@ def page(
     records: Mapping[Key, Record],
     judged: Sequence[Claim],
     overlays: Sequence[str] = (),
+    agreed: Agreement | None = None,
 ) -> str:
     """Text of tables.md, the front page: at most 150 lines, with links to each table's own page.
 
-    overlays: names of figures that are linked, since they are large.
+    Args:
+        overlays: names of figures that are linked, since they are large.
+        agreed: with the study's numbers.
     """
     n = plan.frames_per_clip
     facts = [
-        f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}.",
+        f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}{_more(plan)}.",
         ONE_SEED if len(plan.seeds) == 1 else "",
         f"{n} frames per clip are scored, evenly spaced." if n else "",
         _sources(records),
@@ -93,6 +97,7 @@ def page(
         " ".join(filter(None, facts)),
         "**[index.html](index.html)** is the same to explore in a browser: sort, compare any two "
         "rows, look at clips and hear them. Download the folder and open the file.",
+        f"[Beside the study](agreement.md): {agreed.summary}" if agreed else "",
         *_overview(plan, tables),
         *_claims(judged),
         "## The tables",
@@ -186,6 +191,12 @@ def _claims(judged: Sequence[Claim]) -> list[str]:
     grid = Grid(["claim", "paper", "verdict", "n", "another verdict by"], lines, "lllrl")
     text = f"{counted(judged)} Evidence, rules and orderings: [verdicts.md](verdicts.md)."
     return ["## The paper's claims", text, markdown(grid)]
+
+
+def _more(plan: Plan) -> str:
+    """Text of the further seeds that some rows have: , of 26 rows 3, 4 too."""
+    further = [str(seed) for seed, _ in plan.runs[len(plan.seeds) :]]
+    return f", of {len(plan.more_seeds)} rows {', '.join(further)} too" if further else ""
 
 
 def _sources(records: Mapping[Key, Record]) -> str:

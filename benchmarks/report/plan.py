@@ -20,9 +20,10 @@ class Plan:
     """Rows, runs and notes that the tables and figures have."""
 
     profile: str
-    seeds: Sequence[int]
+    seeds: Sequence[int]  # of all rows
     draws: Mapping[str, Sequence[Run]]  # of few-shot and fraction cells, by benchmark
     tables: TablesParams
+    more_seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)  # further ones, by row
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of ablations
     frames_per_clip: int | None = None  # scored; None: all
     floor_seeds: Sequence[int] | None = ()  # None: every one that a row runs
@@ -45,8 +46,23 @@ class Plan:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Runs of Table 1, one per training seed."""
-        return tuple((seed, None) for seed in self.seeds)
+        """Runs of Table 1, one per training seed; those of some rows alone come last."""
+        further = (seed for seeds in self.more_seeds.values() for seed in seeds)
+        return tuple((seed, None) for seed in dict.fromkeys([*self.seeds, *further]))
+
+    @property
+    def trainings(self) -> str:
+        """Number of seeds of a row, in words: 3, or 3 to 5."""
+        return " to ".join(map(str, dict.fromkeys([len(self.seeds), len(self.runs)])))
+
+    def planned(self, row: str, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """Those of some runs that a row has."""
+        seeds = {*self.seeds, *self.more_seeds.get(row, ())}
+        return tuple(run for run in runs if run[0] in seeds)
+
+    def usual(self, runs: Sequence[Run]) -> int:
+        """Number of runs that every row has."""
+        return sum(run[0] in self.seeds for run in runs)
 
     @property
     def floor_runs(self) -> tuple[Run, ...]:
@@ -122,12 +138,13 @@ def plan_of(params: Params) -> Plan:
     notes = {name: RECREATED for name, config in methods.items() if config.recreated}
     for group in (params.variants, *params.ablations.values()):
         notes |= {name: variant.note for name, variant in group.items() if variant.note}
-    root = params.data.vggss
+    root, common = params.data.vggss, len(params.seeds)
     return Plan(
         profile=params.profile,
         seeds=params.seeds,
         draws={b: tuple(params.draws(b)) for b in BENCHMARK_OF.values()},
         tables=tables,
+        more_seeds={row: more for row in methods if (more := params.seeds_of(row)[common:])},
         groups=groups,
         frames_per_clip=params.scoring.frames_per_clip,
         floor_seeds=params.scoring.floor_seeds,

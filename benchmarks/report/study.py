@@ -5,8 +5,9 @@ run measures a part of what is committed again; on another machine it says how f
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.experiments import SPECS
+from benchmarks.report.measure import Column
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
 from gavs.reading import reading
@@ -25,10 +27,31 @@ SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "r
 
 @dataclass(frozen=True)
 class Study:
-    """Scores (0..1) of a study by table, row and column, and its verdicts by claim."""
+    """Scores (0..1) of a study by table, row and column, its verdicts by claim, and its recipes."""
 
     scores: Mapping[tuple[str, str, str], Interval] = field(default_factory=dict)
     verdicts: Mapping[str, str] = field(default_factory=dict)
+    recipes: Mapping[str, str] = field(default_factory=dict)  # as `provenance` has them
+    older: frozenset[str] = frozenset()  # row, benchmark and setting with another recipe here
+
+    def beside(self, recipes: Mapping[str, str]) -> "Study":
+        """The study beside a run of these recipes."""
+        both = recipes.keys() & self.recipes.keys()
+        return replace(
+            self, older=frozenset(map(_place, (k for k in both if recipes[k] != self.recipes[k])))
+        )
+
+    def score(self, table: str, row: str, column: Column) -> Interval | None:
+        """Score of a cell, None where there is none or it is of other code or parameters."""
+        sources = (part.source for part in column.parts)
+        places = {f"{row} {source.benchmark} {source.setting}" for source in sources}
+        return None if places & self.older else self.scores.get((table, row, column.name))
+
+
+def _place(key: str) -> str:
+    """Row, benchmark and setting of a key of `provenance`, whatever the table."""
+    _, row, benchmark, *setting = key.split(" ")
+    return " ".join([row, benchmark, *(setting or ["train"])])
 
 
 def read_study(folder: Path) -> Study:
@@ -46,7 +69,11 @@ def read_study(folder: Path) -> Study:
                 place = (name, line.method, f"{line.where} {line.measure}")
                 scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
     claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
-    return Study(scores, {line.claim: line.verdict for line in claims})
+    manifest, recipes = folder / "provenance.json", {}
+    if manifest.is_file():
+        with reading(manifest, RecordError, "as a report's manifest", REMEDY):
+            recipes = dict(json.loads(manifest.read_text(encoding="utf-8"))["recipes"])
+    return Study(scores, {line.claim: line.verdict for line in claims}, recipes)
 
 
 def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:

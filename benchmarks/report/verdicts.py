@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.common.tables import NONE, Grid, bold, markdown, share, signed
+from benchmarks.common.tables import NONE, Grid, bold, markdown, signed
 from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
-from benchmarks.report.study import Study, read_lines
+from benchmarks.report.study import read_lines
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS
 
@@ -21,7 +21,6 @@ STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
 DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
-LISTED = 20  # lines at most
 INTRODUCTION = """\
 What the records of profile `{profile}` ({seeds} seed(s)) say to the paper's claims. It is a verdict
 on this world, with these encoders and budgets; the paper's figures are of real data.
@@ -61,7 +60,7 @@ def verdicts_page(
     parts = [
         f"# Verdicts on the paper's claims, profile `{plan.profile}`",
         INTRODUCTION.format(
-            profile=plan.profile, seeds=len(plan.seeds), alone=ALONE if single else ""
+            profile=plan.profile, seeds=plan.trainings, alone=ALONE if single else ""
         ),
         counted(claims),
         markdown(claims_grid(claims)),
@@ -69,7 +68,6 @@ def verdicts_page(
         HOW.format(none=NONE),
         markdown(sensitivity_grid(claims)),
     ]
-    parts += beside_the_study(plan.study, tables, claims)
     if context := [contrast for claim in claims for contrast in claim.context]:
         parts += ["## Prompt and fusion, otherwise", CONTEXT, markdown(_context(context))]
     if below:
@@ -178,46 +176,6 @@ def current(studies: Studies, table: Table) -> Pairs:
         for place, verdict in studies.pairs.items()
         if all(same(place[1], row) for row in place[2:])
     }
-
-
-def beside_the_study(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) -> list[str]:
-    """Heading, grids and lists of what the study says of these numbers; empty without a study."""
-    if not study.scores:
-        return []
-    lines, outside = [], []
-    for table in tables:
-        cells = {
-            (row, name): (score.mean, study.scores[table.name, row, name])
-            for (row, name), score in table.scores.items()
-            if name in table.judged and (table.name, row, name) in study.scores
-        }
-        out = [place for place, (mean, i) in cells.items() if not i.low <= mean <= i.high]
-        if cells:
-            lines.append([table.name, str(len(cells)), str(len(cells) - len(out))])
-        for row, name in out:
-            mean, i = cells[row, name]
-            unit = table.columns[name].unit
-            outside.append(
-                f"- {table.name}, `{row}`, {name}: {share(mean, unit)}; the study has "
-                f"{share(i.mean, unit)} [{share(i.low, unit)}, {share(i.high, unit)}]"
-            )
-    both = [
-        (claim, study.verdicts[claim.name])
-        for claim in claims
-        if NOT_MEASURED not in (claim.verdict, study.verdicts.get(claim.name, NOT_MEASURED))
-    ]
-    apart = [f"- {c.text}: {c.verdict}; the study: {v}" for c, v in both if c.verdict != v]
-    header = ["table", "cells in both", "inside the study's 95 % interval"]
-    more = [f"- and {len(outside) - LISTED} more"] if len(outside) > LISTED else []
-    return [
-        "## Beside the study",
-        "The means above, of fewer trainings, against the study's intervals; the study's own are "
-        "in [study/verdicts.md](study/verdicts.md).",
-        markdown(Grid(header, lines)),
-        "\n".join([*outside[:LISTED], *more]),
-        f"{len(both) - len(apart)} of {len(both)} verdicts agree.",
-        "\n".join(apart),
-    ]
 
 
 def _without(below: Standing) -> Grid:

@@ -1,8 +1,10 @@
 """Files of the report: from the records to everything below `params.results`."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
 from benchmarks.predictions.imported import read_imported
 from benchmarks.report import exports
+from benchmarks.report.agreement import agreement, agreement_page
 from benchmarks.report.claims import claims
 from benchmarks.report.dvc_files import headline, plots
 from benchmarks.report.layout import Section
@@ -42,6 +45,7 @@ from benchmarks.report.web.build import build
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
 
+log = logging.getLogger(__name__)
 MANIFEST = "provenance.json"  # lists the files of the report that it belongs to
 
 
@@ -57,26 +61,31 @@ def write_report(params: Params) -> Path:
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
-    index, bench = load_index(params.work / "index.csv"), Workbench(params)
-    figures = {name: png(figure) for name, figure in qualitative(plan, records, index).items()}
+    index, bench = load_index(params.shared / "index.csv"), Workbench(params)
+    # Of the first seed: another profile that has its models draws them.
+    qualities = qualitative(plan, records, index) if params.work_of is None else {}
+    figures = {name: png(figure) for name, figure in qualities.items()}
     overlays = [name for name in figures if name.startswith("overlays")]
+    origin = provenance(params)
+    plan = replace(plan, study=plan.study.beside(origin["recipes"]))
     contents = tables(
         records,
         plan,
         strata=strata_of(index),
         studies=read_studies(results),
         index=index,
-        bench=bench,
+        bench=bench if params.work_of is None else None,
         overlays=overlays,
+        clips=_clips_of(params),
     )
-    if params.world is not None:
+    if params.world is not None and params.work_of is None:
         with tempfile.TemporaryDirectory() as folder:
             sheet = Path(folder, "sheet.png")
             contact_sheet(params.data.root, sheet, params.data.vggss)
             figures["miniature"] = sheet.read_bytes()
     contents |= {f"figures/{name}.png": content for name, content in figures.items()}
     contents["splits.md"] = splits_page(params, bench.clip_sets)
-    origin = provenance(params) | {"profile": plan.profile, "files": sorted(contents)}
+    origin |= {"files": sorted(contents)}
     contents[MANIFEST] = json.dumps(origin, indent=1, sort_keys=True) + "\n"
     with locked(params.work / "report.lock", "report"):
         earlier = _listed(results / MANIFEST, plan.profile)
@@ -110,6 +119,7 @@ def tables(
     index: pd.DataFrame | None = None,
     bench: Workbench | None = None,
     overlays: Sequence[str] = (),
+    clips: Mapping[str, str] | None = None,
 ) -> dict[str, str | bytes]:
     """Make every table, its figures and the pages, by path below the results.
 
@@ -119,20 +129,25 @@ def tables(
         index: of the clips; None: without the page to explore.
         bench: where the models are that draw this page's clips; None: without clips.
         overlays: names of the figures of masks, which are made elsewhere.
+        clips: scripts of clips beside another page, by contest.
     """
-    ledger = Ledger(records, plan.resamples, strata)
+    ledger = Ledger(records, plan.resamples, strata, plan.planned)
     ledger.below = standing(plan, ledger)
     sections = lay_out(plan, ledger)
     measured = [section.table for section in sections if section.table]
     first = next((table for table in measured if table.name == "table1"), None)
     elsewhere = current(studies, first) if studies and first else {}
     judged = claims(plan, ledger, elsewhere)
+    agreed = agreement(plan.study, measured, judged)
     contents: dict[str, str | bytes] = {
-        "tables.md": page(plan, sections, ledger.used, judged, overlays),
+        "tables.md": page(plan, sections, ledger.used, judged, overlays, agreed),
         "summary.json": exports.summary(plan, measured),
         "verdicts.md": verdicts_page(plan, judged, ledger.below, measured),
         "tables/claims.csv": claims_csv(judged),
     }
+    if agreed:
+        log.info("beside the study: %s", agreed.summary)
+        contents["agreement.md"] = agreement_page(agreed)
     for section in sections:
         contents[f"tables/{section.name}.md"] = table_page(section)
         contents[f"tables/{section.name}.csv"] = section.csv
@@ -148,7 +163,7 @@ def tables(
     if index is not None:
         shown = {path: text for s in sections for part in s.parts for text, path in images(part)}
         shown |= {path: text for text, path in overlay_images(overlays)}
-        contents |= build(plan, ledger, by_name, judged, index, bench, shown)
+        contents |= build(plan, ledger, by_name, judged, index, bench, shown, clips)
     return contents
 
 
@@ -158,6 +173,14 @@ def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
     sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
     return [*sections, *import_module("benchmarks.report.imported").sections(plan, ledger)]
+
+
+def _clips_of(params: Params) -> dict[str, str]:
+    """Scripts of clips of the profile that this one's models are of, if its results lie above: by
+    contest, from here."""
+    if params.work_of is None:
+        return {}
+    return {path.stem: f"../page/{path.name}" for path in params.results.parent.glob("page/*.js")}
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:

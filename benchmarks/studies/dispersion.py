@@ -145,14 +145,14 @@ def prepare(params: Params, name: str) -> Params:
     chosen = write_params(params, name)
     work = chosen.work
     for shared in ("models", "runs"):
-        _link(work / shared, params.work / shared)
+        _link(work / shared, params.shared / shared)
     default, bench = Workbench(params), Workbench(chosen)
     if chosen.data.root == params.data.root:
-        write_atomic(work / "index.csv", (params.work / "index.csv").read_bytes())
+        write_atomic(work / "index.csv", (params.shared / "index.csv").read_bytes())
         for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
             if default.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
                 place = Path("features", "avs", store)
-                _link(work / place, params.work / place)
+                _link(work / place, params.shared / place)
     elif chosen.world is not None:
         build(chosen.data.root, chosen.world, chosen.workers)
         index = read_index(chosen.data, chosen.workers)
@@ -178,6 +178,7 @@ def write_params(params: Params, name: str) -> Params:
     """
     values = params.model_dump(mode="json")
     values["profile"] = f"{params.profile}_{name}"
+    values["work_of"] = None
     values["results"] = f"work/{values['profile']}/results"
     values["data"] |= {"vggss": None, "vggsound": None}
     places = itertools.product(compared(params), BENCHMARKS[name])

@@ -33,16 +33,19 @@ def build(
     index: pd.DataFrame,
     bench: Workbench | None = None,
     figures: Mapping[str, str] | None = None,
+    clips: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Make the page, by path below the results.
 
     Args:
         bench: where the models are; None: without clips.
         figures: what each of the report's figures shows, by path below the results.
+        clips: scripts of clips that another page has already, by contest: paths from this page.
     """
     content = numbers(plan, ledger, tables, judged, index)
-    contents = {"page/README.md": ABOUT}
-    for contest in contests_of(plan, tables) if bench else []:
+    contents = {"page/README.md": ABOUT} if bench else {}
+    contests = contests_of(plan, tables)
+    for contest in contests if bench else []:
         rows = rows_of(plan, tables[contest.table], contest)
         place = next(
             (
@@ -56,9 +59,12 @@ def build(
         if bench and place:
             frames = choose(ledger.scores(*place, plan.runs[0]), index)
             rows = [*rows, plan.tables.table1.ceiling]
-            clips = pictures(index, frames, drawn(bench, contest.sources, rows, frames))
-            contents[f"page/{contest.name}.js"] = script(contest.name, clips)
+            masks = drawn(bench, contest.sources, rows, frames)
+            made = script(contest.name, pictures(index, frames, masks))
+            contents[f"page/{contest.name}.js"] = made
+    names = {contest.name for contest in contests}
     content["files"] = {path[5:-3]: path for path in contents if path.endswith(".js")}
+    content["files"] |= {name: path for name, path in (clips or {}).items() if name in names}
     content["figures"] = [{"path": path, "text": text} for path, text in (figures or {}).items()]
     return {"index.html": html(content), **contents}
 

@@ -46,7 +46,7 @@ def drawn(
     """
     for cell, source in _cells(bench, sources, rows):
         model = model_of(cell)
-        folder = bench.params.work / "models" / fingerprint(bench.fingerprints.model(model))[:16]
+        folder = bench.params.shared / "models" / fingerprint(bench.fingerprints.model(model))[:16]
         if not (folder / "model.json").is_file():
             log.warning("%s: no model in %s; its masks aren't on the page", cell, folder)
             continue

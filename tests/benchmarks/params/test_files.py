@@ -214,3 +214,26 @@ def test_every_value_of_the_paper_profile_has_its_source():
         indent = len(value) - len(value.lstrip())
         above = [*(block for block in above if block[0] < indent), (indent, bool(comment))]
         assert value.endswith(":") or any(commented for _, commented in above), line
+
+
+def test_a_profile_that_extends_another_says_what_differs(folder):
+    """A block goes over the other's key by key, a list as a whole; wherever the other lies."""
+    path = folder / "profiles/more.yaml"
+    path.write_text(
+        "extends: miniature\nprofile: more\nresults: results/more\nseeds: [0, 1]\n"
+        "scoring: {batch_frames: 3}\n"
+    )
+    more, default = load(path), load()
+    assert more.seeds == [0, 1] and more.scoring.batch_frames == 3
+    assert more.scoring.squash_size == default.scoring.squash_size
+    assert more.methods == default.methods and more.encoders == default.encoders
+    with pytest.raises(ParamsError, match="more.yaml: says only what differs from another profile"):
+        switch_profile("more", folder / "params.yaml")
+    switch_profile("smoke", folder / "params.yaml")
+    assert load(path) == more
+    path.write_text("extends: nothing\nprofile: more\n")
+    with pytest.raises(ParamsError, match="extends: no profile 'nothing'"):
+        load(path)
+    (folder / "profiles/third.yaml").write_text("extends: more\nprofile: third\n")
+    with pytest.raises(ParamsError, match="more.yaml extends another profile itself"):
+        load(folder / "profiles/third.yaml")

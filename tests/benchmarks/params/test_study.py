@@ -1,0 +1,83 @@
+"""The profile `study`: more seeds for some rows, and the default's cells among its own."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.grid.fingerprint import recipe_checksum
+from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of
+from benchmarks.params import TABLES, Params, ParamsError, load
+from benchmarks.params.profile import profile_file
+
+from .conftest import ROOT
+
+MORE = {"rows": ["sam_fusion", "noise"], "seeds": [7, 8]}
+ITS_OWN = {"profile", "results", "seeds", "more_seeds", "work_of"}
+
+
+@pytest.fixture(scope="module")
+def default() -> Params:
+    return load(profile_file("miniature", ROOT / "params.yaml"))
+
+
+@pytest.fixture(scope="module")
+def study() -> Params:
+    return load(ROOT / "profiles/study.yaml")
+
+
+def _cells(params: Params) -> list[Cell]:
+    stages = [(table, stage) for table in TABLES for stage in params.table_rows(table)]
+    return [cell for place in stages for cell in cells_of(params, *place)]
+
+
+def test_further_seeds_are_of_named_rows_and_groups(changed):
+    params = changed({"seeds": [0, 1], "more_seeds": MORE})
+    for row in ("sam_fusion", "gavs_no_noise", "gavs_noise_add"):
+        assert params.seeds_of(row) == [0, 1, 7, 8]
+    for row in ("gavs", "sam_fusion_add", "gavs_no_cue"):
+        assert params.seeds_of(row) == [0, 1]
+    cells = [c for c in cells_of(params, "table1", "sam_fusion") if c.setting == "train"]
+    assert [(c.benchmark, c.seed) for c in cells] == [
+        (benchmark, seed) for benchmark in ("v1s", "v1m", "v2") for seed in (0, 1, 7, 8)
+    ]
+    assert {c.seed for c in cells_of(params, "table2", "few_shot")} == {0, 1}  # one a draw
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"rows": ["gavs_no_que"], "seeds": [7]}, "no row or group .* 'gavs_no_que'.*gavs_no_cue"),
+        ({"rows": ["gavs"], "seeds": [0]}, r"more_seeds.seeds: \[0\] among `seeds` already"),
+    ],
+)
+def test_an_unknown_row_or_a_seed_given_twice_is_refused(changed, more, message):
+    with pytest.raises(ParamsError, match=message):
+        changed({"seeds": [0], "more_seeds": more})
+
+
+def test_the_study_differs_from_the_default_in_its_seeds_alone(default, study):
+    """So nothing else can be another in a fingerprint of a cell that both have."""
+    assert study.model_dump(exclude=ITS_OWN) == default.model_dump(exclude=ITS_OWN)
+    assert (study.work, study.results) == (Path("work/study"), Path("results/study"))
+    assert study.shared == default.shared == default.work == Path("work/miniature")
+
+
+def test_the_studys_cells_of_seed_0_are_the_defaults(default, study):
+    """By place, training, tests and recipe; real fingerprints add the clips alone."""
+    cells, more = _cells(default), _cells(study)
+    assert cells == [cell for cell in more if cell.seed == default.seeds[0]]
+    for cell in cells:
+        assert model_of(cell).seed == default.seeds[0]
+        assert evaluations_of(default, cell) == evaluations_of(study, cell)
+        assert recipe_checksum(default, cell) == recipe_checksum(study, cell)
+
+
+def test_pairs_and_ablations_have_five_seeds_and_the_rest_three(study):
+    seeds: dict[str, set[int]] = {}
+    for cell in _cells(study):
+        seeds.setdefault(cell.row, set()).add(cell.seed)
+    oracle = study.tables.table1.ceiling
+    ablations = {n for group in study.tables.ablations.groups for n in study.ablations[group]}
+    five = {row for row, run in seeds.items() if run == {0, 1, 2, 3, 4}}
+    assert five >= {"gavs", "sam_fusion", "gavs_full_decoder"} | ablations
+    assert {row for row, run in seeds.items() if run == {0, 1, 2}} == {*seeds} - five - {oracle}
