@@ -134,11 +134,13 @@ def cost(bench: Workbench, cell: Cell) -> float:
     """Roughly, frames that pass through the method."""
     model = model_of(cell)
     row, training = training_of(bench.params, model)
-    learned = bench.clip_sets[model.full or model.train].frames.sum()
+    learned = bench.clip_sets[model.full or model.train].frames.sum() * training.epochs
+    if training.steps is not None:
+        learned = training.steps * training.batch_frames
     tested = sum(
         bench.clip_sets[test.clips].frames.sum() for test in evaluations_of(bench.params, cell)
     )
-    return learned * training.epochs * (4 if row.temporal else 2) + tested
+    return learned * (4 if row.temporal else 2) + tested
 
 
 def run_cell(bench: Workbench, cell: Cell) -> str:

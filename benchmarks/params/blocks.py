@@ -29,6 +29,8 @@ class ProtocolParams(Config):
     fractions: Distinct[Annotated[float, Field(gt=0, lt=1)]] = [0.1, 0.3, 0.5]
     fraction_draws: Distinct[Seed] = Field([0, 1, 2], min_length=1)  # ours; the paper has one
     fraction_budget: Literal["steps", "epochs"] = "steps"  # as many as on the full set
+    # Lists of Table 1 whose rows must have the base row's updates and frames an update.
+    one_budget: Distinct[Literal["published", "controlled", "gavs"]] = ["controlled"]
 
 
 class FewShotParams(Config):
