@@ -307,7 +307,7 @@ def _make_record(folder: Path) -> Path:
         "setting": "test", "seed": 0, "draw": None, "evaluations": ["test"], "files": {},
         "checksums": {"index": "0" * 64, "code": "1" * 64},
         "counts": {"trainable_parameters": 7, "updates": 3},
-        "history": [{"epoch": 0, "loss": 0.5, "validation": 0.25}],
+        "history": [{"epoch": 0, "step": 3, "loss": 0.5, "validation": 0.25}],
     }  # fmt: skip
     write_record(folder / "gavs.json", record)
     return folder / "gavs.json"

@@ -38,7 +38,7 @@ def test_plots_name_columns_that_the_report_writes(params):
         "table1": {"row", *benchmarks},
         "classes": {"class", *benchmarks},
         "figure3": {"share", *rows},
-        "training": {"epoch", *rows},
+        "training": {"updates", *rows},
     }
     drawn = read_yaml(ROOT / "dvc.yaml")["plots"]
     assert len(drawn) == 5

@@ -72,7 +72,7 @@ def _training(bench: Workbench, model: Model) -> float:
     frames = bench.clip_sets[model.full or model.train].frames
     learned = frames.sum() * training.epochs
     if training.steps is not None:
-        batch = training.batch_clips * frames.mean() if row.temporal else training.batch_frames
+        batch = row.samples(model.benchmark) * (frames.mean() if row.by_clip else 1)
         learned = training.steps * batch
     return learned * (4 if row.temporal else 2)
 

@@ -110,4 +110,5 @@ class Workbench:
             frames=self.params.scoring.frames_per_clip if frames == "scored" else None,
             whole_clips=training is not None and training.whole_clips,
             copied=training is not None and training.first_mask == "copied",
+            by_frames=training is not None and training.batch_clips is None,
         )

@@ -26,6 +26,7 @@ from benchmarks.params.cluster import ClusterParams
 from benchmarks.params.encoders import check_encoders, check_weights
 from benchmarks.params.errors import ParamsError, nearest, validate
 from benchmarks.params.files import read_values
+from benchmarks.params.one_budget import check_one_budget
 from benchmarks.params.row import BENCHMARKS, Row, method_names, resolve
 from benchmarks.params.tables import ABLATED, TABLES, TablesParams
 from benchmarks.params.tiers import tiered
@@ -307,11 +308,12 @@ def _check(params: Params) -> None:
         for benchmark in BENCHMARKS:
             params.few_shot_training(params.row(name, benchmark).training, benchmark)
     params.row(params.tables.base, "v2")
+    check_one_budget(params)
     stores: dict[Any, list[str]] = params.features.stores
     check_encoders(params.encoders, stores)
     for row in params.rows_in_use():
         for key, epochs in row.method_config.partial_epochs().items():
-            if row.training.steps is None and epochs >= row.training.epochs:
+            if epochs >= row.training.epochs:
                 raise ParamsError(
                     f"{row.name}: {key} {epochs} of {row.training.epochs} epochs: the whole of it "
                     "would never train"

@@ -28,6 +28,9 @@ BENCHMARKS = {
 }
 
 
+CLIP_FRAMES = {"v1s": 5, "v1m": 5}  # elsewhere 10, of V3 mostly
+
+
 class Row(Config):
     """A method or variant as one benchmark has it: what is trained, and how."""
 
@@ -57,6 +60,15 @@ class Row(Config):
     def by_clip(self) -> bool:
         """Whether a training step takes whole clips."""
         return self.temporal or self.training.whole_clips
+
+    def labelled(self, benchmark: str) -> int:
+        """Frames with a mask of a training sample: of a clip, or 1."""
+        first = benchmark == "v1s" and self.training.first_mask == "first"
+        return 1 if first or not self.by_clip else CLIP_FRAMES.get(benchmark, 10)
+
+    def samples(self, benchmark: str) -> int:
+        """Samples of an update: clips, or frames where it sees single ones."""
+        return self.training.batch_samples(self.by_clip, self.labelled(benchmark))
 
     @property
     def stores(self) -> list[str]:

@@ -76,7 +76,7 @@ def check(params: Params) -> bool:
     if places[0].type == "cpu":  # nothing is tried on a GPU that isn't there
         params = params.model_copy(update={"device": "cpu"})
     free = free_memory(places[0])
-    trials = {k: try_row(params, row, k[-1], free) for k, row in kinds_of(params).items()}
+    trials = {k: try_row(params, row, k[-3], k[-1], free) for k, row in kinds_of(params).items()}
     if index is not None:
         bench.index = index.assign(first_row=index.frames.cumsum() - index.frames)
         missing = _sets(bench)

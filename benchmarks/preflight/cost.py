@@ -157,6 +157,7 @@ class Costs:
             epochs = range(training.validate_from, training.epochs)
             due = sum((epoch + 1) % training.validate_every == 0 for epoch in epochs)
             validations = max(1, due) if training.steps is None else 1
+            validations = training.validations or validations
             frames = self.frames(model, model.val)  # type: ignore[arg-type]  # all who select have
             seconds += validations * frames * trial.score_seconds
         return seconds, trial.trained_bytes

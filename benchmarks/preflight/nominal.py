@@ -154,7 +154,7 @@ class NominalCosts(Costs):
             if name == row.method:
                 raise KeyError(f"{row.name}: no step of '{name}' is measured in {FIGURES.name}")
             name = self.params.base_of(name)
-        batch = training.batch_clips if row.by_clip else training.batch_frames
+        batch = row.samples(benchmark)
         frames = batch * (SECONDS[benchmark] if row.by_clip else 1)
         reading = sum(map(self._reading, row.stores))
         ms = figures["ms"] / figures["frames"]
@@ -190,7 +190,7 @@ def updates_of(row: Row, training: TrainingParams, name: str) -> int:
     if name == "v1s/train" and training.first_mask == "first":
         seconds = 1  # the frames that are learned from
     samples = clips_of(name) * (1 if row.by_clip else seconds)
-    size = training.batch_clips if row.by_clip else training.batch_frames
+    size = training.batch_samples(row.by_clip, seconds)
     return training.epochs * (samples // min(size, samples))
 
 

@@ -95,7 +95,7 @@ def updates_text(params: Params) -> str:
 def _batch(params: Params, name: str, benchmark: str) -> str:
     row = params.row(name, benchmark)
     if row.by_clip or benchmark == "vggsound":
-        return f"{row.training.batch_clips if row.by_clip else row.training.batch_frames} clips"
+        return f"{row.samples(benchmark)} clips"
     return f"{row.training.batch_frames} frames"
 
 

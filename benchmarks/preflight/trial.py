@@ -17,6 +17,7 @@ from benchmarks.features.layout import layout
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid.models import pick_device
 from benchmarks.params import Params, Row
+from benchmarks.params.row import CLIP_FRAMES
 from benchmarks.scoring.counts import score_frames
 from gavs.backbones import build_backbone
 from gavs.losses import MIN_VIDEOS
@@ -78,18 +79,18 @@ def outline(params: Params, row: Row) -> Method:
 def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
     """Kind of a row; rows of one kind cost the same: a method, its stores, its batch, precision."""
     training = row.training
-    seconds = (5 if benchmark in ("v1s", "v1m") else 10) if row.by_clip else 1
-    batch = training.batch_clips if row.by_clip else training.batch_frames
+    seconds = CLIP_FRAMES.get(benchmark, 10) if row.by_clip else 1
+    batch = row.samples(benchmark)
     encoders = tuple(row.method_config.encoders())
     loss = str(row.config.get("loss_resolution", ""))
     return row.method, encoders, tuple(row.stores), loss, batch, training.amp, seconds
 
 
-def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
-    """Try a row on clips of `seconds`, in a process that may take `free` bytes of memory."""
+def try_row(params: Params, row: Row, batch: int, seconds: int, free: float) -> Trial:
+    """Try a row on `batch` clips of `seconds`, in a process that may take `free` bytes."""
     with worker_pool(1) as pool:
         try:
-            return pool.submit(_try, params, row, seconds, free).result()
+            return pool.submit(_try, params, row, batch, seconds, free).result()
         except BrokenProcessPool:
             problem = "was killed, most likely for its memory"
         except (RuntimeError, MemoryError, ValueError) as error:
@@ -100,7 +101,7 @@ def try_row(params: Params, row: Row, seconds: int, free: float) -> Trial:
     return Trial(row.name, 0, 0, unknown, unknown, unknown, unknown, 0, 0, problem)
 
 
-def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
+def _try(params: Params, row: Row, batch: int, seconds: int, free: float) -> Trial:
     """Time steps and scored frames; the memory grows in proportion to the batch."""
     device = pick_device(params.device)
     pages = Path("/proc/self/statm")
@@ -110,7 +111,6 @@ def _try(params: Params, row: Row, seconds: int, free: float) -> Trial:
     encoders = UntrainedEncoders(params.encoders, params.audio)
     method = row.cls(row.method_config, encoders).to(device)
     training, used = row.training, peak_memory_mb(device)
-    batch = training.batch_clips if row.by_clip else training.batch_frames
     scored, size = _score(params, method, row, seconds, device)
     if scored < LONG:  # the first took more: memory and kernels were made for it
         scored, size = _score(params, method, row, seconds, device)

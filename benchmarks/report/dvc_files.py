@@ -70,14 +70,14 @@ def _mean(tables: Mapping[str, Table], contest: Contest, row: str) -> float:
 
 
 def _training(plan: Plan, ledger: Ledger) -> pd.DataFrame:
-    """Loss as a share of the first epoch's on the last benchmark of Table 1, a column per row."""
+    """Loss as a share of the first entry's on the last benchmark of Table 1, a column per row."""
     benchmark, columns = plan.tables.table1.benchmarks[-1], {}
     for row in plan.tables.figure3.rows:
         record = ledger.record(row, test_source(benchmark), plan.runs[0])
         if record and record.history:
             first = record.history[0].loss
-            columns[row] = pd.Series({e.epoch: e.loss / first for e in record.history})
-    return pd.DataFrame(columns).rename_axis("epoch").reset_index()
+            columns[row] = pd.Series({e.step: e.loss / first for e in record.history})
+    return pd.DataFrame(columns).rename_axis("updates").reset_index()
 
 
 def _classes(plan: Plan, ledger: Ledger) -> pd.DataFrame:

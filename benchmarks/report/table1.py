@@ -70,7 +70,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             "The same predictions by other readings of the metric:",
             markdown(layout.grid(ranked, _readings(layout, ledger, benchmark))),
         ]
-    parts.append("![loss by epoch, and the validations](figures/training_curves.png)")
+    parts.append("![loss by updates, and the validations](figures/training_curves.png)")
     histories: dict[tuple[str, str], list[list[Epoch]]] = {
         (row, benchmark): [record.history for record in _records(plan, ledger, row, benchmark)]
         for row in methods

@@ -59,10 +59,11 @@ class Checksums(BaseModel):
 
 
 class Epoch(BaseModel):
-    """One epoch of a training's history."""
+    """One stretch of a training's history, to the end of an epoch or to a validation."""
 
     model_config = ConfigDict(frozen=True)
     epoch: int
+    step: int  # updates at its end
     loss: float
     validation: float | None
 

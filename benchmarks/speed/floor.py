@@ -84,7 +84,7 @@ class OneBatch:
         self.method.start_epoch = lambda epoch: begin(epoch + LATER)  # type: ignore[method-assign]
         config, training = self.method.config, row.training
         self.temporal = config.temporal()
-        self.size = training.batch_clips if self.temporal else training.batch_frames
+        self.size = training.batch_samples(self.temporal, FRAMES)
         self.starts: list[float] = []
         shape, side = (self.size, FRAMES if self.temporal else 1), self.method.target_size
 

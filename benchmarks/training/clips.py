@@ -53,6 +53,7 @@ class Samples:
         frames: only so many frames of a clip are scored, evenly spaced; None: all.
         whole_clips: samples are whole clips, whatever the method sees.
         copied: where only frame 0 has a mask, the clip's other frames are learned from with it.
+        by_frames: a batch's size counts frames with a mask, not samples.
     """
 
     index: pd.DataFrame
@@ -65,6 +66,7 @@ class Samples:
     frames: int | None = None
     whole_clips: bool = False
     copied: bool = False
+    by_frames: bool = False
 
     def __post_init__(self) -> None:
         self.temporal = self.whole_clips or self.method.config.temporal()
@@ -96,14 +98,15 @@ class Samples:
     def epoch(self, rng: np.random.Generator, size: int) -> list[np.ndarray]:
         """Batches of an epoch in random order, each of one number of frames.
 
+        `size` counts samples, or with `by_frames` the frames with a mask of a batch.
         Incomplete batches are left out, other samples each epoch. Where videos are few, each is
         dealt out over the batches: contrast needs `MIN_VIDEOS` in a batch, and of batches drawn at
         random, some would have fewer.
         """
         plan = []
         for group in self._groups():
+            n = min(max(1, size // self._labelled(group[0])), len(group))
             group = rng.permutation(group)
-            n = min(size, len(group))
             count = len(group) // n  # batches
             if self.index.video.nunique() <= 2 * MIN_VIDEOS:
                 video = pd.Series(self.videos[[self.samples[i][0] for i in group]])
@@ -118,6 +121,11 @@ class Samples:
         """Numbers of the samples by how many frames they have."""
         frames = np.array([len(frames) for _, frames in self.samples])
         return [np.flatnonzero(frames == n) for n in np.unique(frames)]
+
+    def _labelled(self, sample: int) -> int:
+        """What a sample counts in a batch: its frames with a mask where these are counted."""
+        clip, frames = self.samples[sample]
+        return 1 if not self.by_frames or self._first_only[clip] else len(frames)
 
     def batch(self, numbers: np.ndarray, targets: bool = True) -> Batch:
         """The samples with these numbers, all of as many frames, as one batch.

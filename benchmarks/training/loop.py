@@ -56,17 +56,18 @@ def train(
             more than they say; anything else leaves the method its own.
 
     Returns:
-        The history: one entry per epoch (epoch, loss, terms, lr, validation or None).
+        The history: one entry per stretch, which ends with an epoch or at a validation (epoch, step
+        at its end, mean loss and terms, lr, validation or None).
 
     Raises:
         Diverged: the loss became NaN or infinite.
         SnapshotError: `folder` holds a checkpoint of another architecture.
         ValueError: a batch has fewer samples than there are processes.
     """
-    size = params.batch_clips if clips.temporal else params.batch_frames
+    size = params.batch_size(clips.temporal)
     per_epoch = len(clips.epoch(np.random.default_rng(0), size))
     total = updates(clips, params)
-    epochs = math.ceil(total / per_epoch)
+    due = validated_at(params, total, per_epoch)
     method.to(device).train()
     distributed.sync_batch_norms(method)
     names = snapshot.trained_names(method)
@@ -88,11 +89,12 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     step, sums, history = _resume(method, names, optimizer, folder)
     saved = start = time.monotonic()
-    epoch = -1
+    phase = -1
     for numbers, batch in batches(clips, seed, size, range(step, total), device):
-        if epoch != step // per_epoch:
-            epoch = step // per_epoch
-            method.start_epoch(epoch)
+        # Epoch of `params.epochs`, of which `steps` makes longer or shorter ones.
+        if phase != step * params.epochs // total:
+            phase = step * params.epochs // total
+            method.start_epoch(phase)
         draws = np.random.SeedSequence([seed, 1, step, *distributed.own_draws()])
         _draw_from(int(draws.generate_state(1)[0]), device)
         batch = batch.to(device)
@@ -117,21 +119,21 @@ def train(
         for key, value in {"loss": loss, **terms}.items():
             sums[key] = sums.get(key, 0.0) + value.item()
         step += 1
-        if step % per_epoch == 0 or step == total:
-            entry = _entry(epoch, sums, step - epoch * per_epoch, params.lr * factor)
+        if step % per_epoch == 0 or step in due:
+            begin = history[-1]["step"] if history else 0
+            entry = _entry((step - 1) // per_epoch, step, begin, sums, params.lr * factor)
             sums = {}
-            scheduled = epoch >= params.validate_from and (epoch + 1) % params.validate_every == 0
-            if validate is not None and (scheduled or step == total):
+            if validate is not None and step in due:
                 entry["validation"] = validate()
                 method.train()
             history.append(entry)
             validated = entry["validation"] is not None
             may_be_chosen = step == total or (validated and params.selection != "last")
-            chosen = may_be_chosen and select(params.selection, history)["epoch"] == epoch
+            chosen = may_be_chosen and select(params.selection, history)["step"] == step
             if chosen and distributed.first():
                 snapshot.save(folder / "best.pt", snapshot.trained_state(method, names))
             if distributed.first():
-                _log(folder, name, entry, epochs, time.monotonic() - start)
+                _log(folder, name, entry, total, time.monotonic() - start)
         if time.monotonic() - saved > params.checkpoint_seconds and distributed.first():
             state = {
                 "step": step,
@@ -177,8 +179,18 @@ def updates(clips: Samples, params: TrainingParams) -> int:
     """Optimiser steps of a training."""
     if params.steps is not None:
         return params.steps
-    size = params.batch_clips if clips.temporal else params.batch_frames
+    size = params.batch_size(clips.temporal)
     return len(clips.epoch(np.random.default_rng(0), size)) * params.epochs
+
+
+def validated_at(params: TrainingParams, total: int, per_epoch: int) -> set[int]:
+    """Numbers of updates after which a training of `total` is validated, its end among them."""
+    if params.validations is not None:
+        parts = params.validations + 1
+        return {max(1, round(total * part / parts)) for part in range(2, parts + 1)}
+    epochs = range(params.validate_from, total // per_epoch)
+    scheduled = (epoch for epoch in epochs if (epoch + 1) % params.validate_every == 0)
+    return {*((epoch + 1) * per_epoch for epoch in scheduled), total}
 
 
 def _resume(
@@ -221,14 +233,15 @@ def _anneal(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _entry(epoch: int, sums: dict[str, float], steps: int, lr: float) -> dict[str, Any]:
-    terms = {key: value / steps for key, value in sums.items()}
-    return {"epoch": epoch, "loss": terms.pop("loss"), "terms": terms, "lr": lr, "validation": None}
+def _entry(epoch: int, step: int, begin: int, sums: dict[str, float], lr: float) -> dict[str, Any]:
+    terms = {key: value / (step - begin) for key, value in sums.items()}
+    place = {"epoch": epoch, "step": step, "loss": terms.pop("loss")}
+    return {**place, "terms": terms, "lr": lr, "validation": None}
 
 
-def _log(folder: Path, name: str, entry: dict[str, Any], epochs: int, seconds: float) -> None:
+def _log(folder: Path, name: str, entry: dict[str, Any], total: int, seconds: float) -> None:
     val = "" if entry["validation"] is None else f"  validation {entry['validation']:.3f}"
-    line = f"{name}  epoch {entry['epoch'] + 1}/{epochs}  loss {entry['loss']:.4f}{val}"
+    line = f"{name}  update {entry['step']}/{total}  loss {entry['loss']:.4f}{val}"
     log.debug("%s  %.0f s", line, seconds)  # with -v
     with (folder / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry | {"seconds": round(seconds, 1)}) + "\n")

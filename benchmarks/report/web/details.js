@@ -39,9 +39,9 @@ function showDetails(name) {
 // Loss (left axis, dashed) above and validation mIoU below: two panels, one meaning an axis.
 function curve(benchmark, runs) {
   const [width, height, left] = [420, 240, 44];
-  const epochs = Math.max(...runs.flat().map((e) => e[0]), 1);
-  const x = scale(0, epochs, left, width - 8);
-  const title = `Training on ${contest(benchmark)?.title ?? benchmark}: loss and validation mIoU by epoch`;
+  const last = Math.max(...runs.flat().map((e) => e[0]), 1);
+  const x = scale(0, last, left, width - 8);
+  const title = `Training on ${contest(benchmark)?.title ?? benchmark}: loss and validation mIoU by updates`;
   const node = el("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, el("title", {}, title));
   const panel = (index, label, top, bottom, factor) => {
     const values = runs.flat().map((e) => e[index]).filter((v) => v !== null).map((v) => v * factor);
@@ -61,7 +61,7 @@ function curve(benchmark, runs) {
   };
   panel(1, `${contest(benchmark)?.title ?? benchmark}: training loss (own terms)`, 22, 100, 1);
   panel(2, "validation mIoU (%)", 132, 210, 100);
-  for (const tick of ticks(0, epochs, 5)) node.append(el("text", { x: x(tick), y: 226, "text-anchor": "middle" }, String(tick)));
-  node.append(el("text", { x: width - 8, y: 238, "text-anchor": "end" }, "epoch; a dash per seed"));
+  for (const tick of ticks(0, last, 5)) node.append(el("text", { x: x(tick), y: 226, "text-anchor": "middle" }, String(tick)));
+  node.append(el("text", { x: width - 8, y: 238, "text-anchor": "end" }, "updates; a dash per seed"));
   return node;
 }

@@ -223,7 +223,7 @@ def _training(plan: Plan, ledger: Ledger) -> dict[str, dict[str, dict]]:
                 content.setdefault(row, {})[benchmark] = {
                     **present[0].counts.model_dump(),
                     "runs": [
-                        [[e.epoch, _digits(e.loss), _round(e.validation, 4)] for e in r.history]
+                        [[e.step, _digits(e.loss), _round(e.validation, 4)] for e in r.history]
                         for r in present
                     ],
                 }

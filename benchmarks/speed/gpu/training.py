@@ -65,8 +65,9 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
         method = row.cls(row.method_config, encoders)
     method.to(device).train()
     method.start_epoch(row.training.epochs - 1)  # the last phase
-    whole = row.training.batch_clips if row.by_clip else row.training.batch_frames
-    samples, seconds = min(whole, scale.batch or whole), SECONDS if row.by_clip else 1
+    seconds = SECONDS if row.by_clip else 1
+    whole = row.training.batch_samples(row.by_clip, seconds)
+    samples = min(whole, scale.batch or whole)
     groups = method.parameter_groups()
     for group in groups:
         group.pop("lr_scale", None)

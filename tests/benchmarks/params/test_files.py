@@ -177,8 +177,9 @@ def test_every_knob_is_listed_once_with_what_the_file_sets(folder, capsys):
     keys = [line.split(" = ")[0] for line in lines]
     assert len(set(keys)) == len(keys)
     for line in (
-        "training.epochs = 5  # params.yaml; default 60",
-        "training.batch_frames = 16",
+        "training.epochs = 30  # params.yaml; default 60",
+        "training.batch_frames = 20  # params.yaml; default 16",
+        "training.whole_clips = false",
         "methods.gavs.prompt.hidden = 128  # params.yaml; default 512",
         'methods.gavs.prompt.noise_mode = "learned"',
         "methods.ez_vsl.guidance_alpha = 0.4",

@@ -56,13 +56,13 @@ from .conftest import ROOT, nested
         ("training.epochs", 0, "training.epochs: Input should be greater than 0"),
         (
             "methods.avsc.benchmarks.v2.stage_one_epochs",
-            4,
-            "avsc: stage_one_epochs 4 of 4 epochs",
+            30,
+            "avsc: stage_one_epochs 30 of 30 epochs",
         ),
         (
             "methods.avsegformer.benchmarks.v2.freeze_epochs",
-            9,
-            "avsegformer: freeze_epochs 9 of 4 epochs: the whole of it would never train",
+            31,
+            "avsegformer: freeze_epochs 31 of 30 epochs: the whole of it would never train",
         ),
         (
             "tables.base",
@@ -328,7 +328,54 @@ def test_benchmark_overrides_reach_method_and_training(changed):
     params = changed({"methods": {"avsbench": own}})
     v1m, v2 = params.row("avsbench", "v1m"), params.row("avsbench", "v2")
     assert (v1m.config["avm_weight"], v1m.training.epochs) == (0.25, 9)
-    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 5)
+    assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 30)
+
+
+def test_every_row_of_the_miniature_has_one_budget(folder):
+    """Clips with masks of V1S, V1M and V2 have 1, 5 and 10: 20, 4 and 2 of them make 20 frames."""
+    params = load()
+    clips = {"v1s": 20, "v1m": 4, "v2": 2, "v3": 2}
+    table = params.tables.table1
+    for benchmark, expected in clips.items():
+        steps = params.benchmarks[benchmark].training["steps"]
+        for name in [*table.published, *table.controlled, *table.gavs]:
+            row = params.row(name, benchmark)
+            assert row.training.steps == steps
+            assert row.samples(benchmark) == (expected if row.by_clip else 20), name
+
+
+@pytest.mark.parametrize(
+    "row, own, message",
+    [
+        (
+            "tpavi_sam",
+            {"steps": 501},
+            "tpavi_sam on v1s: 501 updates of 20 labelled frames each, but gavs has 500 updates of "
+            "20 labelled frames each; expected one budget for all of tables.table1.controlled",
+        ),
+        ("avsegformer_sam", {"steps": None}, "avsegformer_sam on v1s: 30 epochs of 20 labelled"),
+        ("tpavi_sam", {"batch_clips": 4}, "tpavi_sam on v1s: 500 updates of 4 labelled frames"),
+        ("avsbench", {"batch_clips": 4}, "tables.table1.published: set benchmarks.v1s.training"),
+        ("av_sam", {"batch_frames": 16}, "av_sam on v1s: 500 updates of 16 labelled frames each"),
+    ],
+)
+def test_a_row_with_another_budget_is_an_error(changed, row, own, message):
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        changed({"methods": {row: {"training": own}}})
+
+
+def test_budgets_are_compared_in_the_named_lists_up_to_a_clip(changed):
+    """3 clips of V1M hold 15 frames, the base's 18: less than a clip. 3 of V2 hold 30."""
+    named = {"one_budget": ["controlled"]}
+    own = {"protocol": named, "methods": {"avsbench": {"training": {"steps": 7}}}}
+    assert changed(own).row("avsbench", "v1s").training.steps == 7
+    base = {"protocol": named, "training": {"batch_frames": 18}}
+    clips = {"v1s": {"training": {"batch_clips": 18}}, "v1m": {"training": {"batch_clips": 3}}}
+    clips |= {"v3": {"training": {"batch_clips": 2}}, "v2": {"training": {"batch_clips": 2}}}
+    assert changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
+    clips["v2"] = {"training": {"batch_clips": 3}}
+    with pytest.raises(ParamsError, match="tpavi_sam on v2: 640 updates of 30 labelled"):
+        changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
 
 
 def test_few_shots_are_trained_by_their_own_budget(folder, changed):

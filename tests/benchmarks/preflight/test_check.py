@@ -167,12 +167,11 @@ def test_a_trial_is_of_the_rows_own_batch(project, monkeypatch):
     """What it measures can't be told, but of what: the batch, the trained bytes, the scores'."""
     monkeypatch.setattr(trials, "LONG", 1e9)  # however slow this machine is today
     params = load()
-    for (method, *_, seconds), row in kinds_of(params).items():
-        trial = try_row(params, row, seconds, 64 * 2**30)
+    for (method, *_, batch, _, seconds), row in kinds_of(params).items():
+        trial = try_row(params, row, batch, seconds, 64 * 2**30)
         assert trial.problem == ""
         built = Workbench(params).build(row, 0)
-        own = row.training.batch_clips if row.by_clip else row.training.batch_frames
-        assert trial.samples == trial.batch == own
+        assert trial.samples == trial.batch == batch
         assert trial.step_seconds > 0 and 0 < trial.step_gib < 8
         trained = sum(p.nbytes for p in built.parameters() if p.requires_grad)
         assert trial.trained_bytes >= trained > 0
@@ -184,7 +183,7 @@ def test_a_step_that_takes_more_memory_than_there_is_says_so(project):
     program = """
 from benchmarks.params import load
 from benchmarks.preflight.trial import try_row
-trial = try_row(load(), load().row("gavs", "v2"), 1, 2**24)
+trial = try_row(load(), load().row("gavs", "v2"), 20, 1, 2**24)
 print(trial.problem, trial.step_seconds)
 """
     command = [sys.executable, "-c", program]

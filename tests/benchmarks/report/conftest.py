@@ -146,8 +146,22 @@ class Desk:
         if trains:
             counts |= {"train_clips": 30, "train_videos": 20, "train_frames": 30, "updates": 60}
         history = [
-            {"epoch": 0, "loss": 1.0 + seed, "terms": {}, "validation": None, "lr": 0.1},
-            {"epoch": 1, "loss": 0.5, "terms": {}, "validation": 0.5 + 0.1 * seed, "lr": 0.1},
+            {
+                "epoch": 0,
+                "step": 30,
+                "loss": 1.0 + seed,
+                "terms": {},
+                "validation": None,
+                "lr": 0.1,
+            },
+            {
+                "epoch": 1,
+                "step": 60,
+                "loss": 0.5,
+                "terms": {},
+                "validation": 0.5 + 0.1 * seed,
+                "lr": 0.1,
+            },
         ]
         record = {
             "schema": 3,

@@ -106,17 +106,17 @@ def test_dots_of_table_1_and_the_papers_apart():
 def test_curves_are_the_mean_of_the_seeds_in_their_range():
     def history(loss, val):
         return [
-            Epoch(epoch=0, loss=1.0, validation=None),
-            Epoch(epoch=1, loss=loss, validation=val),
+            Epoch(epoch=0, step=30, loss=1.0, validation=None),
+            Epoch(epoch=1, step=60, loss=loss, validation=val),
         ]
 
     histories = {("avsbench", "v1s"): [], ("gavs", "v1s"): [history(0.2, 0.5), history(0.4, 0.7)]}
     loss, val = training_curves(PLAN, histories).axes
     (line,), (validation,) = ([x for x in axes.lines if len(x.get_xdata())] for axes in (loss, val))
-    assert line.get_xydata().tolist() == [[0, 1], [1, pytest.approx(0.3)]]
+    assert line.get_xydata().tolist() == [[30, 1], [60, pytest.approx(0.3)]]
     assert validation.get_xydata().tolist() == [[50, 1], [pytest.approx(70), 1]]  # in its row
     band = loss.collections[0].get_paths()[0].vertices
-    assert {tuple(v) for v in band} == {(0, 1), (1, 0.2), (1, 0.4)}
+    assert {tuple(v) for v in band} == {(30, 1), (60, 0.2), (60, 0.4)}
     assert line.get_color() == COLOUR["gavs"]
     legend = loss.figure.legends[0]
     assert [t.get_text() for t in legend.get_texts()] == ["avsbench", "gavs"]

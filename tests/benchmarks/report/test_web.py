@@ -70,7 +70,7 @@ def test_the_headline_fits_a_terminal_and_the_plots_have_a_column_per_row(full_d
     assert verdicts["missing"] > 0
     table1 = pd.read_csv(full_desk.results / "plots/table1.csv").set_index("row")
     assert table1.v1s.to_dict() == {"avsbench": 50, "gavs": 70, "gavs_released": 60}
-    training = pd.read_csv(full_desk.results / "plots/training.csv").set_index("epoch")
+    training = pd.read_csv(full_desk.results / "plots/training.csv").set_index("updates")
     assert training.gavs.tolist() == [1, 0.5]  # first seed's, of its first epoch
     classes = pd.read_csv(full_desk.results / "plots/classes.csv")
     assert classes.to_dict("list") == {"class": ["dog"], "v1s": [80]}

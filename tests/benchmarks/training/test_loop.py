@@ -80,7 +80,8 @@ class Numbers:
 @pytest.fixture
 def params():
     common = load(ROOT / "params.yaml").training
-    return common.model_copy(update={"epochs": 4, "batch_frames": 6, "selection": "last"})
+    by_epochs = {"epochs": 4, "validations": None, "batch_frames": 6, "selection": "last"}
+    return common.model_copy(update=by_epochs)
 
 
 @pytest.fixture
@@ -229,6 +230,76 @@ def test_steps_in_place_of_epochs_end_in_mid_epoch(tmp_path, params):
     )
     assert len(numbers.seen) == 7
     assert [(e["epoch"], e["validation"]) for e in history] == [(0, None), (1, 0.5), (2, 0.9)]
+
+
+@pytest.mark.parametrize("kill_at", [1, 4, 7])
+def test_validations_by_updates_end_stretches_also_of_a_resumed_training(tmp_path, often, kill_at):
+    """Ten steps of three an epoch; after steps 5, 8 and 10: three parts of 2.5 but the first."""
+    changes = {"steps": 10, "validations": 3, "selection": "best_val"}
+    params = often.model_copy(update=changes)
+    whole = Line()
+    scores = {5: 0.5, 8: 0.9, 10: 0.7}
+    weights = {}
+
+    def validate(method):
+        def score():
+            weights[method.steps] = method.layer.weight.item()
+            return scores[method.steps]
+
+        return score
+
+    history = run(whole, tmp_path / "whole", params, validate=validate(whole))
+    validated = {entry["step"]: entry["validation"] for entry in history}
+    assert validated == {3: None, 5: 0.5, 6: None, 8: 0.9, 9: None, 10: 0.7}
+    assert [entry["epoch"] for entry in history] == [0, 1, 1, 2, 2, 3]
+    assert whole.layer.weight.item() == weights[8]
+    killed = Line(explode_at=kill_at)
+    with pytest.raises(KeyboardInterrupt):
+        run(killed, tmp_path / "killed", params, validate=validate(killed))
+    resumed = Line()
+    resumed.steps = kill_at - 1
+    again = run(resumed, tmp_path / "killed", params, validate=validate(resumed))
+    assert again == history and torch.equal(resumed.layer.weight, whole.layer.weight)
+
+
+def test_a_stretchs_loss_is_the_mean_of_its_own_steps(tmp_path, params):
+    losses = []
+
+    class Noted(Line):
+        def loss(self, prediction, batch):
+            terms = super().loss(prediction, batch)
+            losses.append(terms["square"].item())
+            return terms
+
+    params = params.model_copy(update={"steps": 7, "validations": 2})
+    history = run(Noted(), tmp_path, params)
+    bounds = [0, 3, 5, 6, 7]
+    assert [entry["step"] for entry in history] == bounds[1:]
+    for entry, a, b in zip(history, bounds[:-1], bounds[1:], strict=True):
+        assert entry["loss"] == pytest.approx(np.mean(losses[a:b]))
+
+
+@pytest.mark.parametrize(
+    "epochs, steps, phases",
+    [
+        (4, None, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]),  # an epoch is three steps
+        (4, 7, [0, 0, 1, 1, 2, 2, 3]),  # 7 updates in 4 epochs: 1.75 each
+    ],
+)
+def test_phases_are_the_same_share_of_a_training_however_long(
+    tmp_path, params, epochs, steps, phases
+):
+    class Phases(Line):
+        def start_epoch(self, epoch):
+            self.phase = epoch
+
+        def forward(self, batch):
+            seen.append(self.phase)
+            return super().forward(batch)
+
+    seen = []
+    run(Phases(), tmp_path, params.model_copy(update={"epochs": epochs, "steps": steps}))
+    assert seen == phases
 
 
 def test_divergence_is_an_error_that_names_the_run(tmp_path, params):
