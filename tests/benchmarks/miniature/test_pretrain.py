@@ -9,6 +9,7 @@ from safetensors.torch import save
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor, nn
 
+from benchmarks.miniature.config import WorldConfig
 from benchmarks.miniature.pretrain import (
     PretrainConfig,
     adopt,
@@ -21,6 +22,7 @@ from benchmarks.miniature.pretrain import (
 )
 from benchmarks.miniature.pretrain.common import Scenes, draws, render_scenes, turned, write_half
 from benchmarks.miniature.pretrain.weights import describe, write_report
+from benchmarks.miniature.scenes import RADIUS
 from gavs.backbones import build_backbone
 from gavs.vggish import VGGish, build_pca, build_vggish
 
@@ -44,6 +46,15 @@ def test_scene_tables_agree_with_the_pixels() -> None:
         seen, count = scenes.owner[i].unique(return_counts=True)
         areas = {int(k): int(n) for k, n in zip(seen, count, strict=True) if k >= 0}
         assert areas == {k: int(a) for k, a in enumerate(scenes.area[i]) if a > 0}
+
+
+def test_about_half_of_the_scenes_have_few_and_larger_objects_than_avsbench() -> None:
+    scenes = render_scenes(80, 5)
+    objects = scenes.labels >= 0
+    largest = (2 * 0.85 * RADIUS[1]) ** 2  # pixels of a square, the shape that fills most
+    large = (scenes.area.where(objects, torch.tensor(0.0)) > 1.1 * largest).any(1)
+    assert 0.2 < large.float().mean() < 0.5
+    assert objects[large].sum(1).max() <= 3 and objects[~large].sum(1).max() == 5
 
 
 def test_tags_are_the_visible_objects_classes() -> None:
@@ -183,7 +194,8 @@ def test_adopt_replaces_what_was_rebuilt_and_keeps_the_rest(tmp_path) -> None:
     assert after["resnet"].sha256 != before["resnet"].sha256
     report = json.loads((results / "pretraining.json").read_text())
     assert report["resnet"]["figures"] == {"map": 0.5}
-    assert "| resnet | 0.500 |" in (results / "pretraining.md").read_text()
+    page = (results / "pretraining.md").read_text()
+    assert "| resnet | 0.500 |" in page and f"| {WorldConfig().version} | 2 |" in page
 
 
 def test_nothing_is_adopted_from_a_damaged_build(tmp_path) -> None:
