@@ -12,16 +12,14 @@ over images of IoU are what the segmentation papers print.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy import ndimage
-from torch import Tensor
-from torch.nn import functional as F
 
+from benchmarks.scoring.components import component_boxes
 from benchmarks.scoring.metrics import Terms
+from benchmarks.scoring.resize import resize
 from splits.vggss_boxes import SIZE, rasterise, read_annotations
 
 Rule = Literal["fixed", "median", "oracle"]
@@ -34,8 +32,7 @@ HALF = PIXELS // 2
 STEPS = 20  # AUC: thresholds 0, 1/20, ..., 1
 # Pixels in the order in which equal ones are lit: steps of 0.618 of the image, which spread any
 # number of them evenly over it (31011 has no factor in common with 224 * 224, so each comes once).
-TIES = (torch.arange(PIXELS) * 31011 % PIXELS).argsort()
-TOUCHING = np.ones((3, 3), bool)  # pixels that share a side or a corner
+TIES = (np.arange(PIXELS) * 31011 % PIXELS).argsort()
 
 
 @dataclass(frozen=True)
@@ -87,32 +84,34 @@ class BoxScores:
 
 
 def score_boxes(
-    logits: Tensor,
+    logits: Any,
     boxes: Sequence[Boxes],
     *,
     uid: Sequence[str],
     video: Sequence[str],
     classes: Sequence[str],
     rules: Sequence[Rule] = get_args(Rule),
-    confidence: Tensor | None = None,
+    confidence: Any = None,
 ) -> BoxScores:
     """Scores of N images: (N, H, W) logits of any size, resized here, against the boxes of each.
 
+    Arrays or a CPU's tensors.
     `confidence` (N,) is the mean probability of the upper quarter of the pixels if it isn't given
     (stoneMo/SLAVC's share).
 
     Raises ValueError for logits that aren't finite or aren't one map per image.
     """
+    logits = np.asarray(logits, np.float32)
     if logits.ndim != 3 or len(logits) != len(boxes):
         raise ValueError(
-            f"logits {tuple(logits.shape)} for the boxes of {len(boxes)} images; expected (N, H, W)"
+            f"logits {logits.shape} for the boxes of {len(boxes)} images; expected (N, H, W)"
         )
-    finite = logits.isfinite().flatten(1).all(1)
+    finite = np.isfinite(logits).all((1, 2))
     if not finite.all():
-        raise ValueError(f"logits of {list(uid)[finite.int().argmin()]} are NaN or infinite")
+        raise ValueError(f"logits of {list(uid)[finite.argmin()]} are NaN or infinite")
     truth = np.stack([rasterise(b) for b in boxes])
     target = truth.sum((1, 2), dtype=np.int32)
-    masks = binarise(logits, torch.as_tensor(target), rules).cpu().numpy()
+    masks = binarise(logits, target, rules)
     both = np.stack([masks, box_hull(masks)], 2)  # (N, R, 2, 224, 224)
     return BoxScores(
         uid=np.asarray(uid, dtype=str),
@@ -122,45 +121,46 @@ def score_boxes(
         target=target,
         intersection=(both & truth[:, None, None]).sum((3, 4), dtype=np.int32),
         lit=both.sum((3, 4), dtype=np.int32),
-        confidence=(top_quarter(logits) if confidence is None else confidence).cpu().numpy(),
+        confidence=np.asarray(top_quarter(logits) if confidence is None else confidence),
     )
 
 
-def top_quarter(logits: Tensor) -> Tensor:
+def top_quarter(logits: np.ndarray) -> np.ndarray:
     """Mean probability of the upper quarter of the pixels, (N, H, W) -> (N,)."""
-    values = logits.flatten(1).float().sigmoid()
-    return values.topk(max(1, values.shape[1] // 4), 1, sorted=False).values.mean(1)
+    values = logits.reshape(len(logits), -1)
+    n = max(1, values.shape[1] // 4)
+    with np.errstate(over="ignore"):  # the probability is 0 there
+        return (1 / (1 + np.exp(-np.partition(values, -n, 1)[:, -n:]))).mean(1)
 
 
-def binarise(logits: Tensor, target: Tensor, rules: Sequence[Rule] = get_args(Rule)) -> Tensor:
+def binarise(
+    logits: np.ndarray, target: np.ndarray, rules: Sequence[Rule] = get_args(Rule)
+) -> np.ndarray:
     """(N, H, W) logits and (N,) pixels of each ground truth -> (N, R, 224, 224) bool, by rule.
 
     The map is resized bilinearly first. `fixed`: logit > 0, a probability above 0.5. `median`: the
     upper half of the pixels, exactly. `oracle`: as many as the ground truth has, or half if it has
     none. Equal pixels are lit in the order of TIES, so a constant map gives an even sprinkle.
     """
-    maps = F.interpolate(logits[:, None].float(), (SIZE, SIZE), mode="bilinear", antialias=True)
-    target = target.to(maps.device)
+    maps = resize(logits.astype(np.float32, copy=False), (SIZE, SIZE))
     by_rule = {
-        "fixed": lambda: maps[:, 0] > 0,
-        "median": lambda: _largest(maps, torch.full_like(target, HALF)),
-        "oracle": lambda: _largest(maps, target.where(target > 0, HALF)),
+        "fixed": lambda: maps > 0,
+        "median": lambda: _largest(maps, np.full(len(maps), HALF)),
+        "oracle": lambda: _largest(maps, np.where(target > 0, target, HALF)),
     }
-    return torch.stack([by_rule[rule]() for rule in rules], 1)
+    return np.stack([by_rule[rule]() for rule in rules], 1)
 
 
-def _largest(maps: Tensor, number: Tensor) -> Tensor:
-    """The `number` (N,) largest pixels of maps (N, 1, 224, 224), (N, 224, 224) bool."""
-    values = maps.flatten(1)
-    rows = zip(values.cpu().numpy(), PIXELS - number.cpu().numpy(), strict=True)
-    last = torch.from_numpy(np.array([np.partition(row, n)[n] for row, n in rows]))
-    edge = last.to(maps.device)[:, None]
-    lit = values >= edge
+def _largest(maps: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """The `number` (N,) largest pixels of maps (N, 224, 224), as bool."""
+    values = maps.reshape(-1, PIXELS)
+    edge = np.array([np.partition(row, -n)[-n] for row, n in zip(values, number, strict=True)])
+    lit = values >= edge[:, None]
     surplus = lit.sum(1) - number
-    for i in surplus.nonzero()[:, 0].tolist():  # few maps: an order costs more than all the rest
-        equal = TIES.to(maps.device)[(values[i] == edge[i])[TIES.to(maps.device)]]
+    for i in surplus.nonzero()[0]:  # few maps: an order costs more than all the rest
+        equal = TIES[(values[i] == edge[i])[TIES]]
         lit[i, equal[len(equal) - surplus[i] :]] = False
-    return lit.view(-1, SIZE, SIZE)
+    return lit.reshape(maps.shape)
 
 
 def box_hull(masks: np.ndarray) -> np.ndarray:
@@ -172,8 +172,8 @@ def box_hull(masks: np.ndarray) -> np.ndarray:
     flat = masks.reshape(-1, *masks.shape[-2:])
     hull = np.zeros_like(flat)
     for mask, filled in zip(flat, hull, strict=True):
-        for box in ndimage.find_objects(ndimage.label(mask, TOUCHING)[0]):
-            filled[box] = True
+        for top, bottom, left, right in component_boxes(mask):
+            filled[top:bottom, left:right] = True
     return hull.reshape(masks.shape)
 
 
@@ -245,8 +245,8 @@ def baselines_text(path: Path) -> str:
 
 def _upper_half(values: np.ndarray) -> np.ndarray:
     """(224, 224) bool by the median rule."""
-    maps = torch.as_tensor(values, dtype=torch.float32).view(1, SIZE, SIZE)
-    return binarise(maps, torch.tensor([HALF]), ["median"])[0, 0].numpy()
+    maps = values.reshape(1, SIZE, SIZE)
+    return binarise(maps, np.array([HALF]), ["median"])[0, 0]
 
 
 def _union(scores: BoxScores) -> np.ndarray:

@@ -7,16 +7,30 @@ So an evaluation stores counts, and `metrics.py` reduces them with each choice n
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from PIL import Image
+
+from benchmarks.scoring.resize import nearest, resize
 
 STEPS = 255
-THRESHOLDS = torch.linspace(0, 1 - 1e-10, STEPS)  # float32: i/254 to one ulp, the last exactly 1
 SQUASH = 224  # side of the square on which AVSBench scores
-PIXELS_AT_ONCE = 2**20  # on a CPU, whose caches hold them: twice as fast as larger pieces
+BLOCK = 2**16  # pixels at once, which a core's cache holds
+DOUBT = np.float32(1e-4)  # more than what float32 rounds of p * 254
+
+
+def _thresholds() -> np.ndarray:
+    """The field's 255 thresholds, torch.linspace(0, 1 - 1e-10, 255), to the last bit.
+
+    They are i / 254 to one ulp, the last exactly 1: torch counts from both ends by a float32 step.
+    """
+    step = np.float32(1 / (STEPS - 1)).astype(float)
+    lower, upper = step * np.arange(127), 1 - step * np.arange(127, -1, -1)
+    return np.concatenate([lower, upper]).astype(np.float32)
+
+
+THRESHOLDS = _thresholds()
 
 
 @dataclass(frozen=True)
@@ -67,8 +81,8 @@ class FrameScores:
 
 
 def score_frames(
-    probabilities: Tensor,
-    targets: Tensor,
+    probabilities: Any,
+    targets: Any,
     *,
     uid: Sequence[str],
     video: Sequence[str],
@@ -80,16 +94,29 @@ def score_frames(
     """Scores of N frames of one size: (N, H, W) probabilities against (N, H, W) boolean targets.
 
     Counted at the given size, and on `squash` x `squash` pixels, to which probabilities are resized
-    bilinearly and targets to the nearest pixel. Raises ValueError as `count_frames` does.
+    bilinearly and targets to the nearest pixel. Both are arrays or a CPU's tensors. Raises
+    ValueError as `count_frames` does.
     """
-    counts = count_frames(probabilities, targets, thresholds)
+    p, targets = np.asarray(probabilities, np.float32), np.asarray(targets, bool)
+    counts = count_frames(p, targets, thresholds)
     squashed, size = counts, (squash, squash)
-    if probabilities.shape[1:] != size:
-        small = F.interpolate(probabilities[:, None].float(), size, mode="bilinear", antialias=True)
-        nearest = F.interpolate(targets[:, None].bool().byte(), size, mode="nearest-exact")
-        histogram = _histogram(small[:, 0], nearest[:, 0].bool(), thresholds)  # (N, Q + 1, 2, 1)
-        squashed = _overlap(histogram.sum(-1), thresholds)
-    names = ("intersection", "union", "target", "pixels")
+    if p.shape[1:] != size:
+        small, mask = resize(p, size), nearest(targets, size)
+        lit = np.array([_lit(*pair, thresholds) for pair in zip(small, mask, strict=True)])
+        squashed = overlap(lit, mask.sum((1, 2)), np.full(len(p), squash**2))
+    return frame_scores(counts, squashed, thresholds, uid, video, frame, classes)
+
+
+def frame_scores(
+    counts: Mapping[str, np.ndarray],
+    squashed: Mapping[str, np.ndarray],
+    thresholds: Sequence[float],
+    uid: Sequence[str],
+    video: Sequence[str],
+    frame: Sequence[int],
+    classes: Sequence[str],
+) -> FrameScores:
+    """Scores from counts at a frame's own size and on the square."""
     return FrameScores(
         uid=np.asarray(uid, dtype=str),
         video=np.asarray(video, dtype=str),
@@ -97,82 +124,100 @@ def score_frames(
         classes=np.asarray(classes, dtype=str),
         thresholds=np.asarray(thresholds, dtype=np.float64),
         **counts,
-        **{f"squash_{name}": squashed[name] for name in names},
+        **{f"squash_{n}": squashed[n] for n in ("intersection", "union", "target", "pixels")},
     )
 
 
 def count_frames(
-    probabilities: Tensor, targets: Tensor, thresholds: Sequence[float] = (0.5, 0.4)
+    probabilities: Any, targets: Any, thresholds: Sequence[float] = (0.5, 0.4)
 ) -> dict[str, np.ndarray]:
-    """Counts of N frames, (N, H, W) each, taken as float32 on the device of `probabilities`.
+    """Counts of N frames, (N, H, W) each, taken as float32.
 
     Returns `intersection`, `union`, `predicted` (N, Q); `target`, `pixels` (N,); `foreground`,
     `background` (N, 256). ValueError for shapes that differ, NaN, and values outside 0..1.
     """
-    if probabilities.shape != targets.shape or probabilities.ndim != 3:
+    p, targets = np.asarray(probabilities, np.float32), np.asarray(targets, bool)
+    check_shapes(p, targets)
+    parts = [_count(*pair, thresholds) for pair in zip(p, targets, strict=True)]
+    histograms, lit = (np.array(part) for part in zip(*parts, strict=True))
+    foreground, every = histograms.swapaxes(0, 1)
+    counts = {"foreground": foreground, "background": every - foreground}
+    return overlap(lit, foreground.sum(1), every.sum(1)) | counts
+
+
+def check_shapes(p: Any, targets: Any) -> None:
+    """Raise ValueError for probabilities and targets, arrays or tensors, not of one shape."""
+    if p.shape != targets.shape or p.ndim != 3:
         raise ValueError(
-            f"probabilities {tuple(probabilities.shape)} and targets {tuple(targets.shape)} must "
+            f"probabilities {tuple(p.shape)} and targets {tuple(targets.shape)} must "
             "have one shape (N, H, W); resize the prediction to its mask first"
         )
-    p, targets = probabilities.float(), targets.bool()
-    low, high = p.aminmax()
+
+
+def check_range(low: float, high: float) -> None:
+    """Raise ValueError for the least and largest of what are no probabilities."""
     if not (low >= 0 and high <= 1):  # false for NaN too
         raise ValueError(
             f"probabilities must lie in 0..1, found {low:g}..{high:g}; apply a sigmoid to logits"
         )
 
-    step = len(p) if p.is_cuda else max(1, PIXELS_AT_ONCE // p[0].numel())
-    histogram = np.concatenate(
-        [
-            _histogram(*part, thresholds, _bins(part[0]), STEPS + 1)
-            for part in zip(p.split(step), targets.split(step), strict=True)
-        ]
-    )  # (N, Q + 1, 2, 256)
-    background, foreground = histogram.sum(1).swapaxes(0, 1)
-    counts = _overlap(histogram.sum(-1), thresholds)
-    return {**counts, "foreground": foreground, "background": background}
 
-
-def _bins(p: Tensor) -> Tensor:
-    """Number of THRESHOLDS that each pixel reaches, as int32."""
-    # The nearest step, then one comparison with the threshold itself: all thresholds below it are
-    # surely reached and all above it are not, so the bin is exact however p * 254 is rounded.
-    bins = (p * (STEPS - 1)).add_(0.5).int()
-    bins += p >= THRESHOLDS.to(p.device).index_select(0, bins.flatten()).view_as(p)
-    return bins
-
-
-def _histogram(
-    p: Tensor, targets: Tensor, thresholds: Sequence[float], bins: Tensor | int = 0, width: int = 1
-) -> np.ndarray:
-    """(N, Q + 1, 2, width) pixels by thresholds below p, by target, and by bin, if there are bins.
-
-    One pass for all counts: sums of masks, two a threshold, took half of the time.
-    """
-    kinds = targets.byte()  # summed as bytes, since mixed types are converted first, and slowly
-    for threshold in thresholds:
-        kinds.add_((p > threshold).view(torch.uint8), alpha=2)
-    n, kinds_a_frame = len(p), 2 * (len(thresholds) + 1)
-    codes = kinds.int()
-    codes += kinds_a_frame * torch.arange(n, dtype=torch.int32, device=p.device)[:, None, None]
-    codes.mul_(width).add_(bins)
-    counts = torch.bincount(codes.flatten(), minlength=n * kinds_a_frame * width)
-    return counts.view(n, -1, 2, width).cpu().numpy()
-
-
-def _overlap(histogram: np.ndarray, thresholds: Sequence[float]) -> dict[str, np.ndarray]:
-    """Counts at each threshold from (N, Q + 1, 2) pixels by thresholds below p, and target."""
-    above = histogram[:, ::-1].cumsum(1)[:, ::-1]  # (N, Q + 1, 2) at least so many
-    ranks = np.argsort(np.argsort(thresholds))
-    lit = above[:, 1:][:, ranks]  # (N, Q, 2)
-    predicted, intersection, target = lit.sum(2), lit[..., 1], above[:, 0, 1]
+def overlap(lit: np.ndarray, target: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Counts at Q thresholds from pixels lit, all and in the target, (N, 2, Q)."""
+    predicted, intersection = lit.swapaxes(0, 1)
+    union = predicted + target[:, None] - intersection
     return {
         "intersection": intersection,
-        "union": predicted + target[:, None] - intersection,
+        "union": union,
         "predicted": predicted,
         "target": target,
-        "pixels": above[:, 0].sum(1),
+        "pixels": pixels,
     }
+
+
+def _count(
+    p: np.ndarray, targets: np.ndarray, thresholds: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of one frame (H, W): pixels by how many of THRESHOLDS they reach, of the target and
+    all, (2, 256); and those lit, all and in the target, (2, Q)."""
+    steps = np.empty(p.shape, np.uint8)
+    lit = np.zeros((2, len(thresholds)), np.int64)
+    for part, mask, out in zip(_blocks(p), _blocks(targets), _blocks(steps), strict=True):
+        check_range(part.min(), part.max())
+        _steps(part, out)
+        lit += _lit(part, mask, thresholds)
+    outside = targets.view(np.uint8) - np.uint8(1)  # 255, which is no step, where no target is
+    histograms = np.zeros((2, STEPS + 1), np.int64)
+    for counts, picture in zip(histograms, (steps | outside, steps), strict=True):
+        counts[1:] = Image.fromarray(picture).histogram()[:STEPS]  # all reach the threshold 0
+    return histograms, lit
+
+
+def _steps(p: np.ndarray, out: np.ndarray) -> None:
+    """Number of the last of THRESHOLDS that each pixel reaches, 0..254, into `out`."""
+    # Thresholds are multiples of 1 / 254 but for roundings. So what lies further from a multiple
+    # than these needs no look at the threshold itself.
+    x = p * np.float32(STEPS - 1)
+    x += DOUBT
+    out[...] = x
+    x -= 2 * DOUBT
+    doubtful = np.flatnonzero(x.astype(np.uint8) != out)
+    if len(doubtful):
+        step = out[doubtful]
+        out[doubtful] = step - (p[doubtful] < THRESHOLDS[step])
+
+
+def _lit(p: np.ndarray, targets: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+    """Pixels above each threshold, all and those of the target, (2, Q)."""
+    lit = [p > np.float32(threshold) for threshold in thresholds]
+    return np.array(
+        [[np.count_nonzero(a) for a in lit], [np.count_nonzero(a & targets) for a in lit]]
+    )
+
+
+def _blocks(array: np.ndarray) -> list[np.ndarray]:
+    flat = array.reshape(-1)
+    return [flat[start : start + BLOCK] for start in range(0, len(flat), BLOCK)]
 
 
 def _shrink(array: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from benchmarks.scoring.counts import FrameScores
 
@@ -121,10 +120,10 @@ def fscore_terms(
     _check("empty", empty, get_args(FEmpty))
     groups, video = _groups(scores, unit)
     curves = fscore_curves(scores) if curves is None else curves
-    frames = np.arange(len(scores))
-    member = csr_array((np.ones(len(frames)), (groups, frames)), (len(video), len(frames)))
-    number = member @ (scores.target > 0)  # frames without target have a curve of zeros
-    best = (member @ curves).max(1) / np.maximum(number, 1)
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    number = np.bincount(groups, scores.target > 0)  # frames without target have a curve of zeros
+    best = np.add.reduceat(curves[order], first).max(1) / np.maximum(number, 1)
     scored = (number > 0) | (empty == "zero")
     return Terms(video[scored], best[scored], np.ones(scored.sum()))
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from benchmarks.scoring.boxes import BoxScores, Rule, score_boxes
 from benchmarks.scoring.config import ScoringParams
-from benchmarks.scoring.counts import FrameScores, score_frames
+from benchmarks.scoring.counts import FrameScores
+from benchmarks.scoring.tensors import score_tensors
 from benchmarks.training import distributed
 from benchmarks.training.clips import Samples
 from gavs.method import Method
@@ -28,7 +29,7 @@ def evaluate(
 
     def score(numbers: np.ndarray) -> list[FrameScores]:
         return [
-            score_frames(
+            score_tensors(
                 logits.sigmoid(),
                 clips.native_masks(frames).to(device),
                 uid=frames.uid,
@@ -59,13 +60,13 @@ def evaluate_boxes(
     def score(numbers: np.ndarray) -> list[BoxScores]:
         return [
             score_boxes(
-                logits,
+                logits.cpu(),
                 [json.loads(boxes) for boxes in images.boxes],
                 uid=images.uid,
                 video=images.video,
                 classes=images.classes,
                 rules=rules,
-                confidence=confidence,
+                confidence=None if confidence is None else confidence.cpu(),
             )
             for images, logits, confidence in native_logits(method, clips, device, numbers)
         ]

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 from sklearn import metrics
 
 from benchmarks.scoring.boxes import (
@@ -26,6 +27,7 @@ from benchmarks.scoring.boxes import (
     score_boxes,
     trivial_rows,
 )
+from benchmarks.scoring.components import component_boxes
 from benchmarks.scoring.statistics import interval, sample
 
 PIXELS = 224 * 224
@@ -76,9 +78,9 @@ def test_the_hull_boxes_each_component_and_corners_touch():
 
 @pytest.mark.parametrize("size", [2, 100, 224, 448])
 def test_maps_of_any_size_are_resized_without_a_shift(size):
-    logits = torch.ones(1, size, size)
+    logits = np.ones((1, size, size))
     logits[:, :, : size // 2] = -1
-    lit = binarise(logits, torch.tensor([9]))[0, FIXED]
+    lit = binarise(logits, np.array([9]))[0, FIXED]
     assert lit[:, 112:].all() and not lit[:, :112].any()
 
 
@@ -92,10 +94,10 @@ def test_an_empty_truth_scores_zero_and_an_empty_prediction_too():
 
 
 def test_equal_pixels_are_lit_evenly_over_the_image():
-    lit = binarise(torch.zeros(1, 224, 224), torch.tensor([5000]))[0].double()
-    blocks = lit.view(3, 8, 28, 8, 28).mean((2, 4))
-    assert (blocks[MEDIAN] - 0.5).abs().max() < 0.01
-    assert (blocks[ORACLE] - 5000 / PIXELS).abs().max() < 0.01
+    lit = binarise(np.zeros((1, 224, 224)), np.array([5000]))[0]
+    blocks = lit.reshape(3, 8, 28, 8, 28).mean((2, 4))
+    assert np.abs(blocks[MEDIAN] - 0.5).max() < 0.01
+    assert np.abs(blocks[ORACLE] - 5000 / PIXELS).max() < 0.01
 
 
 def slow_masks(logits, target):
@@ -160,6 +162,14 @@ def test_every_rule_shape_and_figure_against_a_slow_implementation():
     assert len({round(f, 6) for r in get_args(Rule) for f in figures(scores, r)}) > 6  # not trivial
 
 
+@settings(max_examples=200)
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_components_have_scipys_boxes(mask):
+    places = ndimage.find_objects(ndimage.label(mask, np.ones((3, 3)))[0])
+    expected = [[y.start, y.stop, x.start, x.stop] for y, x in places]
+    assert sorted(component_boxes(mask).tolist()) == sorted(expected)
+
+
 @st.composite
 def counted(draw):
     """Scores of images with any counts that go together."""
@@ -202,13 +212,13 @@ def test_laws_of_rules_and_shapes(logits, boxes):
     assert (scores.lit[..., HULL] >= scores.lit[..., MASK]).all()
     bound = np.minimum(target, PIXELS // 2) / np.maximum(target, PIXELS // 2)
     assert (scores.iou[:, MEDIAN, MASK] <= bound + 1e-12).all()
-    masks = binarise(torch.as_tensor(logits), torch.as_tensor(target)).numpy()
+    masks = binarise(logits, target)
     hull = box_hull(masks)
     assert (hull >= masks).all()
     for a, b in [(FIXED, MEDIAN), (FIXED, ORACLE), (MEDIAN, ORACLE)]:  # one contains the other
         both = (masks[:, a] & masks[:, b]).sum((1, 2))
         assert (both == np.minimum(*masks[:, [a, b]].sum((2, 3)).T)).all()
-    stretched = binarise(torch.as_tensor(logits * 4), torch.as_tensor(target)).numpy()
+    stretched = binarise(logits * 4, target)
     assert (stretched == masks).all()
 
 

@@ -6,10 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.nn.functional import interpolate
 
-from benchmarks.scoring.counts import FrameScores, count_frames
+from benchmarks.scoring.counts import THRESHOLDS, FrameScores, count_frames
 from benchmarks.scoring.metrics import fscore, lit_area, miou
 from benchmarks.scoring.npz import load_scores, save_scores
+from benchmarks.scoring.resize import nearest, resize
+from benchmarks.scoring.tensors import count_tensors
 
 FIELD = torch.linspace(0, 1 - 1e-10, 255)  # the thresholds as AVSBench writes them
 
@@ -148,10 +152,39 @@ def test_equal_scores_give_equal_bytes(scores, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_counts_the_same():
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+        ),
+    ],
+)
+def test_what_counts_on_a_gpu_counts_the_same(device):
     p = torch.from_numpy(np.resize(adversarial(), (3, 60, 50)))
     targets = torch.rand(3, 60, 50, generator=torch.Generator().manual_seed(0)) < 0.3
-    here, there = count_frames(p, targets), count_frames(p.cuda(), targets.cuda())
+    here, there = count_frames(p, targets), count_tensors(p.to(device), targets.to(device))
+    assert set(here) == set(there)
     for name in here:
         np.testing.assert_array_equal(here[name], there[name])
+
+
+@pytest.mark.parametrize("size", [(224, 224), (720, 1280), (100, 333), (9, 300)])
+def test_frames_are_squashed_as_torch_and_pillow_resize(size):
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((2, *size), np.float32), rng.random((2, *size)) < 0.5
+    small, mask = resize(maps, (224, 224)), nearest(masks, (224, 224))
+    exact = interpolate(
+        torch.from_numpy(maps)[:, None], (224, 224), mode="bilinear", antialias=True
+    )
+    np.testing.assert_allclose(small, exact[:, 0], atol=2e-5)
+    bytes_ = torch.from_numpy(masks[:, None]).byte()
+    np.testing.assert_array_equal(mask, interpolate(bytes_, (224, 224), mode="nearest-exact")[:, 0])
+    for i in range(2):
+        one = Image.fromarray(maps[i]).resize((224, 224), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(small[i], one, atol=1e-6)
+
+
+def test_thresholds_are_the_fields_to_the_last_bit():
+    np.testing.assert_array_equal(THRESHOLDS, FIELD.numpy())
