@@ -89,8 +89,10 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         return Column(setting, name, parts, runs, combine, unit, **options)
 
     paper = ("v3", setting)
+    chosen = column("miou_chosen", (Part(unseen, "miou_chosen"),))
     columns = [
-        column("miou", both[1:], judged=True, paper=(*paper, "miou")),
+        column("miou", both[1:], judged=True, twin=chosen, paper=(*paper, "miou")),
+        chosen,
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
         Column(setting, "dark", (Part(unseen, "dark"),), runs[:1]),
         column("seen", both[:1]),
@@ -141,6 +143,10 @@ def _details(layout: Layout) -> list[GridColumn]:
             layout.score("harmonic mean", f"{setting} harmonic_mean"),
             layout.change("gap [95 % interval]", f"{setting} gap"),
         ]
+    for setting in layout.plan.shot_settings:
+        name = f"{setting} miou_chosen"
+        if any(column == name for _, column in layout.table.scores):
+            columns.append(layout.score(f"{setting} at validation's threshold", name))
     columns += [
         layout.plain("0-shot with another class's sound", "0-shot shuffled"),
         layout.change("own − other class's sound", "0-shot shuffle_loss"),

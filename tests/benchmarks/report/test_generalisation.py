@@ -124,6 +124,21 @@ def test_table_2_with_controls_and_silent_rivals(desk):
     assert details[12].startswith("+40.00 [") and details[13].startswith("+40.00 [")
 
 
+def test_table_2_at_the_threshold_of_the_0_shot_models_validation(desk):
+    """Dim predictions, dark at 0.5: 0-shot 90, and 1-shot, which has nothing to validate on, 70."""
+    for seed in (0, 1):
+        unseen = {"unseen": frames([5, 4], "u", p=0.45), "seen": frames([5, 5], "s")}
+        zero = unseen | {"val": frames([5, 5], "v", p=0.45)}
+        both = dict.fromkeys(("pool", "test-0", "test-1"), ["u0", "u1"])
+        desk.write("table2/zero_shot", "gavs", "v3", "0-shot", zero, seed, subsets=both)
+        few = unseen | {"unseen": frames([4, 3], "u", p=0.45)}
+        desk.write("table2/few_shot", "gavs", "v3", "1-shot", few, seed, draw=seed)
+    text = desk.report()
+    assert line_of(text, "gavs", "## Table 2")[2] == "0.00 ± 0.00"
+    details = line_of(text, "gavs", "### 0-shot on each test set")
+    assert details[10:12] == ["90.00 ± 0.00", "70.00 ± 0.00"]
+
+
 def test_ablated_rows_are_tested_on_unseen_and_foreign_clips_too(full_desk):
     """gavs 80 on unseen classes and 60 on VGG-SS, its variant 60 and 50; gavs_released on none."""
     for row, lit, tenths in (("gavs", [5, 3], [8, 4]), ("gavs_no_cue", [4, 2], [7, 3])):
