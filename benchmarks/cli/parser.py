@@ -261,7 +261,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub = add(
         "tune",
         _of("studies", "tune"),
-        "try three learning rates per method on val, write the best (minutes)",
+        "try learning rates per method on val, write the best (an hour)",
     )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
     sub = add(
