@@ -266,9 +266,21 @@ def command_parser() -> argparse.ArgumentParser:
     sub = add(
         "tune",
         _of("studies", "tune"),
-        "try three learning rates per method on val, write the best (minutes)",
+        "try learning rates per method on val, write the best (an hour)",
     )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
+    sub = add(
+        "budget",
+        _of("studies", "budget"),
+        "train Table 1's rows with half and twice the updates (an hour)",
+    )
+    sub.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="default: Table 1's")
+    sub.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="default: all")
+    text = "of the updates; default: 0.5 1 2"
+    sub.add_argument("--times", nargs="+", type=float, default=[], metavar="X", help=text)
+    sub.add_argument("--seeds", nargs="+", type=int, default=[], help="default: the profile's")
+    text = "read no test score: for the choice of a budget"
+    sub.add_argument("--validation-only", action="store_true", help=text)
     add(
         "dispersion",
         _of("studies", "dispersion"),

@@ -1,4 +1,4 @@
-"""Commands of the studies: `tune`, `dispersion`."""
+"""Commands of the studies: `tune`, `budget`, `dispersion`."""
 
 import argparse
 
@@ -13,6 +13,18 @@ def tune(args: argparse.Namespace) -> int:
 
     failures = tune(params, params.results, [args.params], args.rows)
     return outcome(failures, params.results / "tuning.md")
+
+
+def budget(args: argparse.Namespace) -> int:
+    """Try other numbers of updates; returns the exit status."""
+    params = load(args.params)
+    from benchmarks.studies.budget import study
+
+    failures = study(
+        *(params, params.results, args.rows, args.benchmarks, args.times, args.seeds),
+        args.validation_only,
+    )
+    return outcome(failures, params.results / "budget.md")
 
 
 def dispersion(args: argparse.Namespace) -> int:

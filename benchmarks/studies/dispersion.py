@@ -145,14 +145,14 @@ def prepare(params: Params, name: str) -> Params:
     chosen = write_params(params, name)
     work = chosen.work
     for shared in ("models", "runs"):
-        _link(work / shared, params.shared / shared)
+        link_folder(work / shared, params.shared / shared)
     default, bench = Workbench(params), Workbench(chosen)
     if chosen.data.root == params.data.root:
         write_atomic(work / "index.csv", (params.shared / "index.csv").read_bytes())
         for store in chosen.features.stores["avs"]:  # those that its SAM doesn't change
             if default.fingerprints.store(store, "avs") == bench.fingerprints.store(store, "avs"):
                 place = Path("features", "avs", store)
-                _link(work / place, params.shared / place)
+                link_folder(work / place, params.shared / place)
     elif chosen.world is not None:
         build(chosen.data.root, chosen.world, chosen.workers)
         index = read_index(chosen.data, chosen.workers)
@@ -201,7 +201,7 @@ def write_params(params: Params, name: str) -> Params:
     return load(path)
 
 
-def _link(path: Path, target: Path) -> None:
+def link_folder(path: Path, target: Path) -> None:
     """Make a link to a folder, and the folder."""
     target.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)

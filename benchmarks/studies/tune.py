@@ -1,14 +1,13 @@
-"""Study of learning rates: the same three for every method, judged on validation clips only.
+"""Study of learning rates: one ladder for every method, judged on validation clips only.
 
-Each method is trained once at each rate on Table 1's training clips; the best mean validation mIoU
-over Table 1's benchmarks decides. The trainings are those of Table 1 (same fingerprints), so
+Each method is trained at the same three rates on Table 1's training clips, and while the best of
+its rates is its lowest or highest, at the next one on that side. The best mean validation mIoU over
+Table 1's benchmarks decides. The trainings are those of Table 1 (same fingerprints), so
 finished ones cost nothing, and the models of the chosen rates are Table 1's.
 """
 
 import logging
-import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from concurrent.futures import as_completed
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,22 @@ from ruamel.yaml import YAML
 
 from benchmarks.common.publish import publish
 from benchmarks.common.tables import Grid, bold, markdown, number
-from benchmarks.common.workers import worker_pool
-from benchmarks.grid.models import trained
-from benchmarks.grid.protocol import Cell, Model, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
 from benchmarks.params.files import edit_yaml
-from benchmarks.training.loop import Diverged
+from benchmarks.studies.validated import Job, Outcome, job_of, validate_all
 from gavs.configs import CONFIGS
 from gavs.reading import reading
 
-RATES = (3.0e-4, 1.0e-3, 3.0e-3)  # around the released GAVS code's 1e-3; the same for every method
+RATES = (1.0e-3, 3.0e-3, 1.0e-2)  # from the released GAVS code's 1e-3; the same for every method
+LADDER = (1.0e-4, 3.0e-4, *RATES, 3.0e-2, 1.0e-1)
 PAGE = """\
 # Learning rates
 
 Made by `python -m benchmarks tune`: profile {profile}, seed {seed},
-one grid for all ({rates}; pretrained backbones that train: times `backbone_lr_scale`).
+one ladder for all: {rates}, and while a row's best is its lowest or highest, the next
+one on that side (pretrained backbones that train: times `backbone_lr_scale`). A rate that
+diverged counts as worst. Updates and labelled frames each: {budget}.
 mIoU in percent on the validation clips; no test clip of Table 1 plays a part, but AVS-V3
 draws its tests from all of V1M and V2, validation clips among them. The highest mean
 decides (bold), the smaller rate where means are equal. Rows that aren't listed take the
@@ -42,7 +41,7 @@ rate of their base; the rows of the released code keep that code's.
 
 {grid}
 
-At an edge of the grid: {edges}.
+At an edge of the rates tried: {edges}.
 """
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def tune(
     chosen = choose(table, params.tables.table1.benchmarks)
     table["chosen"] = table.lr == table.row.map(chosen)
     csv = table.to_csv(index=False, lineterminator="\n")
-    text = page(table, params.tables.table1.benchmarks)
+    text = page(table, params.tables.table1.benchmarks, budget_text(params))
     publish(results, {"tuning.csv": csv, "tuning.md": text})
     for file in files:
         for change in write_rates(file, chosen, params.methods):
@@ -98,7 +97,7 @@ def earlier(path: Path, table: pd.DataFrame, profile: str) -> pd.DataFrame:
         previous = pd.read_csv(path)
         if lacking := set(table.columns) - set(previous.columns):
             raise ValueError(f"no column {', '.join(sorted(lacking))}")
-        for name, expected in (("profile", {profile}), ("seed", {*table.seed}), ("lr", {*RATES})):
+        for name, expected in (("profile", {profile}), ("seed", {*table.seed}), ("lr", {*LADDER})):
             if other := {*previous[name]} - expected:
                 raise ValueError(f"{name} {sorted(other)}, expected {sorted(expected)}")
         if previous.duplicated(["row", "lr"]).any():
@@ -137,9 +136,6 @@ def at_rate(params: Params, rows: Iterable[str], rate: float) -> Params:
     return changed
 
 
-_benches: dict[float, Workbench] = {}  # by rate; inherited by the forked workers
-
-
 def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     """Train `rows` at every rate, side by side; returns a table and the reasons of failures.
 
@@ -147,52 +143,50 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
     where the training diverged, their mean, and the seconds of training and validation.
     """
     benchmarks, seed = params.tables.table1.benchmarks, params.seeds[0]
-    _benches.clear()
-    _benches.update({rate: Workbench(at_rate(params, rows, rate)) for rate in RATES})
-    jobs = []
-    for row, benchmark, rate in product(rows, benchmarks, RATES):
-        model = model_of(Cell("table1", row, row, benchmark, "train", seed))
-        if training_of(params, model)[1].selection == "last":
-            raise ParamsError(f"{row} on {benchmark}: training.selection is 'last': no validation")
-        _benches[rate].fingerprints.model(model)  # errors before work, and before forking
-        jobs.append((rate, model))
-    scores, seconds, failures = {}, {}, []
-    with worker_pool(min(params.workers, len(jobs))) as pool:
-        futures = {pool.submit(_validated, *job): job for job in jobs}
-        for number, future in enumerate(as_completed(futures), start=1):
-            rate, model = futures[future]
-            where = f"[{number}/{len(jobs)}] {_name(rate, model)}"
-            try:
-                key = (model.row, rate, model.benchmark)
-                scores[key], seconds[key] = future.result()
-                log.info("%s: val mIoU %.1f", where, 100 * scores[key])
-            except Exception as error:  # a failing training must not stop the others
-                log.error("%s: FAILED: %s", where, error)
-                failures.append(f"{_name(rate, model)}: {error}")
+    benches = {rate: Workbench(at_rate(params, rows, rate)) for rate in LADDER}
+    tried = {row: list(RATES) for row in rows}
+
+    def jobs_of(row: str, rates: Iterable[float]) -> list[Job]:
+        return [job_of(rate, row, b, seed) for rate in rates for b in benchmarks]
+
+    def more(outcome: Outcome, job: Job) -> list[Job]:
+        row = job.model.row
+        every = jobs_of(row, tried[row])
+        if not all(other in outcome.scores for other in every):
+            return []
+        means = {
+            rate: float(np.mean([outcome.scores[other] for other in jobs_of(row, [rate])]))
+            for rate in tried[row]
+        }
+        added = beyond(means)
+        tried[row] += added
+        return jobs_of(row, added)
+
+    first = [job for row in rows for job in jobs_of(row, RATES)]
+    outcome = validate_all("tune lr {:.1e}", benches, first, more)
     lines = []
-    for row, rate in product(rows, RATES):
-        own = {b: round(scores.get((row, rate, b), np.nan), 6) for b in benchmarks}
-        mean = round(float(np.mean(list(own.values()))), 6)
-        spent = round(sum(seconds.get((row, rate, b), 0) for b in benchmarks))
-        line: dict[str, Any] = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
-        lines.append(line | own | {"mean": mean, "seconds": spent})
-    return pd.DataFrame(lines), failures
+    for row in rows:
+        for rate in sorted(tried[row]):
+            jobs = dict(zip(benchmarks, jobs_of(row, [rate]), strict=True))
+            scores = {b: round(outcome.scores.get(job, np.nan), 6) for b, job in jobs.items()}
+            mean = round(float(np.mean(list(scores.values()))), 6)
+            spent = round(sum(outcome.seconds.get(job, 0) for job in jobs.values()))
+            line: dict[str, Any] = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
+            lines.append(line | scores | {"mean": mean, "seconds": spent})
+    return pd.DataFrame(lines), outcome.failures
 
 
-def _validated(rate: float, model: Model) -> tuple[float, float]:
-    """Train in a worker; returns the mIoU of the selected epoch (NaN: diverged), and seconds."""
-    started = time.monotonic()
-    try:
-        _, facts = trained(_benches[rate], model, _name(rate, model))
-    except Diverged as error:
-        log.warning("%s", error)
-        return np.nan, time.monotonic() - started
-    return facts["selection"]["validation"], facts["seconds"]
+def beyond(means: Mapping[float, float]) -> list[float]:
+    """List the next rate of the ladder where a row's best is the lowest or highest that it tried.
 
-
-def _name(rate: float, model: Model) -> str:
-    """Name of a training in the log."""
-    return f"tune {model.row} {model.benchmark} lr {_text(rate)}"
+    means: mIoU by rate, NaN where a training diverged: worst.
+    """
+    rates = sorted(means)
+    finite = [rate for rate in rates if not np.isnan(means[rate])]
+    best = max(finite, key=lambda rate: means[rate]) if finite else rates[0]
+    step = {rates[0]: -1, rates[-1]: 1}.get(best, 0)
+    place = LADDER.index(best) + step
+    return [LADDER[place]] if step and 0 <= place < len(LADDER) else []
 
 
 def choose(table: pd.DataFrame, benchmarks: Sequence[str]) -> dict[str, float]:
@@ -234,7 +228,17 @@ def write_rates(path: Path, rates: Mapping[str, float], methods: Container[str])
     return edit_yaml(path, change)
 
 
-def page(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
+def budget_text(params: Params) -> str:
+    """Text of the base row's updates and labelled frames an update, by benchmark."""
+    parts = []
+    for benchmark in params.tables.table1.benchmarks:
+        row = params.row(params.tables.base, benchmark)
+        length = row.training.steps or f"{row.training.epochs} epochs"
+        parts.append(f"{benchmark} {length} x {row.samples(benchmark) * row.labelled(benchmark)}")
+    return ", ".join(parts)
+
+
+def page(table: pd.DataFrame, benchmarks: Sequence[str], budget: str) -> str:
     """Page with every score of the search, the chosen rates in bold, and the rates at an edge."""
     lines = []
     for line in table.to_dict("records"):
@@ -244,16 +248,18 @@ def page(table: pd.DataFrame, benchmarks: Sequence[str]) -> str:
         cells = [bold(cell) if line["chosen"] else cell for cell in cells]
         lines.append([line["row"], *cells, str(line["seconds"])])
     header = ["row", "rate", *benchmarks, "mean", "seconds"]
+    extent = table.groupby("row").lr.agg(["min", "max"]).to_dict("index")
     edges = [
         f"{line.row} ({_text(line.lr)})"
         for line in table[table.chosen].itertuples()
-        if line.lr in (min(RATES), max(RATES))
+        if line.lr in (extent[line.row]["min"], extent[line.row]["max"])
     ]
     first = table.iloc[0]
     return PAGE.format(
         profile=first.profile,
         seed=first.seed,
         rates=", ".join(map(_text, RATES)),
+        budget=budget,
         grid=markdown(Grid(header, lines)),
         edges=", ".join(edges) or "none",
     )

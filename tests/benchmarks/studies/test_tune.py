@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from benchmarks.params import ParamsError, load
 from benchmarks.params.profile import profile_file
 from benchmarks.studies import tune as module
-from benchmarks.studies.tune import RATES, at_rate, choose, tune, tuned_rows
+from benchmarks.studies import validated
+from benchmarks.studies.tune import LADDER, RATES, at_rate, beyond, choose, tune, tuned_rows
 from benchmarks.training.loop import Diverged
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +49,7 @@ def run(project, monkeypatch):
                 raise Diverged(f"{name}: loss is nan")
             return None, {"selection": {"validation": value}, "seconds": 2.0}
 
-        monkeypatch.setattr(module, "trained", trained)
+        monkeypatch.setattr(validated, "trained", trained)
         path = project / "params.yaml"
         return tune(load(path), project, [path], rows)
 
@@ -61,7 +62,7 @@ def best_at(rates):
 
 
 def peaks(params):
-    return {row: RATES[i % 3] for i, row in enumerate(tuned_rows(params))}
+    return {row: LADDER[1 + i % 5] for i, row in enumerate(tuned_rows(params))}
 
 
 def table(**scores):
@@ -87,8 +88,44 @@ def test_a_diverged_rate_is_worst_though_its_other_benchmarks_are_best():
     scores = table(a=[0.0, 0.2, 0.9]).assign(v2=[np.nan, 0.2, 0.0])
     assert choose(scores, ["v1s", "v2"]) == {"a": middle}
     assert choose(table(a=[0.0, np.nan, np.nan]), ["v1s"]) == {"a": small}
-    with pytest.raises(ValueError, match=r"b diverged at every rate \(3.0e-4, 1.0e-3, 3.0e-3\)"):
+    with pytest.raises(ValueError, match=r"b diverged at every rate \(1.0e-3, 3.0e-3, 1.0e-2\)"):
         choose(table(a=[0.1, 0.1, 0.1], b=[np.nan] * 3), ["v1s"])
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "means, added",
+    [
+        ({1e-3: 0.1, 3e-3: 0.3, 1e-2: 0.2}, []),
+        ({1e-3: 0.1, 3e-3: 0.2, 1e-2: 0.3}, [3e-2]),
+        ({1e-3: 0.3, 3e-3: 0.2, 1e-2: 0.1}, [3e-4]),
+        ({3e-4: 0.3, 1e-3: 0.2, 3e-3: 0.2, 1e-2: 0.1}, [1e-4]),
+        ({1e-4: 0.3, 3e-4: 0.2, 1e-3: 0.2}, []),  # the ladder ends
+        ({3e-3: 0.1, 1e-2: 0.2, 3e-2: 0.3, 1e-1: 0.4}, []),
+        ({1e-3: 0.1, 3e-3: 0.3, 1e-2: NAN}, []),  # beyond it, it diverged
+        ({1e-3: NAN, 3e-3: NAN, 1e-2: NAN}, [3e-4]),
+        ({1e-3: 0.2, 3e-3: NAN, 1e-2: NAN}, [3e-4]),
+        ({1e-3: 0.2, 3e-3: 0.2, 1e-2: 0.2}, [3e-4]),  # the smaller of equals is the best
+    ],
+)
+def test_a_best_rate_at_an_edge_has_the_next_one_tried(means, added):
+    assert beyond(means) == added
+
+
+def test_rates_are_added_until_the_best_is_inside(run, project):
+    """A peak at the ladder's second rate takes two more trainings than three."""
+    rates = dict.fromkeys(tuned_rows(load(project / "params.yaml")), RATES[1])
+    rates |= {"gavs": 3e-4, "sam_fusion": 3e-2}
+    assert run(best_at(rates)) == []
+    written = pd.read_csv(project / "tuning.csv")
+    tried = written.groupby("row").lr.agg(list)
+    assert tried["gavs"] == [1e-4, 3e-4, *RATES]
+    assert tried["sam_fusion"] == [*RATES, 3e-2, 1e-1]
+    assert tried["audio_sam"] == list(RATES)
+    assert written[written.chosen].set_index("row").lr.to_dict() == rates
+    assert (project / "tuning.md").read_text().endswith("At an edge of the rates tried: none.\n")
 
 
 def test_the_chosen_rates_are_written_and_used(run, project):
@@ -108,7 +145,7 @@ def test_the_chosen_rates_are_written_and_used(run, project):
     assert comments(project / "params.yaml") == comments(MINIATURE)
     written = pd.read_csv(project / "tuning.csv")
     assert written[written.chosen].set_index("row").lr.to_dict() == wanted
-    assert len(written) == 3 * len(wanted) and set(written.seed) == {before.seeds[0]}
+    assert set(written.seed) == {before.seeds[0]}
     assert set(written.seconds) == {2 * len(before.tables.table1.benchmarks)}
     contents = [path.read_bytes() for path in sorted(project.iterdir())]
     assert run(best_at(wanted)) == []  # from the rates that it has chosen
@@ -118,13 +155,13 @@ def test_the_chosen_rates_are_written_and_used(run, project):
 def test_some_rows_alone_leave_the_others(run, project):
     wanted = peaks(load(project / "params.yaml"))
     run(best_at(wanted))
-    order = list(pd.read_csv(project / "tuning.csv").row)
-    score = best_at({"gavs": RATES[2]})  # a KeyError for another row
+    order = list(pd.read_csv(project / "tuning.csv").row.unique())
+    score = best_at({"gavs": RATES[1]})  # a KeyError for another row
     assert run(score, ["gavs"]) == []
     written = pd.read_csv(project / "tuning.csv")
     chosen = written[written.chosen].set_index("row").lr.to_dict()
-    assert chosen == {**wanted, "gavs": RATES[2]}
-    assert list(written.row) == order
+    assert chosen == {**wanted, "gavs": RATES[1]}
+    assert list(written.row.unique()) == order
     with pytest.raises(ParamsError, match=r"not tuned: \['gavs_adapters'\]; tuned are gavs, "):
         run(score, ["gavs_adapters"])
 
@@ -139,9 +176,9 @@ def test_a_divergence_is_named_and_the_rest_goes_on(run, project):
     assert run(score) == []
     assert load(project / "params.yaml").row("gavs", "v2").training.lr == RATES[1]
     lines = (project / "tuning.md").read_text().splitlines()
-    (line,) = [line for line in lines if "diverged" in line]
-    assert line.startswith("| gavs | 3.0e-3 | 50.00 | 50.00 | diverged | diverged |")
-    assert "gavs" not in lines[-1] and "audio_sam (3.0e-3)" in lines[-1]  # at the grid's edge
+    (line,) = [line for line in lines if "| diverged" in line]
+    assert line.startswith("| gavs | 1.0e-2 | 50.00 | 50.00 | diverged | diverged |")
+    assert lines[-1] == "At an edge of the rates tried: none."
 
 
 def spoil(column, value):
@@ -180,7 +217,7 @@ def test_a_failure_writes_nothing(run, project):
     before = (project / "params.yaml").read_bytes()
     failures = run(score)
     assert len(failures) == 3
-    assert "tune gavs v2 lr 1.0e-3: disk full" in failures
+    assert "tune lr 1.0e-03 gavs v2 seed 0: disk full" in failures
     assert not (project / "tuning.csv").exists()
     assert (project / "params.yaml").read_bytes() == before
 
@@ -188,7 +225,7 @@ def test_a_failure_writes_nothing(run, project):
 def test_a_rate_that_would_not_be_used_is_refused(project):
     yaml, path = YAML(), project / "params.yaml"
     text = yaml.load(path)
-    text["methods"]["avsbench"]["benchmarks"]["v2"]["training"]["lr"] = 0.1
+    text["methods"]["avsbench"]["benchmarks"]["v2"] = {"training": {"lr": 0.1}}
     yaml.dump(text, path)
     with pytest.raises(ParamsError, match="avsbench: its own learning rate on v2"):
         at_rate(load(project / "params.yaml"), ["avsbench"], 0.5)
