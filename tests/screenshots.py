@@ -3,39 +3,57 @@
 Needs what the tests in a browser need: `pip install '.[browser]'` and chromium.
 """
 
+import io
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Locator, Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WIDTH, MARGIN = 1100, 16  # pixels
 ROWS = 9  # of the leaderboard
+PAIR = ("gavs", "sam_fusion")
 
 
 def leaderboard(page: Page, path: Path) -> None:
-    """The first rows, down to the end of one."""
-    last = page.locator("#board tbody tr").nth(ROWS).bounding_box()
-    first = page.locator("#leaderboard").bounding_box()
-    assert first and last
-    clip = first | {"height": last["y"] - first["y"]}
-    page.screenshot(path=path, clip=clip, full_page=True)
+    """The first rows and the contests that fit, none cut."""
+    edges = page.locator("#board thead th").evaluate_all(
+        "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
+    width = max(edge for edge in edges if edge < WIDTH - MARGIN)
+    take(page, path, page.locator("#board tbody tr").nth(ROWS), width)
 
 
 def clips(page: Page, path: Path) -> None:
-    """A clip of V2 where the two best rows differ."""
+    """The clip of V2 where two rows differ most."""
+    page.set_viewport_size({"width": 760, "height": 900})
     page.select_option("#theme", "dark")
-    page.select_option("#clip-contest", "v2")
-    page.locator("#clip-list button").nth(1).click()
+    page.select_option("#pair-contest", "v2")
+    for name, row in zip(("#first", "#second"), PAIR, strict=True):
+        page.select_option(name, row)
+    page.locator("#clip-list button").first.click()
     page.wait_for_timeout(500)
-    page.locator("#clips").screenshot(path=path)
+    take(page, path, page.locator("#claims"), 760)
+
+
+def take(page: Page, path: Path, below: Locator, width: float) -> None:
+    """A picture of the section of the file's name, down to what stands below, in 256 colours."""
+    page.evaluate("scrollTo(0, 0)")  # boxes are of the window
+    section = page.locator(f"#{path.stem.removeprefix('page_')}").bounding_box()
+    end = below.bounding_box()
+    assert section and end
+    clip = {"x": 0, "y": section["y"], "width": width, "height": end["y"] - section["y"] - 1}
+    content = page.screenshot(clip=clip, full_page=True)
+    Image.open(io.BytesIO(content)).convert("RGB").quantize(256).save(path, optimize=True)
 
 
 def main() -> None:
     """Take both from results/index.html."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
         page.goto((ROOT / "results/index.html").as_uri())
         page.wait_for_selector("#clip-list button")
         leaderboard(page, ROOT / "docs/page_leaderboard.png")
