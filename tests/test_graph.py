@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,48 @@ def test_masks_on_the_page_are_those_that_were_scored(clone):
         for clip in clips:
             shown = clip["masks"][row]["own"][1]
             assert shown == pytest.approx(100 * stored[clip["uid"], clip["second"]], abs=0.06)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_records_are_pushed_and_pulled_without_data_and_features(clone, tmp_path):
+    records = clone.folder / "work/smoke/records"
+    before, remote = _contents(records), tmp_path / "remote"
+    clone.run("dvc", "remote", "add", "--local", "--default", "here", str(remote))
+    clone.run("dvc", "push")
+    pushed = sum(map(len, _contents(remote).values()))
+    assert pushed < 1.1 * sum(map(len, before.values()))  # and DVC's lists of files
+    shutil.rmtree(records)
+    shutil.rmtree(clone.folder / ".dvc/cache")
+    clone.run("dvc", "pull")
+    assert _contents(records) == before
+    assert clone.repro() == ([], 0)
+
+
+def test_an_experiment_has_its_numbers_and_a_refused_value_stays_in_the_file(clone):
+    for name in ("name", "email"):
+        clone.run("git", "config", f"user.{name}", "tester")
+    clone.run("git", "add", "--all")
+    clone.run("git", "commit", "--quiet", "--message", "first")
+    params = clone.folder / "params.yaml"
+    before, trainings = params.read_text(), clone.trainings()
+    refused = clone.run("dvc", "exp", "run", "-S", "training.epochs=-3", code=255)
+    assert "training.epochs: Input should be greater than 0 (got -3)" in refused
+    assert params.read_text() == before.replace("  epochs: 2\n", "  epochs: -3\n", 1)
+    clone.run("git", "checkout", "--quiet", "params.yaml")  # as docs/dvc.md says
+    assert params.read_text() == before and clone.trainings() == trainings
+
+    run = clone.run("dvc", "exp", "run", "--name", "longer", "-S", "few_shot.training.epochs=2")
+    assert "stage 6 of 11: run@table2" in run and run.count("the numbers mean nothing") == 1
+    assert clone.trainings() == trainings + 2 * 2  # V3's 1-shot models
+    shown = clone.run("dvc", "exp", "show", "--csv", "--only-changed")
+    assert "longer" in shown and "few_shot.training.epochs" in shown
+    assert "methods.gavs" not in shown  # of 200 parameters, the one that differs
+    clone.run("git", "checkout", "--quiet", "params.yaml")
+    assert clone.repro()[1] == 0  # what was trained is there
 
 
 def test_what_an_edit_touches_runs_again_and_nothing_else(clone):

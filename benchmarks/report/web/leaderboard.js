@@ -22,12 +22,12 @@ function showBest() {
   table(byId("best"), [
     { title: "contest", cell: (r) => r.s.title },
     { title: "best", className: "text", cell: (r) => el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) },
+    { title: "is the lead real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
+      ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
+        `not shown, ${r.s.tied.all.length} rows tie`)) },
     { title: "second", className: "text", cell: (r) => (r.second ? `${r.second[0]} ${fixed(r.second[1])}` : NONE) },
     { title: "lead, points", cell: (r) => (r.lead ? `${signed(r.lead.points[0])} ${interval(r.lead.points[1], r.lead.points[2])}` : NONE) },
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
-    { title: "is it real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
-      ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
-        `not shown, ${r.s.tied.all.length} rows tie`)) },
     { title: DATA.base, cell: (r) => {
       const i = r.s.rows.indexOf(DATA.base);
       const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
@@ -96,16 +96,16 @@ function showHearing() {
   const column = (title, name, cell) => ({ title, value: (line) => line[name]?.[0] ?? null, cell });
   table(byId("hears"), [
     { title: "row", rising: true, value: (line) => line.row, cell: (line) => line.row },
+    { title: "does it hear?", className: "text", value: (line) => 1000 * hears(line) + (line.shuffle_loss?.[0] ?? 0), cell: (line) =>
+      el("span", { class: ["bad", "quiet", "good"][hears(line)] }, words[hears(line)]) },
     column("own sound", "miou", (line) => fixed(line.miou[0])),
     column("another class's sound", "shuffled", (line) => fixed(line.shuffled?.[0])),
     column("wrong sound costs", "shuffle_loss", (line) => gain(line.shuffle_loss)),
     column("in silence", "floor", (line) => fixed(line.floor?.[0])),
     column("gain over silence", "floor_gain", (line) => gain(line.floor_gain)),
-    { title: "does it hear?", className: "text", value: hears, cell: (line) =>
-      el("span", { class: ["bad", "quiet", "good"][hears(line)] }, words[hears(line)]) },
   ], rows, hearingState, "Gains by sound");
 }
-const hearingState = { column: 3, down: true };
+const hearingState = { column: 1, down: true };
 
 const VERDICT_LOOK = { holds: "good", reversed: "bad", undecided: "quiet", "not measured": "quiet" };
 

@@ -40,6 +40,7 @@ function drawPair() {
   byId("scatter").replaceChildren();
   if (d) load(s.name, () => byId("scatter").replaceChildren(scatterPlot(s, first, second)));
   if (s.name in DATA.files && byId("clip-contest").value !== s.name) byId("clip-contest").value = s.name;
+  view.uid = ""; // the first of the new order
   showClips();
 }
 

@@ -78,6 +78,7 @@ def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
     assert "gavs 70.0, avsbench 50.0: +20.0 points [−40.8, +80.8]" in page.inner_text("#verdict")
     listed = page.locator("#clip-list button")
     assert [b.get_attribute("data-uid") for b in listed.all()] == ["clip1", "clip0"]  # 100 apart
+    assert "clip1" in page.inner_text("#clip h3 >> nth=0")
     page.select_option("#clip-class", "dog")
     assert listed.count() == 1
     assert "clip0" in page.inner_text("#clip h3 >> nth=0")

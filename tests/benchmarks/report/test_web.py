@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import stats
 
 from benchmarks.report.claims import claims
+from benchmarks.report.contests import main_contests
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.web.build import html
 from benchmarks.report.web.clips import choose, pictures, runs
@@ -60,6 +61,23 @@ def test_any_two_rows_are_compared_by_the_reports_statistics(content):
     assert contest["clips"]["iou"]["gavs"] == [100, 60]  # first seed
 
 
+def test_a_score_at_validations_threshold_stands_beside_that_at_half(full_desk):
+    """avsbench is dim: half of each frame's truth at .45, nothing at 0.5."""
+    for seed in (0, 1):
+        tests = {"test": frames([4, 4], p=0.45), "val": frames([5, 5], p=0.45)}
+        full_desk.write("table1/avsbench", "avsbench", "v1s", "train", tests, seed)
+    plan = plan_with()
+    ledger = Ledger(read(full_desk.records, plan), plan.resamples)
+    tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
+    contests = {s["name"]: s for s in numbers(plan, ledger, tables, [], INDEX)["contests"]}
+    scores = dict(zip(contests["v1s"]["rows"], contests["v1s"]["chosen"], strict=True))
+    assert scores["avsbench"] > 0 and scores["gavs"] is None  # no validation scores on record
+    at_half = dict(zip(contests["v1s"]["rows"], contests["v1s"]["scores"], strict=True))
+    assert at_half["avsbench"][0] == 0
+    assert {s["chosen"] for name, s in contests.items() if name != "v1s"} <= {None}
+    assert "ablations" not in {s.name for s in main_contests(plan, tables)}
+
+
 def test_the_headline_fits_a_terminal_and_the_plots_have_a_column_per_row(full_desk):
     full_desk.report()
     headline = json.loads((full_desk.results / "headline.json").read_text())
@@ -98,8 +116,8 @@ def test_a_row_without_standing_is_named(full_desk):
     ledger = Ledger(read(full_desk.records, plan), plan.resamples)
     ledger.below = {("gavs", "v1s"): "all dark"}
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
-    (contest,) = numbers(plan, ledger, tables, claims(plan, ledger), INDEX)["contests"]
-    assert contest["left_out"] == {"gavs": "all dark"}
+    contests = numbers(plan, ledger, tables, claims(plan, ledger), INDEX)["contests"]
+    assert {s["name"]: s for s in contests}["v1s"]["left_out"] == {"gavs": "all dark"}
 
 
 def test_the_rosetta_figures_are_those_of_the_table(content):
