@@ -23,7 +23,6 @@ from benchmarks.common.files import locked, read_sealed, write_sealed
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
-from benchmarks.features.layout import covered
 from benchmarks.features.sound import hear
 from benchmarks.features.store import StoreError, shard_path
 from benchmarks.grid.fingerprint import header
