@@ -23,7 +23,6 @@ from benchmarks.common.files import locked, read_sealed, write_sealed
 from benchmarks.data.files import read_audio, read_frame
 from benchmarks.features import extract
 from benchmarks.features.encode import frame_paths
-from benchmarks.features.layout import covered
 from benchmarks.features.sound import hear
 from benchmarks.features.store import StoreError, shard_path
 from benchmarks.grid.fingerprint import header
@@ -37,8 +36,9 @@ def bench(project):
     return Workbench(load())
 
 
-def _some_rows(bench):
-    return np.array([0, 7, int(covered(bench.index, "avs").frames.sum()) - 1])
+def _some_rows(bench, *stores):
+    """Numbers of three rows that all these stores hold."""
+    return np.flatnonzero(np.all([bench.needed[f"avs/{s}"] for s in stores], 0))[[0, 7, -1]]
 
 
 def test_sam_embeddings_are_the_predictors(bench):
@@ -46,7 +46,7 @@ def test_sam_embeddings_are_the_predictors(bench):
     sam = bench.encoders.sam()
     predictor = SamPredictor(sam)
     paths = frame_paths(bench.index)
-    rows = _some_rows(bench)
+    rows = _some_rows(bench, "sam_rgb")
     for row, stored in zip(rows, bench.store("sam_rgb")[rows], strict=True):
         predictor.set_image(read_frame(paths[row]))
         expected = predictor.get_image_embedding()[0].numpy()
@@ -55,7 +55,7 @@ def test_sam_embeddings_are_the_predictors(bench):
 
 def test_tokens_lead_to_the_same_embedding(bench):
     sam = bench.encoders.sam()
-    rows = _some_rows(bench)
+    rows = _some_rows(bench, "tokens2_rgb", "sam_rgb")
     tokens = torch.from_numpy(bench.store("tokens2_rgb")[rows]).float()
     with torch.no_grad():
         embedding = continue_from_tokens(sam, tokens, 2).numpy()
@@ -86,7 +86,7 @@ def test_a_vggss_frame_hears_the_second_that_covers_it(bench):
 
 
 def test_pixels_are_the_squashed_frame(bench):
-    row = int(_some_rows(bench)[1])
+    row = int(_some_rows(bench, "pixels64")[1])
     frame = read_frame(frame_paths(bench.index)[row])
     expected = Image.fromarray(frame).resize((64, 64), Image.Resampling.BILINEAR)
     stored = bench.store("pixels64")[np.array([row])][0]

@@ -17,8 +17,8 @@ CHANGES = [
     {},
     {"scoring.frames_per_clip": 1},
     {"scoring.frames_per_clip": None},
-    {"methods.gavs_released.training": {"first_mask": "copied"}},
-    {"methods.auss.training": {"whole_clips": True}},
+    {"methods.gavs.training.first_mask": "copied"},
+    {"methods.gavs.training.whole_clips": True},
 ]
 
 
@@ -78,13 +78,13 @@ def test_more_scored_frames_are_told_added_and_never_given_up(project, edit):
     edit("scoring.frames_per_clip", 1)
     bench = Workbench(load())
     sizes = {p: p.stat().st_mtime_ns for p in bench.params.work.glob("features/*/*/*.npy")}
-    bench.store("tokens3_bgr")  # the smoke profile's two frames hold more than the one asked for
+    bench.store("tokens2_rgb")  # the smoke profile's two frames hold more than the one asked for
     edit("scoring.frames_per_clip", None)
     bench = Workbench(load())
     with pytest.raises(StoreError, match=r"lacks \d+ rows, frame \d of clip \S+ first"):
-        bench.store("tokens3_bgr")
+        bench.store("tokens2_rgb")
     assert cli.main(["features"]) == 0
-    store, lacking = bench.store("tokens3_bgr"), bench.needed["avs/tokens3_bgr"]
+    store, lacking = bench.store("tokens2_rgb"), bench.needed["avs/tokens3_bgr"]
     assert store[np.flatnonzero(lacking)].any()
     assert {p for p in sizes if p.stat().st_mtime_ns == sizes[p]} >= {
         p for p in sizes if p.parent.name in ("vggish", "logmel", "spectrogram")
