@@ -41,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
     except (MemoryError, ImportError) as error:  # a library that can't be loaded for its size
-        if line := missing_extra(error):
-            print(f"error: {line}", file=sys.stderr)
+        if extra := missing_extra(error):
+            print(f"error: {extra}", file=sys.stderr)
             return 1
         if not ran_out(error):
             raise

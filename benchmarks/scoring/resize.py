@@ -1,6 +1,7 @@
 """Resizing as Pillow and torch's `antialias` do: bilinear over all pixels that one covers."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate(across, 2)
 
 
-def nearest(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def nearest(masks: Any, size: tuple[int, int]) -> Any:
     """Resize masks (N, H, W) to the pixels nearest to the new ones' centres."""
     rows, columns = (
         (2 * np.arange(new) + 1) * old // (2 * new)

@@ -65,30 +65,32 @@ def study(
     Raises:
         ParamsError: a row, benchmark or seed isn't the profile's, or a budget isn't in updates.
     """
-    known = {"rows": compared(params), "benchmarks": params.tables.table1.benchmarks}
-    known["seeds"] = params.seeds  # type: ignore[assignment]
-    asked = {"rows": rows, "benchmarks": benchmarks, "seeds": seeds}
+    tables = params.tables.table1
+    known: dict[str, Sequence[Any]]
+    known = {"rows": compared(params), "benchmarks": tables.benchmarks, "seeds": params.seeds}
+    asked: dict[str, Sequence[Any]] = {"rows": rows, "benchmarks": benchmarks, "seeds": seeds}
     for name, values in asked.items():
         if unknown := [str(value) for value in values if value not in known[name]]:
             listed = ", ".join(map(str, known[name]))
             raise ParamsError(f"{name} {', '.join(unknown)}: expected of {listed}")
     rows, benchmarks, numbers = (list(asked[name] or known[name]) for name in asked)
+    contents: dict[str, str | bytes] = {}
     scales = sorted({1.0, *(times or TIMES)})
     chosen = {scale: scaled(params, scale, rows, benchmarks) for scale in scales}
     places = list(itertools.product(rows, benchmarks, numbers))
     if validation_only:
         benches = {scale: Workbench(chosen[scale]) for scale in scales}
-        jobs = {(s, *p): job_of(s, *p) for s in scales for p in places}  # type: ignore[arg-type]
+        jobs = {(s, *p): job_of(s, *p) for s in scales for p in places}
         outcome = validate_all("budget x{:g}", benches, list(jobs.values()))
         if outcome.failures:
             return outcome.failures
         lines = [
-            _line(chosen[scale], *place, scale, validation=outcome.scores[job])
-            for (scale, *place), job in jobs.items()
+            _line(chosen[scale], row, benchmark, seed, scale, validation=outcome.scores[job])
+            for (scale, row, benchmark, seed), job in jobs.items()
         ]
-        contents = {}
     else:
-        failures, lines, scores = [], [], {}
+        failures, lines = [], []
+        scores: dict[Any, Any] = {}
         for scale, alternative in chosen.items():
             cells = [Cell("table1", row, row, b, "train", seed) for row, b, seed in places]
             reasons = run_cells(alternative, cells, params.workers)
@@ -100,7 +102,7 @@ def study(
         if failures:
             return failures
         pairs = compare(scores)[1]
-        contents = {"budget_pairs.csv": _csv(pairs)}
+        contents["budget_pairs.csv"] = _csv(pairs)
     table = pd.DataFrame(lines)
     means = _means(table)
     judged = "validation" if validation_only else "miou"
@@ -147,7 +149,7 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
     if place:
         changed.work.mkdir(parents=True, exist_ok=True)
         for shared in ("models", "runs", "features"):
-            link_folder(changed.work / shared, params.work / shared)
+            link_folder(changed.work / shared, params.shared / shared)
         index = changed.work / "index.csv"
         if not index.is_symlink():
             index.symlink_to(Path("..", params.profile, "index.csv"))
@@ -165,7 +167,8 @@ def _line(
 
 def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dict], dict]:
     """Read the scores of a budget's cells: a line each, and samples by benchmark and row."""
-    lines, terms = [], defaultdict(lambda: defaultdict(list))
+    lines: list[dict] = []
+    terms: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         path = params.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
         record = read_record(path)
