@@ -143,12 +143,11 @@ def test_an_experiment_has_its_numbers_and_a_refused_value_stays_in_the_file(clo
 
     run = clone.run("dvc", "exp", "run", "--name", "longer", "-S", "few_shot.training.epochs=2")
     assert "stage 6 of 11: run@table2" in run and run.count("the numbers mean nothing") == 1
-    assert clone.trainings() == trainings + 2 * 2  # V3's 1-shot models
+    assert clone.trainings() == trainings + sum("-1-shot" in name for name in clone.first)
     shown = clone.run("dvc", "exp", "show", "--csv", "--only-changed")
     assert "longer" in shown and "few_shot.training.epochs" in shown
     assert "methods.gavs" not in shown  # of 200 parameters, the one that differs
     clone.run("git", "checkout", "--quiet", "params.yaml")
-    assert clone.repro()[1] == 0  # what was trained is there
 
 
 def test_what_an_edit_touches_runs_again_and_nothing_else(clone):

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import pick_device, trained
+from benchmarks.grid.progress import model_folder
 from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.report.ledger import Source
@@ -46,7 +46,7 @@ def drawn(
     """
     for cell, source in _cells(bench, sources, rows):
         model = model_of(cell)
-        folder = bench.params.shared / "models" / fingerprint(bench.fingerprints.model(model))[:16]
+        folder = model_folder(bench.params, bench.fingerprints.model(model))
         if not (folder / "model.json").is_file():
             log.warning("%s: no model in %s; its masks aren't on the page", cell, folder)
             continue
