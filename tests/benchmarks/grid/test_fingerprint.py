@@ -216,6 +216,6 @@ def test_a_recipe_says_what_no_data_are_needed_for(params, copy, monkeypatch):
     assert changed("gavs/spectrogram.py", "12.0", "11.0") == [False, False]
     audio = params.audio.model_copy(update={"hop_seconds": 0.96})
     assert changed(params=params.model_copy(update={"audio": audio})) == [True, True]
-    pvt = params.encoders.pvt.model_copy(update={"weights": Path("weights/other.pth")})
-    encoders = params.encoders.model_copy(update={"pvt": pvt})
+    resnet = params.encoders.resnet.model_copy(update={"weights": Path("weights/other.pth")})
+    encoders = params.encoders.model_copy(update={"resnet": resnet})
     assert changed(params=params.model_copy(update={"encoders": encoders})) == [False, True]
