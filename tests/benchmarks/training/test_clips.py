@@ -268,3 +268,18 @@ def test_masks_at_the_frame_s_own_size_are_the_file_s_pixels(clips):
     with pytest.raises(ValueError, match="4 x 8 and 6 x 6 pixels.*batch_clips 1"):
         train.batch(np.array([0, 1]))
     assert clips(AtFrameSize).batch(np.array([1])).masks.shape[-2:] == (4, 4)  # scoring's grid
+
+
+def test_batches_of_whole_clips_hold_so_many_frames_with_a_mask(clips):
+    """V1S's clips have one each, V1M's and V2's as many as they last: 20, 4 and 2 for 20."""
+    sizes = {}
+    for frames, supervision in ((5, "first_frame"), (5, "all"), (10, "all")):
+        rows = clips(_Squash).index.iloc[[0] * 45].assign(frames=frames, supervision=supervision)
+        videos = [f"v{i}" for i in range(45)]
+        rows = rows.assign(video=videos, first_row=range(0, 45 * frames, frames))
+        samples = Samples(
+            rows, None, _Squash(_SquashedClips(), None), [], labelled_only=True, by_frames=True
+        )
+        plan = samples.epoch(np.random.default_rng(0), 20)
+        sizes[frames, supervision] = {len(batch) for batch in plan}
+    assert sizes == {(5, "first_frame"): {20}, (5, "all"): {4}, (10, "all"): {2}}

@@ -1,0 +1,82 @@
+"""The study of the budget: which trainings it asks for, and what it says of their scores."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.grid.protocol import training_of
+from benchmarks.params import ParamsError, load
+from benchmarks.params.profile import profile_file
+from benchmarks.report.verdicts import read_studies
+from benchmarks.studies import budget, validated
+from benchmarks.studies.budget import scaled, study
+
+ROOT = Path(__file__).parents[3]
+
+
+class Bench:
+    """A workbench without data."""
+
+    def __init__(self, params):
+        self.params, self.fingerprints = params, self
+
+    def model(self, model):
+        return {}
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    shutil.copy(profile_file("miniature", ROOT / "params.yaml"), tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return load()
+
+
+def test_only_the_updates_differ_and_the_models_lie_with_the_profiles(params):
+    rows = ["gavs", "tpavi_sam"]
+    double = scaled(params, 2.0, rows, ["v2"])
+    for row in rows:
+        ours, theirs = params.row(row, "v2"), double.row(row, "v2")
+        assert theirs.training.steps == 2 * ours.training.steps
+        assert theirs.training.model_dump() | {"steps": ours.training.steps} == (
+            ours.training.model_dump()
+        )
+        assert theirs.config == ours.config
+        assert double.row(row, "v1s") == params.row(row, "v1s")
+    assert (double.work / "models").resolve() == (params.work / "models").resolve()
+    assert scaled(params, 1.0, rows, ["v2"]) == params
+
+
+def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monkeypatch, tmp_path):
+    gains = {"gavs": 0.02, "sam_fusion": 0.01}
+
+    def trained(bench, model, name):
+        steps = training_of(bench.params, model)[1].steps
+        times = steps / params.benchmarks["v2"].training["steps"]
+        score = 0.4 + gains[model.row] * times
+        return None, {"selection": {"validation": score}, "seconds": 1.0}
+
+    monkeypatch.setattr(validated, "trained", trained)
+    monkeypatch.setattr(budget, "Workbench", Bench)
+    monkeypatch.setattr(budget, "run_cells", None)
+    asked = {"rows": list(gains), "benchmarks": ["v2"], "times": [2], "validation_only": True}
+    assert study(params, tmp_path, **asked) == []
+    table = pd.read_csv(tmp_path / "budget.csv").set_index(["row", "times"])
+    assert table.validation.round(6).to_dict() == {
+        ("gavs", 1): 0.42,
+        ("gavs", 2): 0.44,
+        ("sam_fusion", 1): 0.41,
+        ("sam_fusion", 2): 0.42,
+    }
+    assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
+    text = (tmp_path / "budget.md").read_text()
+    assert "more than 1.5 points on the validation clips: `gavs` on v2 +2.0." in text
+    assert read_studies(tmp_path).pairs == {}
+
+
+def test_a_row_or_a_benchmark_that_is_not_the_profiles_is_named(params, tmp_path):
+    with pytest.raises(ParamsError, match="rows gvas: expected of avsbench, "):
+        study(params, tmp_path, ["gvas"])
+    with pytest.raises(ParamsError, match="benchmarks v9: expected of v1s, v1m, v2"):
+        study(params, tmp_path, benchmarks=["v9"])
