@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = command_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
     logging.getLogger("benchmarks").setLevel(logging.DEBUG if args.verbose else logging.INFO)
-    if line := stage_line():
-        print(line, file=sys.stderr, flush=True)
+    if stage := stage_line():
+        print(stage, file=sys.stderr, flush=True)
     # A store keeps its shards open: 2,316 in the paper profile, where the usual limit is 1,024.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
