@@ -20,11 +20,13 @@ from tqdm import tqdm
 from benchmarks.common.memory import free_memory, ran_out
 from benchmarks.common.workers import peak_memory_mb, worker_pool
 from benchmarks.features.encode import encode
+from benchmarks.features.layout import kind_of
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.features.store import Header, ShardWriter, StoreError
 from gavs.reading import reason
 
 Entries = dict[str, dict[str, Any]]  # what a manifest says of a shard, by store
+SOUNDS = 40  # rows of a trial: some whole clips
 log = logging.getLogger(__name__)
 
 
@@ -128,10 +130,10 @@ def _short_of_memory(error: BaseException) -> Exception:
     )
 
 
-def pace(job: ShardJob, plan: FillPlan, device: torch.device) -> tuple[float, float]:
-    """Seconds per row and GiB of one process, by a short trial."""
+def pace(jobs: Sequence[ShardJob], plan: FillPlan, device: torch.device) -> tuple[float, float]:
+    """Seconds per row of jobs of one kind and GiB of one process, by a short trial."""
     with _pool(plan, [device]) as pool:
-        seconds = pool.submit(_pace, job).result()
+        seconds = pool.submit(_pace, jobs).result()
         return seconds, pool.submit(peak_memory_mb, device).result() / 2**10
 
 
@@ -146,10 +148,13 @@ def _pool(plan: FillPlan, devices: Sequence[torch.device]) -> ProcessPoolExecuto
 
 def _log_paces(pool: ProcessPoolExecutor, jobs: Sequence[ShardJob], workers: int) -> None:
     """Log how long each kind of job takes, by a short trial."""
-    kinds = {job.kind: job for job in jobs if len(job.rows)}
-    paces = {kind: pool.submit(_pace, job) for kind, job in kinds.items()}
+    kinds: dict[str, list[ShardJob]] = {}
+    for job in jobs:
+        if len(job.rows):
+            kinds.setdefault(job.kind, []).append(job)
+    paces = {kind: pool.submit(_pace, same) for kind, same in kinds.items()}
     for kind, pace in paces.items():
-        rows = sum(len(job.rows) for job in jobs if job.kind == kind)
+        rows = sum(len(job.rows) for job in kinds[kind])
         seconds = pace.result()
         log.info(
             "%s: %.3g rows/s a process, about %.0f s for %d rows with %d",
@@ -172,44 +177,54 @@ def _fill(job: ShardJob) -> Entries:
             )
             for key, h in job.keyed
         }
-        for rows in _encoded(job, slice(None)):
+        for rows in _encoded(job, job.rows, job.taken):
             for name, values in rows.items():
                 writers[name].append(values)
         return {key: writers[h.name].finish() for key, h in job.keyed}
 
 
-def _encoded(job: ShardJob, part: slice) -> Iterator[dict[str, np.ndarray]]:
+def _encoded(
+    job: ShardJob, rows: np.ndarray, taken: Mapping[str, np.ndarray]
+) -> Iterator[dict[str, np.ndarray]]:
     return encode(
         job.stores,
         _plan.parts[job.cover],
-        job.rows[part],
+        rows,
         _plan.encoders,
         _plan.batch_size,
         _device(),
         _plan.precision,
         _plan.readers,
-        {name: taken[part] for name, taken in job.taken.items()},
+        taken,
     )
 
 
-def _pace(job: ShardJob) -> float:
+def _pace(jobs: Sequence[ShardJob]) -> float:
     """Seconds per row; in a worker process.
 
-    Of a batch that no trial has read before: a file's first reading checks it against the index.
+    Of frames from all the jobs, since each store takes another share of their rows, and of some
+    that no trial has read before: a file's first reading checks it against the index. Sound is
+    read in order, since a clip's costs as much for one row as for all.
     """
+    rows = np.concatenate([job.rows for job in jobs])
+    takes = [job.taken for job in jobs]
+    taken = {name: np.concatenate([take[name] for take in takes]) for name in takes[0]}
+    sound = bool(kind_of(jobs[0].stores[0].name)["audio"])
+    size = SOUNDS if sound else _plan.batch_size
+    most = min(len(rows), 2 * size)
+    picks = np.arange(most) if sound else np.linspace(0, len(rows) - 1, most).astype(int)
+    first, second = (picks[:size], picks[size:]) if sound else (picks[::2], picks[1::2])
 
-    count, size = len(job.rows), _plan.batch_size
-
-    def seconds(start: int, stop: int) -> float:
-        part = slice(start, stop) if start < count else slice(min(stop - start, count))
-        began = time.monotonic()
-        for _ in _encoded(job, part):
+    def seconds(part: np.ndarray) -> float:
+        part = part if len(part) else first
+        start = time.monotonic()
+        for _ in _encoded(jobs[0], rows[part], {name: t[part] for name, t in taken.items()}):
             pass
-        return (time.monotonic() - began) / len(job.rows[part])
+        return (time.monotonic() - start) / len(part)
 
-    seconds(0, 1)  # loads the encoder
-    one = seconds(1, 2)
+    seconds(first[:1])  # loads the encoder
+    one = seconds(first[1:2])
     if one > 2:  # memory and kernels made for the first batch hardly count
         return one
-    seconds(2, 2 + size)
-    return seconds(2 + size, 2 + 2 * size)
+    seconds(first)
+    return seconds(second)

@@ -48,7 +48,7 @@ def encoding(
                 )
                 for shard in sorted(set.union(*missing.values())) or [0]
             ]
-            job = max(jobs, key=lambda job: len(job.rows))
+            job = jobs[0]
             rows = sum(len(job.rows) for job in jobs) if any(missing.values()) else 0
             gpu = job.by_sam and places[0].type == "cuda"
             device = places[0] if gpu else torch.device("cpu")
@@ -61,7 +61,7 @@ def encoding(
                     folder, part, bench.encoders, options.batch_size, options.precision, readers
                 )
                 try:
-                    seconds, memory = pace(job, plan, device)
+                    seconds, memory = pace(jobs, plan, device)
                     work = f"{rows} rows, {1 / seconds:.3g}/s with each of {processes}"
                 except (RuntimeError, MemoryError) as error:  # of memory, most likely
                     seconds, work = math.nan, f"failed: {error}".splitlines()[0]

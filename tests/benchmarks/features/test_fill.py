@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures.process import BrokenProcessPool
 
+import numpy as np
 import pytest
 import torch
 
@@ -53,3 +54,22 @@ def test_another_error_keeps_its_own_words(tmp_path, monkeypatch):
     plan = fill.FillPlan(tmp_path, {}, None, 4, "fp32", 1)
     with pytest.raises(StoreError, match="^row 3 holds NaN$"):
         list(fill.fill([JOB], plan, [torch.device("cpu")], 1))
+
+
+def test_a_trial_is_of_frames_from_all_jobs_in_the_stores_own_shares(monkeypatch, tmp_path):
+    """Two stores, of which one takes the first shard alone: half of a trial's rows."""
+    stores = tuple(Header(name, 64, (3, 8, 8), "uint8", 32, {}) for name in ("pixels8", "pixels9"))
+    jobs = [fill.ShardJob("avs", stores, k, {"pixels9": np.full(32, k == 0)}) for k in (0, 1)]
+    plan = fill.FillPlan(tmp_path, {}, None, 8, "fp32", 1)
+    read = []
+
+    def encoded(job, rows, taken):
+        read.append((rows.tolist(), taken["pixels8"].mean(), taken["pixels9"].mean()))
+        return []
+
+    monkeypatch.setattr(fill, "_plan", plan, raising=False)
+    monkeypatch.setattr(fill, "_encoded", encoded)
+    fill._pace(jobs)
+    last, whole, half = read[-1]
+    assert (whole, half) == (1, 0.5)
+    assert len(last) == 8 and not set(last) & {row for rows, _, _ in read[:-1] for row in rows}
