@@ -141,7 +141,7 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
     place = {"profile": profile, "results": Path("work", profile, "results")}
     if scale == 1:
         place = {}
-    values = {**dict(params), **place, "benchmarks": blocks}
+    values = {**dict(params), **place, "benchmarks": blocks, "work_of": None}
     changed = Params.model_validate(values)
     for row, benchmark in itertools.product(rows, benchmarks):
         if changed.row(row, benchmark).training.steps != blocks[benchmark].training["steps"]:
