@@ -10,10 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
-from benchmarks.data.clip_files import clip_file
-from benchmarks.data.index import load_index
-from benchmarks.features.layout import frames_checksum
-from benchmarks.grid.clip_sets import ClipSets
 from benchmarks.params import Params, method_names
 from benchmarks.predictions.layouts import LAYOUTS
 from benchmarks.predictions.submission import (
@@ -83,6 +79,11 @@ def score_submission(
         SubmissionError: the folder isn't the predictions of this test.
         ScoreError, DataError: a file can't be read or scored; there is no clip index.
     """
+    # Here, since who only reads imported records needs no library for sound or sparse tables.
+    from benchmarks.data.clip_files import clip_file
+    from benchmarks.data.index import load_index
+    from benchmarks.grid.clip_sets import ClipSets
+
     index = load_index(params.shared / "index.csv")
     clips = ClipSets(params, index)[TESTS[benchmark].clips]
     names = LAYOUTS[layout]
@@ -158,6 +159,8 @@ def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
 
 def write_imported(params: Params, name: str, benchmark: str, seed: int, scored: Scored) -> Stored:
     """Write the record of a row's predictions of a test."""
+    from benchmarks.features.layout import frames_checksum
+
     evaluation, setting = TESTS[benchmark].evaluation, TESTS[benchmark].setting
     path = params.work / "imported" / name / f"{benchmark}-{setting}-seed{seed}.json"
     npz, scores, clips = path.with_suffix(".npz"), scored.scores, scored.clips

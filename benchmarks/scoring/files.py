@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm import tqdm
 
@@ -164,8 +163,8 @@ def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores,
                 probabilities = _to_size(probabilities, mask.shape, resized)
             _check_size(probabilities.shape, mask.shape)
             scores = score_frames(
-                torch.from_numpy(probabilities)[None],
-                torch.from_numpy(mask)[None],
+                probabilities[None],
+                mask[None],
                 uid=[item.uid],
                 video=[item.video],
                 frame=[item.frame],
@@ -198,7 +197,8 @@ def count_boxes(
     places = zip(predictions, boxes, uid, video, classes, strict=True)
     for path, truth, *names in tqdm(places, "images", len(uid), disable=None, leave=False):
         with reading(path, ScoreError, "as a prediction"):
-            logits = torch.logit(torch.from_numpy(_read_prediction(path, masks)), EDGE)
+            p = np.clip(_read_prediction(path, masks), EDGE, 1 - EDGE)
+            logits = np.log(p / (1 - p))
             clip, source, label = names
             parts.append(
                 score_boxes(logits[None], [truth], uid=[clip], video=[source], classes=[label])

@@ -22,15 +22,14 @@ from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from benchmarks.scoring.metrics import Terms
+from benchmarks.scoring.student import NORMAL, quantile, tail
 
 DRAWS = 2_000  # of which only variances are taken: an error is right to 1.6 %
 SIGNIFICANCE = 0.05  # a p, adjusted by Holm's rule, at or above it decides nothing
 VERDICTS = ("holds", "reversed", "undecided")
 POWER = 0.8  # chance to see a difference that is called detectable, at 5 %
-NORMAL = 1e9  # degrees of freedom of a t that is a normal
 BLOCK = 1 << 22  # numbers in memory at once, of a table of draws by videos and of one of its inputs
 
 Run = tuple[int, int | str | None]  # training seed and draw of the training clips
@@ -218,7 +217,7 @@ class _Spread(NamedTuple):
     freedom: float
 
     def quantile(self, share: float) -> float:
-        return float(stdtrit(self.freedom, share))
+        return quantile(self.freedom, share)
 
 
 def _spread(videos: float, parts: Sequence[tuple[float, int]]) -> _Spread:
@@ -239,7 +238,7 @@ def _judged(points: float, spread: _Spread, runs: int) -> Difference:
         mean=points,
         low=points - margin,
         high=points + margin,
-        p=float(min(1.0, 2 * stdtr(spread.freedom, -t))),
+        p=min(1.0, 2 * tail(spread.freedom, float(t))),
         detectable=margin + spread.quantile(POWER) * spread.error,
         runs=runs,
     )
