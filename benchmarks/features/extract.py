@@ -1,4 +1,4 @@
-"""Filling the feature stores: every frozen encoder over every frame, once.
+"""Filling the feature stores: each frozen encoder, once, over the frames that a table reads.
 
 `encode.py` says what a store's name stands for, `layout.py` which clips a store covers.
 """
