@@ -8,13 +8,12 @@ the same code about one cell in twenty lies outside.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.special import stdtrit
-
 from benchmarks.common.tables import Grid, Unit, markdown, share
 from benchmarks.report.claims import NOT_MEASURED, Claim
 from benchmarks.report.measure import Table
 from benchmarks.report.study import Study
 from benchmarks.scoring.statistics import Interval
+from benchmarks.scoring.student import quantile
 
 ROUNDED = 1e-5  # of a score of the study's CSV, 0..1
 LISTED = 40  # lines at most
@@ -80,7 +79,7 @@ class Agreement(NamedTuple):
 
 def predicted(study: Interval, runs: int) -> tuple[float, float]:
     """95 % interval for the mean of so many new runs on the study's videos."""
-    margin = float(stdtrit(study.runs - 1, 0.975)) * study.std * (1 / runs + 1 / study.runs) ** 0.5
+    margin = quantile(study.runs - 1, 0.975) * study.std * (1 / runs + 1 / study.runs) ** 0.5
     return study.mean - margin, study.mean + margin
 
 
