@@ -66,7 +66,8 @@ def project() -> Params:
     values = read_yaml(profile_file("quick", ROOT / "params.yaml"))
     values["world"] = {"clips": {"v1s": CLIPS}}
     values["data"]["labels"] = ["v1s"]
-    values["training"] |= {"steps": STEPS, "selection": "last"}
+    values["training"] |= {"selection": "last"}
+    values["benchmarks"]["v1s"]["training"]["steps"] = STEPS
     published, operators = list(ROWS[1:3]), list(ROWS[3:])
     lists = {"published": published, "controlled": [], "gavs": ["gavs"], "operators": operators}
     values["tables"]["table1"] |= {"benchmarks": ["v1s"], **lists}

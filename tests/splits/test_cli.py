@@ -40,7 +40,8 @@ def contents(folder):
 def test_avs_v3_writes_every_list(files, capsys):
     assert run(files, "avs-v3", "--unseen", files / "unseen.csv", "--shots", 1, 3) == 0
     written = contents(files / "out")
-    shots = {f"shots/{d}/{k}/train.csv" for d in (0, 1) for k in (1, 3)}
+    kinds = ("shots", "control")
+    shots = {f"{kind}/{d}/{k}/train.csv" for kind in kinds for d in (0, 1) for k in (1, 3)}
     parts = ("seen_train", "seen_val", "seen_test", "unseen", "pool", "folds")
     tests = {f"shots/{d}/test.csv" for d in (0, 1)}
     assert set(written) == {f"{part}.csv" for part in parts} | shots | tests
