@@ -63,7 +63,13 @@ def params(tmp_path):
     (work / "index.csv").write_bytes(write_index(pd.DataFrame(rows)))
     scoring = SimpleNamespace(frames_per_clip=None)
     return SimpleNamespace(
-        work=work, profile="small", scoring=scoring, variants={}, ablations={}, data=None
+        work=work,
+        shared=work,
+        profile="small",
+        scoring=scoring,
+        variants={},
+        ablations={},
+        data=None,
     )
 
 
