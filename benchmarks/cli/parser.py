@@ -179,6 +179,8 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--workers", type=_count, help="default: params.yaml's; never changes a result"
     )
+    text = "write each cell's probabilities of its test, as `score` and `import` read them"
+    sub.add_argument("--dump", type=Path, metavar="DIR", help=text)
     sub = add(
         "launch", _of("launch", "launch"), "run cells in parallel, on this machine or a cluster"
     )
@@ -246,15 +248,17 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)
     sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
-    sub.add_argument("names", nargs="*", metavar="NAME", help="of a row, or of cards to check")
-    sub.add_argument("--check", action="store_true", help="count again; default: all of cards/")
+    text = "of a row; or of cards to check, or their folder"
+    sub.add_argument("names", nargs="*", metavar="NAME", help=text)
+    text = "count again, from a checkpoint beside the card too; default: all of cards/"
+    sub.add_argument("--check", action="store_true", help=text)
     sub = add(
         "export",
-        _of("grid", "export"),
+        _of("predictions", "export"),
         "write a trained row as one file for `python -m gavs predict`",
     )
     _add_row(sub, "?")
-    sub.add_argument("--all", action="store_true", help="every row of Table 1")
+    sub.add_argument("--all", action="store_true", help="every row of Table 1, with cards")
     out = "a file or a folder; default: %(default)s"
     sub.add_argument("--out", type=Path, default=MODELS, metavar="PATH", help=out)
     text = "write a trained row's probabilities of a clip set, as `score` reads them"

@@ -1,4 +1,4 @@
-"""Commands of the grid: `features`, `run`, `export`, `predict`.
+"""Commands of the grid: `features`, `run`, `predict`.
 
 Parameters are checked before torch is imported: a wrong key is named at once.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.common.paths import below
-from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.grid.protocol import Cell, cells_of, record_stem
 from benchmarks.params import Params, ParamsError, load, nearest
 
 log = logging.getLogger(__name__)
@@ -81,33 +81,24 @@ def run(
         return 0
     with ranks(params.device):
         failures = run_cells(params, chosen, args.workers or params.workers)
+    if args.dump:
+        done = [c for c in chosen if not any(f.startswith(f"{c}:") for f in failures)]
+        _dump(params, done, args.dump)
     for line in comments(params, chosen):
         print(line)
     return outcome(failures)
 
 
-def export(args: argparse.Namespace) -> None:
-    """Write one checkpoint, or all of Table 1, and print their sizes."""
-    if args.all == bool(args.benchmark):
-        raise ParamsError("export takes ROW and BENCHMARK, or --all")
-    params = load(args.params)
-    from benchmarks.grid.export import export, export_all
+def _dump(params: Params, cells: list[Cell], folder: Path) -> None:
+    """Write the predictions of finished cells, each below its record's place, and print where."""
+    from benchmarks.common.ranks import this_rank
+    from benchmarks.grid.export import dump
     from benchmarks.grid.workbench import Workbench
 
-    bench = Workbench(params)
-    if not args.all:
-        path = args.out
-        if path.suffix != ".safetensors":
-            path /= f"{args.row}-{args.benchmark}.safetensors"
-        export(bench, args.row, args.benchmark, args.seed, path)
-        print(path)
-        return
-    total = 0
-    for path in export_all(bench, args.seed, args.out):
-        size = path.stat().st_size
-        total += size
-        print(f"{path}  {size / 1e6:.2f} MB")
-    print(f"{total / 1e6:.1f} MB in all")
+    bench, records = Workbench(params), params.work / "records"
+    for cell in cells if this_rank().number == 0 else ():
+        out = folder / record_stem(params, cell).relative_to(records)
+        print(f"{cell}: {dump(bench, cell, out)} frames in {out}")
 
 
 def predict(args: argparse.Namespace) -> None:

@@ -1,6 +1,5 @@
 """A trained row as files: a checkpoint for `gavs.load_model`, its predictions for `score`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,11 @@ from benchmarks.common.files import sha256
 from benchmarks.features.config import EncoderParams
 from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.models import pick_device, trained
-from benchmarks.grid.protocol import Cell, Model, model_of, training_of
+from benchmarks.grid.protocol import Cell, Model, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, Row
 from benchmarks.params.errors import ParamsError
+from benchmarks.training.clips import Samples
 from benchmarks.training.evaluate import native_logits
 from gavs.checkpoint import (
     CheckpointHeader,
@@ -60,18 +60,6 @@ def header_of(params: Params, row: Row, origin: dict[str, str | int]) -> Checkpo
     )
 
 
-def export_all(bench: Workbench, seed: int, folder: Path) -> Iterator[Path]:
-    """Write every row of Table 1 on each of its benchmarks, `{row}-{benchmark}.safetensors`."""
-    params = bench.params
-    for benchmark in params.table_benchmarks("table1"):
-        for row in params.table_rows("table1"):
-            if not params.row(row, benchmark).method_config.oracle:
-                path = folder / f"{row}-{benchmark}.safetensors"
-                export(bench, row, benchmark, seed, path)
-                yield path
-
-
-@torch.inference_mode()
 def predict(
     bench: Workbench,
     row: str,
@@ -91,11 +79,29 @@ def predict(
         ParamsError: the seed is none of the profile's, or the row has nothing to learn.
     """
     _, _, method = _trained(bench, row, benchmark, seed)
-    device = pick_device(bench.params.device)
+    return _write(bench.params, method, bench.clips(method, clips), out, kind)
+
+
+def dump(bench: Workbench, cell: Cell, out: Path) -> int:
+    """Write a finished cell's probabilities of the test that its headline is of, as `predict`."""
+    method, _ = trained(bench, model_of(cell), str(cell))
+    test = evaluations_of(bench.params, cell)[0]
+    method.guided = test.guided
+    return _write(bench.params, method, bench.clips(method, test.clips, test.audio), out)
+
+
+@torch.inference_mode()
+def _write(
+    params: Params,
+    method: Method,
+    samples: Samples,
+    out: Path,
+    kind: Literal["npy", "png"] = "npy",
+) -> int:
+    device = pick_device(params.device)
     method.to(device).eval()
-    samples = bench.clips(method, clips)
     frames = 0
-    for numbers in samples.batches(bench.params.scoring.batch_frames):
+    for numbers in samples.batches(params.scoring.batch_frames):
         for table, logits, _ in native_logits(method, samples, device, numbers):
             maps, masks = logits.sigmoid().cpu().numpy(), samples.native_masks(table).numpy()
             for frame, probabilities, mask in zip(table.itertuples(), maps, masks, strict=True):

@@ -121,7 +121,7 @@ def _results(stored: Stored) -> Iterator[Result]:
     for name in sorted(tests):
         counts = scores[name]
         masks = origin is not None and origin.kind == "masks"
-        clips = _box_clips(counts) if isinstance(counts, BoxScores) else _frame_clips(counts)
+        clips = _box_clips(counts) if isinstance(counts, BoxScores) else frame_clips(counts)
         yield Result(
             benchmark=record.benchmark,
             setting=record.setting,
@@ -138,7 +138,8 @@ def _results(stored: Stored) -> Iterator[Result]:
         )
 
 
-def _frame_clips(scores: FrameScores) -> list[ClipCounts]:
+def frame_clips(scores: FrameScores) -> list[ClipCounts]:
+    """Counts by clip, in the order of their first frames."""
     clips = []
     for rows in _by_clip(scores):
         per = {n: getattr(scores, n)[rows].tolist() for n in (*FRAME_COUNTS, "target", "pixels")}

@@ -1,4 +1,4 @@
-"""Commands of predictions: `import`, `compare`, `card`."""
+"""Commands of predictions: `import`, `compare`, `card`, `export`."""
 
 import argparse
 import json
@@ -90,10 +90,8 @@ def card(args: argparse.Namespace) -> int:
     from benchmarks.predictions.submission import TESTS, data_checksum
 
     if args.check:
-        paths = [cards.FOLDER / f"{name}.json" for name in args.names]
-        paths = paths or [
-            p for p in sorted(cards.FOLDER.glob("*.json")) if p.name != cards.PUBLISHED
-        ]
+        paths = [path for name in args.names for path in _cards_of(name)]
+        paths = paths or cards.card_paths(cards.FOLDER)
         data: dict[str, str] = {}
         if args.params.is_file() and (load(args.params).shared / "index.csv").is_file():
             from benchmarks.data.index import load_index
@@ -106,7 +104,7 @@ def card(args: argparse.Namespace) -> int:
                 data[f"{params.profile} {benchmark}"] = data_checksum(clips)
         wrong = 0
         for path in paths:
-            problems = problems_of(cards.read_card(path), data)
+            problems = problems_of(cards.read_card(path), data) + _differences(path, args.params)
             wrong += bool(problems)
             print("\n  ".join([f"{path}: {'not usable:' if problems else 'well'}", *problems]))
         return 1 if wrong else 0
@@ -120,6 +118,54 @@ def card(args: argparse.Namespace) -> int:
     cards.write_card(path, cards.card_of(name, stored_of(name, load(args.params)), before))
     print(f"{path}: fill in `who`, `trained_on` and what is reported; then card --check {name}")
     return 0
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write one checkpoint, or all of Table 1 with their cards, and print their sizes."""
+    if args.all == bool(args.benchmark):
+        raise ParamsError("export takes ROW and BENCHMARK, or --all")
+    params = load(args.params)
+    from benchmarks.grid.export import export
+    from benchmarks.grid.workbench import Workbench
+
+    if not args.all:
+        path = args.out
+        if path.suffix != ".safetensors":
+            path /= f"{args.row}-{args.benchmark}.safetensors"
+        export(Workbench(params), args.row, args.benchmark, args.seed, path)
+        print(path)
+        return 0
+    from benchmarks.grid.command import outcome
+    from benchmarks.predictions.zoo import write_zoo
+
+    failures: list[str] = []
+    total = 0
+    for path in write_zoo(params, args.seed, args.out, failures):
+        size = path.stat().st_size
+        total += size
+        print(f"{path}  {size / 1e6:.2f} MB")
+    print(f"{total / 1e6:.1f} MB in all; card --check {args.out} counts each again")
+    return outcome(failures)
+
+
+def _cards_of(name: str) -> list[Path]:
+    """The card of a name in `cards/`, or all cards of a folder of this name."""
+    from benchmarks.predictions import card as cards
+
+    path = cards.FOLDER / f"{name}.json"
+    return [path] if path.is_file() else cards.card_paths(Path(name)) or [path]
+
+
+def _differences(card: Path, params: Path) -> list[str]:
+    """What a checkpoint beside a card predicts otherwise; nothing where there is none."""
+    if not card.with_suffix(".safetensors").is_file():
+        return []
+    from benchmarks.predictions.zoo import differences
+
+    try:
+        return differences(load(params), card)
+    except (OSError, ValueError) as error:  # the others are still checked
+        return [str(error)]
 
 
 def _folder(name: str, params: Params, args: argparse.Namespace) -> "Operand":

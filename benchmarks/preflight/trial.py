@@ -18,7 +18,7 @@ from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid.models import pick_device
 from benchmarks.params import Params, Row
 from benchmarks.params.row import CLIP_FRAMES
-from benchmarks.scoring.counts import score_frames
+from benchmarks.scoring.tensors import score_tensors
 from gavs.backbones import build_backbone
 from gavs.losses import MIN_VIDEOS
 from gavs.method import Batch, Method
@@ -166,7 +166,7 @@ def _score(
     logits = method(inputs).logits.float().flatten(0, 1)
     side = SAM_SIZES[params.encoders.sam.size].img_size
     native = to_native(logits, NATIVE, method.config.geometry, side)
-    scores = score_frames(
+    scores = score_tensors(
         native.sigmoid(),
         torch.ones_like(native, dtype=torch.bool),
         **{name: ["a"] * seconds for name in ("uid", "video", "classes")},

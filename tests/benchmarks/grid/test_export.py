@@ -8,17 +8,18 @@ from PIL import Image
 
 from benchmarks import cli
 from benchmarks.grid.cells import run_cells
-from benchmarks.grid.export import export, export_all
+from benchmarks.grid.export import export
 from benchmarks.grid.protocol import cells_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 from benchmarks.params.errors import ParamsError
+from benchmarks.predictions.imported import import_folder
 from benchmarks.scoring.files import score_folders
 from benchmarks.scoring.metrics import fscore, miou
 from benchmarks.scoring.npz import load_scores
 from gavs.checkpoint import read_checkpoint
 from gavs.media import read_image, read_sound
-from gavs.predictor import Predictor, load_model
+from gavs.predictor import load_model
 
 
 def run_row(params, row: str, benchmark: str) -> Path:
@@ -50,27 +51,45 @@ def test_an_exported_row_predicts_what_the_suite_predicted(project, row):
             np.testing.assert_allclose(found, maps[name] / 255, atol=0.004)  # it is in 8 bits
 
 
+def assert_same_counts(scores, recorded):
+    ours, theirs = (np.lexsort((s.frame, s.uid)) for s in (scores, recorded))
+    assert len(ours) == len(theirs)
+    for name in ("intersection", "union", "target", "foreground", "background"):
+        found, expected = getattr(scores, name)[ours], getattr(recorded, name)[theirs]
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_a_row_is_scored_again_from_its_files(project, capsys):
     """To the last pixel from floats, to a thousandth from PNGs of 16 bits."""
     params = load(Path("params.yaml"))
-    stem = run_row(params, "gavs", "v1m")
-    recorded = load_scores(Path(f"{stem}.npz"))["test"]
-    for kind in ("npy", "png"):
-        arguments = ["--format", kind, "--out", kind]
-        assert cli.main(["predict", "gavs", "v1m", *arguments]) == 0
-        assert f"{len(recorded)} frames of v1m/test" in capsys.readouterr().out
-        scores, _ = score_folders(Path(kind, "predictions"), Path(kind, "masks"))
-        assert miou(scores) == pytest.approx(miou(recorded), abs=1e-12 if kind == "npy" else 1e-4)
-        assert fscore(scores) == pytest.approx(
-            fscore(recorded), abs=1e-12 if kind == "npy" else 1e-3
-        )
-        if kind == "npy":
-            ours, theirs = (np.lexsort((s.frame, s.uid)) for s in (scores, recorded))
-            for name in ("intersection", "union", "target", "foreground", "background"):
-                found, expected = getattr(scores, name)[ours], getattr(recorded, name)[theirs]
-                np.testing.assert_array_equal(found, expected)
-    deep = Image.open(next(Path("png/predictions").rglob("*.png")))
-    assert np.asarray(deep).max() > 255
+    for kind in ("npy", "png"):  # the first one trains it
+        assert cli.main(["predict", "gavs", "v1m", "--format", kind, "--out", kind]) == 0
+    said = capsys.readouterr().out
+    recorded = load_scores(Path(f"{run_row(params, 'gavs', 'v1m')}.npz"))["test"]
+    assert said.count(f"{len(recorded)} frames of v1m/test") == 2
+    exact, deep = (
+        score_folders(Path(k, "predictions"), Path(k, "masks"))[0] for k in ("npy", "png")
+    )
+    assert_same_counts(exact, recorded)
+    assert miou(deep) == pytest.approx(miou(recorded), abs=1e-4)
+    assert fscore(deep) == pytest.approx(fscore(recorded), abs=1e-3)
+    image = Image.open(next(Path("png/predictions").rglob("*.png")))
+    assert np.asarray(image).max() > 255
+
+
+def test_what_a_run_dumps_is_scored_and_imported_as_its_records(project, edit):
+    """Each cell with the sound that it was tested with: the floor with silence."""
+    edit("scoring.floor_seeds", [0])
+    words = ["run", "table1", "gavs", "v1m", "--seed", "0", "--dump", "dumped"]
+    assert cli.main(words) == 0
+    params = load(Path("params.yaml"))
+    for setting in ("train", "floor"):
+        place = f"table1/gavs/v1m-{setting}-seed0"
+        recorded = load_scores(params.work / f"records/{place}.npz")["test"]
+        folder = Path("dumped", place)
+        assert_same_counts(score_folders(folder / "predictions", folder / "masks")[0], recorded)
+        stored = import_folder(params, folder / "predictions", f"my-{setting}", "v1m")
+        assert_same_counts(stored.scores()["test"], recorded)
 
 
 def test_a_checkpoint_says_where_it_comes_from_and_is_made_again_byte_for_byte(project):
@@ -82,19 +101,6 @@ def test_a_checkpoint_says_where_it_comes_from_and_is_made_again_byte_for_byte(p
     assert header.origin["row"] == "gavs" and header.origin["trained on"] == "v1s/train"
     assert header.encoders["sam"].path == "weights/miniature/sam.safetensors"
     assert not [name for name in trained if name.startswith("sam.mask_decoder")]
-
-
-def test_all_rows_of_table_1_leave(project, edit):
-    """A system with a backbone of its own, and the ceiling, which has nothing to save."""
-    for key, rows in {"published": ["avsbench"], "controlled": [], "operators": []}.items():
-        edit(f"tables.table1.{key}", rows)
-    edit("tables.table1.gavs", ["gavs"])
-    edit("tables.table1.benchmarks", ["v1s"])
-    bench = Workbench(load(Path("params.yaml")))
-    names = [path.name for path in export_all(bench, 0, Path("models"))]
-    assert names == ["avsbench-v1s.safetensors", "gavs-v1s.safetensors"]
-    header = Predictor(Path("models/avsbench-v1s.safetensors")).header
-    assert [*header.encoders] == ["vggish"] and [*header.sizes] == ["pvt"]
 
 
 @pytest.mark.parametrize(
