@@ -4,13 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from benchmarks import cli
 from gavs.predictor import Predictor
 
 
-@pytest.mark.slow
 def test_every_row_leaves_with_a_card_that_its_checkpoint_gives_again(project, edit, capsys):
     """A system with a backbone of its own, and the ceiling, which has nothing to save."""
     for key, rows in {"published": ["avsbench"], "controlled": [], "operators": []}.items():
