@@ -34,9 +34,42 @@ assert not libraries, libraries
 """
 
 
-def link_declared(site: Path) -> None:
-    """Link the installed packages that the project declares without extras, and what they need."""
-    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+TRAINED = """
+import sys
+from importlib.metadata import distribution
+(command,) = (e for e in distribution("gavs-benchmark").entry_points if e.name == "gavs")
+from gavs import load_model
+assert command.load().__code__.co_filename.startswith({site!r})
+model = load_model("weights/miniature/gavs.safetensors")
+assert sys.modules["gavs"].__file__.startswith({site!r})
+import numpy as np
+found = model(np.zeros((30, 40, 3), np.uint8), np.zeros(16_000, np.float32))
+assert found.shape == (30, 40) and found.dtype == np.float32
+sys.argv = ["gavs", "--help"]
+command.load()()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this project as it stands, built by way of nothing that is installed."""
+    folder = tmp_path_factory.mktemp("built")
+    source = folder / "source"
+    source.mkdir()
+    copy_project(source)
+    for kind in ("sdist", "wheel"):
+        run_in(source, sys.executable, "-c", BUILD.format(kind, str(folder)))
+    assert len(list(folder.glob("*.tar.gz"))) == 1
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def install(wheel: Path, site: Path, extra: str = "") -> None:
+    """Unpack the wheel, and link the installed packages that it declares and what they need."""
+    with ZipFile(wheel) as file:
+        file.extractall(site)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + project["optional-dependencies"].get(extra, [])
     needed, seen = [Requirement(line) for line in lines], set()
     while needed:
         requirement = needed.pop()
@@ -52,20 +85,24 @@ def link_declared(site: Path) -> None:
                 (site / name).symlink_to(package.locate_file(name))
 
 
-def test_the_wheel_scores_compares_and_checks_cards_where_it_alone_is_installed(tmp_path):
-    source, site = tmp_path / "source", tmp_path / "site"
-    source.mkdir()
-    site.mkdir()
-    copy_project(source)
-    for kind in ("sdist", "wheel"):
-        run_in(source, sys.executable, "-c", BUILD.format(kind, str(tmp_path)))
-    assert len(list(tmp_path.glob("*.tar.gz"))) == 1
-    (wheel,) = tmp_path.glob("*.whl")
-    with ZipFile(wheel) as file:
-        file.extractall(site)
-        names = {name.rpartition("/")[2] for name in file.namelist()}
-    assert {"LICENSE", "CITATION.cff", "schema.json"} <= names
-    link_declared(site)
+def run_at(site: Path, script: str) -> str:
+    """Run a script where nothing but the content of `site` is installed; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_scores_compares_and_checks_cards_where_it_alone_is_installed(wheel, tmp_path):
+    site = tmp_path / "site"
+    install(wheel, site)
+    shipped = {path.name for path in site.glob("gavs_benchmark-*/**/*")}
+    assert {"LICENSE", "CITATION.cff", "schema.json"} <= shipped
     for folder in ("predictions", "masks"):
         (tmp_path / folder / "clip").mkdir(parents=True)
         mask = Image.fromarray(np.eye(8, dtype=np.uint8) * 255)
@@ -79,13 +116,12 @@ def test_the_wheel_scores_compares_and_checks_cards_where_it_alone_is_installed(
         ["card", "--check"],
         ["compare", ".", "HEAD"],
     ]
-    script = RUN.format(site=str(site), commands=commands)
-    done = subprocess.run(
-        [sys.executable, "-S", "-P", "-c", script],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "miou                     1.0000" in done.stdout
+    said = run_at(site, RUN.format(site=str(site), commands=commands))
+    assert "miou                     1.0000" in said
+
+
+@pytest.mark.slow
+def test_the_wheel_predicts_where_the_extra_train_is_installed(wheel, tmp_path):
+    install(wheel, tmp_path / "site", "train")
+    said = run_at(tmp_path / "site", TRAINED.format(site=str(tmp_path / "site")))
+    assert "usage: python -m gavs" in said and "predict" in said
