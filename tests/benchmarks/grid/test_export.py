@@ -103,7 +103,7 @@ def test_all_rows_of_table_1_leave(project, edit):
         ("oracle_click", "v1s", 0, "oracle_click is shown the truth"),
         ("ez_vsl", "v1s", 0, "ez_vsl doesn't learn from v1s; it learns from vggsound"),
         ("gavs", "vggsound", 0, "gavs doesn't learn from vggsound; it learns from v1s, v1m"),
-        ("gavs", "v1s", 77, r"--seed 77: not among seeds \[0.* of params.yaml"),
+        ("gavs", "v1s", 77, r"--seed 77: not among gavs's seeds \[0.* of params.yaml"),
     ],
 )
 def test_what_cannot_leave_is_told_before_it_is_trained(project, row, benchmark, seed, words):
