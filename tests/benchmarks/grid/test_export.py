@@ -109,7 +109,7 @@ def test_a_checkpoint_says_where_it_comes_from_and_is_made_again_byte_for_byte(p
         ("oracle_click", "v1s", 0, "oracle_click is shown the truth"),
         ("ez_vsl", "v1s", 0, "ez_vsl doesn't learn from v1s; it learns from vggsound"),
         ("gavs", "vggsound", 0, "gavs doesn't learn from vggsound; it learns from v1s, v1m"),
-        ("gavs", "v1s", 77, r"--seed 77: not among seeds \[0.* of params.yaml"),
+        ("gavs", "v1s", 77, r"--seed 77: not among gavs's seeds \[0.* of params.yaml"),
     ],
 )
 def test_what_cannot_leave_is_told_before_it_is_trained(project, row, benchmark, seed, words):

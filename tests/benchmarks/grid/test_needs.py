@@ -84,7 +84,7 @@ def test_more_scored_frames_are_told_added_and_never_given_up(project, edit):
     with pytest.raises(StoreError, match=r"lacks \d+ rows, frame \d of clip \S+ first"):
         bench.store("tokens2_rgb")
     assert cli.main(["features"]) == 0
-    store, lacking = bench.store("tokens2_rgb"), bench.needed["avs/tokens3_bgr"]
+    store, lacking = bench.store("tokens2_rgb"), bench.needed["avs/tokens2_rgb"]
     assert store[np.flatnonzero(lacking)].any()
     assert {p for p in sizes if p.stat().st_mtime_ns == sizes[p]} >= {
         p for p in sizes if p.parent.name in ("vggish", "logmel", "spectrogram")

@@ -50,7 +50,7 @@ def test_what_is_left_of_cells_and_a_line_for_each_with_the_time(project, capfd)
     assert {work.method for work in left.values()} == {"gavs"}  # whose variant it is
     assert 0 < left[again].cost < left[cells[0]].cost / 2  # the first trains the model for both
     assert cli.main([*words, "--seed", "0", "--verbose"]) == 0
-    assert "epoch 1/" in capfd.readouterr().err
+    assert "update 5/10" in capfd.readouterr().err
     after = remaining(Workbench(params), cells)
     assert [after[c].cost for c in cells] == [0 if c.seed == 0 else left[c].cost for c in cells]
     assert cli.main([*words, "--workers", "1"]) == 0
@@ -59,7 +59,7 @@ def test_what_is_left_of_cells_and_a_line_for_each_with_the_time(project, capfd)
     total = len(cells)
     assert [line.split("]")[0] for line in lines] == [f"[{n + 1}/{total}" for n in range(total)]
     assert "already run" in lines[-1] and " left" not in lines[-1]  # the longest came first
-    assert "epoch" not in printed.err
+    assert "update 5/10" not in printed.err
     assert printed.out.count("the numbers mean nothing") == 1
 
 

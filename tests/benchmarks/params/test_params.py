@@ -334,16 +334,17 @@ def test_benchmark_overrides_reach_method_and_training(changed):
 
 
 def test_every_row_of_the_miniature_has_one_budget(folder):
-    """Clips with masks of V1S, V1M and V2 have 1, 5 and 10: 20, 4 and 2 of them make 20 frames."""
+    """Clips have 1 mask in V1S, 5 in V1M and 10 in V2: 10, 4 and 2 of them make 10, 20 and 20."""
     params = load()
-    clips = {"v1s": 20, "v1m": 4, "v2": 2, "v3": 2}
+    clips = {"v1s": 10, "v1m": 4, "v2": 2, "v3": 2}
     table = params.tables.table1
     for benchmark, expected in clips.items():
         steps = params.benchmarks[benchmark].training["steps"]
         for name in [*table.published, *table.controlled, *table.gavs]:
             row = params.row(name, benchmark)
             assert row.training.steps == steps
-            assert row.samples(benchmark) == (expected if row.by_clip else 20), name
+            frames = 10 if benchmark == "v1s" else 20
+            assert row.samples(benchmark) == (expected if row.by_clip else frames), name
 
 
 @pytest.mark.parametrize(
@@ -352,10 +353,10 @@ def test_every_row_of_the_miniature_has_one_budget(folder):
         (
             "tpavi_sam",
             {"steps": 501},
-            "tpavi_sam on v1s: 501 updates of 20 labelled frames each, but gavs has 500 updates of "
-            "20 labelled frames each; expected one budget for all of tables.table1.controlled",
+            "tpavi_sam on v1s: 501 updates of 10 labelled frames each, but gavs has 500 updates of "
+            "10 labelled frames each; expected one budget for all of tables.table1.controlled",
         ),
-        ("avsegformer_sam", {"steps": None}, "avsegformer_sam on v1s: 30 epochs of 20 labelled"),
+        ("avsegformer_sam", {"steps": None}, "avsegformer_sam on v1s: 30 epochs of 10 labelled"),
         ("tpavi_sam", {"batch_clips": 4}, "tpavi_sam on v1s: 500 updates of 4 labelled frames"),
         ("avsbench", {"batch_clips": 4}, "tables.table1.published: set benchmarks.v1s.training"),
         ("av_sam", {"batch_frames": 16}, "av_sam on v1s: 500 updates of 16 labelled frames each"),
@@ -372,7 +373,7 @@ def test_budgets_are_compared_in_the_named_lists_up_to_a_clip(changed):
     own = {"protocol": named, "methods": {"avsbench": {"training": {"steps": 7}}}}
     assert changed(own).row("avsbench", "v1s").training.steps == 7
     base = {"protocol": named, "training": {"batch_frames": 18}}
-    clips = {"v1s": {"training": {"batch_clips": 18}}, "v1m": {"training": {"batch_clips": 3}}}
+    clips = {"v1s": {"training": {"batch_clips": 10}}, "v1m": {"training": {"batch_clips": 3}}}
     clips |= {"v3": {"training": {"batch_clips": 2}}, "v2": {"training": {"batch_clips": 2}}}
     assert changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
     clips["v2"] = {"training": {"batch_clips": 3}}
