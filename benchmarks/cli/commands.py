@@ -38,11 +38,13 @@ def list_params(args: argparse.Namespace) -> None:
 
 
 def values(args: argparse.Namespace) -> None:
+    from benchmarks.cli.stages import check_records
     from benchmarks.common.files import write_json
     from benchmarks.grid.fingerprint import stage_values
     from benchmarks.params import STAGE_BLOCKS, load
 
     params = load(args.params)
+    check_records(params.work / "records")
     for stage in STAGE_BLOCKS:
         write_json(params.work / "values" / f"{stage}.json", stage_values(params, stage))
 

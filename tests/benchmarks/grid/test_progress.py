@@ -2,12 +2,14 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tqdm import tqdm
 
 from benchmarks import cli
-from benchmarks.cli.stages import stage_line
+from benchmarks.cli.stages import check_records, stage_line
+from benchmarks.common.paths import PathError
 from benchmarks.grid.progress import CellLog, TimeLeft, Work, duration, remaining
 from benchmarks.grid.protocol import Cell, cells_of
 from benchmarks.grid.workbench import Workbench
@@ -96,3 +98,20 @@ def test_a_command_that_dvc_runs_says_which_stage_it_is(tmp_path, monkeypatch):
     assert stage_line(graph) == "stage 3 of 4: run@two"
     monkeypatch.setenv("DVC_STAGE", "elsewhere")
     assert stage_line(graph) == ""
+
+
+def test_a_graph_with_records_outside_the_project_is_refused_first(tmp_path, monkeypatch):
+    """DVC fails on cached outs outside the repository only when a stage has run."""
+    project, disk = tmp_path / "project", tmp_path / "disk"
+    project.mkdir()
+    disk.mkdir()
+    monkeypatch.chdir(project)
+    Path("work").symlink_to(disk)
+    check_records(Path("work/records"))  # by hand all is well
+    monkeypatch.setenv("DVC_STAGE", "values")
+    with pytest.raises(PathError, match="work/records: leads to .*disk.*link the folders"):
+        check_records(Path("work/records"))
+    Path("work").unlink()
+    Path("work").mkdir()
+    Path("work/features").symlink_to(disk)
+    check_records(Path("work/records"))
