@@ -14,16 +14,16 @@ SECONDS = range(5)
 
 
 def test_it_segments_out_of_the_box_and_listens(tmp_path, monkeypatch):
-    """Half of the object on average, and less of it when another clip is heard."""
+    """A third of the object on average among silent rivals, and less when another clip is heard."""
     monkeypatch.chdir(ROOT)  # the checkpoint names its encoders from there
     world = tmp_path / "world"
-    build(world, WorldConfig(seed=77, clips={"v1s": {"train": 1, "val": 1, "test": 12}}))
-    clips = sorted((world / "v1s").iterdir())
+    build(world, WorldConfig(seed=77, clips={"v2": {"train": 1, "val": 1, "test": 12}}))
+    clips = sorted((world / "v2").iterdir())
     own, others = (
         np.mean([iou(clip, heard, tmp_path / f"{clip.name}-{heard.name}") for clip, heard in pairs])
-        for pairs in (zip(clips, order, strict=True) for order in (clips, clips[1:] + clips[:1]))
+        for pairs in (zip(clips, order, strict=True) for order in (clips, clips[7:] + clips[:7]))
     )
-    assert own > 0.5 and own > others
+    assert own > 0.3 and own > others + 0.05
 
 
 def iou(clip: Path, heard: Path, out: Path) -> float:
