@@ -16,7 +16,7 @@ ALL = [(size, published) for size, files in PUBLISHED.items() for published in f
 
 def test_the_committed_encoders_are_right() -> None:
     findings = find_weights(load())
-    assert {f.encoder for f in findings} >= {"sam", "vggish", "pvt", "resnet"}
+    assert {f.encoder for f in findings} >= {"sam", "vggish", "resnet"}
     assert {f.state for f in findings} == {"right"}
     assert "missing" not in weights_text(findings)
 
