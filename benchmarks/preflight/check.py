@@ -84,7 +84,8 @@ def check(params: Params) -> bool:
         if not weights:
             headers = bench.fingerprints.stores()
             findings += _stores(params, headers)
-            lines += encoding(bench, headers, places)
+            if not missing:
+                lines += encoding(bench, headers, places)
         if not missing:
             # `run` takes one GPU, which its workers share.
             processes = 1 if places[0].type == "cuda" else params.workers
