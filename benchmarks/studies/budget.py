@@ -67,7 +67,11 @@ def study(
     """
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
-    known = {"rows": compared(params), "benchmarks": tables.benchmarks, "seeds": params.seeds}
+    known = {
+        "rows": [*compared(params), *tables.pairs],
+        "benchmarks": tables.benchmarks,
+        "seeds": params.seeds,
+    }
     asked: dict[str, Sequence[Any]] = {"rows": rows, "benchmarks": benchmarks, "seeds": seeds}
     for name, values in asked.items():
         if unknown := [str(value) for value in values if value not in known[name]]:
