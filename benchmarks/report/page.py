@@ -86,7 +86,8 @@ def page(
     facts = [
         f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}{_more(plan)}.",
         ONE_SEED if len(plan.seeds) == 1 else "",
-        f"{n} frames per clip are scored, evenly spaced." if n else "",
+        f"Scored per clip: {n} evenly spaced frames." if n and n > 1 else "",
+        "Scored per clip: its middle frame." if n == 1 else "",
         _sources(records),
     ]
     tables = {section.name: section.table for section in sections if section.table}

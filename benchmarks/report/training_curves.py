@@ -49,7 +49,7 @@ def training_curves(
                 markersize=3.5, markeredgewidth=0, legend=False, ax=loss, **look,
             )  # fmt: skip
         loss.set(title=f"{title_of(benchmark)}, {plan.profile}", xlabel="updates", ylabel="")
-        loss.xaxis.set_major_locator(MaxNLocator(integer=True))
+        loss.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for row, scores in here.dropna(subset="validation").groupby("row"):
             ink = {"color": look["palette"][row], "marker": look["markers"][row], "ms": 3.5}
             y = [rows.index(str(row))] * len(scores)

@@ -28,9 +28,10 @@ on this world, with these encoders and budgets; the paper's figures are of real 
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
 "best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **undecided**: all else. **n**: trainings behind a side. {alone}"""
-ALONE = """\
-With one training a side, the interval is over videos only and the verdict is on these trainings,
+enough; **undecided**: all else. **n**: trainings behind a side.{alone}"""
+ALONE = """
+
+With one training per side the interval is over videos only, and the verdict is on these trainings,
 not on the methods."""
 HOW = """\
 The same comparisons by other readings of the same predictions, and under the studies' other
