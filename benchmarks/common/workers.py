@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,26 @@ def worker_pool(workers: int) -> ProcessPoolExecutor:
 
     The parent must not have used several torch threads or CUDA before: a fork survives neither.
     """
-    return ProcessPoolExecutor(workers, get_context("fork"), _begin, (os.getpid(),))
+    return _Pool(workers, get_context("fork"), _begin, (os.getpid(),))
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool that ends though a worker was killed after its last task.
+
+    Idle workers wait for a task one after the other, by a lock. Python's pool, once it shuts down,
+    no longer looks for workers that were killed: one that held the lock would keep the rest for
+    ever, and the parent with them.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        processes: list[Any] = list((self._processes or {}).values())
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        while wait and (alive := [p for p in processes if p.exitcode is None]):
+            if any(p.exitcode for p in processes):
+                for process in alive:
+                    process.kill()
+            alive[0].join(0.1)
+        super().shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
 def _begin(parent: int) -> None:

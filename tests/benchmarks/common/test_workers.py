@@ -3,6 +3,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -76,3 +77,22 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_pool_ends_though_an_idle_worker_was_killed_at_its_end(killed):
+    """One of two idle workers holds the lock by which they wait; either may be the one."""
+    pool = worker_pool(2)
+    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    processes = list(pool._processes.values())
+    assert len(processes) == 2
+    for process in processes:
+        os.kill(process.pid, signal.SIGSTOP)
+    end = threading.Thread(target=pool.shutdown, daemon=True)
+    end.start()
+    time.sleep(0.5)  # the pool no longer looks for the killed
+    os.kill(processes[killed].pid, signal.SIGKILL)
+    for process in processes:
+        os.kill(process.pid, signal.SIGCONT)
+    end.join(15)
+    assert not end.is_alive()
