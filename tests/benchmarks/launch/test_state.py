@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import platform
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,9 @@ fork = multiprocessing.get_context("fork")
 
 
 class Progress:
-    """Which jobs are finished, by name."""
+    """Which jobs are finished, by name; of a profile with a folder of its own."""
+
+    params = SimpleNamespace(work_of=None)
 
     def __init__(self, *names: str) -> None:
         self.names = names
