@@ -333,67 +333,6 @@ def test_benchmark_overrides_reach_method_and_training(changed):
     assert (v2.config["avm_weight"], v2.training.epochs) == (0.0, 30)
 
 
-def test_every_row_of_the_miniature_has_one_budget(folder):
-    """Clips have 1 mask in V1S, 5 in V1M and 10 in V2: 10, 4 and 2 of them make 10, 20 and 20."""
-    params = load()
-    clips = {"v1s": 10, "v1m": 4, "v2": 2, "v3": 2}
-    table = params.tables.table1
-    for benchmark, expected in clips.items():
-        steps = params.benchmarks[benchmark].training["steps"]
-        for name in [*table.published, *table.controlled, *table.gavs]:
-            row = params.row(name, benchmark)
-            assert row.training.steps == steps
-            frames = 10 if benchmark == "v1s" else 20
-            assert row.samples(benchmark) == (expected if row.by_clip else frames), name
-
-
-@pytest.mark.parametrize(
-    "row, own, message",
-    [
-        (
-            "tpavi_sam",
-            {"steps": 501},
-            "tpavi_sam on v1s: 501 updates of 10 labelled frames each, but gavs has 500 updates of "
-            "10 labelled frames each; expected one budget for all of tables.table1.controlled",
-        ),
-        ("avsegformer_sam", {"steps": None}, "avsegformer_sam on v1s: 30 epochs of 10 labelled"),
-        ("tpavi_sam", {"batch_clips": 4}, "tpavi_sam on v1s: 500 updates of 4 labelled frames"),
-        ("avsbench", {"batch_clips": 4}, "tables.table1.published: set benchmarks.v1s.training"),
-        ("av_sam", {"batch_frames": 16}, "av_sam on v1s: 500 updates of 16 labelled frames each"),
-    ],
-)
-def test_a_row_with_another_budget_is_an_error(changed, row, own, message):
-    with pytest.raises(ParamsError, match=re.escape(message)):
-        changed({"methods": {row: {"training": own}}})
-
-
-def test_budgets_are_compared_in_the_named_lists_up_to_a_clip(changed):
-    """3 clips of V1M hold 15 frames, the base's 18: less than a clip. 3 of V2 hold 30."""
-    named = {"one_budget": ["controlled"]}
-    own = {"protocol": named, "methods": {"avsbench": {"training": {"steps": 7}}}}
-    assert changed(own).row("avsbench", "v1s").training.steps == 7
-    base = {"protocol": named, "training": {"batch_frames": 18}}
-    clips = {"v1s": {"training": {"batch_clips": 10}}, "v1m": {"training": {"batch_clips": 3}}}
-    clips |= {"v3": {"training": {"batch_clips": 2}}, "v2": {"training": {"batch_clips": 2}}}
-    assert changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
-    clips["v2"] = {"training": {"batch_clips": 3}}
-    with pytest.raises(ParamsError, match="tpavi_sam on v2: 640 updates of 30 labelled"):
-        changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
-
-
-def test_few_shots_are_trained_by_their_own_budget(folder, changed):
-    """`tpavi_sam` names optimiser steps for V2; a few clips must not get as many. As many steps
-    whatever the number of shots, or epochs where no steps are named."""
-    params = load()
-    training = params.row("tpavi_sam", "v2").training
-    v3, sub = (params.few_shot_training(training, name) for name in ("v3", "vggss_sub"))
-    assert training.steps and (v3.steps, sub.steps) == (75, 30)
-    assert (v3.lr, v3.selection) == (training.lr, "last")
-    by_epochs = changed({"few_shot": {"training": {"steps": None}}})
-    v3 = by_epochs.few_shot_training(training, "v3")
-    assert (v3.steps, v3.epochs) == (None, 10)
-
-
 def test_the_rows_of_five_tables_stand_once_and_a_table_may_have_its_own(changed):
     tables = changed({"tables": {"rows": ["gavs"], "table4": {"rows": ["audio_sam"]}}}).tables
     assert tables.table4.rows == ["audio_sam"]
