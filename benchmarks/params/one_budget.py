@@ -20,7 +20,8 @@ def check_one_budget(params: "Params") -> None:
     """
     tables = params.tables
     for track in params.protocol.one_budget:
-        for name in getattr(tables.table1, track):
+        pairs = tables.table1.pairs if track == "controlled" else []  # they are of track C
+        for name in [*getattr(tables.table1, track), *pairs]:
             for benchmark in dict.fromkeys([*tables.table1.benchmarks, "v3"]):
                 row, base = params.row(name, benchmark), params.row(tables.base, benchmark)
                 if not (_as_many_updates(row, base) and _as_many_frames(row, base, benchmark)):
