@@ -131,7 +131,7 @@ def passes(names: Sequence[str]) -> list[list[str]]:
 def listed_and_stored(
     folder: Path, headers: Mapping[str, Header], needed: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, dict[int, Any]], dict[str, list[np.ndarray]]]:
-    """Of each store the shards that are finished, and which rows each of its shards is to hold.
+    """List the finished shards of each store, and which rows each of its shards is to hold.
 
     A finished shard holds all that is needed of it. No row that is there is given up: going back to
     other tables costs nothing.

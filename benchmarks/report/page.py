@@ -105,7 +105,7 @@ def page(
         "\n".join(f"- [{s.title}](tables/{s.name}.md)" for s in sections),
         HOW_TO_READ,
         "## Figures" if figures else "",
-        *(f"![{text}]({path})\n\n{_sentence(text)}" for text, path in figures),
+        *(f"![{text}]({path})\n{_sentence(text)}" for text, path in figures),
         "\n".join(f"- [{text}]({path})" for text, path in overlay_images(overlays)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -17,7 +17,7 @@ from benchmarks.params import load
 
 
 def test_time_left_by_hand():
-    """Of two workers; `slow` takes ten times as long per cost as `quick`."""
+    """Two workers; `slow` takes ten times as long per cost as `quick`."""
     work = {
         "a": Work("slow", 10),
         "b": Work("quick", 20),

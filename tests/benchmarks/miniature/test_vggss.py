@@ -158,7 +158,7 @@ def test_default_world():
 
 
 def test_boxes_are_as_large_as_the_real_ones():
-    """Of the real VGG-SS: mean .31, median .25, deciles .05 and .68 of the frame."""
+    """The real VGG-SS has a mean of .31, a median .25, deciles .05 and .68 of the frame."""
     config, areas = WorldConfig(), []
     for key in clip_keys(config, ["vggss"])[::5]:
         clip = draw_clip(config, key)

@@ -56,7 +56,7 @@ def test_95_of_100_new_runs_lie_inside():
 
 
 def test_cells_outside_and_verdicts_that_differ_are_named(full_desk):
-    """Of two runs each: gavs has 70, of two seeds 50 ± 1 are within 50 ± 12.7; avsbench 50, 40 ± 1
+    """Two runs each: gavs has 70, of two seeds 50 ± 1 are within 50 ± 12.7; avsbench 50, 40 ± 1
     are within 40 ± 12.7."""
     scores = {
         ("table1", "gavs", "v1s miou"): Interval(0.5, 0.4, 0.6, 0.01, 2),
