@@ -36,7 +36,7 @@ PAGE = """\
 # Budget: what more or fewer updates change
 
 Made by `python -m benchmarks budget`: profile {profile}, seeds {seeds}, outside the default run.
-Table 1's rows with their number of updates times {times}; rate, schedule and frames per update stay.
+Table 1's rows with {times} times their updates; rate, schedule and frames per update stay.
 mIoU in percent, mean over seeds.
 
 {sentence}
