@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 AGAIN = 75  # EX_TEMPFAIL: exit status of a command that lost a worker process
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+_starting: int | None = None  # process that starts a pool's workers just now
 
 
 def worker_pool(workers: int) -> ProcessPoolExecutor:
@@ -35,6 +37,14 @@ class _Pool(ProcessPoolExecutor):
     ever, and the parent with them.
     """
 
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future:
+        global _starting
+        _starting = os.getpid()
+        try:
+            return super().submit(fn, *args, **kwargs)  # the first one forks the workers
+        finally:
+            _starting = None
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         processes: list[Any] = list((self._processes or {}).values())
         super().shutdown(wait=False, cancel_futures=cancel_futures)
@@ -47,21 +57,28 @@ class _Pool(ProcessPoolExecutor):
 
 
 def _begin(parent: int) -> None:
-    _die_with_parent(parent)
+    _leave_with_parent(parent)
     keep_freed_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _die_with_parent(parent: int) -> None:
-    """End this worker when its parent is killed, which can't do it any more.
+def _die_with_parent() -> None:
+    """Have the kernel end this worker, from its fork on, when its parent is killed.
 
-    The kernel's signal ends a stopped worker too, which would keep its locks for ever. The thread
-    is for other systems.
+    A stopped worker ends too, which would keep its parent's locks for ever.
     """
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _starting is not None and _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != _starting:
+            os._exit(1)
+
+
+os.register_at_fork(after_in_child=_die_with_parent)
+
+
+def _leave_with_parent(parent: int) -> None:
+    """End this worker when its parent is gone, on systems without that signal too."""
 
     def leave_with_parent() -> None:
         while os.getppid() == parent:

@@ -37,6 +37,34 @@ def test_workers_leave_with_a_killed_parent():
     assert not _alive(worker)
 
 
+STOPPED = """
+import multiprocessing.util, os, signal, time
+from benchmarks.common.workers import worker_pool
+multiprocessing.util._close_stdin = lambda: os.kill(os.getpid(), signal.SIGSTOP)  # a worker's first
+pool = worker_pool(1)
+pool.submit(os.getpid)
+print(*pool._processes, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_worker_that_is_stopped_as_it_starts_leaves_with_its_parent():
+    """Else it would hold the locks that it inherits."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STOPPED], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    worker = int(parent.stdout.readline())
+    while _state(worker) != "T":
+        time.sleep(0.05)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    for _ in range(100):
+        if not _alive(worker):
+            break
+        time.sleep(0.1)
+    assert not _alive(worker)
+
+
 CUDA = """
 import benchmarks, torch
 torch.cuda._device_count_nvml = lambda: 1  # a driver that answers
@@ -72,9 +100,13 @@ def test_a_worker_keeps_the_memory_that_it_frees():
         assert pool.submit(_faults_of_a_step).result() < 100  # 10,240 without
 
 
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 def _alive(pid: int) -> bool:
     try:  # an orphan that nobody has reaped yet is a zombie, not alive
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return _state(pid) != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
