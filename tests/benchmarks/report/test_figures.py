@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
+from benchmarks.common.overlay import COLOURS, OPACITY, colour_mask
 from benchmarks.common.tables import SHARE
 from benchmarks.params import load
 from benchmarks.report.ablations_figure import DECIDED, ablations_figure
@@ -15,7 +16,7 @@ from benchmarks.report.critical_figure import groups
 from benchmarks.report.figure1 import KINDS, figure1
 from benchmarks.report.figure3_figure import figure3_figure
 from benchmarks.report.measure import Block, Column, Score, Table
-from benchmarks.report.overlays import COLOURS, OPACITY, Panel, colour_mask, overlay_figure
+from benchmarks.report.overlays import Panel, overlay_figure
 from benchmarks.report.plan import plan_of
 from benchmarks.report.robustness_figure import robustness_figure
 from benchmarks.report.shots_figure import shots_figure
