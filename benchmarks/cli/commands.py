@@ -162,6 +162,14 @@ def stale(args: argparse.Namespace) -> int:
     return 1 if rows else 0
 
 
+def spent(args: argparse.Namespace) -> int:
+    from benchmarks.grid.spent import spent
+    from benchmarks.params import load
+
+    print(spent(load(args.params)))
+    return 0
+
+
 def speed(args: argparse.Namespace) -> int:
     if args.device:
         from benchmarks.speed import gpu

@@ -213,6 +213,7 @@ def command_parser() -> argparse.ArgumentParser:
         commands.stale,
         "list committed tables older than the code and parameters behind them",
     )
+    add("spent", commands.spent, "list the seconds of the finished cells by table and method")
     sub = add(
         "score",
         commands.score,
