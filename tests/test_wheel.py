@@ -163,7 +163,6 @@ def test_somebodys_masks_become_a_row_a_page_and_a_latex_line_where_the_wheel_al
     assert page.read_text().count("<audio") == page.read_text().count(".jpg") == 4
 
 
-@pytest.mark.slow
 def test_the_wheel_predicts_where_the_extra_train_is_installed(wheel, tmp_path):
     install(wheel, tmp_path / "site", "train")
     said = run_at(tmp_path / "site", TRAINED.format(site=str(tmp_path / "site")))
