@@ -21,7 +21,7 @@ test-slurm: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || python3 -m venv $(VENV)
-	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
 	touch $@
 
 .PHONY: repro test test-all test-slurm

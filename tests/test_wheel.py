@@ -1,7 +1,9 @@
 """The built wheel where nothing is installed but what it declares, offline."""
 
+import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
+from benchmarks.miniature.config import WorldConfig
+from benchmarks.miniature.world import build
 from tests.copies import ROOT, copy_project, run_in
 
 pytest.importorskip("setuptools", reason="builds the wheel")
@@ -33,6 +37,15 @@ libraries = {{"torch", "scipy", "av"}} & set(sys.modules)
 assert not libraries, libraries
 """
 
+IMPORTED = """
+import sys
+from benchmarks.cli import main
+folder = ["--as", "theirs", "--benchmark", "v1m", "--workers", "2"]
+for words in (["data"], ["import", "theirs", *folder], ["compare", "theirs", "theirs"]):
+    assert main(words) == 0, words
+libraries = {"torch", "matplotlib"} & set(sys.modules)
+assert not libraries, libraries
+"""
 
 TRAINED = """
 import sys
@@ -52,14 +65,16 @@ command.load()()
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """The wheel of this project as it stands, built by way of nothing that is installed."""
+    """The wheel of this project as it stands, from its sdist, by way of nothing installed."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
     source.mkdir()
     copy_project(source)
-    for kind in ("sdist", "wheel"):
-        run_in(source, sys.executable, "-c", BUILD.format(kind, str(folder)))
-    assert len(list(folder.glob("*.tar.gz"))) == 1
+    run_in(source, sys.executable, "-c", BUILD.format("sdist", str(folder)))
+    (sdist,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    run_in(unpacked, sys.executable, "-c", BUILD.format("wheel", str(folder)))
     (path,) = folder.glob("*.whl")
     return path
 
@@ -85,11 +100,11 @@ def install(wheel: Path, site: Path, extra: str = "") -> None:
                 (site / name).symlink_to(package.locate_file(name))
 
 
-def run_at(site: Path, script: str) -> str:
+def run_at(site: Path, script: str, cwd: Path = ROOT) -> str:
     """Run a script where nothing but the content of `site` is installed; what it prints."""
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-c", script],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
@@ -120,7 +135,34 @@ def test_the_wheel_scores_compares_and_checks_cards_where_it_alone_is_installed(
     assert "miou                     1.0000" in said
 
 
-@pytest.mark.slow
+def test_somebodys_masks_become_a_row_a_page_and_a_latex_line_where_the_wheel_alone_is_installed(
+    wheel, tmp_path
+):
+    install(wheel, tmp_path / "site")
+    build(tmp_path / "avs", WorldConfig(clips={"v1m": {"train": 1, "val": 1, "test": 4}}))
+    with (tmp_path / "avs/metadata.csv").open() as file:
+        tested = [row["uid"] for row in csv.DictReader(file) if row["split"] == "test"]
+    for uid in tested:
+        (tmp_path / "theirs" / uid).mkdir(parents=True)
+        for path in (tmp_path / "avs/v1m" / uid / "labels_rgb").iterdir():
+            lit = np.asarray(Image.open(path).convert("RGB")).any(-1)
+            Image.fromarray(lit).convert("L").save(tmp_path / "theirs" / uid / path.name)
+    params = (ROOT / "profiles/paper.yaml").read_text()
+    for text, other in (
+        ("data/AVSBench-semantic", "avs"),
+        ("vggss: data/VGG-SS", "vggss:"),
+        ("  vggsound:\n    root: data/VGG-Sound\n    list: train\n", ""),
+    ):
+        assert params.count(text) == 1
+        params = params.replace(text, other)
+    (tmp_path / "params.yaml").write_text(params)
+    said = run_at(tmp_path / "site", IMPORTED, tmp_path)
+    assert "20 frames of v1m/test, masks" in said
+    assert r"LaTeX: theirs & 100.00 & [100.00, 100.00] \\" in said
+    page = tmp_path / "work/paper/imported/theirs/v1m-train-seed0.html"
+    assert page.read_text().count("<audio") == page.read_text().count(".jpg") == 4
+
+
 def test_the_wheel_predicts_where_the_extra_train_is_installed(wheel, tmp_path):
     install(wheel, tmp_path / "site", "train")
     said = run_at(tmp_path / "site", TRAINED.format(site=str(tmp_path / "site")))

@@ -53,16 +53,17 @@ def data(args: argparse.Namespace) -> None:
     from benchmarks.common.files import clear_parts, locked, write_atomic
     from benchmarks.data.index import write_index
     from benchmarks.data.read import read_index
-    from benchmarks.miniature.vggsound import build_vggsound
-    from benchmarks.miniature.vggss import build_vggss
-    from benchmarks.miniature.world import build
     from benchmarks.params import load
 
     params = load(args.params)
     workers, path = args.workers or params.workers, params.shared / "index.csv"
     with locked(params.shared / "data.lock", "data"):
         clear_parts(params.shared)
-        if params.world is not None:
+        if params.world is not None:  # real data are read without the extra `train`
+            from benchmarks.miniature.vggsound import build_vggsound
+            from benchmarks.miniature.vggss import build_vggss
+            from benchmarks.miniature.world import build
+
             build(params.data.root, params.world, workers, path)
             if params.data.vggss is not None:
                 build_vggss(params.data.vggss, params.data.root, params.world, workers, path)
@@ -159,6 +160,14 @@ def stale(args: argparse.Namespace) -> int:
         print(f"{params.results}/ is older than the code or params.yaml: {row}")
     print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
     return 1 if rows else 0
+
+
+def spent(args: argparse.Namespace) -> int:
+    from benchmarks.grid.spent import spent
+    from benchmarks.params import load
+
+    print(spent(load(args.params)))
+    return 0
 
 
 def speed(args: argparse.Namespace) -> int:

@@ -62,6 +62,10 @@ The layouts, each with frames of any size (others than the mask's are resized, a
 
 Every scored frame of the test must be there once, and no file of another clip; what is wrong is
 listed. UID may be the video's id where the test has one clip of it. VGG-SS: UID.png, heat maps.
+
+It prints the figures with intervals over videos and a line of LaTeX, and writes record, table
+(.tex) and page (.html: each clip to look at and listen to) to work/PROFILE/imported/NAME. It needs
+the index of the clips, which `data` makes, and nothing of the extra `train`.
 """
 
 COMPARE = """\
@@ -209,6 +213,7 @@ def command_parser() -> argparse.ArgumentParser:
         commands.stale,
         "list committed tables older than the code and parameters behind them",
     )
+    add("spent", commands.spent, "list the seconds of the finished cells by table and method")
     sub = add(
         "score",
         commands.score,

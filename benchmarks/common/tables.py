@@ -1,6 +1,7 @@
 """Numbers as text, and one grid of text as Markdown or LaTeX: the only writer of tables."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def markdown(grid: Grid) -> str:
 
 def latex(grid: Grid) -> str:
     """A booktabs tabular for \\input; needs booktabs and nothing else."""
-    header, *rows = (" & ".join(map(_tex, line)) + r" \\" for line in (grid.header, *grid.rows))
+    header, *rows = map(latex_line, (grid.header, *grid.rows))
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{grid.sides}}}",
@@ -79,6 +80,11 @@ def latex(grid: Grid) -> str:
             "",
         ]
     )
+
+
+def latex_line(cells: Iterable[str]) -> str:
+    """One row of a tabular."""
+    return " & ".join(map(_tex, cells)) + r" \\"
 
 
 _TEX = {

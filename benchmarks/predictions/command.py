@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.common.tables import share
+from benchmarks.common.files import write_atomic
+from benchmarks.common.tables import latex, latex_line
 from benchmarks.experiments import BENCHMARK_OF
 from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
 
 def import_predictions(args: argparse.Namespace) -> None:
     """Score a folder of somebody's predictions as a row, and print it with its interval."""
-    from benchmarks.common.tables import PERCENT
-    from benchmarks.predictions.compare import UNITS, metrics_of
     from benchmarks.predictions.imported import check_name, score_submission, write_imported
+    from benchmarks.predictions.page import figures_of, grid_of, write_page
     from benchmarks.predictions.submission import TESTS
-    from benchmarks.scoring.statistics import interval, sample
 
     benchmark = args.benchmark or BENCHMARK_OF.get(args.table or "")
     if benchmark not in TESTS:
@@ -34,18 +33,21 @@ def import_predictions(args: argparse.Namespace) -> None:
     check_name(params, args.name)
     scored = score_submission(params, args.folder, benchmark, args.layout, args.masks, args.workers)
     stored = write_imported(params, args.name, benchmark, args.seed, scored)
-    origin, scores = scored.origin, scored.scores
-    print(f"{args.name}: {len(scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
+    origin, figures = scored.origin, figures_of(scored)
+    print(f"{args.name}: {len(scored.scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
     for size, count in origin.resized.items():
         print(f"  {count} of {size} pixels were resized to their mask's size")
-    for name, metric in metrics_of(scores).items():
-        unit = UNITS.get(name, PERCENT)
-        if name == "fscore" and origin.kind == "masks":
-            print("  fscore    –  binary masks have one threshold: not the tables' F")
-            continue
-        by_video = interval(sample([metric(scores).by_video()]))
-        low, high = share(by_video.low, unit), share(by_video.high, unit)
-        print(f"  {name:<9} {share(by_video.mean, unit)} [{low}, {high}]")
+    for figure in figures:
+        print(f"  {figure.name:<9} {figure.value} {figure.interval}")
+    if origin.kind == "masks":
+        print("  fscore    –  binary masks have one threshold: not the tables' F")
+    grid = grid_of(args.name, figures)
+    write_atomic(stored.path.with_suffix(".tex"), latex(grid))
+    page = stored.path.with_suffix(".html")
+    test = f"{TESTS[benchmark].clips}, profile {params.profile}"
+    write_page(page, test, scored, grid, args.workers)
+    print(f"LaTeX: {latex_line(grid.rows[0])}")
+    print(f"{page}: each clip to look at and listen to")
     print(f"{stored.path}; `report` lists it, `card {args.name}` makes its card")
 
 

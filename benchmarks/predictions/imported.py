@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from benchmarks.predictions.submission import (
     files_of,
 )
 from benchmarks.scoring.boxes import BoxScores, box_terms
-from benchmarks.scoring.files import Item, count_boxes, count_files
+from benchmarks.scoring.files import Item, Resized, count_boxes, count_files
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import Scores, save_scores
 from benchmarks.scoring.records import (
@@ -56,6 +57,8 @@ class Scored(NamedTuple):
 
     scores: Scores
     origin: Origin
+    files: Mapping[tuple[str, int], Path]  # that were counted, by clip and frame
+    resized: Resized  # how they were read and, of another size, resized
     clips: pd.DataFrame  # that are tested, rows of the index
     index: pd.DataFrame
 
@@ -90,6 +93,7 @@ def score_submission(
     files = files_of(folder, names, clips, index, params.scoring.frames_per_clip)
     rows = {row.uid: row for row in clips.itertuples()}
     as_masks = masks or names.masks
+    how: Resized = "mask" if as_masks else "map"
     binary, sizes = as_masks, {}
     if benchmark == "vggss":
         chosen = [rows[uid] for uid, _ in files]
@@ -106,7 +110,7 @@ def score_submission(
             Item(path, clip_file(rows[uid], "mask", f), uid, rows[uid].video, f, rows[uid].classes)
             for (uid, f), path in files.items()
         ]
-        counted = count_files(items, workers, "mask" if as_masks else "map")
+        counted = count_files(items, workers, how)
         scores, binary, sizes = counted.scores, counted.binary, counted.resized
     origin = Origin(
         layout=layout,
@@ -115,7 +119,7 @@ def score_submission(
         files=content_checksum(list(files.values())),
         data=data_checksum(clips),
     )
-    return Scored(scores, origin, clips, index)
+    return Scored(scores, origin, files, how, clips, index)
 
 
 def import_folder(

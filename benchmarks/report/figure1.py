@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.style import GREY, STYLE, label_rows, looks
+from benchmarks.report.style import GREY, STYLE, label_rows, looks_of
 
 KINDS = {  # of rows -> title and hatch
     "prompt": ("prompt", ""),
@@ -64,7 +64,7 @@ def figure1(
 def _bars(plan: Plan, axes: Axes, values: Mapping[str, float], kinds: Mapping[str, str]) -> None:
     """Draw one bar per row, in its colour and with the hatch of its kind."""
     rows = list(values)
-    palette = looks([*dict.fromkeys([*plan.methods, *rows])], plan.families)["palette"]
+    palette = looks_of(plan, rows)["palette"]
     sns.barplot(
         x=list(values.values()), y=rows, hue=rows, order=rows, hue_order=rows, palette=palette,
         saturation=1, width=0.7, errorbar=None, legend=False, ax=axes,

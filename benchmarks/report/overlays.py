@@ -7,15 +7,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from benchmarks.common.overlay import COLOURS, colour_mask, iou
 from benchmarks.report.style import STYLE
 
-# They differ in lightness as well as in hue: told apart, and from grey, with any colour vision.
-COLOURS = {"hit": "#0072B2", "false alarm": "#D55E00", "miss": "#F0E442"}
-OPACITY = 0.75
 COLUMNS = 8  # of a figure as wide as a page
 THRESHOLD = 0.5
 SOUND, TRUTH = "sound (log-mel)", "ground truth"
@@ -81,23 +78,6 @@ def overlay_figure(
     handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=points)
     return figure
-
-
-def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """IoU of two masks (H, W) as in the tables: without truth, the share left dark."""
-    if not truth.any():
-        return float((~predicted).mean())
-    return float((predicted & truth).sum() / (predicted | truth).sum())
-
-
-def colour_mask(frame: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Colour hits, false alarms and misses over the frame in dim grey: (H, W, 3) in 0..1."""
-    grey = 0.15 + 0.55 * frame.mean(-1, keepdims=True) / 255
-    image = np.repeat(grey, 3, axis=-1)
-    areas = (predicted & truth, predicted & ~truth, ~predicted & truth)
-    for area, colour in zip(areas, COLOURS.values(), strict=True):
-        image[area] = (1 - OPACITY) * image[area] + OPACITY * np.array(to_rgb(colour))
-    return image
 
 
 def _draw_boxes(axes: Axes, panel: Panel) -> None:

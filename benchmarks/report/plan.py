@@ -32,6 +32,7 @@ class Plan:
     fractions: Sequence[float] = ()
     notes: Mapping[str, str] = field(default_factory=dict)  # a line on a row
     paradigms: Mapping[str, str] = field(default_factory=dict)  # prompt or fusion, by row
+    bases: Mapping[str, str] = field(default_factory=dict)  # the row that a variant changes
     annotations: Path | None = None  # vggss.json
     mute: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by benchmark: mIoU of
     # rules that know outlines and don't hear
@@ -105,9 +106,17 @@ class Plan:
 
     @property
     def families(self) -> dict[str, str]:
-        """Family of each row, for its colour: how sound enters, or in-set, or re-created."""
+        """Family of each row, for its colour: how sound enters, or in-set, or re-created; a
+        variant is of its base's."""
         families = dict(self.paradigms) | dict.fromkeys(self.tables.table3.in_set, "in-set")
-        return families | {row: "re-created" for row, n in self.notes.items() if n == RECREATED}
+        families |= {row: "re-created" for row, n in self.notes.items() if n == RECREATED}
+        for row in self.bases:
+            root = row
+            while root in self.bases:
+                root = self.bases[root]
+            if row in families and root in families:
+                families[row] = families[root]
+        return families
 
     def folders(self, root: Path) -> dict[Path, list[str]]:
         """Folders of records below `root`, with the rows of each that the lists name."""
@@ -136,8 +145,9 @@ def plan_of(params: Params) -> Plan:
     groups = {group: list(params.ablations[group]) for group in tables.ablations.groups}
     methods = {row.name: row.method_config for row in params.rows_in_use()}
     notes = {name: RECREATED for name, config in methods.items() if config.recreated}
-    for group in (params.variants, *params.ablations.values()):
-        notes |= {name: variant.note for name, variant in group.items() if variant.note}
+    groups_of_variants = (params.variants, *params.ablations.values())
+    variants = {name: variant for group in groups_of_variants for name, variant in group.items()}
+    notes |= {name: variant.note for name, variant in variants.items() if variant.note}
     root, common = params.data.vggss, len(params.seeds)
     return Plan(
         profile=params.profile,
@@ -153,6 +163,7 @@ def plan_of(params: Params) -> Plan:
         fractions=params.protocol.fractions,
         notes=notes,
         paradigms={name: c.paradigm for name, c in methods.items() if not c.oracle},
+        bases={name: v.base for name, v in variants.items() if v.base != name},
         annotations=root / "vggss.json" if root else None,
         mute=_mute(params),
         study=read_study(params.results / FOLDER) if params.profile == DEFAULT_PROFILE else Study(),

@@ -5,7 +5,7 @@ Nothing is computed in a figure that a table doesn't print too.
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from benchmarks.report.plan import Plan
 
 # Okabe and Ito's palette; its yellow, too light for lines on white, gives way to grey.
 PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
-MARKERS = "osD^vPXp<>hd*H8"  # filled ones, as many as share no factor with the palette
-DASHES = [(), (1, 1), (4, 1.5), (4, 1, 1, 1)]  # one per round of the palette
+MARKERS = "osD^vPXp<>hd*H8"  # filled ones
+DASHES = [(), (1, 1), (4, 1.5), (4, 1, 1, 1)]  # of the first, second, … row of a colour
 GREY = "#666666"
 LINE, PANEL = 7.5, 0.8  # points of a line of text; a panel's share of the figure's height
 # Of rows by family; within one, lightness tells, and the marker does in all figures.
@@ -27,7 +27,7 @@ FAMILIES = {
     "prompt": ["#D55E00", "#E69F00", "#8C2D04", "#F4A582", "#B5651D", "#FDAE61"],
     "fusion": ["#0072B2", "#56B4E9", "#08306B", "#7FB3D5", "#2C7FB8", "#41506B"],
     "in-set": ["#009E73", "#66C2A4", "#00441B", "#8FBC8F", "#238B45"],
-    "re-created": ["#CC79A7", "#7B3294", "#B784C2", "#54278F", "#A6426F"],
+    "re-created": ["#7B3294", "#CC79A7", "#B784C2", "#3F1A6B", "#A6426F", "#E7298A", "#6A51A3"],
 }
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
@@ -58,30 +58,46 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def looks_of(plan: Plan) -> dict[str, dict[str, Any]]:
-    """The looks of all rows of a report's figures."""
-    return looks(plan.methods, plan.families)
+def looks_of(plan: Plan, further: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """The looks of all rows of a report's figures, and of further ones after them."""
+    rows = list(dict.fromkeys([*plan.methods, *further]))
+    return looks(rows, plan.families, plan.bases)
 
 
 def looks(
-    methods: Sequence[str], families: Mapping[str, str] | None = None
+    rows: Sequence[str],
+    families: Mapping[str, str] | None = None,
+    bases: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Seaborn's `palette`, `markers` and `dashes` by method.
+    """Seaborn's `palette`, `markers` and `dashes` by row.
 
-    No two methods share both colour and marker. Colours are of the method's family, and of
-    PALETTE, which differs with any colour vision, for those without one.
+    No two rows share both colour and marker. Colours are of the row's family, and of PALETTE, which
+    differs with any colour vision, for those without one. Once a family's are used up, a variant
+    has the colour of its base and any other row one again; dashes tell how often it was there.
+
+    bases: the row that a variant changes.
     """
-    n, palette, turns = len(PALETTE), {}, Counter[str]()
-    for row in methods:
-        family = (families or {}).get(row, "")
+    families, bases = families or {}, bases or {}
+    palette: dict[str, str] = {}
+    markers: dict[str, str] = {}
+    dashes: dict[str, tuple[float, ...]] = {}
+    turns, uses = Counter[str](), Counter[str]()
+    for number, row in enumerate(rows):
+        family = families.get(row, "")
         colours = FAMILIES.get(family, PALETTE)
-        palette[row] = colours[turns[family] % len(colours)]
-        turns[family] += 1
-    return {
-        "palette": palette,
-        "markers": {row: MARKERS[i % len(MARKERS)] for i, row in enumerate(methods)},
-        "dashes": {row: DASHES[i // n % len(DASHES)] for i, row in enumerate(methods)},
-    }
+        base = palette.get(bases.get(row, ""))
+        if base and turns[family] >= len(colours):
+            colour = base
+        else:
+            colour = colours[turns[family] % len(colours)]
+            turns[family] += 1
+        taken = {markers[other] for other in markers if palette[other] == colour}
+        in_turn = [MARKERS[(number + i) % len(MARKERS)] for i in range(len(MARKERS))]
+        palette[row] = colour
+        markers[row] = next((marker for marker in in_turn if marker not in taken), in_turn[0])
+        dashes[row] = DASHES[uses[colour] % len(DASHES)]
+        uses[colour] += 1
+    return {"palette": palette, "markers": markers, "dashes": dashes}
 
 
 def handles(rows: Sequence[str], look: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:

@@ -125,7 +125,7 @@ def count_files(items: Sequence[Item], workers: int = 1, resized: Resized | None
     parts: list[FrameScores] = []
     looks: dict[Path, _Look] = {}
     with tqdm(total=len(items), desc="frames", disable=None, leave=False) as bar:
-        for scores, seen in _mapped(count, chunks, workers):
+        for scores, seen in mapped(count, chunks, workers):
             parts.append(scores)
             looks |= seen
             bar.update(len(seen))
@@ -137,31 +137,26 @@ def count_files(items: Sequence[Item], workers: int = 1, resized: Resized | None
     return Counted(joined, binary, dict(sizes), _first(turned) if turned else "")
 
 
-def _mapped(count: Callable, chunks: Sequence, workers: int) -> Iterator:
-    """Results in order; a few chunks a worker at a time, so that what is done can't pile up."""
-    if workers == 1 or len(chunks) == 1:
-        yield from map(count, chunks)
+def mapped(function: Callable, tasks: Sequence, workers: int) -> Iterator:
+    """Results in order; a few tasks a worker at a time, so that what is done can't pile up."""
+    if workers == 1 or len(tasks) == 1:
+        yield from map(function, tasks)
         return
-    with worker_pool(min(workers, len(chunks))) as pool:
-        waiting = deque(pool.submit(count, chunk) for chunk in chunks[: 2 * workers])
-        rest = iter(chunks[2 * workers :])
+    with worker_pool(min(workers, len(tasks))) as pool:
+        waiting = deque(pool.submit(function, task) for task in tasks[: 2 * workers])
+        rest = iter(tasks[2 * workers :])
         while waiting:
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(count, chunk) for chunk in islice(rest, 1))
+            waiting.extend(pool.submit(function, task) for task in islice(rest, 1))
 
 
 def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores, dict[Path, _Look]]:
     """Count one chunk, a frame at a time."""
     parts, looks = [], {}
     for item in items:
-        with reading(item.mask, ScoreError, "as a mask"):
-            mask = _read_mask(item.mask)
-        with reading(item.prediction, ScoreError, "as a prediction"):
-            probabilities = _read_prediction(item.prediction, masks=resized == "mask")
-            size = probabilities.shape
-            if resized and size != mask.shape and size != mask.shape[::-1]:
-                probabilities = _to_size(probabilities, mask.shape, resized)
-            _check_size(probabilities.shape, mask.shape)
+        mask = read_mask(item.mask)
+        probabilities, size = read_prediction(item.prediction, mask.shape, resized)
+        with reading(item.prediction, ScoreError, "as a prediction"):  # NaN among its numbers
             scores = score_frames(
                 probabilities[None],
                 mask[None],
@@ -197,7 +192,7 @@ def count_boxes(
     places = zip(predictions, boxes, uid, video, classes, strict=True)
     for path, truth, *names in tqdm(places, "images", len(uid), disable=None, leave=False):
         with reading(path, ScoreError, "as a prediction"):
-            p = np.clip(_read_prediction(path, masks), EDGE, 1 - EDGE)
+            p = np.clip(_probabilities(path, masks), EDGE, 1 - EDGE)
             logits = np.log(p / (1 - p))
             clip, source, label = names
             parts.append(
@@ -259,16 +254,39 @@ def _first(paths: list[Path]) -> str:
     return shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
-def _read_mask(path: Path) -> np.ndarray:
-    image = open_image(path)
-    if problem := foreign_problem(image):
-        raise ValueError(problem)
-    grey = image.mode in GREY or image.mode == "1"
-    pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
-    return pixels if pixels.ndim == 2 else pixels.any(-1)
+def read_mask(path: Path) -> np.ndarray:
+    """Ground truth (H, W) bool.
+
+    Raises:
+        ScoreError, FileNotFoundError: it can't be read, or isn't a mask.
+    """
+    with reading(path, ScoreError, "as a mask"):
+        image = open_image(path)
+        if problem := foreign_problem(image):
+            raise ValueError(problem)
+        grey = image.mode in GREY or image.mode == "1"
+        pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
+        return pixels if pixels.ndim == 2 else pixels.any(-1)
 
 
-def _read_prediction(path: Path, masks: bool = False) -> np.ndarray:
+def read_prediction(
+    path: Path, size: tuple[int, int], resized: Resized | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Probabilities (H, W) float32 of its mask's size, and the size that it had.
+
+    Raises:
+        ScoreError, FileNotFoundError: it can't be read, or has another size and isn't resized.
+    """
+    with reading(path, ScoreError, "as a prediction"):
+        probabilities = _probabilities(path, masks=resized == "mask")
+        before = probabilities.shape
+        if resized and before != size and before != size[::-1]:
+            probabilities = _to_size(probabilities, size, resized)
+        _check_size(probabilities.shape, size)
+        return probabilities, before
+
+
+def _probabilities(path: Path, masks: bool = False) -> np.ndarray:
     """Probabilities (H, W) float32.
 
     Args:

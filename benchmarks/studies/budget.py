@@ -20,7 +20,7 @@ from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
 from benchmarks.report.plan import plan_of
-from benchmarks.report.style import png
+from benchmarks.report.style import looks_of, png
 from benchmarks.scoring.metrics import iou_terms, miou
 from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import sample
@@ -110,12 +110,12 @@ def study(
     table = pd.DataFrame(lines)
     means = _means(table)
     judged = "validation" if validation_only else "miou"
-    families = plan_of(params).families
+    look = looks_of(plan_of(params), means.row)
     contents |= {
         "budget.csv": _csv(means),
         "budget_seeds.csv": _csv(table),
         "budget.md": page(means, judged, params.profile, numbers),
-        "figures/budget.png": png(budget_figure(means, judged, families, params.profile)),
+        "figures/budget.png": png(budget_figure(means, judged, look, params.profile)),
     }
     publish(results, contents)
     return []

@@ -7,22 +7,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.report.layout import title_of
-from benchmarks.report.style import STYLE, label_ends, looks
+from benchmarks.report.style import STYLE, label_ends
 
 
 @mpl.rc_context(STYLE)
 def budget_figure(
-    means: pd.DataFrame, judged: str, families: Mapping[str, str], profile: str
+    means: pd.DataFrame, judged: str, look: Mapping[str, Mapping], profile: str
 ) -> Figure:
     """Draw one line per row in a panel per benchmark, named at its end; updates on a log axis.
 
     Args:
         means: row, benchmark, times, updates and the score (0..1), as in budget.csv.
         judged: column of the score.
-        families: of each row, for its colour.
+        look: of the rows, as in all figures (`looks_of`).
     """
     benchmarks = list(dict.fromkeys(means.benchmark))
-    look = looks(list(dict.fromkeys(means.row)), families)
     figure = Figure(figsize=(3.2 * len(benchmarks), 3.6), layout="constrained")
     panels = figure.subplots(1, len(benchmarks), squeeze=False)[0]
     for axes, benchmark in zip(panels, benchmarks, strict=True):

@@ -28,7 +28,7 @@ from benchmarks.miniature.world import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import write_yaml
 from benchmarks.report.plan import plan_of
-from benchmarks.report.style import png
+from benchmarks.report.style import looks_of, png
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import (
@@ -98,13 +98,13 @@ def disperse(params: Params, results: Path) -> list[str]:
             scores |= _read(alternative, name, cells)
     if not failures:
         rows, pairs = compare(scores)
-        families = plan_of(params).families
+        look = looks_of(plan_of(params), rows.row)
         as_csv = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
         contents = {
             "dispersion.csv": rows.to_csv(**as_csv),
             "dispersion_pairs.csv": pairs.to_csv(**as_csv),
             "dispersion.md": page(rows, pairs, params.profile),
-            "figures/scenes.png": png(scenes_figure(rows, families, params.profile)),
+            "figures/scenes.png": png(scenes_figure(rows, look, params.profile)),
         }
         publish(results, contents)
     return failures

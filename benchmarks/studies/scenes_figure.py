@@ -6,23 +6,22 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.report.style import STYLE, label_ends, looks
+from benchmarks.report.style import STYLE, label_ends
 
 SCENES = {"default": "natural: most clips show one object", "balanced": "balanced: 2 to 4 objects"}
 
 
 @mpl.rc_context(STYLE)
-def scenes_figure(scores: pd.DataFrame, families: Mapping[str, str], profile: str) -> Figure:
+def scenes_figure(scores: pd.DataFrame, look: Mapping[str, Mapping], profile: str) -> Figure:
     """Draw one line per row between the two, named at both ends.
 
     Args:
         scores: benchmark, alternative, row, miou, low and high (0..1), as in dispersion.csv.
-        families: of each row, for its colour.
+        look: of the rows, as in all figures (`looks_of`).
     """
     here = scores[(scores.benchmark == "v1s") & scores.alternative.isin(list(SCENES))]
     wide = 100 * here.pivot(index="row", columns="alternative", values="miou")[list(SCENES)]
     wide = wide.dropna().sort_values("balanced", ascending=False)
-    look = looks(list(wide.index), families)
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.margins(y=0.1)

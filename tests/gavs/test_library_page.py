@@ -63,7 +63,7 @@ def test_the_pages_commands_are_commands(folder, capsys):
         for code in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
         for line in code.splitlines()
     ]
-    assert len(lines) == 11
+    assert len(lines) == 13
     for line in lines:
         program, *arguments = shlex.split(line)[2:]
         if program == "gavs":
@@ -72,7 +72,7 @@ def test_the_pages_commands_are_commands(folder, capsys):
             assert cli.main(arguments) == 1  # no project here; 2: no such command or option
     told = capsys.readouterr()
     assert "20 masks of 4 clips" in told.out
-    assert told.err.count("error: params.yaml") == 7 and "predicted" in told.err
+    assert told.err.count("error: params.yaml") == 9 and "predicted" in told.err
     maps = [np.load(path) for path in sorted((folder / "out/probabilities/b").iterdir())]
     model = load_model("gavs", "v1s")
     images = [read_image(folder / f"clips/b/frames/{k}.jpg") for k in range(5)]

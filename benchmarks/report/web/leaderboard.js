@@ -24,7 +24,7 @@ function showBest() {
     { title: "best", className: "text", cell: (r) => el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) },
     { title: "is the lead real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
       ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
-        `not shown, ${r.s.tied.all.length} rows tie`)) },
+        `not shown, ${r.s.tied.all.length} tie`)) },
     { title: "second", className: "text", cell: (r) => (r.second ? `${r.second[0]} ${fixed(r.second[1])}` : NONE) },
     { title: "lead, points", cell: (r) => (r.lead ? `${signed(r.lead.points[0])} ${interval(r.lead.points[1], r.lead.points[2])}` : NONE) },
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
@@ -33,7 +33,7 @@ function showBest() {
       const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
       return i < 0 ? NONE : `${fixed(r.s.scores[i][0])}, ${place} of ${r.s.rows.length}`;
     } },
-    { title: "look closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
+    { title: "closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
       "compare", el("span", { class: "skip" }, ` the best two on ${r.s.title}`)) : "") },
   ], rows, {}, "Best row of each contest");
 }

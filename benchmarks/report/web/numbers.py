@@ -15,7 +15,7 @@ from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Column, Score, Table
 from benchmarks.report.page import PROFILES, UNKNOWN
 from benchmarks.report.plan import RECREATED, Plan
-from benchmarks.report.style import looks
+from benchmarks.report.style import looks_of
 from benchmarks.report.table1 import test_source
 from benchmarks.report.verdicts import trainings
 from benchmarks.report.web.pairs import by_group, differences, frame_terms
@@ -73,7 +73,7 @@ def _rows(plan: Plan, contests: Sequence[Contest], tables: Mapping[str, Table]) 
     """What a row is: its track, paradigm, note and looks."""
     names = [row for s in contests for row in rows_of(plan, tables[s.table], s)]
     names = list(dict.fromkeys([*plan.methods, *names]))
-    look = looks(names, plan.families)
+    look = looks_of(plan, names)
     return [
         {
             "name": row,

@@ -86,7 +86,7 @@ function groupsPlot(s, first, second) {
     }
     y += step;
   }
-  node.append(el("text", { x: left, y: height - 4 }, `${second} better ← points → ${first} better`));
+  node.append(el("text", { x: width / 2, y: height - 4, "text-anchor": "middle" }, `${second} better ← points → ${first} better`));
   return el("div", {}, el("figcaption", {}, `${title}, with 95 % intervals, each alone; hollow where it reaches 0.`), node);
 }
 

@@ -12,25 +12,25 @@ from benchmarks.common.publish import publish
 from benchmarks.report.web import build as web  # the module
 from benchmarks.report.web.masks import Drawn
 from benchmarks.report.write import read, tables
-from tests.benchmarks.report.conftest import plan_with
+from tests.benchmarks.report.conftest import Desk, filled, plan_with
 from tests.benchmarks.report.test_qualitative import clip
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is missing: pip install '.[browser]'"
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium for the page of results: apt-get install chromium"
+)
 
 
-@pytest.fixture
-def page(full_desk, tmp_path):
-    """The opened page of `full_desk`, with two clips; a fault is what its console says."""
-    left = np.tile(np.arange(8) < 4, (4, 1))
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Folder of the page of `filled`, with two clips."""
+    root = tmp_path_factory.mktemp("page")
+    desk, left = filled(Desk(root)), np.tile(np.arange(8) < 4, (4, 1))
     index = pd.DataFrame(
-        [clip(tmp_path / f"c{i}", f"clip{i}", "v1s", 5, 0) | {"heard": "dog"} for i in range(2)]
+        [clip(root / f"c{i}", f"clip{i}", "v1s", 5, 0) | {"heard": "dog"} for i in range(2)]
     )
     index.loc[1, "classes"] = "cat"
     masks = [
@@ -41,21 +41,32 @@ def page(full_desk, tmp_path):
     ]
     plan = plan_with()
     with patch.object(web, "drawn", lambda *parts: masks):
-        records = read(full_desk.records, plan)
-        publish(full_desk.results, tables(records, plan, index=index, bench=object()))
-    faults = []
+        records = read(desk.records, plan)
+        publish(desk.results, tables(records, plan, index=index, bench=object()))
+    return desk.results
+
+
+@pytest.fixture(scope="module")
+def browser():
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--autoplay-policy=no-user-gesture-required"]
         )
-        context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
-        opened = context.new_page()
-        opened.on("console", lambda m: m.type == "error" and faults.append(m.text))
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.goto((full_desk.results / "index.html").as_uri())
-        opened.faults = faults
-        yield opened
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser, results):
+    """The opened page; a fault is what its console says."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    page, page.faults = context.new_page(), []
+    page.on("console", lambda m: m.type == "error" and page.faults.append(m.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto((results / "index.html").as_uri())
+    yield page
+    assert page.faults == []
+    context.close()
 
 
 def names(page, selector="#board"):
@@ -87,11 +98,10 @@ def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
     page.wait_for_function("player.currentTime > 0.2 && !player.paused")
     page.wait_for_function("player.paused && player.currentTime < 1.5")
     assert page.evaluate("player.error") is None
-    assert page.faults == []
 
 
-def test_the_board_prints_what_the_front_page_prints(page, full_desk):
-    front = (full_desk.results / "tables.md").read_text()
+def test_the_board_prints_what_the_front_page_prints(page, results):
+    front = (results / "tables.md").read_text()
     for row in ("gavs", "avsbench", "gavs_released"):
         line = page.locator("#board tbody tr", has=page.get_by_role("button", name=row, exact=True))
         score = line.locator("td").first.inner_text().split()[0].removesuffix("a")
@@ -123,7 +133,6 @@ def test_the_keyboard_reaches_a_clip_and_a_row(page):
     point.focus()
     page.keyboard.press("Enter")
     assert page.locator('#clip-list [aria-pressed="true"]').count() == 1
-    assert page.faults == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

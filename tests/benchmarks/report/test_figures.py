@@ -8,13 +8,16 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
+from benchmarks.common.overlay import COLOURS, OPACITY, colour_mask
 from benchmarks.common.tables import SHARE
+from benchmarks.params import load
 from benchmarks.report.ablations_figure import DECIDED, ablations_figure
 from benchmarks.report.critical_figure import groups
 from benchmarks.report.figure1 import KINDS, figure1
 from benchmarks.report.figure3_figure import figure3_figure
 from benchmarks.report.measure import Block, Column, Score, Table
-from benchmarks.report.overlays import COLOURS, OPACITY, Panel, colour_mask, overlay_figure
+from benchmarks.report.overlays import Panel, overlay_figure
+from benchmarks.report.plan import plan_of
 from benchmarks.report.robustness_figure import robustness_figure
 from benchmarks.report.shots_figure import shots_figure
 from benchmarks.report.style import FAMILIES, MARKERS, PALETTE, looks, looks_of, png
@@ -24,6 +27,7 @@ from benchmarks.scoring.records import Epoch
 from benchmarks.scoring.statistics import Difference, Interval
 from benchmarks.studies.scenes_figure import scenes_figure
 from tests.benchmarks.report.conftest import plan_with
+from tests.copies import ROOT
 
 PLAN = plan_with(
     table1={"published": ["avsbench"], "controlled": [], "gavs": ["gavs"], "operators": []}
@@ -79,6 +83,32 @@ def test_a_method_has_one_look_and_no_other_has_it():
     assert len({(look["palette"][m], look["markers"][m]) for m in methods}) == 40
     assert all(look["palette"][row] in FAMILIES[family] for row, family in families.items())
     assert PLAN.methods[:2] == ["avsbench", "gavs"] and len({*PLAN.methods}) == len(PLAN.methods)
+
+
+def test_a_variant_has_its_bases_colour_where_the_family_has_no_other():
+    colours = FAMILIES["in-set"]
+    rows = [*(f"m{i}" for i in range(len(colours))), "m1_dice", "other", "m1_dice_wide"]
+    bases = {"m1": "m0", "m1_dice": "m1", "m1_dice_wide": "m1_dice"}
+    look = looks(rows, dict.fromkeys(rows, "in-set"), bases)
+    assert [look["palette"][row] for row in rows[: len(colours)]] == colours  # variants too
+    assert look["palette"]["m1_dice"] == look["palette"]["m1_dice_wide"] == colours[1]
+    assert look["palette"]["other"] == colours[0]  # of no base: from the first again
+    three = [
+        (look["markers"][row], look["dashes"][row]) for row in ("m1", "m1_dice", "m1_dice_wide")
+    ]
+    assert len({marker for marker, _ in three}) == len({dashes for _, dashes in three}) == 3
+
+
+def test_rows_of_the_default_tables_are_told_apart_by_their_looks():
+    plan = plan_of(load(ROOT / "params.yaml"))
+    look = looks_of(plan)
+    pairs = {row: (look["palette"][row], look["markers"][row]) for row in plan.methods}
+    assert len({*pairs.values()}) == len(plan.methods) > 25
+    for base in ("gavs", "sam_fusion", "gavs_full_decoder", "sam_fusion_full_decoder"):
+        assert look["palette"][f"{base}_dice"] == look["palette"][base]
+        assert plan.families[f"{base}_dice"] == plan.families[base]
+    ends = [*plan.tables.figure3.rows, *plan.tables.table2.rows]  # drawn as curves
+    assert len({look["palette"][row] for row in ends}) == len({*ends})
 
 
 def test_dots_of_table_1_and_the_papers_apart():
@@ -257,7 +287,7 @@ def test_natural_and_balanced_scenes_are_joined_by_row():
         ("v2", "default", "b", 0.8),
     ]
     scores = pd.DataFrame(lines, columns=["benchmark", "alternative", "row", "miou"])
-    (axes,) = scenes_figure(scores, {"a": "prompt", "b": "fusion"}, "miniature").axes
+    (axes,) = scenes_figure(scores, looks(["a", "b"]), "miniature").axes
     joined = [x.get_xydata().tolist() for x in axes.lines if len(x.get_xdata()) == 2][:2]
     assert joined == [[[0, 40], [1, 30]], [[0, 60], [1, 10]]]
     assert {t.get_text() for t in axes.texts} == {"a 60.0", "a 10.0", "b 40.0", "b 30.0"}
