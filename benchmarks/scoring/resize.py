@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-ROWS = 16  # of the result that are made together: few products are with weights of 0
+ROWS = 8  # of the result that are made together: few products are with weights of 0
 
 
 def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
