@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import av
 import numpy as np
 import soundfile
-from av.container import InputContainer
-from av.stream import Disposition, Stream
 
 from gavs.reading import MediaError, reading, shown
 
-S = TypeVar("S", bound=Stream)
+if TYPE_CHECKING:  # FFmpeg's 100 MB are of the extra `train`
+    from av.container import InputContainer
+    from av.stream import Stream
+
+S = TypeVar("S", bound="Stream")
 
 SAMPLE_RATE = 16_000  # VGGish's
 PEAK = 4.0  # 12 dB over full scale
@@ -76,12 +77,14 @@ def read_mono(path: Path, start: float | None = None) -> list[Piece]:
         return pieces
 
 
-def placed(path: Path, container: InputContainer, start: float | None) -> Iterator[Piece]:
+def placed(path: Path, container: "InputContainer", start: float | None) -> Iterator[Piece]:
     """Yield the sound of a container from time `start` on, without a gap.
 
     A hole is silence. Of pieces that overlap, the later one's beginning is left out. The rate and
     the channels may change from piece to piece.
     """
+    import av
+
     stream = default_track(path, container.streams.audio)
     if stream is None:
         raise MediaError(f"{shown(path)}: has no sound track; GAVS finds what it hears")
@@ -118,14 +121,18 @@ def placed(path: Path, container: InputContainer, start: float | None) -> Iterat
         check_end(container, stream, latest)
 
 
-def open_media(path: Path) -> InputContainer:
+def open_media(path: Path) -> "InputContainer":
     """Open one local file: a colon in its name is no protocol, a playlist fetches nothing."""
+    import av
+
     options = {"protocol_whitelist": "file"}
     return av.open(f"file:{os.fspath(path)}", options=options, metadata_errors="replace")
 
 
 def default_track(path: Path, streams: Sequence[S]) -> S | None:
     """The track that a player takes: the default, else the first; a cover picture is none."""
+    from av.stream import Disposition
+
     tracks = [s for s in streams if not s.disposition & Disposition.attached_pic]
     if not tracks:
         return None
@@ -142,7 +149,7 @@ def _warn_once(message: str) -> None:
     log.warning(message)
 
 
-def check_end(container: InputContainer, stream: Stream, end: float) -> None:
+def check_end(container: "InputContainer", stream: "Stream", end: float) -> None:
     """Compare where a track ends, in the container's time, with what an mp4's index says.
 
     Raises:

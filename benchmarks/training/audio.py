@@ -1,10 +1,9 @@
 """The sound that a clip is given in place of its own sound, for floors and robustness."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 Heard = np.ndarray | str | None
 ROUNDS = 50  # of random tries; whoever has a partner in fifteen clips fails one time in thirty
@@ -46,20 +45,19 @@ Fits = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (M,) positions of each 
 
 def _disjoint(first: Iterable[str], second: Iterable[str]) -> Fits:
     """Test pairs of clips for no common token of one's `first` and the other's `second`."""
-    columns: dict[str, int] = {}
-    a, b = (_tokens(names, columns) for names in (first, second))
-    for table in (a, b):
-        table.resize(table.shape[0], len(columns))
-    return lambda i, j: a[i].multiply(b[j]).sum(axis=1) == 0
+    sides = [[joined.split("_") for joined in names] for names in (first, second)]
+    tokens = {token for clips in sides for clip in clips for token in clip}
+    columns = {token: column for column, token in enumerate(sorted(tokens))}
+    a, b = (_bits(clips, columns) for clips in sides)
+    return lambda i, j: ~(a[i] & b[j]).any(axis=1)
 
 
-def _tokens(names: Iterable[str], columns: dict[str, int]) -> csr_array:
-    """Table (N, tokens), 1 where a clip has the token; new tokens get the next of `columns`."""
-    tokens, ends = [], [0]
-    for joined in names:
-        tokens += [columns.setdefault(token, len(columns)) for token in {*joined.split("_")}]
-        ends.append(len(tokens))
-    return csr_array((np.ones(len(tokens), np.int32), tokens, ends), (len(ends) - 1, len(columns)))
+def _bits(clips: Sequence[Sequence[str]], columns: Mapping[str, int]) -> np.ndarray:
+    """Table (N, tokens / 8) of bits, 1 where a clip has the token of the column."""
+    table = np.zeros((len(clips), len(columns)), bool)
+    for row, tokens in zip(table, clips, strict=True):
+        row[[columns[token] for token in tokens]] = True
+    return np.packbits(table, axis=1)
 
 
 def _partners(seed: int, index: pd.DataFrame, kinds: Sequence[Hashable], fits: Fits) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Folders of predictions: names of every layout, and one clear answer to each defect."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +19,19 @@ from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.records import Key
 from benchmarks.training.clips import Samples
 from tests.benchmarks.predictions.conftest import CLIPS, MASK, save
+from tests.test_extras import ROOT, train_extra
+
+IMPORT = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+for name in {blocked}:
+    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+from benchmarks.predictions.imported import import_folder
+params = SimpleNamespace(**{params}, scoring=SimpleNamespace(frames_per_clip=None))
+stored = import_folder(params, Path({folder!r}), "theirs", "v2")
+print(len(stored.scores()["test"]), "frames")
+"""
 
 
 @pytest.mark.parametrize(
@@ -84,6 +100,18 @@ def test_a_row_is_written_and_marked_and_its_counts_do_not_depend_on_workers(
     monkeypatch.setattr("benchmarks.scoring.files.CHUNK", 1)
     import_folder(params, folder, "theirs", "v2", seed=3, workers=2)
     assert stored.path.with_suffix(".npz").read_bytes() == before
+
+
+def test_an_import_needs_nothing_of_the_extra_train(params, folder):
+    values = {name: value for name, value in vars(params).items() if name != "scoring"}
+    text = ", ".join(
+        f"{name!r}: Path({str(value)!r})" if isinstance(value, Path) else f"{name!r}: {value!r}"
+        for name, value in values.items()
+    )
+    script = IMPORT.format(blocked=train_extra(), params=f"{{{text}}}", folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "6 frames\n"
 
 
 def test_a_name_of_the_suite_is_not_taken(params, folder):
