@@ -42,16 +42,16 @@ def test_a_row_with_another_budget_is_an_error(changed, row, own, message):
 
 
 def test_budgets_are_compared_in_the_named_lists_up_to_a_clip(changed):
-    """3 clips of V1M hold 15 frames, the base's 18: less than a clip. 3 of V2 hold 30."""
+    """3 clips of V1M hold 15 frames, the base's 18: less than a clip. 5 of V2 hold 50, not 40."""
     named = {"one_budget": ["controlled"]}
     own = {"protocol": named, "methods": {"avsbench": {"training": {"steps": 7}}}}
     assert changed(own).row("avsbench", "v1s").training.steps == 7
     base = {"protocol": named, "training": {"batch_frames": 18}}
     clips = {"v1s": {"training": {"batch_clips": 10}}, "v1m": {"training": {"batch_clips": 3}}}
-    clips |= {"v3": {"training": {"batch_clips": 2}}, "v2": {"training": {"batch_clips": 2}}}
+    clips |= {"v3": {"training": {"batch_clips": 4}}, "v2": {"training": {"batch_clips": 4}}}
     assert changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
-    clips["v2"] = {"training": {"batch_clips": 3}}
-    with pytest.raises(ParamsError, match="tpavi_sam on v2: 640 updates of 30 labelled"):
+    clips["v2"] = {"training": {"batch_clips": 5}}
+    with pytest.raises(ParamsError, match="tpavi_sam on v2: 640 updates of 50 labelled"):
         changed({**base, "methods": {"tpavi_sam": {"benchmarks": clips}}})
 
 
