@@ -43,7 +43,7 @@ from benchmarks.cli import main
 folder = ["--as", "theirs", "--benchmark", "v1m", "--workers", "2"]
 for words in (["data"], ["import", "theirs", *folder], ["compare", "theirs", "theirs"]):
     assert main(words) == 0, words
-libraries = {"torch", "matplotlib"} & set(sys.modules)
+libraries = {"torch", "scipy", "av", "matplotlib"} & set(sys.modules)
 assert not libraries, libraries
 """
 
