@@ -35,13 +35,13 @@ def lines() -> Iterator[Line]:
                 SOD,
                 ours,
                 partial(pysodmetrics, maps, targets),
-                wanted=3.0,
+                wanted=5.0,
                 bound=None,
                 seconds=10,
                 remark="it has maps of 8 bits and other rules: compared are the means at 0.5",
             )
         else:
-            yield Line.not_run(what, SOD, 3.0, NEEDS)
+            yield Line.not_run(what, SOD, 5.0, NEEDS)
         yield compare(
             what,
             AGAINST,
