@@ -44,6 +44,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
+:root {{ color-scheme: light dark }}
 body {{ font: 16px/1.4 system-ui, sans-serif; max-width: 75rem; margin: 1rem auto }}
 td, th {{ padding: .2rem .8rem; text-align: right }}
 pre {{ overflow-x: auto }}
