@@ -8,17 +8,16 @@ from benchmarks.params import ParamsError, load
 
 
 def test_every_row_of_the_miniature_has_one_budget(folder):
-    """Clips have 1 mask in V1S, 5 in V1M and 10 in V2: 10, 4 and 2 of them make 10, 20 and 20."""
+    """Clips have 1 mask in V1S, 5 in V1M and 10 in V2: 10, 4 and 4 of them make 10, 20 and 40."""
     params = load()
-    clips = {"v1s": 10, "v1m": 4, "v2": 2, "v3": 2}
+    clips = {"v1s": (10, 10), "v1m": (4, 20), "v2": (4, 40), "v3": (4, 40)}
     table = params.tables.table1
-    for benchmark, expected in clips.items():
+    for benchmark, (whole, frames) in clips.items():
         steps = params.benchmarks[benchmark].training["steps"]
         for name in [*table.published, *table.controlled, *table.gavs, *table.pairs]:
             row = params.row(name, benchmark)
             assert row.training.steps == steps
-            frames = 10 if benchmark == "v1s" else 20
-            assert row.samples(benchmark) == (expected if row.by_clip else frames), name
+            assert row.samples(benchmark) == (whole if row.by_clip else frames), name
 
 
 @pytest.mark.parametrize(
