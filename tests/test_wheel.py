@@ -72,7 +72,7 @@ def wheel(tmp_path_factory) -> Path:
     copy_project(source)
     run_in(source, sys.executable, "-c", BUILD.format("sdist", str(folder)))
     (sdist,) = folder.glob("*.tar.gz")
-    shutil.unpack_archive(sdist, folder / "unpacked", filter="data")
+    shutil.unpack_archive(sdist, folder / "unpacked")
     (unpacked,) = (folder / "unpacked").iterdir()
     run_in(unpacked, sys.executable, "-c", BUILD.format("wheel", str(folder)))
     (path,) = folder.glob("*.whl")
