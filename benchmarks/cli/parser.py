@@ -25,8 +25,8 @@ the loop of daily use:
   less results/tables.md
 
 what can be edited:
-  python -m benchmarks params                every knob: its value, and the default if the file has
-                                             another; params methods.gavs lists one block
+  python -m benchmarks params                every knob: its value, and the default if the file sets
+                                             it; params methods.gavs lists one block
   python -m benchmarks profile smoke         another profile; params.yaml goes to profiles/
 
 by hand, the same steps:
@@ -107,10 +107,9 @@ def command_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument(
-        "--params", type=Path, default=Path("params.yaml"), help="default: %(default)s"
-    )
-    verbose = "a line per epoch of each training too"
+    text = "before COMMAND; default: %(default)s"
+    whole.add_argument("--params", type=Path, default=Path("params.yaml"), help=text)
+    verbose = "a line per epoch and validation of each training too"
     whole.add_argument("-v", "--verbose", action="store_true", help=verbose)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
 
@@ -125,9 +124,11 @@ def command_parser() -> argparse.ArgumentParser:
         commands.profile,
         "make another profile params.yaml; profiles/ gets the current one",
     )
-    sub.add_argument("name", help="smoke, miniature, paper or another file of profiles/")
+    sub.add_argument("name", help="smoke, quick, miniature, paper or another of profiles/")
     sub = add(
-        "params", commands.list_params, "list every knob: its value, and its default if they differ"
+        "params",
+        commands.list_params,
+        "list every knob: its value, and the default of those that are set",
     )
     sub.add_argument("prefix", nargs="?", default="", help="only this block, e.g. methods.gavs")
     add("values", commands.values, "write down what the other stages depend on, for DVC")
@@ -153,7 +154,7 @@ def command_parser() -> argparse.ArgumentParser:
         "features", _of("grid", "features"), "fill the feature stores; resumes where it was stopped"
     )
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
-    add("check", commands.check, "find all faults before hours of work, and estimate its costs")
+    add("check", commands.check, "find all faults before hours of work, and estimate the costs")
     sub = add(
         "estimate", commands.estimate, "cost of each tier without data, and the published schedules"
     )
@@ -192,7 +193,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--row", help="only jobs of this row, with the jobs that they need")
     sub.add_argument("--benchmark", help="only jobs of this benchmark, likewise")
     sub.add_argument("--seed", type=int, help="only jobs of this seed, likewise")
-    sub.add_argument("--on", choices=["local", "slurm"], help="this machine, or a cluster")
+    sub.add_argument("--on", choices=["local", "slurm"], help="where: this machine, or a cluster")
     sub.add_argument("--dry-run", action="store_true", help="only say what would be launched")
     sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
     sub.add_argument("--status", action="store_true", help="show what is done, queued, failed")
@@ -211,9 +212,11 @@ def command_parser() -> argparse.ArgumentParser:
     add(
         "stale",
         commands.stale,
-        "list committed tables older than the code and parameters behind them",
+        "list committed rows older than the code and parameters behind them; fails if any is",
     )
-    add("spent", commands.spent, "list the seconds of the finished cells by table and method")
+    add(
+        "spent", commands.spent, "list the seconds of finished cells by table, benchmark and method"
+    )
     sub = add(
         "score",
         commands.score,
@@ -235,8 +238,8 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path, metavar="DIR")
     sub.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the row")
     sub.add_argument("--table", help="table1, table2 or table3; default: the benchmark's")
-    sub.add_argument("--seed", type=int, default=0, help="of its training; default: %(default)s")
-    sub.add_argument("--masks", action="store_true", help="binary masks, of PNGs in colour too")
+    sub.add_argument("--seed", type=int, default=0, help="trained with; default: %(default)s")
+    sub.add_argument("--masks", action="store_true", help="DIR has masks; PNGs may be in colour")
     _add_submission(sub)
     sub = add(
         "compare",
@@ -249,11 +252,11 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("second", metavar="B")
     sub.add_argument("--by-class", action="store_true", help="the classes that differ most too")
     sub.add_argument("--controls", action="store_true", help="wrong sound and silence too")
-    sub.add_argument("--json", action="store_true", help="every class too, scores 0 to 1")
+    sub.add_argument("--json", action="store_true", help="as JSON: every class too, 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)
     sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
-    text = "of a row; or of cards to check, or their folder"
+    text = "a row; with --check cards, or their folder"
     sub.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = "count again, from a checkpoint beside the card too; default: all of cards/"
     sub.add_argument("--check", action="store_true", help=text)
@@ -275,13 +278,13 @@ def command_parser() -> argparse.ArgumentParser:
     sub = add(
         "tune",
         _of("studies", "tune"),
-        "try learning rates per method on val, write the best (an hour)",
+        "try learning rates per method on val, write the best into params.yaml (hours)",
     )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
     sub = add(
         "budget",
         _of("studies", "budget"),
-        "train Table 1's rows with half and twice the updates (an hour)",
+        "train Table 1's rows with half and twice the updates (hours)",
     )
     sub.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="default: Table 1's")
     sub.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="default: all")
@@ -293,7 +296,7 @@ def command_parser() -> argparse.ArgumentParser:
     add(
         "dispersion",
         _of("studies", "dispersion"),
-        "find orderings that survive other SAM weights and scenes (minutes)",
+        "find orderings that survive other SAM weights, precision and scenes (an hour)",
     )
     sub = add(
         "vggss-baselines",
@@ -304,7 +307,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub = add(
         "pretrain",
         commands.pretrain,
-        "train the miniature's encoders into work/pretrained (minutes)",
+        "train the miniature's encoders into work/pretrained (an hour)",
     )
     sub.add_argument(
         "names",

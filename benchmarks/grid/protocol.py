@@ -22,7 +22,7 @@ class Cell:
     """A place in a table: which row, on which benchmark, trained how, with which seed and draw."""
 
     table: str
-    stage: str  # the DVC stage, and the folder of records that it owns
+    stage: str  # of the table, and the folder of records that it owns
     row: str
     benchmark: str
     setting: str  # train, floor, fraction-0.1, 0-shot, 5-shot, 5-shot-control, negatives

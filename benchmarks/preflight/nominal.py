@@ -102,7 +102,7 @@ class NominalCosts(Costs):
 
     def features(self) -> list[Line]:
         """Costs of the feature stores, one line per pass over the frames."""
-        lines, precision = [], self.params.features.precision
+        lines = []
         for cover, names in self.params.stores.items():
             frames = sum(
                 CLIPS[f"{b}/{part}"] * SECONDS[b]
@@ -112,14 +112,23 @@ class NominalCosts(Costs):
                 if f"{b}/{part}" in CLIPS
             )
             for group in passes(names):
-                rate = float(CORES * (SQUASHED if kind_of(group[0])["pixels"] else WINDOWS))
-                if kind_of(group[0])["sam"] or kind_of(group[0])["tokens"]:
-                    rate = self.figures.images_per_second(self.params.encoders.sam.size, precision)
                 line: Line = {"stage": f"features {cover}/{', '.join(group)}"}
-                line |= {"work": f"{frames:,} rows", "hours": frames / rate / 3600}
+                hours = frames * self._encoding(group) / 3600
+                line |= {"work": f"{frames:,} rows", "hours": hours}
                 size = frames * sum(map(self.row_bytes, group)) / GIB
                 lines.append(line | {"disk GiB": size, "GiB per process": math.nan})
         return lines
+
+    def _encoding(self, stores: list[str]) -> float:
+        """Seconds of a row of one pass: SAM sees a frame once in each order of its colours."""
+        kinds = [kind_of(store) for store in stores]
+        seconds = 0.0
+        if colours := {kind["sam"] or kind["tokens"] for kind in kinds} - {None}:
+            sam, precision = self.params.encoders.sam.size, self.params.features.precision
+            seconds = len(colours) / self.figures.images_per_second(sam, precision)
+        if kinds[0]["audio"] or any(kind["pixels"] for kind in kinds):
+            seconds += 1 / CORES / (WINDOWS if kinds[0]["audio"] else SQUASHED)
+        return seconds
 
     def row_bytes(self, store: str) -> int:
         """Bytes of a row of a store."""

@@ -39,9 +39,9 @@ def leaderboard(plan: Plan, table: Table) -> str:
         layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
     ]
     where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {plan.trainings} seed(s)"
-    return f"{where}; the rest is in [results/tables.md](results/tables.md).\n\n" + markdown(
-        layout.grid(rows, columns)
-    )
+    which = f"the best rows of those in every table, and `{plan.base}`; **bold**: best of a track"
+    text = f"{where}: {which}. All rows: [results/tables.md](results/tables.md)."
+    return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 
 
 def fill_readme(path: Path, text: str) -> None:

@@ -61,6 +61,16 @@ def test_first_takes_less_than_two_gpu_hours_and_60_gib(tiers):
     assert 1 < sum(line["disk GiB"] for line in lines) < 60
 
 
+def test_features_cost_what_sam_takes_for_each_order_of_colours(tiers):
+    """By hand: 91,938 frames, in RGB and in BGR, and squashed at 90 a second on 16 cores."""
+    costs = NominalCosts(tiers["full"], Figures())
+    hours = {line["stage"]: line["hours"] for line in costs.features()}
+    frame = 2 / costs.figures.images_per_second("vit_b", "bf16") + 1 / 1440
+    expected = pytest.approx(91_938 * frame / 3600)
+    assert hours["features avs/pixels224, sam_bgr, sam_rgb"] == expected
+    assert hours["features vgg/vggish"] == pytest.approx(149_158 / 800 / 3600)
+
+
 def test_a_training_s_hours_are_its_steps_reads_and_validations(tiers):
     """AVSBench on V1M by hand: 30 epochs of 74 steps of 20 frames, and 30 times 320 frames."""
     costs = NominalCosts(tiers["core"], Figures())
