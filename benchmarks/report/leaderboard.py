@@ -38,7 +38,9 @@ def leaderboard(plan: Plan, table: Table) -> str:
         layout.score("F", f"{BENCHMARK} fscore"),
         layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
     ]
-    where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {plan.trainings} seed(s)"
+    where = (
+        f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, number of seeds: {plan.trainings}"
+    )
     return f"{where}; the rest is in [results/tables.md](results/tables.md).\n\n" + markdown(
         layout.grid(rows, columns)
     )

@@ -23,6 +23,7 @@ from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
 from benchmarks.report.layout import Section
 from benchmarks.report.plan import Plan
+from benchmarks.report.standing import Standing, standing
 from benchmarks.report.write import lay_out, read, tables
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores, score_frames
@@ -193,16 +194,26 @@ class Desk:
         plan: Plan | None = None,
         draw: bool = False,
         strata: Mapping[str, Collection[str]] | None = None,
+        all_judged: bool = False,
         **changes: Any,
     ) -> str:
         """Write the tables, with their figures if asked; the text of tables.md, then that of each
-        table's page with its headings a level lower."""
+        table's page with its headings a level lower.
+
+        all_judged: rows that aren't above all dark or their floor take part in verdicts too.
+        """
         plan = replace(plan or plan_with(), **changes)
 
         def undrawn(*arguments: Any) -> list[Section]:
             return [replace(section, figures={}) for section in lay_out(*arguments)]
 
-        with patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn):
+        def nothing(*_: Any) -> Standing:
+            return {}
+
+        with (
+            patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn),
+            patch("benchmarks.report.write.standing", nothing if all_judged else standing),
+        ):
             publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")
         names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)
