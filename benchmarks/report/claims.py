@@ -171,6 +171,8 @@ def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Differe
             if source.subset:
                 return None
             source = source._replace(subset=RIVALS)
+        if comparison.margin and metric == "fscore":
+            return None  # the margin is one of mIoU
         part = Part(source, metric)
         runs = ledger.runs(side.row, [part], side.runs) if metric else ()
         if not runs:

@@ -9,6 +9,7 @@ is the IoU in tenths. Each clip has one frame and a video of its own.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
 from benchmarks.report.layout import Section
 from benchmarks.report.plan import Plan
-from benchmarks.report.standing import Standing, standing
+from benchmarks.report.standing import Standing
 from benchmarks.report.write import lay_out, read, tables
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores, score_frames
@@ -212,7 +213,7 @@ class Desk:
 
         with (
             patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn),
-            patch("benchmarks.report.write.standing", nothing if all_judged else standing),
+            patch("benchmarks.report.write.standing", nothing) if all_judged else nullcontext(),
         ):
             publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")

@@ -121,6 +121,9 @@ def test_a_row_without_standing_is_named(full_desk):
     assert contest["left_out"] == {"gavs": "all dark"}
     assert contest["tied"]["all"] == ["gavs_released", "avsbench"]  # gavs has more, in no verdict
     assert contest["lead"]["best"] == "gavs_released"
+    gavs = contest["rows"].index("gavs")
+    judged = {gavs not in pair[:2]: pair[5:7] for pair in contest["pairs"]}
+    assert judged[False][1] is None and judged[True][0] == judged[True][1]  # one pair: no factor
 
 
 def test_the_rosetta_figures_are_those_of_the_table(content):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.report import leaderboard as front
-from benchmarks.report.leaderboard import fill_readme
+from benchmarks.report import readme_leaderboard as front
+from benchmarks.report.readme_leaderboard import fill_readme
 from tests.benchmarks.report.conftest import plan_with
 
 PAGE = "# Suite\n\n<!-- results:begin -->\n{}<!-- results:end -->\n\nmore\n"
