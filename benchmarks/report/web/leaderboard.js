@@ -32,7 +32,7 @@ function showBest() {
       const i = r.s.rows.indexOf(DATA.base);
       const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
       if (i < 0) return NONE;
-      return `${fixed(r.s.scores[i][0])}, ${r.s.left_out[DATA.base] ? "in no verdict" : `place ${place} of ${r.s.rows.length}`}`;
+      return `${fixed(r.s.scores[i][0])}, ${r.s.left_out[DATA.base] ? "no verdict" : `${place} of ${r.s.rows.length}`}`;
     } },
     { title: "closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
       "compare", el("span", { class: "skip" }, ` the best two on ${r.s.title}`)) : "") },
@@ -105,13 +105,13 @@ function showHearing() {
     { title: "row", rising: true, value: (line) => line.row, cell: (line) => line.row },
     { title: "does it hear?", className: "text", value: (line) => 1000 * hears(line) + (line[cost]?.[0] ?? 0), cell: (line) =>
       el("span", { class: ["bad", "quiet", "good"][hears(line)] }, words[hears(line)]) },
+    ...(there ? [column("wrong sound costs, rivals in view", cost, (line) => gain(line[cost])),
+      column("gain over silence, rivals in view", gained, (line) => gain(line[gained]))] : []),
     column("own sound", "miou", (line) => fixed(line.miou[0])),
     column("another class's sound", "shuffled", (line) => fixed(line.shuffled?.[0])),
     column("wrong sound costs", "shuffle_loss", (line) => gain(line.shuffle_loss)),
     column("in silence", "floor", (line) => fixed(line.floor?.[0])),
     column("gain over silence", "floor_gain", (line) => gain(line.floor_gain)),
-    ...(there ? [column("wrong sound costs, rivals in view", cost, (line) => gain(line[cost])),
-      column("gain over silence, rivals in view", gained, (line) => gain(line[gained]))] : []),
   ], rows, hearingState, "Gains by sound");
 }
 const hearingState = { column: 1, down: true };

@@ -121,6 +121,11 @@ def test_a_row_in_no_verdict_has_a_mark_and_is_never_best(page):
     assert names(page) == ["gavs_released"] and page.locator("#board td .best").count() == 0
 
 
+def test_no_zero_has_a_sign(page):
+    numbers = "[fixed(-0.04), signed(-0.04), signed(0.06), fixed(-0.06), fixed(1234.5)]"
+    assert page.evaluate(numbers) == ["0.0", "0.0", "+0.1", "−0.1", "1234.5"]
+
+
 def test_masks_are_painted_in_their_colours(page):
     page.select_option("#first", "avsbench")
     page.locator('#clip-list [data-uid="clip1"]').click()
