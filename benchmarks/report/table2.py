@@ -38,8 +38,8 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     common = source._replace(subset="test-{draw}")
     parts = [
         DEFINITIONS,
-        f"0-shot: {zero}" if (zero := tested(ledger, rows, source, plan.runs)) else "",
-        f"Shots: {few}" if (few := tested(ledger, rows, common, plan.draws["v3"])) else "",
+        tested(ledger, rows, source, plan.runs, "Tested with 0 shots"),
+        tested(ledger, rows, common, plan.draws["v3"], "Tested with more"),
         markdown(overview),
         "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",

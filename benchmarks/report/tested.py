@@ -6,7 +6,13 @@ from benchmarks.report.ledger import Ledger, Source
 from benchmarks.scoring.statistics import Run
 
 
-def tested(ledger: Ledger, rows: Sequence[str], source: Source, runs: Sequence[Run]) -> str:
+def tested(
+    ledger: Ledger,
+    rows: Sequence[str],
+    source: Source,
+    runs: Sequence[Run],
+    what: str = "Tested",
+) -> str:
     """Sentence on the size of a test set; empty without a record of any row and run.
 
     Where each draw has a test set of its own it is that of the first.
@@ -19,6 +25,6 @@ def tested(ledger: Ledger, rows: Sequence[str], source: Source, runs: Sequence[R
                 clips, videos = len({*scores.uid}), len({*scores.video})
                 draw = f" (draw {run[1]})" if "{draw}" in source.subset else ""
                 return (
-                    f"Tested{draw}: {clips:,} clips of {videos:,} videos, {len(scores):,} frames."
+                    f"{what}{draw}: {clips:,} clips of {videos:,} videos, {len(scores):,} frames."
                 )
     return ""
