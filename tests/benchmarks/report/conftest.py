@@ -9,7 +9,7 @@ is the IoU in tenths. Each clip has one frame and a video of its own.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from benchmarks.common.publish import publish
 from benchmarks.params import TablesParams
 from benchmarks.report.layout import Section
 from benchmarks.report.plan import Plan
-from benchmarks.report.standing import Standing
 from benchmarks.report.write import lay_out, read, tables
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import FrameScores, score_frames
@@ -208,13 +207,12 @@ class Desk:
         def undrawn(*arguments: Any) -> list[Section]:
             return [replace(section, figures={}) for section in lay_out(*arguments)]
 
-        def nothing(*_: Any) -> Standing:
-            return {}
-
-        with (
-            patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn),
-            patch("benchmarks.report.write.standing", nothing) if all_judged else nullcontext(),
-        ):
+        with ExitStack() as stack:
+            stack.enter_context(
+                patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn)
+            )
+            if all_judged:
+                stack.enter_context(patch("benchmarks.report.write.standing", lambda *_: {}))
             publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")
         names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)
