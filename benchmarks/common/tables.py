@@ -98,12 +98,14 @@ _TEX = {
     "−": r"$-$",
     "ᵃ": r"\textsuperscript{a}",
     "ᵘ": r"\textsuperscript{u}",
+    "ⁿ": r"\textsuperscript{n}",
     "≥": r"$\geq$",
     "×": r"$\times$",
     "→": r"$\to$",
     "Δ": r"$\Delta$",
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
+    "§": r"\S",
     "–": "--",
 }
 

@@ -9,6 +9,7 @@ from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.table3 import HEADLINE
+from benchmarks.report.tested import tested
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
@@ -53,6 +54,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     ]
     grid = layout.grid([row for names in groups.values() for row in names], columns)
     parts = [
+        tested(ledger, rows, source, plan.runs),
         markdown(grid),
         "![difference to the base, with its interval](figures/ablations.png)",
     ]

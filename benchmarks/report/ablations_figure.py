@@ -15,6 +15,7 @@ from benchmarks.report.plan import Plan
 from benchmarks.report.style import GREY, PALETTE, STYLE, label_rows
 
 DECIDED = PALETTE[1]
+HOLLOW = "undecided, or of a row that is in no verdict"
 BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
 
 
@@ -22,7 +23,8 @@ BESIDE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center",
 def ablations_figure(
     plan: Plan, table: Table, column: str, groups: Mapping[str, Sequence[str]]
 ) -> Figure:
-    """Draw points with 95 % intervals, hollow where undecided; every other group is shaded."""
+    """Draw points with 95 % intervals, hollow where undecided or in no verdict; every other group
+    is shaded."""
     variants = [row for rows in groups.values() for row in rows]
     figure = Figure(figsize=(7.2, 1.2 + 0.2 * len(variants)), layout="constrained")
     axes = figure.subplots()
@@ -51,8 +53,8 @@ def ablations_figure(
     where = f"{title_of(table.columns[column].where)}, {plan.profile}"
     label_rows(axes, variants, f"mIoU minus that of {plan.base} (points), {where}")
     legend = [
-        Line2D([], [], color=DECIDED, marker="o", ms=4, label="decided"),
-        Line2D([], [], color=GREY, marker="o", ms=4, mfc="white", label="undecided"),
+        Line2D([], [], color=DECIDED, marker="o", ms=4, label="p < .05 after Holm's rule"),
+        Line2D([], [], color=GREY, marker="o", ms=4, mfc="white", label=HOLLOW),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=2)
     return figure

@@ -7,6 +7,7 @@ predictions, and looked up in the studies, so that it is seen what a verdict dep
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,6 +57,14 @@ class Contrast:
     difference: Difference  # p adjusted over the claim's comparisons
 
 
+class Reading(NamedTuple):
+    """Verdict on a claim by another reading, or in a study, on those comparisons that it has."""
+
+    verdict: str  # of VERDICTS, or NOT_MEASURED
+    headline: str  # verdict at the headline's threshold on the same comparisons
+    comparisons: int
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim of the paper and what this world says to it."""
@@ -67,17 +76,20 @@ class Claim:
     evidence: str  # one line
     runs: tuple[int, int] | None  # fewest and most trainings behind a side of a comparison
     contrasts: tuple[Contrast, ...] = ()
-    sensitivity: Mapping[str, str] = field(default_factory=dict)  # by reading or study: verdict
+    sensitivity: Mapping[str, Reading] = field(default_factory=dict)  # by reading or study
     context: tuple[Contrast, ...] = ()  # comparisons that differ in more than the claim is about
 
     @property
     def depends(self) -> list[str]:
-        """Readings and studies that have another verdict."""
-        others = self.sensitivity.items()
-        return [name for name, verdict in others if verdict not in (self.verdict, NOT_MEASURED)]
+        """Readings and studies that have another verdict on the same comparisons."""
+        return [
+            name
+            for name, reading in self.sensitivity.items()
+            if reading.verdict not in (reading.headline, NOT_MEASURED)
+        ]
 
 
-Judged = Mapping[str, Sequence[Contrast]]  # comparisons that were made, by claim
+Measured = Mapping[Comparison, Difference]  # p not adjusted
 
 
 def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Claim]:
@@ -90,48 +102,51 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
             them.
     """
     said = statements(plan, {table: read_paper(table) for table in SPECS})
-    judged = _judge(ledger, said)
     made = []
     for statement in said:
-        contrasts, left_out = judged[HEADLINE][statement.name], _left_out(ledger, statement)
+        measured = _measure(ledger, statement)
+        headline = measured.pop(HEADLINE)
+        contrasts, left_out = _judge(headline), _left_out(ledger, statement)
         sides = [contrast.difference.runs for contrast in contrasts]
         sensitivity = {
-            name: _verdict(statement, reading[statement.name])
-            for name, reading in judged.items()
-            if name != HEADLINE
+            name: Reading(
+                _verdict(statement, by_reading),
+                _verdict(statement, {c: headline[c] for c in by_reading}),
+                len(by_reading),
+            )
+            for name, by_reading in measured.items()
         }
         claim = Claim(
             statement.name,
             statement.text,
             statement.source,
-            UNDECIDED if left_out and not contrasts else _verdict(statement, contrasts),
+            UNDECIDED if left_out and not contrasts else _verdict(statement, headline),
             _evidence(contrasts, left_out),
             (min(sides), max(sides)) if sides else None,
             tuple(contrasts),
-            sensitivity | _studies(statement, studies or {}),
+            sensitivity | _studies(statement, headline, studies or {}),
             tuple(_context(ledger, [c for c in statement.comparisons if c.context])),
         )
         made.append(claim)
     return made
 
 
-def _judge(ledger: Ledger, said: Sequence[Statement]) -> Mapping[str, Judged]:
-    """Compare by every reading; a claim's comparisons are a family of Holm's rule. Only rows with
-    standing."""
-    judged: dict[str, dict[str, list[Contrast]]] = {name: {} for name in READINGS}
-    for statement in said:
-        differences: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
-        for comparison in statement.comparisons:
-            sides = (comparison.better, comparison.worse)
-            if comparison.context or any((side.row, side.home) in ledger.below for side in sides):
-                continue
-            for name in READINGS:  # all of one record at a time: it is read once
-                if difference := _difference(ledger, comparison, name):
-                    differences[name][comparison] = difference
-        for name, by_place in differences.items():
-            adjusted = statistics.adjusted(by_place).items()
-            judged[name][statement.name] = [_contrast(c, d) for c, d in adjusted]
-    return judged
+def _measure(ledger: Ledger, statement: Statement) -> dict[str, dict[Comparison, Difference]]:
+    """Compare by every reading, only rows with standing."""
+    measured: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
+    for comparison in statement.comparisons:
+        sides = (comparison.better, comparison.worse)
+        if comparison.context or any((side.row, side.home) in ledger.below for side in sides):
+            continue
+        for name in READINGS:  # all of one record at a time: it is read once
+            if difference := _difference(ledger, comparison, name):
+                measured[name][comparison] = difference
+    return measured
+
+
+def _judge(measured: Measured) -> list[Contrast]:
+    """Judge comparisons as a family of Holm's rule."""
+    return [_contrast(c, d) for c, d in statistics.adjusted(measured).items()]
 
 
 def _left_out(ledger: Ledger, statement: Statement) -> Standing:
@@ -156,6 +171,8 @@ def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Differe
             if source.subset:
                 return None
             source = source._replace(subset=RIVALS)
+        if comparison.margin and metric == "fscore":
+            return None  # the margin is one of mIoU
         part = Part(source, metric)
         runs = ledger.runs(side.row, [part], side.runs) if metric else ()
         if not runs:
@@ -178,8 +195,9 @@ def _contrast(comparison: Comparison, difference: Difference) -> Contrast:
     return Contrast(comparison.where, better, worse, difference)
 
 
-def _verdict(statement: Statement, contrasts: Sequence[Contrast]) -> str:
-    return _together(statement.best, [contrast.difference.verdict for contrast in contrasts])
+def _verdict(statement: Statement, measured: Measured) -> str:
+    verdicts = [contrast.difference.verdict for contrast in _judge(measured)]
+    return _together(statement.best, verdicts)
 
 
 def _together(best: bool, verdicts: Sequence[str]) -> str:
@@ -197,7 +215,7 @@ def _together(best: bool, verdicts: Sequence[str]) -> str:
 
 
 def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:
-    """One line: how many comparisons say what, the widest, and who takes no part."""
+    """One line: how many comparisons say what, the lowest and the highest, who takes no part."""
     parts = []
     if contrasts:
         verdicts = [contrast.difference.verdict for contrast in contrasts]
@@ -218,20 +236,24 @@ def describe(contrast: Contrast) -> str:
     return f"{contrast.where}: `{contrast.better}` − `{contrast.worse}` {figures}"
 
 
-def _studies(statement: Statement, studies: Pairs) -> dict[str, str]:
-    """Verdicts under other worlds, weights and budgets: of the comparisons that a study made."""
+def _studies(statement: Statement, headline: Measured, studies: Pairs) -> dict[str, Reading]:
+    """Verdicts under other worlds, weights and budgets, of the comparisons that a study made."""
     turned = {HOLDS: REVERSED, REVERSED: HOLDS, UNDECIDED: UNDECIDED}
     made = {}
     for alternative, title in STUDIES.items():
-        verdicts = []
-        for c in statement.comparisons:
+        verdicts: dict[Comparison, str] = {}
+        for c in headline:
             place = (alternative, c.better.home)
             plain = c.better.source == c.worse.source and c.better.source.setting == "train"
-            if c.context or c.margin or not plain:
+            if c.margin or not plain:
                 continue
             if verdict := studies.get((*place, c.better.row, c.worse.row)):
-                verdicts.append(verdict)
+                verdicts[c] = verdict
             elif verdict := studies.get((*place, c.worse.row, c.better.row)):
-                verdicts.append(turned[verdict])
-        made[title] = _together(statement.best, verdicts)
+                verdicts[c] = turned[verdict]
+        made[title] = Reading(
+            _together(statement.best, list(verdicts.values())),
+            _verdict(statement, {c: headline[c] for c in verdicts}),
+            len(verdicts),
+        )
     return made

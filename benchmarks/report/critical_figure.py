@@ -18,11 +18,13 @@ from benchmarks.report.style import STYLE, looks_of
 from benchmarks.scoring.statistics import Difference, adjusted
 
 BAR, LINE = 0.5, 1.0  # heights below the axis, in lines of text
+OUT = "#AAAAAA"  # colour of a row that is in no verdict
 
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
 def critical_figure(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
-    """Draw one diagram per benchmark; p by Holm's rule over all pairs of its rows."""
+    """Draw one diagram per benchmark; p by Holm's rule over all pairs of its rows, less those in
+    no verdict: they are grey and under no bar."""
     benchmarks = plan.tables.table1.benchmarks
     lines = 3 + len(rows) // 2 + 0.5 * len(rows)
     figure = Figure(figsize=(7.2, 0.13 * lines * len(benchmarks) + 0.3), layout="constrained")
@@ -35,8 +37,13 @@ def critical_figure(plan: Plan, table: Table, rows: Sequence[str]) -> Figure:
             for pair in itertools.combinations(means, 2)
             if (difference := table.compared(column, *pair))
         }
-        _diagram(panel, means, groups(means, adjusted(pairs)), looks_of(plan)["palette"])
-        panel.set_title(f"{title_of(benchmark)} mIoU (%), {plan.profile}", loc="left")
+        out = {row for row in means if (row, column) in table.left_out}
+        judged = {pair: d for pair, d in pairs.items() if not out & {*pair}}
+        ranked = {row: mean for row, mean in means.items() if row not in out}
+        colours = looks_of(plan)["palette"] | dict.fromkeys(out, OUT)
+        _diagram(panel, means, groups(ranked, adjusted(judged)), colours)
+        grey = ", grey: in no verdict" if out else ""
+        panel.set_title(f"{title_of(benchmark)} mIoU (%), {plan.profile}{grey}", loc="left")
     return figure
 
 

@@ -11,6 +11,7 @@ from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
+from benchmarks.report.tested import tested
 
 DEFINITIONS = """\
 V2's test set after training on a part of its training clips: nested, stratified parts; draw i
@@ -27,6 +28,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     overview = layout.with_dark(layout.grid(rows, _overview(layout)), [*shares])
     parts = [
         DEFINITIONS,
+        tested(ledger, rows, test_source("v2"), plan.runs),
         "![mIoU and F over the share of training clips; the paper's curves](figures/figure3.png)",
         markdown(overview),
         "### How sure: mIoU",

@@ -15,6 +15,7 @@ from benchmarks.scoring.statistics import VERDICTS, Difference, Interval
 
 TIED = "ᵃ"  # mark of a row that can't be told from the best one
 UNDECIDED = "ᵘ"  # of a difference whose p is .05 or more
+OUT = "ⁿ"  # of a score or difference of a row that is in no verdict
 TRACK = "track"
 BELOW = "‡"  # mark of a row not shown to be above its floor
 
@@ -71,7 +72,8 @@ class Layout:
 
     def grid(self, rows: Sequence[str], columns: Sequence[GridColumn]) -> Grid:
         """Fill a grid; the best of a column is bold, per track if there is a column of tracks, and
-        where differences are tested, what can't be told from it has a mark."""
+        where differences are tested, what can't be told from it has a mark, and what is in no
+        verdict another."""
         by_track = TRACK in [column.title for column in columns]
         names = {column.best for column in columns}
         best = {name: self._best(rows, name, by_track) for name in names}
@@ -80,7 +82,8 @@ class Layout:
         def text(column: GridColumn, row: str) -> str:
             if row in best[column.best]:
                 return _embolden(column.text(row))
-            return column.text(row) + f" {TIED}" * (row in tied[column.best])
+            marks = f" {TIED}" * (row in tied[column.best]) + self._out(row, column.best)
+            return column.text(row) + marks
 
         lines = [[text(column, row) for column in columns] for row in rows]
         return Grid([c.title for c in columns], lines, "".join(c.align for c in columns))
@@ -96,15 +99,25 @@ class Layout:
 
         return sorted(rows, key=place)
 
+    def _out(self, row: str, column: str) -> str:
+        """Mark of a score that is in no verdict, where its column has verdicts."""
+        place = (row, column)
+        marked = column in self.table.judged and place in self.table.left_out
+        return f" {OUT}" if marked and place in self.table.scores else ""
+
     def _best(self, rows: Sequence[str], column: str, by_track: bool) -> set[str]:
-        """Find the rows that print the highest score, of all or of their track."""
+        """Find the rows that print the highest score, of all or of their track, less those in no
+        verdict."""
         if not column:
             return set()
         tracks: dict[str, dict[str, float]] = {}
         unit = self.table.columns[column].unit
+        unjudged = {row for row, name in self.table.left_out if name == column}
         for row in rows:
             score = self.table.scores.get((row, column))
-            if score and row != self.plan.tables.table1.ceiling and not np.isnan(score.mean):
+            if row in unjudged | {self.plan.tables.table1.ceiling}:
+                continue
+            if score and not np.isnan(score.mean):
                 printed = round(unit.factor * score.mean, unit.decimals)
                 for track in self.plan.track(row).split(", ") if by_track else [""]:
                     tracks.setdefault(track, {})[row] = printed
@@ -220,7 +233,8 @@ class Layout:
         def points(score: Score) -> str:
             if score.difference is None:
                 return NONE
-            return _difference(score.difference) + f" {UNDECIDED}" * score.undecided
+            mark = OUT if np.isnan(score.difference.p) else UNDECIDED * score.undecided
+            return f"{_difference(score.difference)} {mark}".rstrip()
 
         def detectable(score: Score) -> str:
             return number(score.difference.detectable if score.difference else None, 100, 2)
@@ -288,7 +302,7 @@ class Layout:
                     NONE if None in figures else " / ".join(printed),
                     " / ".join(means),
                     _difference(v.difference),
-                    number(v.difference.p, decimals=3),
+                    _probability(v.difference.p),
                     str(v.difference.runs),
                     v.difference.verdict + (" (depends)" if v.depends else ""),
                     NONE if v.twin is None else f"{signed(v.twin.mean)} {v.twin.verdict}",
@@ -306,7 +320,8 @@ class Layout:
         """Sentence on the rows that take part in no verdict."""
         where: dict[tuple[str, str], list[str]] = {}
         for (row, name), than in self.table.left_out.items():
-            where.setdefault((row, than), []).append(title_of(self.table.columns[name].where))
+            if name in self.table.judged:
+                where.setdefault((row, than), []).append(title_of(self.table.columns[name].where))
         groups: dict[tuple[str, str], list[str]] = {}
         for (row, than), places in where.items():
             groups.setdefault((than, ", ".join(places)), []).append(f"`{row}`")
@@ -342,6 +357,11 @@ def title_of(where: str) -> str:
 def _difference(points: Interval | Difference) -> str:
     """Text of points with their interval: +1.20 [−0.35, +2.00]."""
     return f"{signed(points.mean)} [{signed(points.low)}, {signed(points.high)}]"
+
+
+def _probability(p: float) -> str:
+    """Text of a p, which is never 0."""
+    return "<0.001" if p < 0.001 else number(p, decimals=3)
 
 
 def _embolden(text: str) -> str:

@@ -109,8 +109,8 @@ class Table:
     paper: Paper = field(default_factory=dict)
     samples: Mapping[tuple[str, str], Sample] = field(default_factory=dict)  # behind the scores
     twins: Mapping[tuple[str, str, str], Difference] = field(default_factory=dict)  # as contrasts
-    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)  # of verdicts, by row and
-    # column: what the row isn't above
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)  # of verdicts, ties and
+    # leads, by row and column: what the row isn't above
 
     @property
     def rows(self) -> list[str]:
@@ -138,7 +138,7 @@ class Table:
     def tied(self, column: str, rows: Sequence[str]) -> list[str]:
         """Rows of a column that can't be told from the best of `rows`, the best one first.
 
-        Empty without a score.
+        Rows in no verdict are neither. Empty without a score.
         """
         best, judged = self.against_best(column, rows)
         return [best, *(r for r, d in judged.items() if not d.decided)] if best else []
@@ -147,12 +147,13 @@ class Table:
         self, column: str, rows: Sequence[str]
     ) -> tuple[str | None, dict[str, Difference]]:
         """Compare the best of some rows with each other one, with p adjusted by Holm's rule over
-        these comparisons.
+        these comparisons; rows in no verdict take no part.
 
         Returns:
             The best row, None without a score, and best minus other by row, the next best first.
         """
-        measured = [row for row in rows if not np.isnan(self._mean(row, column))]
+        standing = [row for row in rows if (row, column) not in self.left_out]
+        measured = [row for row in standing if not np.isnan(self._mean(row, column))]
         if not measured:
             return None, {}
         best, *others = sorted(measured, key=lambda row: -self._mean(row, column))
@@ -247,9 +248,9 @@ def measure(
     judged = [row for row in table.rows if row not in unjudged]
     left_out = {
         (row, name): than
-        for name in table.judged
+        for name, column in table.columns.items()
         for row in judged
-        if (than := ledger.below.get((row, _home(table.columns[name]))))
+        if (than := ledger.below.get((row, _home(column))))
     }
     contrasts: dict[tuple[str, str, str], Difference] = {}
     twins: dict[tuple[str, str, str], Difference] = {}

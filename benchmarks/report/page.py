@@ -9,7 +9,7 @@ from benchmarks.common.tables import NONE, Grid, bold, markdown, number
 from benchmarks.report.agreement import Agreement
 from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, main_contests
-from benchmarks.report.layout import BELOW, TIED, UNDECIDED, Section, title_of
+from benchmarks.report.layout import BELOW, OUT, TIED, UNDECIDED, Section, title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import DEAF
@@ -26,6 +26,7 @@ PROFILES = {
     "smoke": "A check that everything runs: the numbers mean nothing.",
     "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
 }
+MASKS = "Masks of every row with their IoU: "
 UNKNOWN = "A profile of your own: its figures don't compare with the paper's."
 
 HOW_TO_READ = f"""\
@@ -33,22 +34,25 @@ HOW_TO_READ = f"""\
 
 - **mIoU** (%) at threshold 0.5, at the mask's own size, mean over frames; a frame where nothing
   sounds counts its share of dark pixels. **F** (0 to 1): β² = 0.3, best of 255 thresholds per clip.
-- Rows by score within a track; **bold**: the highest, per track where tracks stand in one table,
-  the ceiling left out.
+- Rows by score within a track; **bold**: the highest of the rows that take part in verdicts, per
+  track where tracks stand in one table.
 - **±** standard deviation over runs: training seeds, or seeds with draws of training clips, as
   many as there are seeds unless n says otherwise. **[a, b]** 95 % interval: variance over videos
   (bootstrap) plus s²/n over runs, t with Satterthwaite's degrees of freedom. With one run it is
   over videos only, about this training and not about the method.
 - **{TIED}** can't be told from the best of its column (and track): the best against each other
   row, p ≥ 0.05 after Holm over these comparisons.
-- **Δ** difference in points on the same videos. **{UNDECIDED}** undecided (p ≥ 0.05, Holm over
-  the table) or of a row that is in no verdict: read it as a tie. **detectable** the smallest
-  difference that one comparison would have shown (80 % power, before Holm).
+- **{OUT}** in no verdict: not shown to be above all dark, or above its floor (where silent rivals
+  are in view, if the data say where), by p < 0.05 after Holm over a row's two tests. Such a row is
+  neither best nor tied, and no difference to it is tested.
+- **Δ** difference in points on the same videos. **{UNDECIDED}** undecided: p ≥ 0.05 after Holm
+  over the table, though the 95 % interval, of this comparison alone, may lie on one side of 0.
+  **detectable** the smallest difference that one comparison would have shown (80 % power, before
+  Holm).
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
   prompt against fusion in pairs that differ in that alone: holds or reversed where p < 0.05 after
   Holm over every comparison of the table, else undecided; "depends" where it is another at the
-  threshold that validation chooses. Rows that aren't shown to be above all dark, or above their
-  floor (where silent rivals are in view, if the data say where), are in no verdict.
+  threshold that validation chooses.
 - **track** P: the published system, at sizes and budgets of this profile. C: heads on the same
   frozen SAM embeddings as `gavs`, at its resolution and on its data.
 - **floor** mIoU of the same method trained and tested in silence; **{BELOW}** not shown to be
@@ -106,7 +110,7 @@ def page(
         HOW_TO_READ,
         "## Figures" if figures else "",
         *(f"![{text}]({path})\n{_sentence(text)}" for text, path in figures),
-        "\n".join(f"- [{text}]({path})" for text, path in overlay_images(overlays)),
+        f"{MASKS}{', '.join(_masks(overlays))}." if overlays else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -133,11 +137,17 @@ def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
     titles = {"overlays_unseen": "unseen classes of V3"}
     return [
         (
-            f"Masks of every row with their IoU: {titles.get(name) or title_of(name[9:])}",
+            f"{MASKS}{titles.get(name) or title_of(name[9:])}",
             f"figures/{name}.png",
         )
         for name in names
     ]
+
+
+def _masks(overlays: Sequence[str]) -> list[str]:
+    """Links to the figures of masks."""
+    places = overlay_images(overlays)
+    return [f"[{text.removeprefix(MASKS)}]({path})" for text, path in places]
 
 
 def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
@@ -163,7 +173,8 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
         text, ties = number(mean(row, contest), 100, 1), tied[contest.name]
         if row in ties[:1]:
             return bold(text)
-        return text + f" {TIED}" * (row in ties)
+        out = text != NONE and (row, contest.column) in tables[contest.table].left_out
+        return text + f" {TIED}" * (row in ties) + f" {OUT}" * out
 
     def place(row: str) -> tuple:
         return row == ceiling, np.isnan(mean(row, first)), -mean(row, first)
@@ -176,9 +187,10 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
     ]
     grid = Grid(["row", "track", *(s.title for s in contests)], lines, "ll" + "r" * len(contests))
     text = (
-        f"Mean over seeds, % (mIoU; on VGG-SS mean IoU with the boxes), rows by {first.title}. "
-        f"**Bold**: the best of a column; {TIED}: can't be told from it. "
-        "Intervals, controls and the paper's figures stand in the tables below."
+        "Mean over seeds, % (mIoU; on VGG-SS mean IoU with the boxes; robust: harmonic mean of mIoU"
+        f" and of what wrong sound leaves dark), rows by {first.title}. **Bold**: the best of a "
+        f"column; {TIED}: can't be told from it; {OUT}: in no verdict, since not shown to be above "
+        "all dark or its floor. Intervals, controls, the paper's figures: in the tables below."
     )
     return ["## Leaderboard", text, markdown(grid)]
 

@@ -12,6 +12,7 @@ from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measu
 from benchmarks.report.plan import Plan
 from benchmarks.report.robustness_figure import robustness_figure
 from benchmarks.report.table1 import test_source
+from benchmarks.report.tested import tested
 
 WRONG = {"silence": "silence", "noise": "noise", "off_screen": "off-screen sound"}
 KINDS = {"own": "own sound", **WRONG, "other_clip": "another clip's sound"}
@@ -52,6 +53,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     seeds = ", ".join(str(seed) for seed, _ in plan.shuffle_runs)
     parts = [
         DEFINITIONS,
+        tested(ledger, ranked, test_source(where), plan.shuffle_runs),
         f"Seeds: {seeds}. With one, intervals are over videos.",
         markdown(grid),
         "![mIoU with the own sound, and lit area under each sound](figures/robustness.png)",

@@ -5,14 +5,27 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.common.tables import NONE, Grid, markdown, number
+from benchmarks.common.tables import Grid, markdown, number
 from benchmarks.report import exports
 from benchmarks.report.layout import Section, title_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
-from benchmarks.scoring.rosetta import RULES, rosetta
+from benchmarks.scoring.rosetta import RULES, Rule, rosetta
 
+UNITS = {  # of a rule: what a mean is taken over
+    "frame": "per frame",
+    "clip": "per clip",
+    "2": "per batch of 2 clips",
+    "4": "per batch of 4 clips",
+    "dataset": "of the data set's summed pixels",
+    "set": "of the data set",
+}
+EMPTY = {
+    "soft": "by their share of dark pixels",
+    "hard": "as 1 if all dark, else 0",
+    "skip": "left out",
+}
 METRICS = {"miou": (100, 2), "fscore": (1, 3)}  # factor and decimals in print
 
 
@@ -23,11 +36,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         f"## Metric Rosetta table, profile `{plan.profile}`",
         f"One set of predictions (seed {plan.seeds[0]}) under each rule, mIoU (%) / F. Compare a "
         "figure with a published one by the rule of its repository.",
-        "\n".join(
-            f"- `{r.name}`: {r.source}; threshold {r.threshold}, unit {r.unit}, "
-            f"empty frames {r.empty}, F by {r.f_unit or NONE}"
-            for r in RULES
-        ),
+        "\n".join(f"- `{rule.name}`: {described(rule)}" for rule in RULES),
     ]
     for benchmark in plan.tables.table1.benchmarks:
         parts += [
@@ -36,6 +45,15 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         ]
     csv = scores.assign(miou=100 * scores.miou).rename(columns={"miou": "miou (%)"})
     return Section("rosetta", parts, exports.as_csv(csv))
+
+
+def described(rule: Rule) -> str:
+    """What a rule takes means over, and what empty frames count."""
+    f = "not kept" if rule.f_unit is None else f"the best threshold {UNITS[str(rule.f_unit)]}"
+    return (
+        f"{rule.source}; mIoU at threshold {rule.threshold}, {UNITS[str(rule.unit)]}, empty frames "
+        f"{EMPTY[rule.empty]}; F {f}"
+    )
 
 
 def scores_of(plan: Plan, ledger: Ledger) -> pd.DataFrame:

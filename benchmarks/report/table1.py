@@ -14,6 +14,7 @@ from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.statements import PAIRS
 from benchmarks.report.table1_figure import table1_figure
+from benchmarks.report.tested import tested
 from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Epoch, Record
 from benchmarks.scoring.statistics import Run
@@ -65,8 +66,9 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         details = layout.grid(ranked, _details(layout, ledger, benchmark))
         parts += [
             f"### {title_of(benchmark)}, profile `{plan.profile}`",
+            tested(ledger, ranked, test_source(benchmark), plan.runs),
             markdown(_with_references(plan, table, benchmark, details)),
-            *_hearing(layout, benchmark, ranked),
+            *_hearing(layout, ledger, benchmark, ranked),
             "The same predictions by other readings of the metric:",
             markdown(layout.grid(ranked, _readings(layout, ledger, benchmark))),
         ]
@@ -106,7 +108,9 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         if (verdict := table.verdict("prompt > fusion, matched pair", f"{benchmark} miou", *pair))
         and not {(row, f"{benchmark} miou") for row in pair} & table.left_out.keys()
     ]
-    return replace(table, verdicts=[*paradigms, *table.verdicts])
+    judged = {(v.column.name, v.better, v.worse) for v in paradigms}
+    orders = [v for v in table.verdicts if (v.column.name, v.better, v.worse) not in judged]
+    return replace(table, verdicts=[*paradigms, *orders])
 
 
 def _scores(benchmark: str, runs: Sequence[Run]) -> list[Column]:
@@ -148,8 +152,10 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
     return [
         *columns,
         Column(benchmark, "rivals", (here[0],), plan.runs),
-        Column(benchmark, "rivals_floor_gain", (here[0], here[1]), floors, np.subtract),
-        Column(benchmark, "rivals_shuffle_loss", (here[0], here[2]), shuffles, np.subtract),
+        Column(benchmark, "rivals_floor_gain", (here[0], here[1]), floors, np.subtract, gain=True),
+        Column(
+            benchmark, "rivals_shuffle_loss", (here[0], here[2]), shuffles, np.subtract, gain=True
+        ),
     ]
 
 
@@ -218,25 +224,23 @@ def _with_references(plan: Plan, table: Table, benchmark: str, grid: Grid) -> Gr
     lines = {"all dark": dark[0]} if dark else {}
     if floors:
         row = max(floors, key=lambda row: floors[row])
-        lines[f"best silent model: `{row}`"] = floors[row]
-    lines |= {
-        f"{rule} (outlines known)": score for rule, score in plan.mute.get(benchmark, {}).items()
-    }
+        lines[f"highest floor: `{row}`"] = floors[row]
+    texts = {name: share(score) for name, score in lines.items()}
+    for rule, score in plan.mute.get(benchmark, {}).items():  # of two digits, as their list has
+        texts[f"{rule} (outlines known)"] = number(score, 100)
     blank = [NONE] * (len(grid.header) - 3)
-    return grid._replace(
-        rows=[*grid.rows, *([n, NONE, share(v), *blank] for n, v in lines.items())]
-    )
+    return grid._replace(rows=[*grid.rows, *([n, NONE, text, *blank] for n, text in texts.items())])
 
 
-def _hearing(layout: Layout, benchmark: str, rows: Sequence[str]) -> list[str]:
+def _hearing(layout: Layout, ledger: Ledger, benchmark: str, rows: Sequence[str]) -> list[str]:
     """Heading and grid of what the sound is worth where it decides; empty where the data don't
     say."""
     names = {
         "mIoU there (%)": "rivals",
-        "own − silent": "rivals_floor_gain",
-        "own − other class's sound": "rivals_shuffle_loss",
-        "all frames: own − silent": "floor_gain",
-        "own − other class's": "shuffle_loss",
+        "there: own sound − floor": "rivals_floor_gain",
+        "there: own sound − shuffled": "rivals_shuffle_loss",
+        "all clips: own sound − floor": "floor_gain",
+        "all clips: own sound − shuffled": "shuffle_loss",
     }
     measured = [row for row in rows if (row, f"{benchmark} rivals") in layout.table.scores]
     if not measured:
@@ -244,8 +248,14 @@ def _hearing(layout: Layout, benchmark: str, rows: Sequence[str]) -> list[str]:
     (first, name), *others = names.items()
     columns = [layout.method(), layout.score(first, f"{benchmark} {name}")]
     columns += [layout.change(title, f"{benchmark} {name}") for title, name in others]
+    own = test_source(benchmark)
+    run = next(run for run in layout.plan.runs if ledger.record(measured[0], own, run))
+    every, here = (
+        len({*ledger.scores(measured[0], source, run).uid})
+        for source in (own, own._replace(subset=RIVALS))
+    )
     return [
-        "Where silent rivals are in view, hearing decides:",
+        f"Where silent rivals are in view ({here} of {every} test clips), hearing decides:",
         markdown(layout.grid(measured, columns)),
     ]
 

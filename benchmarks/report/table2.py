@@ -11,6 +11,7 @@ from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.shots_figure import shots_figure
+from benchmarks.report.tested import tested
 
 DEFINITIONS = """\
 Unseen = never seen as an audio-visual pair: the frozen encoders may know the class. The 0-shot
@@ -33,8 +34,12 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     rows = layout.ranked(plan.tables.table2.rows, "0-shot miou")
     overview = layout.grid(rows, _overview(layout))
     overview = layout.with_dark(overview, plan.shot_settings)
+    source = Source("v3", "0-shot", "unseen")
+    common = source._replace(subset="test-{draw}")
     parts = [
         DEFINITIONS,
+        tested(ledger, rows, source, plan.runs, "Tested with 0 shots"),
+        tested(ledger, rows, common, plan.draws["v3"], "Tested with more"),
         markdown(overview),
         "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.common.tables import NONE, PERCENT, SHARE, Grid, markdown, number, share
 from benchmarks.report import exports
 from benchmarks.report.figure1 import figure1
-from benchmarks.report.layout import BELOW, GridColumn, Layout, Section
+from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
 from benchmarks.report.plan import Plan
@@ -33,11 +33,13 @@ MAIN = ("mean_iou", "success")
 GUIDED = tuple(f"{figure}/{rule}/mask" for rule in ("fixed", "median") for figure in MAIN)
 SOUNDS = {"own": "own sound", "silence": "silence", "noise": "noise", "shuffled": "other class"}
 HEADLINE = "mean_iou/fixed/mask"
+BLIND = "§"  # mark of a row not shown to be above predictors that neither look nor listen
 DEFINITIONS = f"""\
 One frame and the sound around it, by the segmentation models trained on V2 (zero-shot) and by
 localisers trained in-set, on unlabelled VGG-Sound; ground truth is the union of boxes at
-224 × 224. **mean IoU**: of the mask at probability 0.5 with the boxes; {BELOW}: not above the best
-predictor that neither looks nor listens, by the lower end of its interval.
+224 × 224. **mean IoU**: of the mask at probability 0.5 with the boxes; {BLIND}: not above the best
+predictor that neither looks nor listens, by the lower end of its interval; such rows take part in
+the verdicts, which say who is above whom.
 **cIoU@0.5**: the share of images whose IoU reaches 0.5. **AUC**: area under that share over all
 thresholds. **V2**: mIoU on the sounding frames of V2's test set by the same models; **shift**:
 V2 − VGG-SS. Boxes cap what a mask can reach (an ellipse inscribed in its box covers 78.5 % of
@@ -179,7 +181,7 @@ def _overview(layout: Layout, rows: Sequence[str], trivial: pd.DataFrame, blind:
 
     def below(row: str) -> str:
         score = layout.table.scores.get((row, headline))
-        return f" {BELOW}" if score and score.over_runs.low <= blind else ""
+        return f" {BLIND}" if score and score.over_runs.low <= blind else ""
 
     def paper(row: str) -> str:
         for setting in (ZERO_SHOT, IN_SET):

@@ -9,8 +9,10 @@ from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.shots_figure import shots_figure
+from benchmarks.report.tested import tested
 
 HEADLINE, AUC, SUCCESS = (f"{figure}/fixed/mask" for figure in ("mean_iou", "auc", "success"))
+ZERO = Source("vggss_sub", "0-shot", "novel", subset="test-{draw}")
 DEFINITIONS = """\
 Models trained on V2, then fine-tuned on k clips of each class that AVSBench lacks, with boxes as
 their masks. One test set per draw for every k, 0 included: the clips of those classes that are not
@@ -30,6 +32,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     overview = layout.grid(rows, _overview(layout))
     parts = [
         DEFINITIONS,
+        tested(ledger, rows, ZERO, plan.draws["vggss_sub"]),
         markdown(overview),
         "![mean IoU on novel classes by number of shots, of these and of other classes]"
         "(figures/table4.png)",
@@ -52,12 +55,10 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
     """Measures at one number of shots."""
-    runs, zero = tuple(plan.draws["vggss_sub"]), Source("vggss_sub", "0-shot", "novel")
-    zero = zero._replace(subset="test-{draw}")
-    drawn = setting != "0-shot"
-    novel = Source("vggss_sub", setting, "novel", drawn) if drawn else zero
+    runs, drawn = tuple(plan.draws["vggss_sub"]), setting != "0-shot"
+    novel = Source("vggss_sub", setting, "novel", drawn) if drawn else ZERO
     seen = Part(Source("vggss_sub", setting, "mapped", drawn), HEADLINE)
-    after, before = Part(novel, HEADLINE), Part(zero, HEADLINE)
+    after, before = Part(novel, HEADLINE), Part(ZERO, HEADLINE)
     control = Part(Source("vggss_sub", f"{setting}-control", "novel", drawn), HEADLINE)
 
     def column(name: str, parts, combine=None, unit=PERCENT, **options) -> Column:

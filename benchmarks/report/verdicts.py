@@ -22,24 +22,27 @@ DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
 INTRODUCTION = """\
-What the records of profile `{profile}` ({seeds} seed(s)) say to the paper's claims. It is a verdict
-on this world, with these encoders and budgets; the paper's figures are of real data.
+What the records of profile `{profile}` (number of seeds: {seeds}) say to the paper's claims. These
+are verdicts on this world, with these encoders and budgets; the paper's figures are of real data.
 
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
 "best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **undecided**: all else. **n**: trainings behind a side.{alone}"""
+enough; **undecided**: all else. **n**: trainings behind a side. **evidence**: how many comparisons
+say what, then the one with the lowest difference and the one with the highest, each with a 95 %
+interval of its own. Rows that aren't shown to be above all dark or their floor are left out and
+named.{alone}"""
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,
 not on the methods."""
 HOW = """\
-The same comparisons by other readings of the same predictions, and under the studies' other
-worlds, weights and budgets: the verdict there, **bold** where it is another. {none}: not
-measured."""
+The verdict by other readings of the same predictions, and under the studies' other worlds, weights
+and budgets. In parentheses: of how many of a claim's comparisons, where not of all. **Bold** where
+it is another than at threshold 0.5 on the same comparisons. {none}: not measured."""
 CONTEXT = """\
-The base above rows of fusion that differ from it in more than the paradigm (decoder, loss,
-backbone), in points: context. *Slanted*: the 95 % interval holds 0."""
+Differences of `{base}` to rows of fusion that differ from it in more than the paradigm (decoder,
+loss, backbone), in points: context, not judged. *Italic*: the 95 % interval contains 0."""
 MATRIX = """\
 The row's method against the column's, which the paper prints below it, in the table's columns from
 left to right: **+** as the paper has it, **−** reversed, **·** undecided (p ≥ 0.05 after Holm's
@@ -70,11 +73,14 @@ def verdicts_page(
         markdown(sensitivity_grid(claims)),
     ]
     if context := [contrast for claim in claims for contrast in claim.context]:
-        parts += ["## Prompt and fusion, otherwise", CONTEXT, markdown(_context(context))]
+        text, grid = CONTEXT.format(base=plan.base), markdown(_context(plan.base, context))
+        parts += ["## Prompt and fusion, not in pairs", text, grid]
     if below:
         parts += [
             "## Rows that take part in no verdict",
-            "Not shown to be above what is named (p < 0.05).",
+            "A row is judged on a benchmark where it is shown to be above all dark and above its "
+            "floor (p < 0.05 after Holm's rule over the two; the floor where silent rivals are in "
+            "view, if the data say where). These rows aren't.",
             markdown(_without(below)),
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:
@@ -112,15 +118,16 @@ def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
     for claim in claims:
         cells = []
         for name in names:
-            verdict = claim.sensitivity.get(name, NOT_MEASURED)
-            cells.append(bold(verdict) if name in claim.depends else _dashed(verdict))
-        lines.append([claim.name.replace("_", " "), _dashed(claim.verdict), *cells])
+            reading = claim.sensitivity.get(name)
+            if reading is None or reading.verdict == NOT_MEASURED:
+                cells.append(NONE)
+                continue
+            part = f" ({reading.comparisons} of {len(claim.contrasts)})"
+            verdict = bold(reading.verdict) if name in claim.depends else reading.verdict
+            cells.append(verdict + part * (reading.comparisons < len(claim.contrasts)))
+        headline = NONE if claim.verdict == NOT_MEASURED else claim.verdict
+        lines.append([claim.text, headline, *cells])
     return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
-
-
-def _dashed(verdict: str) -> str:
-    """The verdict; a dash where nothing was measured."""
-    return NONE if verdict == NOT_MEASURED else verdict
 
 
 def claims_csv(claims: Sequence[Claim]) -> str:
@@ -133,7 +140,7 @@ def claims_csv(claims: Sequence[Claim]) -> str:
             "verdict": claim.verdict,
             "runs": claim.runs[0] if claim.runs else 0,
             "evidence": claim.evidence,
-            **claim.sensitivity,
+            **{name: reading.verdict for name, reading in claim.sensitivity.items()},
         }
         for claim in claims
     ]
@@ -188,7 +195,7 @@ def _without(below: Standing) -> Grid:
     return Grid(["benchmark", "not above", "rows"], lines, "lll")
 
 
-def _context(contrasts: Sequence[Contrast]) -> Grid:
+def _context(base: str, contrasts: Sequence[Contrast]) -> Grid:
     """Grid of the comparisons that are context: a row of fusion, a column a place."""
     points: dict[str, dict[str, str]] = {}
     for contrast in contrasts:
@@ -197,7 +204,7 @@ def _context(contrasts: Sequence[Contrast]) -> Grid:
         points.setdefault(row, {})[contrast.where] = f"*{text}*" if d.low <= 0 <= d.high else text
     places = list(dict.fromkeys(contrast.where for contrast in contrasts))
     lines = [[f"`{row}`", *(by.get(p, NONE) for p in places)] for row, by in points.items()]
-    return Grid(["base − row", *places], lines)
+    return Grid([f"`{base}` minus", *places], lines)
 
 
 def _orderings(table: Table) -> list[str]:

@@ -24,12 +24,12 @@ from benchmarks.report.agreement import agreement, agreement_page
 from benchmarks.report.claims import claims
 from benchmarks.report.dvc_files import headline, plots
 from benchmarks.report.layout import Section
-from benchmarks.report.leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import images, overlay_images, page, table_page
 from benchmarks.report.plan import Plan, plan_of
 from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
+from benchmarks.report.readme_leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.splits_page import splits_page
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of

@@ -37,9 +37,9 @@ class Rule:
 
 RULES = (
     Rule("tables", "this benchmark"),
-    Rule("gavs_released", "released GAVS code: 1 clip a batch", threshold=0.4, unit="clip"),
-    Rule("avsbench", "OpenNLPLab/AVSBench, test script: 4 clips a batch", unit=4, f_unit=4),
-    Rule("avsbench_default", "OpenNLPLab/AVSBench, default: 1 clip a batch", unit="clip"),
+    Rule("gavs_released", "released GAVS code: 1 clip per batch", threshold=0.4, unit="clip"),
+    Rule("avsbench", "OpenNLPLab/AVSBench, test script: 4 clips per batch", unit=4, f_unit=4),
+    Rule("avsbench_default", "OpenNLPLab/AVSBench, default: 1 clip per batch", unit="clip"),
     Rule(
         "avsbench_squash",
         "OpenNLPLab/AVSBench, frames squashed to a square",
@@ -47,7 +47,7 @@ RULES = (
         resolution="squash",
         f_unit=None,
     ),
-    Rule("avsegformer", "vvvb-github/AVSegFormer: 2 clips a batch", unit=2, f_unit=2),
+    Rule("avsegformer", "vvvb-github/AVSegFormer: 2 clips per batch", unit=2, f_unit=2),
     Rule("frame", "mean over frames, F too", f_unit="frame", f_empty="skip"),
     Rule("dataset", "summed pixels, one F curve", unit="dataset", f_unit="set"),
     Rule("hard_empty", "a silent frame is right or wrong", empty="hard"),

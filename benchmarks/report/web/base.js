@@ -23,8 +23,10 @@ function el(tag, options = {}, ...children) {
   return node;
 }
 
-const fixed = (value, digits = 1) =>
-  value === null || value === undefined ? NONE : value.toFixed(digits).replace("-", MINUS);
+const fixed = (value, digits = 1) => { // no minus on a zero
+  if (value === null || value === undefined) return NONE;
+  return (Number(value.toFixed(digits)) || 0).toFixed(digits).replace("-", MINUS);
+};
 const signed = (value, digits = 1) => {
   if (value === null || value === undefined) return NONE;
   const text = fixed(value, digits);

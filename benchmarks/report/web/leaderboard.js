@@ -14,24 +14,25 @@ function compared(s, first, second) {
 
 function showBest() {
   const rows = DATA.contests.filter((s) => s.kind !== ABLATIONS).map((s) => {
-    const order = s.rows.map((row, i) => [row, s.scores[i][0]]).sort((a, b) => b[1] - a[1]);
+    const order = s.rows.map((row, i) => [row, s.scores[i][0]]).filter(([row]) => !s.left_out[row]).sort((a, b) => b[1] - a[1]);
     const [best, second] = order;
     return { s, best, second, lead: s.lead };
   });
   const compare = (r) => () => showPair(r.s.name, r.best[0], r.second[0], true);
   table(byId("best"), [
     { title: "contest", cell: (r) => r.s.title },
-    { title: "best", className: "text", cell: (r) => el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) },
+    { title: "best", className: "text", cell: (r) => (r.best ? el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) : NONE) },
     { title: "is the lead real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
       ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
-        `not shown, ${r.s.tied.all.length} tie`)) },
+        `not shown: ${r.s.tied.all.length} rows tie`)) },
     { title: "second", className: "text", cell: (r) => (r.second ? `${r.second[0]} ${fixed(r.second[1])}` : NONE) },
     { title: "lead, points", cell: (r) => (r.lead ? `${signed(r.lead.points[0])} ${interval(r.lead.points[1], r.lead.points[2])}` : NONE) },
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
     { title: DATA.base, cell: (r) => {
       const i = r.s.rows.indexOf(DATA.base);
       const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
-      return i < 0 ? NONE : `${fixed(r.s.scores[i][0])}, ${place} of ${r.s.rows.length}`;
+      if (i < 0) return NONE;
+      return `${fixed(r.s.scores[i][0])}, ${r.s.left_out[DATA.base] ? "no verdict" : `${place} of ${r.s.rows.length}`}`;
     } },
     { title: "closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
       "compare", el("span", { class: "skip" }, ` the best two on ${r.s.title}`)) : "") },
@@ -64,7 +65,8 @@ function showBoard() {
     if (i < 0) return null;
     return other(s) ? other(s)[row.name]?.[0] ?? null : s.scores[i][0];
   };
-  const best = (s) => Math.max(...rows.map((row) => value(s, row) ?? -1).filter((x) => x >= 0));
+  const best = (s) => Math.max(...rows.filter((row) => !s.left_out[row.name])
+    .map((row) => value(s, row) ?? -1).filter((x) => x >= 0));
   const columns = shown.map((s) => {
     const top = best(s), tied = s.tied[family] ?? [];
     return {
@@ -74,9 +76,11 @@ function showBoard() {
         if (x === null) return NONE;
         const mark = !other(s) && !name && tied.includes(row.name) && row.name !== tied[0];
         const score = s.scores[i];
-        const about = `${row.name} on ${s.title}: 95 % ${interval(score[1], score[2])}, ${score[4]} run(s)`;
-        return [el("span", { class: x === top ? "best" : null, title: about }, fixed(x)),
-          mark ? el("sup", {}, "a") : null, bar(s, i, x)];
+        const about = `${row.name} on ${s.title}: 95 % ${interval(score[1], score[2])}, runs: ${score[4]}`;
+        const out = s.left_out[row.name];
+        return [el("span", { class: x === top && !out ? "best" : null,
+          title: out ? `${about}; in no verdict: not shown to be above ${out}` : about }, fixed(x)),
+        mark ? el("sup", {}, "a") : null, out ? el("sup", {}, "n") : null, bar(s, i, x)];
       },
     };
   });
@@ -91,13 +95,18 @@ function showHearing() {
   const benchmark = byId("hearing-benchmark").value;
   const rows = DATA.hearing.filter((line) => line.benchmark === benchmark);
   const gain = (score) => (score ? `${signed(score[0])} ${interval(score[1], score[2])}` : NONE);
-  const hears = ({ shown }) => (shown.shuffle_loss && shown.floor_gain ? 2 : shown.shuffle_loss ? 1 : 0);
+  // Where silent rivals are in view, if the data say where: elsewhere a row need not hear.
+  const there = rows.some((line) => line.rivals_floor_gain);
+  const [cost, gained] = there ? ["rivals_shuffle_loss", "rivals_floor_gain"] : ["shuffle_loss", "floor_gain"];
+  const hears = ({ shown }) => (shown[cost] && shown[gained] ? 2 : shown[cost] ? 1 : 0);
   const words = ["not shown", "wrong sound costs; no gain over silence shown", "yes"];
   const column = (title, name, cell) => ({ title, value: (line) => line[name]?.[0] ?? null, cell });
   table(byId("hears"), [
     { title: "row", rising: true, value: (line) => line.row, cell: (line) => line.row },
-    { title: "does it hear?", className: "text", value: (line) => 1000 * hears(line) + (line.shuffle_loss?.[0] ?? 0), cell: (line) =>
+    { title: "does it hear?", className: "text", value: (line) => 1000 * hears(line) + (line[cost]?.[0] ?? 0), cell: (line) =>
       el("span", { class: ["bad", "quiet", "good"][hears(line)] }, words[hears(line)]) },
+    ...(there ? [column("wrong sound costs, rivals in view", cost, (line) => gain(line[cost])),
+      column("gain over silence, rivals in view", gained, (line) => gain(line[gained]))] : []),
     column("own sound", "miou", (line) => fixed(line.miou[0])),
     column("another class's sound", "shuffled", (line) => fixed(line.shuffled?.[0])),
     column("wrong sound costs", "shuffle_loss", (line) => gain(line.shuffle_loss)),
@@ -142,9 +151,7 @@ const orderingState = { column: 7, down: false };
 function showRules() {
   const [benchmark, name] = [byId("rule-benchmark").value, byId("rule-name").value];
   const rule = DATA.rules.find((r) => r.name === name);
-  byId("rule-help").textContent = `${rule.name}: ${rule.source}; threshold ${rule.threshold}, mean over ` +
-    `${isNaN(rule.unit) ? `each ${rule.unit}` : `batches of ${rule.unit} clips`}, empty frames ${rule.empty}. ` +
-    `Seed ${DATA.seeds[0]}; compare a published figure by the rule of its repository.`;
+  byId("rule-help").textContent = `${rule.name}: ${rule.text}. Seed ${DATA.seeds[0]}; compare a published figure by the rule of its repository.`;
   const [here, ours] = [DATA.by_rule[benchmark]?.[name] ?? {}, DATA.by_rule[benchmark]?.[DATA.rules[0].name] ?? {}];
   const rank = (list, row) => Object.entries(list)
     .filter(([other, x]) => other !== DATA.ceiling && x[0] > list[row][0]).length + 1;

@@ -1,6 +1,6 @@
 // Fills the controls once, then draws every section.
 function main() {
-  byId("profile").textContent = `Profile ${DATA.profile}, seed(s) ${DATA.seeds.join(", ")}. ${DATA.about}`;
+  byId("profile").textContent = `Profile ${DATA.profile}, seeds ${DATA.seeds.join(", ")}. ${DATA.about}`;
   byId("theme").addEventListener("change", (event) => {
     document.documentElement.style.colorScheme = event.target.value;
   });

@@ -22,6 +22,10 @@ from benchmarks.report.web.pairs import by_group, differences, frame_terms
 from benchmarks.scoring.rosetta import RULES
 
 TRACKS = ("P", "C")
+HEARING = (  # columns of Table 1
+    "miou", "floor", "floor_gain", "shuffled", "shuffle_loss",
+    "rivals_floor_gain", "rivals_shuffle_loss",
+)  # fmt: skip
 DIGITS = 4  # of per cents, so that what the page rounds again is what the tables print
 
 
@@ -50,8 +54,7 @@ def numbers(
         ],
         "verdicts": [v for table in tables.values() for v in _verdicts(table)],
         "rules": [
-            {"name": r.name, "source": r.source, "threshold": r.threshold, "unit": str(r.unit),
-             "empty": r.empty}
+            {"name": r.name, "text": rosetta.described(r)}
             for r in RULES
         ],
         "by_rule": _by_rule(plan, ledger),
@@ -161,10 +164,7 @@ def _hearing(plan: Plan, tables: Mapping[str, Table]) -> list[dict]:
     table, lines = tables["table1"], []
     for benchmark in plan.tables.table1.benchmarks:
         for row in table.rows:
-            scores = {
-                name: table.scores.get((row, f"{benchmark} {name}"))
-                for name in ("miou", "floor", "floor_gain", "shuffled", "shuffle_loss")
-            }
+            scores = {name: table.scores.get((row, f"{benchmark} {name}")) for name in HEARING}
             if scores["miou"] and (scores["floor"] or scores["shuffled"]):
                 line = {name: score and _score(score) for name, score in scores.items()}
                 shown = {n: s.gain.verdict == "holds" for n, s in scores.items() if s and s.gain}

@@ -29,8 +29,9 @@ function drawPair() {
   const score = (row) => fixed(s.scores[s.rows.indexOf(row)][0]);
   byId("verdict").replaceChildren(...(d ? [
     el("b", {}, `${first} ${score(first)}, ${second} ${score(second)}: ${signed(d.mean)} points ${interval(d.low, d.high)}. `),
-    d.holm < 0.05 ? el("span", { class: "good" }, "The difference is real") : el("span", { class: "bad" }, "No difference is shown"),
-    ` (p ${pValue(d.p)} alone, ${pValue(d.holm)} after Holm's rule over all pairs here). These clips and ` +
+    d.holm === null ? el("span", { class: "quiet" }, "No verdict")
+      : d.holm < 0.05 ? el("span", { class: "good" }, "The difference is real") : el("span", { class: "bad" }, "No difference is shown"),
+    ` (p ${pValue(d.p)} alone${d.holm === null ? "" : `, ${pValue(d.holm)} after Holm's rule over all pairs here`}). These clips and ` +
     `runs would show a difference of ${fixed(d.detectable)} points in four of five tries. Both rows meet the ` +
     "same videos; how their runs vary is in it.",
     ...[first, second].filter((row) => s.left_out[row]).map((row) =>

@@ -22,19 +22,21 @@ SIZES = ("smallest third", "middle third", "largest third")
 
 def differences(table: Table, contest: Contest, rows: Sequence[str]) -> list[list]:
     """Compare any two rows: their numbers in `rows`, mean, low, high (points), p alone, p by
-    Holm's rule over all of these pairs, smallest detectable difference (points)."""
+    Holm's rule over all of these pairs (None of rows in no verdict, which aren't counted), smallest
+    detectable difference (points)."""
     alone = {
         (i, j): difference
         for (i, a), (j, b) in itertools.combinations(enumerate(rows), 2)
         if (difference := table.compared(contest.column, a, b))
     }
-    judged = statistics.adjusted(alone)
+    out = {i for i, row in enumerate(rows) if (row, contest.column) in table.left_out}
+    judged = statistics.adjusted({pair: d for pair, d in alone.items() if not out & {*pair}})
     return [
         [
             *pair,
             *_points(d.mean, d.low, d.high),
             _p(d.p),
-            _p(judged[pair].p),
+            _p(judged[pair].p) if pair in judged else None,
             *_points(d.detectable),
         ]
         for pair, d in alone.items()

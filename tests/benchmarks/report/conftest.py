@@ -9,6 +9,7 @@ is the IoU in tenths. Each clip has one frame and a video of its own.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,16 +194,25 @@ class Desk:
         plan: Plan | None = None,
         draw: bool = False,
         strata: Mapping[str, Collection[str]] | None = None,
+        all_judged: bool = False,
         **changes: Any,
     ) -> str:
         """Write the tables, with their figures if asked; the text of tables.md, then that of each
-        table's page with its headings a level lower."""
+        table's page with its headings a level lower.
+
+        all_judged: rows that aren't above all dark or their floor take part in verdicts too.
+        """
         plan = replace(plan or plan_with(), **changes)
 
         def undrawn(*arguments: Any) -> list[Section]:
             return [replace(section, figures={}) for section in lay_out(*arguments)]
 
-        with patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn):
+        with ExitStack() as stack:
+            stack.enter_context(
+                patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn)
+            )
+            if all_judged:
+                stack.enter_context(patch("benchmarks.report.write.standing", lambda *_: {}))
             publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")
         names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)

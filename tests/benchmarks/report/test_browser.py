@@ -40,7 +40,11 @@ def results(tmp_path_factory):
         for i in range(2)
     ]
     plan = plan_with()
-    with patch.object(web, "drawn", lambda *parts: masks):
+    below = {("gavs_released", "v1s"): "its silent floor"}
+    with (
+        patch.object(web, "drawn", lambda *parts: masks),
+        patch("benchmarks.report.write.standing", lambda *parts: below),
+    ):
         records = read(desk.records, plan)
         publish(desk.results, tables(records, plan, index=index, bench=object()))
     return desk.results
@@ -104,8 +108,22 @@ def test_the_board_prints_what_the_front_page_prints(page, results):
     front = (results / "tables.md").read_text()
     for row in ("gavs", "avsbench", "gavs_released"):
         line = page.locator("#board tbody tr", has=page.get_by_role("button", name=row, exact=True))
-        score = line.locator("td").first.inner_text().split()[0].removesuffix("a")
+        score = line.locator("td").first.inner_text().split()[0].rstrip("an")
         assert re.search(rf"\| `{row}` \| [^|]* \| \*{{0,2}}{score}\b", front)
+
+
+def test_a_row_in_no_verdict_has_a_mark_and_is_never_best(page):
+    button = page.get_by_role("button", name="gavs_released", exact=True)
+    line = page.locator("#board tbody tr", has=button)
+    assert line.locator("sup").first.inner_text() == "n"
+    assert "avsbench 50.0" in page.locator("#best tbody tr").first.inner_text()  # the second
+    page.fill("#name", "released")
+    assert names(page) == ["gavs_released"] and page.locator("#board td .best").count() == 0
+
+
+def test_no_zero_has_a_sign(page):
+    numbers = "[fixed(-0.04), signed(-0.04), signed(0.06), fixed(-0.06), fixed(1234.5)]"
+    assert page.evaluate(numbers) == ["0.0", "0.0", "+0.1", "−0.1", "1234.5"]
 
 
 def test_masks_are_painted_in_their_colours(page):

@@ -70,7 +70,10 @@ def test_comparable_is_within_the_papers_own_distance(desk):
     """The paper's GAVS is 9.34 points below its best on V1S; 20 here are too many."""
     put(desk, "gavs", [4, 4])
     put(desk, "avsbench", [4, 4])
-    assert judged(desk)["single"].verdict == "holds"
+    claim = judged(desk)["single"]
+    assert claim.verdict == "holds"
+    assert claim.sensitivity["frames with a target"].verdict == "holds"
+    assert claim.sensitivity["best threshold per clip (F)"].verdict == NOT_MEASURED  # 9.34 of mIoU
     put(desk, "avsbench", [5, 5])
     claim = judged(desk)["single"]
     assert claim.verdict == "reversed"
@@ -107,11 +110,11 @@ def test_other_readings_of_the_same_predictions(desk):
     ledger = Ledger(read(desk.records, plan_with()), 200)
     claim = {c.name: c for c in claims(plan_with(), ledger)}["pairs_seen"]
     assert claim.verdict == "undecided"  # both dark
-    assert claim.sensitivity["validation's threshold"] == "holds"
-    assert claim.sensitivity["threshold 0.4"] == "holds"
+    assert claim.sensitivity["validation's threshold"] == ("holds", "undecided", 1)
+    assert claim.sensitivity["threshold 0.4"] == ("holds", "undecided", 1)
     assert "validation's threshold" in claim.depends
-    assert claim.sensitivity["silent rivals in view"] == NOT_MEASURED
-    assert claim.sensitivity["twice the budget"] == NOT_MEASURED
+    assert claim.sensitivity["silent rivals in view"].verdict == NOT_MEASURED
+    assert claim.sensitivity["twice the budget"].verdict == NOT_MEASURED
 
 
 def test_few_shots_take_the_threshold_of_their_0_shot_model(desk):
@@ -175,12 +178,35 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
         return {claim.name: claim for claim in claims(plan, ledger, pairs)}["pairs_seen"]
 
     claim = judge(0.6, 0.4)
-    assert claim.sensitivity["regime"] == "reversed" and "regime" in claim.depends
-    assert claim.sensitivity["SAM's weights"] == NOT_MEASURED
-    assert judge(0.6, 0.41).sensitivity["regime"] == NOT_MEASURED
+    assert claim.sensitivity["regime"] == ("reversed", "holds", 1) and "regime" in claim.depends
+    assert claim.sensitivity["SAM's weights"].verdict == NOT_MEASURED
+    assert judge(0.6, 0.41).sensitivity["regime"].verdict == NOT_MEASURED
     path.write_text("benchmark,alternative,better,worse,verdict\nv1s,aux0,a,b,perhaps\n")
     with pytest.raises(RecordError, match="perhaps"):
         read_studies(tmp_path)
+
+
+def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
+    """gavs is above gavs_no_cue on V1S and below it on V1M: undecided. A study of V1S alone that
+    says the same of V1S is no other verdict; one that says the opposite is."""
+    for benchmark, lit, other in (("v1s", [4, 2], [3, 1]), ("v1m", [3, 1], [4, 2])):
+        put(desk, "gavs", lit, benchmark=benchmark)
+        put(desk, "gavs_no_cue", other, benchmark=benchmark, folder="table1/gavs_no_cue")
+    plan = plan_with(table1={"benchmarks": ["v1s", "v1m"], "pairs": ["gavs_no_cue"]})
+    ledger = Ledger(read(desk.records, plan), 200)
+
+    def judge(verdict):
+        studies = {("half", "v1s", "gavs", "gavs_no_cue"): verdict}
+        return {claim.name: claim for claim in claims(plan, ledger, studies)}["cue"]
+
+    claim = judge("holds")
+    assert claim.verdict == "undecided" and len(claim.contrasts) == 2
+    assert claim.sensitivity["half the budget"] == ("holds", "holds", 1) and not claim.depends
+    page = verdicts_page(plan, [claim], {}, [])
+    assert "| holds (1 of 2) |" in page and "**holds" not in page.split("What a verdict")[1]
+    claim = judge("reversed")
+    assert claim.depends == ["half the budget"]
+    assert "| **reversed** (1 of 2) |" in verdicts_page(plan, [claim], {}, [])
 
 
 def test_strata_are_the_clips_with_a_rival_and_a_source_in_view():

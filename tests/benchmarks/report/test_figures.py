@@ -1,6 +1,7 @@
 """What is drawn, read back from the artists."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from benchmarks.common.overlay import COLOURS, OPACITY, colour_mask
 from benchmarks.common.tables import SHARE
 from benchmarks.params import load
 from benchmarks.report.ablations_figure import DECIDED, ablations_figure
-from benchmarks.report.critical_figure import groups
+from benchmarks.report.critical_figure import OUT, critical_figure, groups
 from benchmarks.report.figure1 import KINDS, figure1
 from benchmarks.report.figure3_figure import figure3_figure
 from benchmarks.report.measure import Block, Column, Score, Table
@@ -24,7 +25,7 @@ from benchmarks.report.style import FAMILIES, MARKERS, PALETTE, looks, looks_of,
 from benchmarks.report.table1_figure import table1_figure
 from benchmarks.report.training_curves import training_curves
 from benchmarks.scoring.records import Epoch
-from benchmarks.scoring.statistics import Difference, Interval
+from benchmarks.scoring.statistics import Difference, Interval, Sample
 from benchmarks.studies.scenes_figure import scenes_figure
 from tests.benchmarks.report.conftest import plan_with
 from tests.copies import ROOT
@@ -237,6 +238,28 @@ def test_rows_are_joined_where_no_two_are_told_apart():
     pairs = {rows: pair(value) for rows, value in p.items()} | {("d", "a"): pair(0.01)}
     assert groups(means, pairs) == [("a", "b"), ("b", "c", "d")]
     assert groups(means, {rows: pair(0.01) for rows in pairs}) == []
+
+
+def test_rows_in_no_verdict_are_grey_and_under_no_bar():
+    """Three rows with the same score and no spread: a bar over the two that take part."""
+    same = Sample(((0, None), (1, None)), np.array([0.5, 0.5]), np.full((4, 2), 0.5))
+    rows = ["avsbench", "gavs", "gavs_released"]
+    scores = {
+        (row, "v1s miou"): score(value, 0.4, 0.6)
+        for row, value in zip(rows, (0.5, 0.6, 0.7), strict=True)
+    }
+    full = replace(
+        table(scores),
+        samples={place: same for place in scores},
+        left_out={("gavs_released", "v1s miou"): "all dark"},
+    )
+    (axes,) = critical_figure(PLAN, full, rows).axes
+    bars = [line.get_xdata() for line in axes.lines if line.get_color() == "black"]
+    assert [tuple(bar) for bar in bars] == [(50, 60)]
+    assert {text.get_text().split()[0]: text.get_color() for text in axes.texts} == {
+        "avsbench": COLOUR["avsbench"], "gavs": COLOUR["gavs"], "gavs_released": OUT,
+    }  # fmt: skip
+    assert axes.get_title("left").endswith("grey: in no verdict")
 
 
 def test_shots_have_a_panel_per_measure_and_names_that_do_not_overlap():

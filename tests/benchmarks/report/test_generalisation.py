@@ -195,11 +195,11 @@ def test_table_3(desk, tmp_path):
     )
     text = desk.report(annotations=annotations, by_heard=True)
     gavs = line_of(text, "gavs", "## Table 3")
-    assert gavs[1:5] == ["V2", "P, C", "60.00 ± 14.14 ‡", "75.00 ± 35.36"]
+    assert gavs[1:5] == ["V2", "P, C", "60.00 ± 14.14 §", "75.00 ± 35.36"]
     assert gavs[6:10] == ["41.07 / 0.411", "30.00", "+40.00 [+40.00, +40.00]", "90.00 ± 14.14"]
     assert gavs[10].startswith("+30.00 [")
     in_set = line_of(text, "ez_vsl", "## Table 3")
-    assert in_set[1:4] == ["VGG-Sound", "–", "60.00 ± 14.14 ‡"]  # equal to gavs
+    assert in_set[1:4] == ["VGG-Sound", "–", "60.00 ± 14.14 §"]  # equal to gavs
     assert in_set[6] == "38.85 / 0.395" and in_set[7:] == ["–"] * 4
     guided = line_of(text, "ez_vsl", "### Object-guided")
     assert guided[1:3] == ["60.00 ± 14.14", "80.00 ± 0.00"] and guided[3].startswith("+20.00 [")

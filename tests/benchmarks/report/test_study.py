@@ -99,10 +99,10 @@ def test_n_stands_where_a_row_has_further_seeds(full_desk):
     """A third seed of gavs alone: its mean is (80 + 60 + 100) / 3, and nothing is missing."""
     full_desk.put("gavs", [5, 5], 2)
     plan = plan_with()
-    text = full_desk.report(plan, more_seeds={"gavs": [2]})
+    text = full_desk.report(plan, more_seeds={"gavs": [2]}, all_judged=True)
     assert line_of(text, "gavs", V1S)[2] == "80.00 ± 20.00 (n = 3)"
     assert line_of(text, "avsbench", V1S)[2] == "50.00 ± 14.14 ᵃ"
     assert "seeds 0, 1, of 1 rows 2 too." in text and "seed2" not in text
     (full_desk.records / "table1/gavs/gavs-v1s-train-drawNone-seed2.json").unlink()
-    text = full_desk.report(plan, more_seeds={"gavs": [2]})
+    text = full_desk.report(plan, more_seeds={"gavs": [2]}, all_judged=True)
     assert line_of(text, "gavs", V1S)[2] == "70.00 ± 14.14 (2 of 3 runs)"

@@ -5,6 +5,8 @@ import pytest
 from benchmarks.common.tables import Grid, bold, latex, markdown, signed
 from benchmarks.params import method_names
 from benchmarks.report.measure import read_paper
+from benchmarks.report.rosetta import described
+from benchmarks.scoring.rosetta import RULES
 
 
 def test_the_papers_tables():
@@ -55,3 +57,12 @@ def test_no_name_breaks_a_line_or_reaches_the_terminal(name, shown):
     grid = Grid(["method"], [[f"`{name}`"]], "l")
     assert markdown(grid).split("\n")[2:] == [f"| `{shown}` |"]
     assert len(latex(grid).splitlines()) == 7 and "\x1b" not in latex(grid)
+
+
+def test_a_rule_says_what_it_takes_means_over_and_what_empty_frames_count():
+    texts = {rule.name: described(rule) for rule in RULES}
+    assert texts["avsegformer"] == (
+        "vvvb-github/AVSegFormer: 2 clips per batch; mIoU at threshold 0.5, per batch of 2 clips, "
+        "empty frames by their share of dark pixels; F the best threshold per batch of 2 clips"
+    )
+    assert texts["avsbench_squash"].endswith("; F not kept")

@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks.report.claims import claims
 from benchmarks.report.contests import main_contests
-from benchmarks.report.ledger import Ledger
+from benchmarks.report.ledger import RIVALS, Ledger
 from benchmarks.report.web.build import html
 from benchmarks.report.web.clips import choose, pictures, runs
 from benchmarks.report.web.masks import Drawn
@@ -105,7 +105,7 @@ def test_what_sound_gives_stands_with_its_interval(content):
 
 def test_the_claims_are_those_of_the_verdicts_page(content):
     assert [c["text"] for c in content["claims"] if c["verdict"] != "not measured"] == [
-        "where one source sounds, at most 9.3 points below any (comparable, by its own gap)",
+        "where one source sounds, at most 9.3 points below any row (the paper's own gap there)",
         "the visual cue helps",
     ]
     assert {v["verdict"] for v in content["verdicts"]} == {"undecided"}
@@ -117,7 +117,13 @@ def test_a_row_without_standing_is_named(full_desk):
     ledger.below = {("gavs", "v1s"): "all dark"}
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
     contests = numbers(plan, ledger, tables, claims(plan, ledger), INDEX)["contests"]
-    assert {s["name"]: s for s in contests}["v1s"]["left_out"] == {"gavs": "all dark"}
+    (contest,) = [s for s in contests if s["name"] == "v1s"]
+    assert contest["left_out"] == {"gavs": "all dark"}
+    assert contest["tied"]["all"] == ["gavs_released", "avsbench"]  # gavs has more, in no verdict
+    assert contest["lead"]["best"] == "gavs_released"
+    gavs = contest["rows"].index("gavs")
+    judged = {gavs not in pair[:2]: pair[5:7] for pair in contest["pairs"]}
+    assert judged[False][1] is None and judged[True][0] == judged[True][1]  # one pair: no factor
 
 
 def test_the_rosetta_figures_are_those_of_the_table(content):
@@ -139,6 +145,24 @@ def test_frames_are_grouped_by_class_size_sound_and_rivals():
     assert ("sound", "nothing in view sounds") not in masks  # all four have a truth
     rivals = {name: m.tolist() for (kind, name), m in masks.items() if kind.startswith("silent")}
     assert rivals == {"0": [False, True, False, False], "2": [True, False, True, False]}
+
+
+def test_hearing_is_judged_where_silent_rivals_are_in_view(full_desk):
+    """gavs loses on the first clip what it gains on the others, where a rival is in view."""
+    full_desk.put("gavs", [5, 3, 3], setting="floor")
+    plan = plan_with()
+    full_desk.put("gavs", [3, 5, 5], 0, shuffled=[5, 3, 3])
+    full_desk.put("gavs", [2, 4, 4], 1)
+    ledger = Ledger(read(full_desk.records, plan), 200, {RIVALS: {"clip1", "clip2"}})
+    tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
+    lines = {x["row"]: x for x in numbers(plan, ledger, tables, [], INDEX)["hearing"]}
+    gavs = lines["gavs"]
+    assert gavs["floor_gain"][0] == pytest.approx(100 * (-0.4 + 0.4 + 0.4) / 3, abs=1e-3)
+    assert (gavs["rivals_floor_gain"][0], gavs["rivals_shuffle_loss"][0]) == (40, 40)
+    assert gavs["shown"] == {
+        "floor_gain": False, "shuffle_loss": False,
+        "rivals_floor_gain": True, "rivals_shuffle_loss": True,
+    }  # fmt: skip
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=1200))

@@ -38,7 +38,8 @@ def leaderboard(plan: Plan, table: Table) -> str:
         layout.score("F", f"{BENCHMARK} fscore"),
         layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
     ]
-    where = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`, {plan.trainings} seed(s)"
+    title = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`"
+    where = f"{title}, number of seeds: {plan.trainings}"
     which = f"the best rows of those in every table, and `{plan.base}`; **bold**: best of a track"
     text = f"{where}: {which}. All rows: [results/tables.md](results/tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
