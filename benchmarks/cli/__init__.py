@@ -11,8 +11,10 @@ from benchmarks.cli.stages import stage_line
 from gavs.extras import missing_extra
 from gavs.reading import shown
 
-# Before torch: one thread per worker process, so that `workers` never changes a result.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before torch, whatever the environment says: a training has other bits on several threads, and
+# commands such as `export` and `predict` train in this very process.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 

@@ -1,7 +1,7 @@
 """Seconds that the finished cells of a profile took, by table, benchmark and method.
 
-Where two workers share two cores, seconds of a cell are about its CPU seconds. A model that several
-cells use is trained, and counted, once.
+Where two workers share two cores, seconds of a cell are about its CPU seconds. Each model is
+counted once, whoever trained it: what the profile would take from nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,28 +35,35 @@ def seconds_of(paths: Iterable[Path], root: Path) -> pd.DataFrame:
     """Read records: table, method, benchmark, trainings (0 or 1), training, scoring, total.
 
     Of the cells that share a model, the one that took longer than its training trained it. Where
-    the cells that did are gone, none is charged with it.
+    none did, as after `tune` or `budget`, the first is charged with it beside its own seconds.
     """
+    records = [(path, read_sealed(path)) for path in paths]
+    trainers: dict[str, Path] = {}
+    for path, record in sorted(records, key=lambda pair: not _trained(pair[1]["run"])):
+        trainers.setdefault(record["model"], path)
     lines = []
-    charged: set[str] = set()
-    for path in paths:
-        record = read_sealed(path)
+    for path, record in records:
         run: Mapping[str, Any] = record["run"]
-        training, total = run["training_seconds"], run["seconds"]
-        trains = record["model"] not in charged and total >= training > 0
-        charged |= {record["model"]} if trains else set()
+        seconds, trained = run["training_seconds"], trainers[record["model"]] == path
+        training = seconds if trained else 0.0
+        scoring = run["seconds"] - (training if _trained(run) else 0.0)
         lines.append(
             {
                 "table": path.relative_to(root).parts[0],
                 "method": record["method"],
                 "benchmark": record["benchmark"],
-                "trainings": int(trains),
-                "training": training if trains else 0.0,
-                "scoring": total - training if trains else total,
-                "total": total,
+                "trainings": int(training > 0),
+                "training": training,
+                "scoring": scoring,
+                "total": training + scoring,
             }
         )
     return pd.DataFrame(lines)
+
+
+def _trained(run: Mapping[str, Any]) -> bool:
+    """Whether a cell took as long as its model's training, which then was a part of it."""
+    return run["seconds"] >= run["training_seconds"]
 
 
 def _grid(lines: pd.DataFrame, key: str) -> str:

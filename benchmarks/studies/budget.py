@@ -26,7 +26,7 @@ from benchmarks.scoring.records import Stored, read_record
 from benchmarks.scoring.statistics import sample
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import compare, compared, link_folder
+from benchmarks.studies.dispersion import compare, compared
 from benchmarks.studies.validated import job_of, validate_all
 
 TIMES = (0.5, 1.0, 2.0)
@@ -129,7 +129,7 @@ def name_of(scale: float) -> str:
 def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequence[str]) -> Params:
     """Copy the parameters with `scale` times the updates, in a profile beside theirs.
 
-    Index, features, models and runs are the profile's own.
+    Index, features, models and runs are those that the profile uses.
 
     Raises:
         ParamsError: a row's training has no number of updates, or one of its own.
@@ -141,22 +141,15 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
             raise ParamsError(f"benchmarks.{benchmark}.training.steps: missing; budgets are in it")
         training = {**blocks[benchmark].training, "steps": max(1, round(scale * steps))}
         blocks[benchmark] = blocks[benchmark].model_copy(update={"training": training})
-    profile = f"{params.profile}_{name_of(scale)}".replace(".", "_")
-    place = {"profile": profile, "results": Path("work", profile, "results")}
-    if scale == 1:
-        place = {}
-    values = {**dict(params), **place, "benchmarks": blocks, "work_of": None}
-    changed = Params.model_validate(values)
+    place: dict[str, Any] = {}
+    if scale != 1:
+        profile = f"{params.profile}_{name_of(scale)}".replace(".", "_")
+        place = {"profile": profile, "results": Path("work", profile, "results")}
+        place["work_of"] = params.work_of or params.profile
+    changed = Params.model_validate({**dict(params), **place, "benchmarks": blocks})
     for row, benchmark in itertools.product(rows, benchmarks):
         if changed.row(row, benchmark).training.steps != blocks[benchmark].training["steps"]:
             raise ParamsError(f"{row}: its own steps on {benchmark} hide the study's")
-    if place:
-        changed.work.mkdir(parents=True, exist_ok=True)
-        for shared in ("models", "runs", "features"):
-            link_folder(changed.work / shared, params.shared / shared)
-        index = changed.work / "index.csv"
-        if not index.is_symlink():
-            index.symlink_to(Path("..", params.profile, "index.csv"))
     return changed
 
 

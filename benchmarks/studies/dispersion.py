@@ -185,7 +185,9 @@ def write_params(params: Params, name: str) -> Params:
     stores = {store for place in places for store in params.row(*place).stores}
     values["features"]["stores"] = {"avs": sorted(stores)}
     for table in filter(lambda table: isinstance(table, dict), values["tables"].values()):
-        table |= {key: [] for key in ("rows", "in_set", "groups", "operators") if key in table}
+        unused = ("rows", "in_set", "groups", "operators", "pairs")
+        table |= {key: [] for key in unused if key in table}
+    values["tables"]["ablated"] = []
     table = values["tables"]["table1"]
     table |= {"benchmarks": BENCHMARKS[name], "gavs": _unreleased(table["gavs"])}
     if name == "bf16":

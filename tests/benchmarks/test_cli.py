@@ -166,6 +166,16 @@ def test_commands_that_compute_nothing_wait_for_no_torch(tmp_path):
     assert done.stdout.splitlines()[-1:] == [" ".join(map(str, QUICK.values()))], done.stderr
 
 
+def test_no_variable_gives_a_training_more_threads():
+    """`export` trains in the process of the command, and its model is the one that `run` finds."""
+    threads = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    code = f"import benchmarks.cli, os; print(*[os.environ[name] for name in {[*threads]}])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | threads, capture_output=True
+    )
+    assert done.stdout.split() == [b"1", b"1"]
+
+
 def test_a_name_with_escapes_is_printed_escaped(capsys):
     for word in ("a\x1b[2Jb", "a\rb", "a\x9bb"):
         assert cli.main(["--params", f"{word}.yaml", "report"]) == 1

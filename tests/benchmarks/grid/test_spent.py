@@ -38,6 +38,18 @@ def test_a_shared_model_is_trained_once(records):
     assert lines.trainings.sum() == 2 and lines.total.sum() == 350.0
 
 
+def test_a_model_that_a_study_trained_is_counted_once_too(tmp_path):
+    """`tune` trained x before both of its cells; y's second cell, by name, trained it."""
+    write(tmp_path, "robustness/score/a.json", "gavs", "x", 100.0, 6.0)
+    write(tmp_path, "table1/train/a.json", "gavs", "x", 100.0, 10.0)
+    write(tmp_path, "table3/score/b.json", "auss", "y", 200.0, 4.0)
+    write(tmp_path, "table4/train/b.json", "auss", "y", 200.0, 230.0)
+    lines = seconds_of(sorted(tmp_path.rglob("*.json")), tmp_path)
+    assert lines.training.tolist() == [100.0, 0.0, 0.0, 200.0]
+    assert lines.scoring.tolist() == [6.0, 10.0, 4.0, 30.0]
+    assert lines.total.tolist() == [106.0, 10.0, 4.0, 230.0]
+
+
 def test_the_most_expensive_stand_first(records):
     text = spent(SimpleNamespace(work=records.parent))
     assert "| table1 | 3 | 2 | 300 | 44 | 98.3 |\n| robustness | 1 | 0 | 0 | 6 | 1.7 |" in text

@@ -44,8 +44,18 @@ def test_only_the_updates_differ_and_the_models_lie_with_the_profiles(params):
         )
         assert theirs.config == ours.config
         assert double.row(row, "v1s") == params.row(row, "v1s")
-    assert (double.work / "models").resolve() == (params.work / "models").resolve()
+    assert double.shared == params.shared == params.work != double.work
     assert scaled(params, 1.0, rows, ["v2"]) == params
+
+
+def test_a_profile_over_another_ones_work_has_that_work_at_every_budget(tmp_path, monkeypatch):
+    """As the profile `study`, whose folder has records alone."""
+    study_params = load(ROOT / "profiles/study.yaml")
+    monkeypatch.chdir(tmp_path)
+    for times in budget.TIMES:
+        assert scaled(study_params, times, ["gavs"], ["v2"]).shared == Path("work/miniature")
+    assert scaled(study_params, 1.0, ["gavs"], ["v2"]) == study_params
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monkeypatch, tmp_path):

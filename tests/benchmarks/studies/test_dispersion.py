@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.data.index import load_index
 from benchmarks.grid.fingerprint import fingerprint
+from benchmarks.grid.needs import reads
 from benchmarks.grid.protocol import Cell, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import ParamsError, load
@@ -15,6 +16,7 @@ from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.statistics import sample
 from benchmarks.studies import dispersion
 from benchmarks.studies.dispersion import (
+    BENCHMARKS,
     compare,
     compared,
     disperse,
@@ -107,6 +109,8 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
     assert chosen.features.precision == ("bf16" if name == "bf16" else params.features.precision)
     assert chosen.encoders.vggish == params.encoders.vggish
     assert compared(chosen) == compared(params)
+    sets = {clips.split("/")[0] for read in reads(chosen).values() for clips, _ in read}
+    assert sets == set(BENCHMARKS[name])  # `balanced` has no clips of any other
     assert "gavs_released" in params.tables.table1.gavs
     assert "gavs_released" not in compared(params)
     for row in compared(params):
