@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -155,8 +156,8 @@ def _with_sound(
     images: Sequence[Path], audio: Path, second: int = 0
 ) -> tuple[np.ndarray, Iterator[Frame]]:
     """A sound, and the images in order, each with its second."""
-    repeated = {path.stem for path in images if [p.stem for p in images].count(path.stem) > 1}
-    if repeated:
+    stems = Counter(path.stem for path in images)
+    if repeated := [stem for stem, count in stems.items() if count > 1]:
         raise MediaError(
             f"{len(images)} images, but more than one is called {shown(min(repeated))}"
         )

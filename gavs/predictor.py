@@ -29,6 +29,7 @@ from gavs.hub import HubMixin, snapshot_download
 from gavs.inputs import CLIP_SECONDS, FileEncoders
 from gavs.method import Batch, Method, network
 from gavs.reading import shown
+from gavs.sound import PEAK, SAMPLE_RATE
 from gavs.views import on_grid, shown_cells, to_native
 from gavs.weights import load_weights
 
@@ -61,7 +62,8 @@ def load_model(
     path = Path(name)
     if path.is_file():
         return Predictor(path, device=device)
-    is_repository = isinstance(name, str) and name.count("/") == 1 and not path.suffix
+    is_file = path.suffix == ".safetensors" or path.is_dir()  # a repository may be called x-0.1
+    is_repository = isinstance(name, str) and name.count("/") == 1 and not is_file
     if not (path / CHECKPOINT).is_file() and not is_repository:
         raise FileNotFoundError(
             f"{path}: no such checkpoint; a row of a table needs its benchmark too, as in "
@@ -136,9 +138,15 @@ class Predictor(HubMixin):
             sound: (n,) float32 in [-1, 1], 16 kHz; silent after its end.
             second: of the sound, in which the frame lies; of several frames each one's, or the
                 first one's if they are of consecutive seconds.
+
+        Raises:
+            ValueError: frames, sound or seconds that are not so.
         """
         clip = _listed(frames, 3)
-        seconds = [second + k for k in range(len(clip))] if isinstance(second, int) else second
+        first = np.asarray(second)
+        seconds = first.tolist() if first.ndim else [int(first) + k for k in range(len(clip))]
+        if len(seconds) != len(clip) or not clip or min(seconds) < 0:
+            raise ValueError(f"{len(clip)} frames, of seconds {second}: expected one each, from 0")
         parts = []
         for part in clips_of(zip(seconds, clip, strict=True), self.method.config.temporal()):
             times, pictures = zip(*part, strict=True)
@@ -167,9 +175,11 @@ class Predictor(HubMixin):
             classes: (B, K) bool, of each clip, for methods that learn with AVSBench's names.
 
         Raises:
-            ValueError: numbers or sizes that don't go together.
+            ValueError: numbers, sizes or types that don't go together.
         """
         clips = [_listed(clip, 3) for clip in frames]
+        if not all(clips) or not clips:
+            raise ValueError("no clips, or one without a frame: expected at least one")
         marked = [_listed(clip, 2) for clip in masks] if masks is not None else None
         if len(sounds) != len(clips) or (marked is not None and len(marked) != len(clips)):
             raise ValueError(
@@ -204,6 +214,12 @@ class Predictor(HubMixin):
         return batch
 
     def _heard(self, sound: np.ndarray, seconds: Sequence[int]) -> Tensor:
+        part = sound[min(seconds) * SAMPLE_RATE : (max(seconds) + 1) * SAMPLE_RATE]
+        if sound.ndim != 1 or sound.dtype.kind != "f" or not (np.abs(part) <= PEAK).all():
+            raise ValueError(
+                f"a sound of {sound.dtype} {sound.shape} to {np.abs(part).max(initial=0)}, "
+                "expected floats (n,) in [-1, 1], 16 kHz: `read_sound` makes them of a file"
+            )
         return self.encoders.hear(self.method.config.hears(), sound, seconds)
 
     def _batch(
@@ -286,11 +302,11 @@ class Predictor(HubMixin):
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> "Predictor":
         folder = Path(model_id)
+        known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        chosen = {key: options.pop(key) for key in known if key in options}
         if not folder.is_dir():
-            known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-            chosen = {key: options[key] for key in known if key in options}
             folder = Path(snapshot_download(model_id, **chosen))
-        return cls(folder / CHECKPOINT, device=options.get("device", "cpu"))
+        return cls(folder / CHECKPOINT, **options)
 
 
 def _config(header: CheckpointHeader, checkpoint: Path) -> MethodConfig:

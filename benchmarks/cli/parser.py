@@ -239,7 +239,6 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the row")
     sub.add_argument("--table", help="table1, table2 or table3; default: the benchmark's")
     sub.add_argument("--seed", type=int, default=0, help="trained with; default: %(default)s")
-    sub.add_argument("--masks", action="store_true", help="DIR has masks; PNGs may be in colour")
     _add_submission(sub)
     sub = add(
         "compare",
@@ -256,7 +255,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)
     sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
-    text = "a row; with --check cards, or their folder"
+    text = "a row; with --check cards, or folders of cards"
     sub.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = "count again, from a checkpoint beside the card too; default: all of cards/"
     sub.add_argument("--check", action="store_true", help=text)
@@ -337,6 +336,8 @@ def _add_row(sub: argparse.ArgumentParser, nargs: str | None) -> None:
 def _add_submission(sub: argparse.ArgumentParser) -> None:
     """Add the words that say what a folder of predictions holds."""
     sub.add_argument("--benchmark", choices=PREDICTED, help="whose test it is of")
+    text = "binary masks, lit where they aren't 0: colours and arrays of any numbers too"
+    sub.add_argument("--masks", action="store_true", help=text)
     sub.add_argument("--layout", choices=LAYOUTS, default="suite", help="default: %(default)s")
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
 

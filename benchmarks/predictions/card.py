@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.common.files import write_atomic
-from benchmarks.predictions.imported import Imported
+from benchmarks.predictions.imported import NAME, Imported
 from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import fscore, miou
@@ -30,8 +30,14 @@ FOLDER = Path("cards")
 PUBLISHED = "schema.json"
 FILL_IN = ""  # what a new card has where only its author knows
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a schema to the next
-FRAME_COUNTS = ("intersection", "union", "predicted")  # per threshold; then one a frame
+PER_FRAME = ("intersection", "union", "predicted")  # at each threshold
+ONE_COUNT = ("frame", "target", "pixels")  # of a frame
+BOXED = ("intersection", "predicted", "target")
 BOX_FIGURES = ("mean_iou", "success", "auc")
+Share = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[float, Field(ge=0, le=1 + 1e-9)]  # that may pass 1 by its roundings
+Pixels = Annotated[int, Field(ge=0, le=2**53)]
+Row = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class CardError(ValueError):
@@ -47,7 +53,7 @@ class Figure(_Part):
 
     benchmark: str
     metric: str
-    value: float = Field(ge=0, le=1)
+    value: Share
     rule: str = ""  # of `scoring.rosetta`; empty: not known
     source: str = ""
 
@@ -58,18 +64,18 @@ class ClipCounts(_Part):
     uid: str
     video: str
     classes: str
-    frame: list[int] = []
-    intersection: list[list[int]]  # per frame, at each threshold; of boxes: mask, hull
-    union: list[list[int]] = []
-    predicted: list[list[int]]
-    target: list[int]
-    pixels: list[int] = []
+    frame: list[Pixels] = []
+    intersection: list[list[Pixels]]  # per frame, at each threshold; of boxes: mask, hull
+    union: list[list[Pixels]] = []
+    predicted: list[list[Pixels]]
+    target: list[Pixels]
+    pixels: list[Pixels] = []
 
 
 class Result(_Part):
     """Predictions of one test, counted here."""
 
-    benchmark: str
+    benchmark: Literal["v1s", "v1m", "v2", "v3", "vggss"]
     setting: str
     seed: int
     profile: str  # whose test; figures of two are never compared
@@ -79,15 +85,23 @@ class Result(_Part):
     predictions: str = ""  # checksum of their files
     thresholds: list[float] = []
     clips: list[ClipCounts]
-    rescored: dict[str, float]  # by rule, mIoU; of boxes by figure
-    fscore: float | None = None  # by the tables' rule; none of binary masks
+    rescored: dict[str, Mean]  # by rule, mIoU; of boxes by figure
+    fscore: Mean | None = None  # by the tables' rule; none of binary masks
+
+    @model_validator(mode="after")
+    def _has_counts(self) -> Self:
+        """Check that the figure of the tables follows from the counts."""
+        name = "tables" if self.benchmark != "vggss" else BOX_FIGURES[0]
+        if name not in figures_of(scores_of(self)):
+            raise ValueError(f"no counts that give {name}")
+        return self
 
 
 class ResultCard(_Part):
     """One system: who made it, what it learned from, what is reported and what was counted."""
 
     schema_version: int = Field(SCHEMA, alias="schema")
-    name: str
+    name: Row
     who: str
     trained_on: str
     url: str = ""
@@ -142,10 +156,8 @@ def frame_clips(scores: FrameScores) -> list[ClipCounts]:
     """Counts by clip, in the order of their first frames."""
     clips = []
     for rows in _by_clip(scores):
-        per = {n: getattr(scores, n)[rows].tolist() for n in (*FRAME_COUNTS, "target", "pixels")}
-        clips.append(
-            ClipCounts(**_names(scores, rows[0]), frame=scores.frame[rows].tolist(), **per)
-        )
+        counts = {n: getattr(scores, n)[rows].tolist() for n in (*PER_FRAME, *ONE_COUNT)}
+        clips.append(ClipCounts(**_names(scores, rows[0]), **counts))
     return clips
 
 
@@ -177,33 +189,47 @@ def scores_of(result: Result) -> Scores:
     """The counts of a result; what a card leaves out is 0.
 
     Raises:
-        ValueError: counts of different lengths.
+        ValueError: no frames, or counts of different lengths.
     """
     clips = result.clips
+    _check_lengths(result)
     repeated = {
         name: np.repeat([getattr(clip, name) for clip in clips], [len(c.target) for c in clips])
         for name in ("uid", "video", "classes")
     }
     counts = {
         name: np.array([row for clip in clips for row in getattr(clip, name)], np.int64)
-        for name in ("frame", *FRAME_COUNTS, "target", "pixels")
+        for name in (*PER_FRAME, *ONE_COUNT)
     }
     n = len(counts["target"])
     if not result.thresholds:
-        lit = counts["predicted"][:, None]
         return BoxScores(
             **repeated,
             rules=np.array(["fixed"]),
             target=counts["target"],
             intersection=counts["intersection"][:, None],
-            lit=lit,
+            lit=counts["predicted"][:, None],
             confidence=np.zeros(n),
         )
     left_out = {f.name: np.zeros((n, 1), np.int64) for f in fields(FrameScores)}
     thresholds = np.array(result.thresholds)
-    if any(len(array) != n for array in counts.values()):
-        raise ValueError(f"counts of {n} frames have other lengths beside them")
     return FrameScores(**{**left_out, **repeated, **counts, "thresholds": thresholds})
+
+
+def _check_lengths(result: Result) -> None:
+    boxed = not result.thresholds
+    columns = 2 if boxed else len(result.thresholds)
+    for clip in result.clips:
+        for name in BOXED if boxed else (*PER_FRAME, *ONE_COUNT):
+            rows = getattr(clip, name)
+            wide = name in PER_FRAME and {*map(len, rows)} - {columns}
+            if wide or len(rows) != len(clip.target):
+                raise ValueError(
+                    f"{clip.uid}: {name} isn't of {len(clip.target)} frames"
+                    + (f" at {columns} thresholds" if name in PER_FRAME and not boxed else "")
+                )
+    if not any(clip.target for clip in result.clips):
+        raise ValueError("counts of no frame")
 
 
 def figures_of(scores: Scores) -> dict[str, float]:
@@ -221,14 +247,14 @@ def figures_of(scores: Scores) -> dict[str, float]:
 def write_card(path: Path, card: ResultCard) -> None:
     """Write a card, one clip a line."""
     content, blocks = card.model_dump(by_alias=True), []
-    for number, result in enumerate(content["results"]):
+    for result in content["results"]:
         lines = [json.dumps(clip, separators=(",", ":")) for clip in result["clips"]]
         blocks.append("[\n" + ",\n".join(lines) + "\n]")
-        result["clips"] = f"@{number}"
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    for number, block in enumerate(blocks):
-        text = text.replace(f'"@{number}"', block, 1)
-    write_atomic(path, text + "\n")
+        result["clips"] = []
+    key, empty = '"clips": ', "[]"  # no text of an author's holds a quote as it is
+    first, *rest = json.dumps(content, indent=1, ensure_ascii=False).split(key + empty)
+    parts = [key + block + part for block, part in zip(blocks, rest, strict=True)]
+    write_atomic(path, "".join([first, *parts, "\n"]))
 
 
 def read_card(path: Path) -> ResultCard:
@@ -239,12 +265,15 @@ def read_card(path: Path) -> ResultCard:
     """
     with reading(path, CardError, "as a card"):
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["schema"]
-    while version in MIGRATIONS:
-        content = MIGRATIONS[version](content)
-        version = content["schema"]
+        if not isinstance(content, dict):
+            raise ValueError(f"holds a {type(content).__name__}, expected keys and values")
+        while (version := content.get("schema")) in [*MIGRATIONS]:
+            content = MIGRATIONS[version](content)
     if version != SCHEMA:
-        raise CardError(f"{path}: schema {version!r}, expected {SCHEMA} or older")
+        raise CardError(
+            f"{path}: schema {version!r}, expected {SCHEMA}; a newer one needs a newer version of "
+            "this suite"
+        )
     try:
         return ResultCard.model_validate(content)
     except ValidationError as error:

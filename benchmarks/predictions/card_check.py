@@ -1,42 +1,64 @@
 """What CI asks of a card: that it says whose it is, and that its counts give its figures."""
 
+from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from benchmarks.predictions.card import ResultCard, figures_of, scores_of
+from benchmarks.predictions.card import Result, ResultCard, figures_of, scores_of
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.npz import Scores
 
 TOLERANCE = 1e-9  # of a figure that is computed again from the same counts
 
 
-def problems_of(card: ResultCard, data: Mapping[str, str]) -> list[str]:
+class Tested(NamedTuple):
+    """A test as it is here."""
+
+    data: str  # checksum
+    frames: Mapping[str, list[int]]  # that are scored, by clip
+
+
+def problems_of(card: ResultCard, tests: Mapping[str, Tested]) -> list[str]:
     """What is wrong with a card beyond its form: what CI refuses a pull request for.
 
     Args:
-        data: checksums of the tests by "profile benchmark", where they are here to compare with.
+        tests: by "profile benchmark", where they are here to compare with.
     """
-    problems = [f"{key}: empty; say it" for key in ("who", "trained_on") if not getattr(card, key)]
+    problems = [
+        f"{key}: empty; say it" for key in ("who", "trained_on") if not getattr(card, key).strip()
+    ]
+    places = Counter((r.profile, r.benchmark, r.setting, r.seed) for r in card.results)
+    problems += [f"{' '.join(map(str, p))}: {n} results" for p, n in places.items() if n > 1]
     for result in card.results:
         where = f"{result.benchmark} {result.setting} seed {result.seed}"
-        uids = [clip.uid for clip in result.clips]
-        if len(set(uids)) != len(uids):
-            problems.append(f"{where}: a clip stands twice")
-        expected = data.get(f"{result.profile} {result.benchmark}")
-        if result.kind != "trained" and expected not in (None, result.data):
-            problems.append(
-                f"{where}: data {result.data[:12]}, but the test here is {expected[:12]}"
-            )
-        try:
-            scores = scores_of(result)
-            again = figures_of(scores)
-        except (ValueError, IndexError) as error:
-            problems.append(f"{where}: {error}")
-            continue
+        if expected := tests.get(f"{result.profile} {result.benchmark}"):
+            problems += [f"{where}: {problem}" for problem in _foreign(result, expected)]
+        scores = scores_of(result)
+        again = figures_of(scores)
         problems += [f"{where}: {problem}" for problem in _impossible(scores)]
         for name in sorted({*again, *result.rescored}):
             a, b = again.get(name), result.rescored.get(name)
             if a is None or b is None or abs(a - b) > TOLERANCE:
                 problems.append(f"{where}: {name} is {b}, but its counts give {a}")
+    return problems
+
+
+def _foreign(result: Result, test: Tested) -> list[str]:
+    """What a result was counted on that isn't the test."""
+    problems = []
+    if result.kind != "trained" and result.data != test.data:
+        problems.append(f"data {result.data[:12]}, but the test here is {test.data[:12]}")
+    boxed = not result.thresholds
+    counted = Counter((c.uid, f) for c in result.clips for f in ([0] if boxed else c.frame))
+    expected = {(uid, f) for uid, frames in test.frames.items() for f in frames}
+    for frames, what in (
+        (expected - counted.keys(), "aren't counted"),
+        (counted.keys() - expected, "are none of the test's"),
+        ({place for place, n in counted.items() if n > 1}, "are counted twice"),
+    ):
+        if frames:
+            uid, frame = min(frames)
+            problems.append(f"{len(frames)} frames {what}, e.g. {uid} frame {frame}")
     return problems
 
 

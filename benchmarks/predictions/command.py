@@ -12,12 +12,19 @@ from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError
 
 if TYPE_CHECKING:
+    from benchmarks.predictions.card import Result
+    from benchmarks.predictions.card_check import Tested
     from benchmarks.predictions.sides import Operand
 
 
 def import_predictions(args: argparse.Namespace) -> None:
     """Score a folder of somebody's predictions as a row, and print it with its interval."""
-    from benchmarks.predictions.imported import check_name, score_submission, write_imported
+    from benchmarks.predictions.imported import (
+        check_name,
+        place_of,
+        score_submission,
+        write_imported,
+    )
     from benchmarks.predictions.page import figures_of, grid_of, write_page
     from benchmarks.predictions.submission import TESTS
 
@@ -32,7 +39,7 @@ def import_predictions(args: argparse.Namespace) -> None:
     params = load(args.params)
     check_name(params, args.name)
     scored = score_submission(params, args.folder, benchmark, args.layout, args.masks, args.workers)
-    stored = write_imported(params, args.name, benchmark, args.seed, scored)
+    record = place_of(params, args.name, benchmark, args.seed)
     origin, figures = scored.origin, figures_of(scored)
     print(f"{args.name}: {len(scored.scores)} frames of {TESTS[benchmark].clips}, {origin.kind}")
     for size, count in origin.resized.items():
@@ -41,14 +48,14 @@ def import_predictions(args: argparse.Namespace) -> None:
         print(f"  {figure.name:<9} {figure.value} {figure.interval}")
     if origin.kind == "masks":
         print("  fscore    –  binary masks have one threshold: not the tables' F")
-    grid = grid_of(args.name, figures)
-    write_atomic(stored.path.with_suffix(".tex"), latex(grid))
-    page = stored.path.with_suffix(".html")
+    grid, page = grid_of(args.name, figures), record.with_suffix(".html")
     test = f"{TESTS[benchmark].clips}, profile {params.profile}"
     write_page(page, test, scored, grid, args.workers)
+    write_atomic(record.with_suffix(".tex"), latex(grid))
+    write_imported(params, args.name, benchmark, args.seed, scored)  # last: it makes the row
     print(f"LaTeX: {latex_line(grid.rows[0])}")
     print(f"{page}: each clip to look at and listen to")
-    print(f"{stored.path}; `report` lists it, `card {args.name}` makes its card")
+    print(f"{record}; `report` lists it, `card {args.name}` makes its card")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -88,28 +95,9 @@ def compare(args: argparse.Namespace) -> None:
 def card(args: argparse.Namespace) -> int:
     """Make a row's card, or check cards; returns the exit status."""
     from benchmarks.predictions import card as cards
-    from benchmarks.predictions.card_check import problems_of
-    from benchmarks.predictions.submission import TESTS, data_checksum
 
     if args.check:
-        paths = [path for name in args.names for path in _cards_of(name)]
-        paths = paths or cards.card_paths(cards.FOLDER)
-        data: dict[str, str] = {}
-        if args.params.is_file() and (load(args.params).shared / "index.csv").is_file():
-            from benchmarks.data.index import load_index
-            from benchmarks.grid.clip_sets import ClipSets
-
-            params = load(args.params)
-            sets = ClipSets(params, load_index(params.shared / "index.csv"))
-            for benchmark in {r.benchmark for path in paths for r in cards.read_card(path).results}:
-                clips = sets[TESTS[benchmark].clips]
-                data[f"{params.profile} {benchmark}"] = data_checksum(clips)
-        wrong = 0
-        for path in paths:
-            problems = problems_of(cards.read_card(path), data) + _differences(path, args.params)
-            wrong += bool(problems)
-            print("\n  ".join([f"{path}: {'not usable:' if problems else 'well'}", *problems]))
-        return 1 if wrong else 0
+        return _check_cards(args)
     from benchmarks.predictions.sides import stored_of
 
     if len(args.names) != 1:
@@ -150,12 +138,63 @@ def export(args: argparse.Namespace) -> int:
     return outcome(failures)
 
 
+def _check_cards(args: argparse.Namespace) -> int:
+    """Say of each card what is wrong with it; returns the exit status."""
+    from benchmarks.predictions import card as cards
+    from benchmarks.predictions.card_check import problems_of
+
+    paths = [path for name in args.names for path in _cards_of(name)]
+    problems: dict[Path, list[str]] = {p: [] for p in paths or cards.card_paths(cards.FOLDER)}
+    read = {}
+    for path in problems:
+        try:
+            read[path] = cards.read_card(path)
+        except (OSError, ValueError) as error:  # the others are still checked
+            problems[path].append(str(error))
+    tests = _tests(args.params, [r for card in read.values() for r in card.results])
+    for path, card in read.items():
+        problems[path] += problems_of(card, tests) + _differences(path, args.params)
+        if card.name != path.stem:
+            problems[path].append(f"name: {card.name!r}, expected {path.stem!r} as its file has")
+    for path, lines in problems.items():
+        print("\n  ".join([f"{path}: {'not usable:' if lines else 'well'}", *lines]))
+    return int(any(problems.values()))
+
+
+def _tests(path: Path, results: "list[Result]") -> "dict[str, Tested]":
+    """The tests of results, as far as params.yaml and its clips are of them."""
+    if not path.is_file() or not ((params := load(path)).shared / "index.csv").is_file():
+        return {}
+    from benchmarks.data.index import DataError, load_index
+    from benchmarks.grid.clip_sets import ClipSets
+    from benchmarks.predictions.card_check import Tested
+    from benchmarks.predictions.submission import TESTS, data_checksum
+    from benchmarks.scoring.frames import scored_frames
+
+    sets, tests = ClipSets(params, load_index(params.shared / "index.csv")), {}
+    for benchmark in {r.benchmark for r in results if r.profile == params.profile}:
+        try:
+            clips = sets[TESTS[benchmark].clips]
+        except DataError:  # data without this benchmark
+            continue
+        frames = {
+            uid: scored_frames(n, params.scoring.frames_per_clip)
+            for uid, n in zip(clips.uid, clips.frames, strict=True)
+        }
+        tests[f"{params.profile} {benchmark}"] = Tested(data_checksum(clips), frames)
+    return tests
+
+
 def _cards_of(name: str) -> list[Path]:
-    """The card of a name in `cards/`, or all cards of a folder of this name."""
+    """The card of a name in `cards/`, a card's file, or all cards of a folder."""
     from benchmarks.predictions import card as cards
 
     path = cards.FOLDER / f"{name}.json"
-    return [path] if path.is_file() else cards.card_paths(Path(name)) or [path]
+    if not path.is_file() and Path(name).is_dir():
+        if not (paths := cards.card_paths(Path(name))):
+            raise cards.CardError(f"{name}: a folder without a card, expected NAME.json")
+        return paths
+    return [Path(name) if Path(name).is_file() else path]
 
 
 def _differences(card: Path, params: Path) -> list[str]:
@@ -176,7 +215,9 @@ def _folder(name: str, params: Params, args: argparse.Namespace) -> "Operand":
     from benchmarks.predictions.sides import Operand, Place
     from benchmarks.predictions.submission import TESTS
 
-    test = TESTS[args.benchmark]
-    scored = score_submission(params, Path(name), args.benchmark, args.layout, workers=args.workers)
+    test, layout = TESTS[args.benchmark], args.layout
+    scored = score_submission(
+        params, Path(name), args.benchmark, layout, args.masks, workers=args.workers
+    )
     place = Place(name, args.benchmark, test.setting, args.seed, None)
     return Operand(name, {place: lambda: {test.evaluation: scored.scores}})

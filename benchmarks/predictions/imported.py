@@ -1,13 +1,14 @@
 """Records of predictions that were made elsewhere: as a cell's, and marked."""
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.common import closure
 from benchmarks.common.files import sha256
@@ -21,10 +22,12 @@ from benchmarks.predictions.submission import (
     files_of,
 )
 from benchmarks.scoring.boxes import BoxScores, box_terms
-from benchmarks.scoring.files import Item, Resized, count_boxes, count_files
+from benchmarks.scoring.decoding import Resized
+from benchmarks.scoring.files import Item, count_boxes, count_files
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.npz import Scores, save_scores
 from benchmarks.scoring.records import (
+    REMEDY,
     SCHEMA,
     Key,
     Record,
@@ -33,6 +36,9 @@ from benchmarks.scoring.records import (
     read_record,
     write_record,
 )
+
+NAME = r"[^\W_][\w.+-]{0,99}"  # of a row: fits a file's name
+AGAIN = "delete it and import the predictions again"
 
 
 class Origin(BaseModel):
@@ -75,8 +81,8 @@ def score_submission(
 
     Args:
         layout: of LAYOUTS.
-        masks: the predictions are binary masks, as those of other layouts always are; which
-            numbers are both is found out.
+        masks: the predictions are binary masks, as those of other layouts always are. Numbers of
+            0 and 1 alone count as masks too.
 
     Raises:
         SubmissionError: the folder isn't the predictions of this test.
@@ -111,7 +117,7 @@ def score_submission(
             for (uid, f), path in files.items()
         ]
         counted = count_files(items, workers, how)
-        scores, binary, sizes = counted.scores, counted.binary, counted.resized
+        scores, binary, sizes = counted.scores, as_masks or counted.binary, counted.resized
     origin = Origin(
         layout=layout,
         kind="masks" if binary else "probabilities",
@@ -122,43 +128,36 @@ def score_submission(
     return Scored(scores, origin, files, how, clips, index)
 
 
-def import_folder(
-    params: Params,
-    folder: Path,
-    name: str,
-    benchmark: str,
-    seed: int = 0,
-    layout: str = "suite",
-    masks: bool = False,
-    workers: int = 1,
-) -> Stored:
-    """Score a folder and write its record beside the profile's own.
-
-    Args:
-        name: the row's; no method or variant has it.
-
-    Raises:
-        SubmissionError, ScoreError, DataError: as `score_submission`; or the name is taken.
-    """
-    check_name(params, name)
-    scored = score_submission(params, folder, benchmark, layout, masks, workers)
-    return write_imported(params, name, benchmark, seed, scored)
-
-
 def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
     """Imported records below a folder, by place; none without it.
 
     Raises:
-        RecordError: a file isn't one of this profile.
+        RecordError: a file isn't one of an import into this profile, or two are of one place.
     """
     records: dict[Key, Stored] = {}
     for path in sorted(root.rglob("*.json")):
-        read_record(path)  # its schema and seal
-        record = Imported.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            read_record(path)  # its schema and seal
+            record = Imported.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise RecordError(f"{path}: {where}: not as `import` writes it; {AGAIN}") from None
+        except RecordError as error:  # no stage of DVC makes it
+            raise RecordError(str(error).replace(REMEDY, AGAIN)) from None
         if record.profile != profile:
-            raise RecordError(f"{path}: profile {record.profile!r}, expected {profile!r}")
+            raise RecordError(f"{path}: profile {record.profile!r}, expected {profile!r}; {AGAIN}")
+        if record.key in records:
+            raise RecordError(
+                f"{path} and {records[record.key].path} are both {record.key}; delete one"
+            )
         records[record.key] = Stored(record, path)
     return records
+
+
+def place_of(params: Params, name: str, benchmark: str, seed: int) -> Path:
+    """The record's path of a row's predictions of a test."""
+    stem = f"{benchmark}-{TESTS[benchmark].setting}-seed{seed}"
+    return params.work / "imported" / name / f"{stem}.json"
 
 
 def write_imported(params: Params, name: str, benchmark: str, seed: int, scored: Scored) -> Stored:
@@ -166,7 +165,7 @@ def write_imported(params: Params, name: str, benchmark: str, seed: int, scored:
     from benchmarks.features.layout import frames_checksum
 
     evaluation, setting = TESTS[benchmark].evaluation, TESTS[benchmark].setting
-    path = params.work / "imported" / name / f"{benchmark}-{setting}-seed{seed}.json"
+    path = place_of(params, name, benchmark, seed)
     npz, scores, clips = path.with_suffix(".npz"), scored.scores, scored.clips
     save_scores(npz, {evaluation: scores})
     boxed = isinstance(scores, BoxScores)
@@ -207,5 +206,7 @@ def check_name(params: Params, name: str) -> None:
     taken |= {variant for group in params.ablations.values() for variant in group}
     if name in taken:
         raise SubmissionError(f"--as {name}: the suite trains a row of this name; take another")
-    if not all(c.isalnum() or c in "_.+-" for c in name) or not name[:1].isalnum():
-        raise SubmissionError(f"--as {name!r}: expected letters, digits, and any of _ . + -")
+    if not re.fullmatch(NAME, name):
+        raise SubmissionError(
+            f"--as {name!r}: expected at most 100 letters, digits, and any of _ . + -"
+        )

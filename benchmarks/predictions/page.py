@@ -27,7 +27,8 @@ from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.predictions.compare import UNITS, metrics_of
 from benchmarks.predictions.imported import Scored
-from benchmarks.scoring.files import Resized, mapped, read_mask, read_prediction
+from benchmarks.scoring.decoding import Resized, read_mask, read_prediction
+from benchmarks.scoring.files import mapped
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.statistics import interval, sample
 from splits.vggss_boxes import rasterise
@@ -103,7 +104,7 @@ def grid_of(name: str, figures: Sequence[Value]) -> Grid:
 
 
 def write_page(path: Path, test: str, scored: Scored, grid: Grid, workers: int = 1) -> None:
-    """Write the page, and its pictures into the folder of its name.
+    """Write the page, and its pictures into the folder of its name, both or neither.
 
     Args:
         test: words on what it is of.
@@ -113,8 +114,35 @@ def write_page(path: Path, test: str, scored: Scored, grid: Grid, workers: int =
         ClipFileError, MediaError: a frame isn't the one that was indexed, or can't be read.
     """
     folder = path.with_suffix("")
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier import's
-    folder.mkdir(parents=True)
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of an import that was killed
+    part.mkdir(parents=True)
+    try:
+        articles = _pictures(path, part, scored, workers)
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier import's
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    cells = [*zip(grid.header[1:], grid.rows[0][1:], strict=True)]
+    legend = ", ".join(
+        f'<b style="background: {colour}"></b> {what}' for what, colour in COLOURS.items()
+    )
+    write_atomic(
+        path,
+        PAGE.format(
+            title=escape(f"{grid.rows[0][0]}, {test}"),
+            what=f"{len(scored.scores)} frames of {len(articles)} clips and "
+            f"{scored.clips.video.nunique()} videos, {scored.origin.kind}.",
+            rows="".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in cells),
+            line=escape(latex_line(grid.rows[0])),
+            legend=legend,
+            clips="\n".join(articles),
+        ),
+    )
+
+
+def _pictures(page: Path, folder: Path, scored: Scored, workers: int) -> list[str]:
+    """Draw every clip into a folder that will lie beside the page by its name; their articles."""
     frames: dict[str, list[tuple[int, Path]]] = {}
     for (uid, number), file in scored.files.items():
         frames.setdefault(uid, []).append((number, file))
@@ -129,23 +157,7 @@ def write_page(path: Path, test: str, scored: Scored, grid: Grid, workers: int =
     with tqdm(total=len(pictures), desc="page", disable=None, leave=False) as bar:
         for drawn in mapped(partial(_draw, resized=scored.resized), tasks, workers):
             bar.update(drawn)
-    articles = [_article(path, picture, score[picture.clip.uid]) for picture in pictures]
-    cells = [*zip(grid.header[1:], grid.rows[0][1:], strict=True)]
-    legend = ", ".join(
-        f'<b style="background: {colour}"></b> {what}' for what, colour in COLOURS.items()
-    )
-    write_atomic(
-        path,
-        PAGE.format(
-            title=escape(f"{grid.rows[0][0]}, {test}"),
-            what=f"{len(scored.scores)} frames of {len(clips)} clips and "
-            f"{scored.clips.video.nunique()} videos, {scored.origin.kind}.",
-            rows="".join(f"<tr><th>{k}</th><td>{v}</td></tr>" for k, v in cells),
-            line=escape(latex_line(grid.rows[0])),
-            legend=legend,
-            clips="\n".join(articles),
-        ),
-    )
+    return [_article(page, picture, score[picture.clip.uid]) for picture in pictures]
 
 
 def _by_clip(scores: Scores) -> dict[str, float]:
@@ -187,7 +199,7 @@ def _article(page: Path, picture: _Picture, score: float) -> str:
     """One clip: its name, its picture and its sound."""
     clip = picture.clip
     words = f"{clip.classes.replace('_', ', ')}; {share(score)} %"
-    strip = quote(os.path.relpath(picture.path, page.parent))
+    strip = quote(f"{page.stem}/{picture.path.name}")
     sound = quote(os.path.relpath(clip.audio_path, page.parent))
     player = f'<audio controls preload="none" src="{sound}"></audio>'
     if clip.audio_path.endswith(".pkl"):

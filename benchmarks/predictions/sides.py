@@ -69,7 +69,8 @@ def _record(path: Path) -> Stored | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return Stored(read_record(path), path) if "variant" in content else None
+    is_record = isinstance(content, dict) and "variant" in content
+    return Stored(read_record(path), path) if is_record else None
 
 
 def _cells(stored: list[Stored]) -> dict[Place, Callable[[], dict[str, Scores]]]:
@@ -78,7 +79,7 @@ def _cells(stored: list[Stored]) -> dict[Place, Callable[[], dict[str, Scores]]]
         record = one.record
         cell = Place(record.variant, *record.key[1:])
         if cell in cells:
-            raise CompareError(f"{one.path}: another record of {record.key} lies below this folder")
+            raise CompareError(f"{one.path}: another record of {record.key}; expected one of each")
         cells[cell] = one.scores
     return cells
 

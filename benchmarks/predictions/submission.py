@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.common.files import sha256
 from benchmarks.predictions.layouts import FileNames, likely
-from benchmarks.scoring.files import PREDICTIONS, list_files
+from benchmarks.scoring.decoding import PREDICTIONS, list_files
 from benchmarks.scoring.frames import scored_frames
 from gavs.reading import shown
 from splits.files import shortened
@@ -64,6 +64,7 @@ def files_of(
     frames = dict(zip(clips.uid, clips.frames, strict=True))
     files: dict[tuple[str, int], list[str]] = defaultdict(list)
     strangers, beyond = [], []
+    past: set[tuple[str, int]] = set()
     for name in listed:
         place = layout.place(name)
         uid = names.get(place[0]) if place else None
@@ -71,6 +72,7 @@ def files_of(
             strangers.append(name)
         elif not 0 <= place[1] < frames[uid]:
             beyond.append(f"{shown(name)}: frame {place[1]} of {uid}, which has {frames[uid]}")
+            past.add((uid, place[1]))
         else:
             files[uid, place[1]].append(name)
     scored = [(uid, f) for uid, n in frames.items() for f in scored_frames(n, per_clip)]
@@ -80,11 +82,13 @@ def files_of(
         for (uid, frame), names in files.items()
         if len(names) > 1
     ]
-    problems = _strange(strangers, layout, index) + shortened(beyond) + shortened(twice)
+    problems = _strange(strangers, layout, clips, index) + shortened(beyond) + shortened(twice)
     if len(missing) == len(scored):
         problems.append(f"none of the {len(scored)} frames of the test is there")
     elif missing:
         problems += [f"{len(missing)} of {len(scored)} frames are missing:", *shortened(missing)]
+    if past and past == {(uid, n) for uid, n in frames.items() if not files[uid, 0]}:
+        problems.append("its frames look numbered from 1; expected from 0")
     if problems:
         raise SubmissionError(
             "\n  ".join([f"{folder}: not the predictions of this test:", *problems])
@@ -113,27 +117,35 @@ def _names(clips: pd.DataFrame) -> dict[str, str]:
     return once | {uid: uid for uid in clips.uid}
 
 
-def _strange(strangers: list[str], layout: FileNames, index: pd.DataFrame) -> list[str]:
+def _strange(
+    strangers: list[str], layout: FileNames, clips: pd.DataFrame, index: pd.DataFrame
+) -> list[str]:
     """What files are that are of no tested clip."""
     if not strangers:
         return []
-    by_uid = index.drop_duplicates("uid").set_index("uid")
+    by_name = {name: row for row in index.itertuples() for name in (row.video, row.uid)}
+    tested = clips.groupby("video").uid.first()
     elsewhere: dict[str, list[str]] = defaultdict(list)
-    unknown = []
+    problems, unknown = [], []
     for name in strangers:
         place = layout.place(name)
-        if place and place[0] in by_uid.index:
-            row = by_uid.loc[place[0]]
+        if place and place[0] in tested:
+            problems.append(
+                f"{shown(name)}: of a video with several clips; expected a clip's name, e.g. "
+                f"{tested[place[0]]}"
+            )
+        elif place and place[0] in by_name:
+            row = by_name[place[0]]
             elsewhere[f"{row.benchmark} {row.split}"].append(name)
         else:
             unknown.append(name)
-    problems = [
+    problems = shortened(problems) + [
         f"{len(names)} files of clips of {where}, e.g. {shown(names[0])}; "
         "only those of the test belong here"
         for where, names in elsewhere.items()
     ]
     if unknown:
-        others = likely(unknown[:100], by_uid.index.__contains__)
+        others = likely(unknown[:100], by_name.__contains__)
         remedy = f"; they look as --layout {' or '.join(others)} has them" if others else ""
         example = shown(unknown[0])
         problems.append(f"{len(unknown)} files of no indexed clip, e.g. {example}{remedy}")

@@ -99,7 +99,8 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
     """Read the records of the rows that the plan's lists name, and of those that were imported.
 
     Raises:
-        RecordError: a file below `records_root` can't be used, or there is none.
+        RecordError: a file below `records_root` or of an import can't be used, there is none, or
+            an import has a trained row's name.
     """
     records = load_records(plan.folders(records_root), plan.profile)
     if not records:
@@ -107,7 +108,13 @@ def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:
             f"{records_root}: no record of profile {plan.profile!r} that the tables ask for; make "
             "them with `dvc repro`, or set `profile` to one that has been run"
         )
-    return records | read_imported(records_root.with_name("imported"), plan.profile)
+    imported = read_imported(records_root.with_name("imported"), plan.profile)
+    if both := sorted(map(str, records.keys() & imported.keys())):
+        raise RecordError(
+            f"{records_root.with_name('imported')}: {both[0]} was imported, and params.yaml has a "
+            "row of this name now; rename that, or delete the import and import by another name"
+        )
+    return records | imported
 
 
 def tables(

@@ -3,41 +3,42 @@
 import logging
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.common.workers import worker_pool
-from benchmarks.data.masks import foreign_problem, inverted
+from benchmarks.data.masks import inverted
 from benchmarks.scoring.boxes import BoxScores, score_boxes
 from benchmarks.scoring.counts import FrameScores, score_frames
+from benchmarks.scoring.decoding import (
+    PREDICTIONS,
+    Resized,
+    ScoreError,
+    first_of,
+    list_files,
+    read_map,
+    read_mask,
+    read_prediction,
+)
 from benchmarks.scoring.metrics import fscore, lit_area, miou
-from benchmarks.scoring.npz import read_arrays
-from gavs.images import open_image
-from gavs.reading import reading, shown
+from gavs.reading import shown
 
-GREY = {"L": 255, "I;16": 65535, "I": 65535}  # Pillow's modes of grey PNGs: the value of 1
 CHUNK = 32  # frames of a task
-PREDICTIONS = {".png", ".npy", ".npz"}
-Resized = Literal["map", "mask"]
 EDGE = 1e-7  # probabilities nearer to 0 or 1 have the logit of this one
 DARK = 1.5 / 255  # the largest probability of a mask saved as 0 and 1 of 255
 log = logging.getLogger(__name__)
 
 
-class ScoreError(ValueError):
-    """A prediction or a mask that can't be scored: its name and why."""
-
-
 class _Look(NamedTuple):
     """Look of a prediction's numbers."""
 
+    path: Path
     largest: float  # probability
     binary: bool  # nothing but 0 and 1
     inverted: bool  # its mask
@@ -123,18 +124,18 @@ def count_files(items: Sequence[Item], workers: int = 1, resized: Resized | None
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     count = partial(_count, resized=resized)
     parts: list[FrameScores] = []
-    looks: dict[Path, _Look] = {}
+    looks: list[_Look] = []
     with tqdm(total=len(items), desc="frames", disable=None, leave=False) as bar:
         for scores, seen in mapped(count, chunks, workers):
             parts.append(scores)
-            looks |= seen
+            looks += seen
             bar.update(len(seen))
     joined = FrameScores.concatenate(parts)
     _judge(looks, bool(joined.target.any()))
-    sizes = Counter(look.size for look in looks.values() if look.size)
-    turned = [item.mask for item in items if looks[item.prediction].inverted]
-    binary = all(look.binary for look in looks.values())
-    return Counted(joined, binary, dict(sizes), _first(turned) if turned else "")
+    sizes = Counter(look.size for look in looks if look.size)
+    turned = [item.mask for item, look in zip(items, looks, strict=True) if look.inverted]
+    binary = all(look.binary for look in looks)
+    return Counted(joined, binary, dict(sizes), first_of(turned) if turned else "")
 
 
 def mapped(function: Callable, tasks: Sequence, workers: int) -> Iterator:
@@ -150,24 +151,22 @@ def mapped(function: Callable, tasks: Sequence, workers: int) -> Iterator:
             waiting.extend(pool.submit(function, task) for task in islice(rest, 1))
 
 
-def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores, dict[Path, _Look]]:
+def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores, list[_Look]]:
     """Count one chunk, a frame at a time."""
-    parts, looks = [], {}
+    parts, looks = [], []
     for item in items:
         mask = read_mask(item.mask)
         probabilities, size = read_prediction(item.prediction, mask.shape, resized)
-        with reading(item.prediction, ScoreError, "as a prediction"):  # NaN among its numbers
-            scores = score_frames(
-                probabilities[None],
-                mask[None],
-                uid=[item.uid],
-                video=[item.video],
-                frame=[item.frame],
-                classes=[item.classes],
-            )
-        binary = bool(((probabilities == 0) | (probabilities == 1)).all())
-        largest, other = float(probabilities.max()), size if size != mask.shape else None
-        looks[item.prediction] = _Look(largest, binary, inverted(mask), other)
+        scores = score_frames(
+            probabilities[None],
+            mask[None],
+            uid=[item.uid],
+            video=[item.video],
+            frame=[item.frame],
+            classes=[item.classes],
+        )
+        other = size if size != mask.shape else None
+        looks.append(_look(item.prediction, probabilities, inverted(mask), other))
         parts.append(scores)
     return FrameScores.concatenate(parts), looks
 
@@ -186,26 +185,22 @@ def count_boxes(
     They are taken as probabilities and resized as logits, as those of the suite's rows are.
 
     Raises:
-        ScoreError, FileNotFoundError: a file can't be read.
+        ScoreError, FileNotFoundError: a file can't be read; or all of them are dark.
     """
-    parts = []
+    parts, looks = [], []
     places = zip(predictions, boxes, uid, video, classes, strict=True)
     for path, truth, *names in tqdm(places, "images", len(uid), disable=None, leave=False):
-        with reading(path, ScoreError, "as a prediction"):
-            p = np.clip(_probabilities(path, masks), EDGE, 1 - EDGE)
-            logits = np.log(p / (1 - p))
-            clip, source, label = names
-            parts.append(
-                score_boxes(logits[None], [truth], uid=[clip], video=[source], classes=[label])
-            )
-    return BoxScores.concatenate(parts)
-
-
-def _to_size(probabilities: np.ndarray, size: tuple[int, int], how: Resized) -> np.ndarray:
-    """Resize (h, w) float32 to (H, W): by the nearest pixel, or bilinearly with antialiasing."""
-    method = Image.Resampling.NEAREST if how == "mask" else Image.Resampling.BILINEAR
-    resized = Image.fromarray(probabilities).resize(size[::-1], method)
-    return np.clip(np.asarray(resized), 0, 1)
+        probabilities = read_map(path, masks)
+        looks.append(_look(path, probabilities))
+        p = np.clip(probabilities, EDGE, 1 - EDGE)
+        logits = np.log(p / (1 - p))
+        clip, source, label = names
+        parts.append(
+            score_boxes(logits[None], [truth], uid=[clip], video=[source], classes=[label])
+        )
+    joined = BoxScores.concatenate(parts)
+    _judge(looks, bool(joined.target.any()))
+    return joined
 
 
 def headline(scores: FrameScores) -> dict[str, float]:
@@ -224,113 +219,21 @@ def headline(scores: FrameScores) -> dict[str, float]:
     }
 
 
-def list_files(folder: Path, suffixes: set[str]) -> dict[str, Path]:
-    """Relative name without suffix -> path. Names come from this walk only, never from a file."""
-    paths = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name[0] != "."]
-    others = [p for p in paths if p.suffix.lower() not in suffixes]
-    paths = [p for p in paths if p.suffix.lower() in suffixes]
-    kinds = " or ".join(sorted(suffixes))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no {kinds} files; expected CLIP/FRAME{kinds[:4]}")
-    if others:
-        log.warning("%s: not scored, only %s is read", _first(others), kinds)
-    by_name: dict[str, Path] = {}
-    for path in paths:
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in by_name:
-            raise ScoreError(
-                f"{shown(path)} and {shown(by_name[name])} are of one frame; keep one of them"
-            )
-        by_name[name] = path
-    return by_name
-
-
 def _natural(name: str) -> list[str]:
     return [part.zfill(20) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def _first(paths: list[Path]) -> str:
-    """The first of some files, and how many more there are."""
-    return shown(paths[0]) + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+def _look(
+    path: Path,
+    probabilities: np.ndarray,
+    inverted: bool = False,
+    size: tuple[int, int] | None = None,
+) -> _Look:
+    binary = bool(((probabilities == 0) | (probabilities == 1)).all())
+    return _Look(path, float(probabilities.max()), binary, inverted, size)
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Ground truth (H, W) bool.
-
-    Raises:
-        ScoreError, FileNotFoundError: it can't be read, or isn't a mask.
-    """
-    with reading(path, ScoreError, "as a mask"):
-        image = open_image(path)
-        if problem := foreign_problem(image):
-            raise ValueError(problem)
-        grey = image.mode in GREY or image.mode == "1"
-        pixels: Any = np.asarray(image if grey else image.convert("RGB")) > 0
-        return pixels if pixels.ndim == 2 else pixels.any(-1)
-
-
-def read_prediction(
-    path: Path, size: tuple[int, int], resized: Resized | None
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Probabilities (H, W) float32 of its mask's size, and the size that it had.
-
-    Raises:
-        ScoreError, FileNotFoundError: it can't be read, or has another size and isn't resized.
-    """
-    with reading(path, ScoreError, "as a prediction"):
-        probabilities = _probabilities(path, masks=resized == "mask")
-        before = probabilities.shape
-        if resized and before != size and before != size[::-1]:
-            probabilities = _to_size(probabilities, size, resized)
-        _check_size(probabilities.shape, size)
-        return probabilities, before
-
-
-def _probabilities(path: Path, masks: bool = False) -> np.ndarray:
-    """Probabilities (H, W) float32.
-
-    Args:
-        masks: a colour, palette or one-bit PNG is a mask, lit where it isn't black.
-
-    Raises:
-        ValueError: another type or shape, or numbers outside 0..1: what they look like.
-    """
-    if path.suffix.lower() == ".png":
-        image = open_image(path)
-        if masks and image.mode in ("1", "P", "RGB"):
-            colours: Any = np.asarray(image.convert("RGB"))
-            return colours.any(-1).astype(np.float32)
-        if image.mode not in GREY:
-            raise ValueError(f"PNG of Pillow mode {image.mode}; expected 8- or 16-bit grey")
-        return np.asarray(image).astype(np.float32) / GREY[image.mode]
-    if path.suffix.lower() == ".npz":
-        arrays = read_arrays(path)
-        if len(arrays) != 1:
-            raise ValueError(f"{len(arrays)} arrays, {shown(str(sorted(arrays)))}; expected one")
-        array: Any = next(iter(arrays.values()))
-    else:
-        array = np.lib.format.open_memmap(path, mode="r")  # never unpickles, reads no archive
-    if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
-        raise ValueError(f"{array.dtype} of shape {array.shape}; expected floats (H, W)")
-    low, high = array.min(), array.max()
-    if 0 <= low and high <= 1:
-        return array.astype(np.float32)
-    if low < 0:
-        look = "as logits do: apply a sigmoid"
-    elif high <= 255:
-        look = f"as {'per cent' if high <= 100 else '8-bit values'} do: divide by 100 or 255"
-    else:
-        look = "which are no probabilities"
-    raise ValueError(f"probabilities must lie in 0..1, found {low:g}..{high:g}, {look}")
-
-
-def _check_size(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    if size != expected:
-        turned = "; it looks transposed" if size == expected[::-1] else ""
-        raise ValueError(f"{size} pixels, but its mask has {expected}{turned}; nothing is resized")
-
-
-def _judge(looks: Mapping[Path, _Look], sounding: bool) -> None:
+def _judge(looks: Collection[_Look], sounding: bool) -> None:
     """Judge all predictions of a folder by their look, if anything sounds in it.
 
     Raises:
@@ -338,18 +241,21 @@ def _judge(looks: Mapping[Path, _Look], sounding: bool) -> None:
     """
     if not sounding:
         return
-    dark = [path for path, look in looks.items() if 0 < look.largest <= DARK]
-    if dark and all(look.largest <= DARK for look in looks.values()):
+    dark = [look.path for look in looks if 0 < look.largest <= DARK]
+    if dark and all(look.largest <= DARK for look in looks):
         raise ScoreError(
-            f"{_first(dark)}: no value of any prediction is above 1/255, as in masks saved as 0 "
+            f"{first_of(dark)}: no value of any prediction is above 1/255, as in masks saved as 0 "
             "and 1 of 255, or 8-bit values in 16-bit files; expected probabilities times 255"
         )
+    first = shown(next(iter(looks)).path)
     if dark:
-        log.warning("%s: no value above 1/255, as in masks saved as 0 and 1", _first(dark))
-    if all(look.binary for look in looks.values()):
+        log.warning("%s: no value above 1/255, as in masks saved as 0 and 1", first_of(dark))
+    if all(look.largest == 0 for look in looks):
+        log.warning("all %d predictions are 0 everywhere, %s first", len(looks), first)
+    elif all(look.binary for look in looks):
         log.warning(
             "all %d predictions are binary, %s first: mIoU at 0.5 is as in the tables, but the "
             "tables' F is the maximum over 255 thresholds, which a binary mask hasn't: don't "
             "compare fscore",
-            *(len(looks), shown(next(iter(looks)))),
+            *(len(looks), first),
         )

@@ -19,7 +19,7 @@ from benchmarks.features.sound import hear
 from benchmarks.grid.export import header_of
 from benchmarks.params import load
 from benchmarks.training.clips import Features, Samples
-from gavs.checkpoint import saved_state, write_checkpoint
+from gavs.checkpoint import CheckpointError, saved_state, write_checkpoint
 from gavs.method import Method
 from gavs.predictor import Predictor, clips_of
 from gavs.views import to_native
@@ -210,18 +210,37 @@ def test_what_does_not_go_together_is_told(make):
         (([frames[0], frames[1][:1]], sounds), r"clips of \[1, 2\] frames: tpavi_sam averages"),
         (([[picture(60, 80), picture(30, 80)]], sounds[:1]), "pixels in one clip"),
         (([np.zeros((60, 80, 4), np.uint8)], sounds[:1]), r"uint8 \(60, 80, 4\), expected uint8"),
+        (([], []), "no clips"),
+        (([frames[0], []], sounds), "one without a frame"),
+        (
+            (frames[:1], [(sounds[0] * 9999).astype(np.int16)]),
+            r"int16 .*expected floats .*read_sound",
+        ),
+        ((frames[:1], [sounds[0] * 9999]), r"float.* to [0-9.]+, expected floats"),
+        ((frames[:1], [sounds[0] * np.nan]), "to nan, expected floats"),
+        ((frames[:1], [np.stack([sounds[0]] * 2, 1)]), r"\(32000, 2\) .*expected floats \(n,\)"),
     ):
         with pytest.raises(ValueError, match=words):
             model.make_batch(*arguments)
+    for second in (-1, [0], [0, 1, 2]):
+        with pytest.raises(ValueError, match="2 frames, of seconds .*: expected one each, from 0"):
+            model(frames[0], sounds[0], second)
+    with pytest.raises(ValueError, match="0 frames"):
+        model([], sounds[0])
+    later, again = model(frames[0], sounds[0], np.int64(3)), model(frames[0], sounds[0], [3, 4])
+    np.testing.assert_array_equal(later, again)
 
 
-def test_a_model_is_found_by_row_and_benchmark(tmp_path):
+def test_a_model_is_found_by_row_and_benchmark(tmp_path, monkeypatch):
     write_gavs(tmp_path / "gavs-v1m.safetensors", make_method())
     assert gavs.load_model("gavs", "v1m", folder=tmp_path).header.method == "gavs"
     with pytest.raises(FileNotFoundError, match=r"gavs-v2\.safetensors: no such .* are gavs-v1m"):
         gavs.load_model("gavs", "v2", folder=tmp_path)
-    with pytest.raises(FileNotFoundError, match="gavs: no such checkpoint.* needs its benchmark"):
-        gavs.load_model("gavs")
+    monkeypatch.chdir(tmp_path)
+    Path("some/models").mkdir(parents=True)
+    for name in ("gavs", "some/models", "some/gavs.safetensors"):
+        with pytest.raises(FileNotFoundError, match=f"{name}: no such checkpoint.* its benchmark"):
+            gavs.load_model(name)
 
 
 def test_a_folder_for_the_hub_stands_on_its_own(tmp_path, monkeypatch):
@@ -241,6 +260,11 @@ def test_a_folder_for_the_hub_stands_on_its_own(tmp_path, monkeypatch):
     frame, sound = picture(60, 80), noise(1)[:, 0]
     for again in (gavs.load_model(tmp_path / "hub"), Predictor.from_pretrained(tmp_path / "hub")):
         np.testing.assert_array_equal(again(frame, sound), model(frame, sound))
+    with pytest.raises(CheckpointError, match="another.safetensors: not the sam"):
+        Path("another.safetensors").write_text("no SAM")
+        Predictor.from_pretrained(tmp_path / "hub", sam=Path("another.safetensors"))
+    with pytest.raises(TypeError, match="devise"):
+        Predictor.from_pretrained(tmp_path / "hub", devise="cuda")
 
 
 def test_pushing_uploads_that_folder(tmp_path, monkeypatch):
@@ -254,11 +278,15 @@ def test_pushing_uploads_that_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: SimpleNamespace(repo_id="me/gavs"))
     monkeypatch.setattr(HfApi, "upload_folder", upload)
-    monkeypatch.setattr("gavs.predictor.snapshot_download", lambda name, **_: got)
+    asked = []
+    monkeypatch.setattr(
+        "gavs.predictor.snapshot_download", lambda name, **_: asked.append(name) or got
+    )
     model = gavs.load_model(write_gavs(tmp_path / "c.safetensors", make_method()))
     model.push_to_hub("me/gavs")
     frame, sound = picture(60, 80), noise(1)[:, 0]
-    found = gavs.load_model("me/gavs")(frame, sound)
+    found = gavs.load_model("me/gavs-0.1")(frame, sound)
+    assert asked == ["me/gavs-0.1"]
     np.testing.assert_array_equal(found, model(frame, sound))
 
 

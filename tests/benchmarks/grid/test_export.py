@@ -13,13 +13,13 @@ from benchmarks.grid.protocol import cells_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import load
 from benchmarks.params.errors import ParamsError
-from benchmarks.predictions.imported import import_folder
 from benchmarks.scoring.files import score_folders
 from benchmarks.scoring.metrics import fscore, miou
 from benchmarks.scoring.npz import load_scores
 from gavs.checkpoint import read_checkpoint
 from gavs.media import read_image, read_sound
 from gavs.predictor import load_model
+from tests.benchmarks.predictions.conftest import import_folder
 
 
 def run_row(params, row: str, benchmark: str) -> Path:

@@ -10,6 +10,8 @@ from PIL import Image
 
 from benchmarks.data.clip_files import file_digests
 from benchmarks.data.index import write_index
+from benchmarks.predictions.imported import check_name, score_submission, write_imported
+from benchmarks.scoring.records import Stored
 
 MASK = np.zeros((4, 6), np.uint8)
 MASK[:2, :4] = 255  # 8 of 24 pixels
@@ -23,6 +25,13 @@ def save(path: Path, pixels: np.ndarray, mode: str = "") -> None:
     else:
         image = Image.fromarray(pixels)
         (image.convert(mode) if mode else image).save(path)
+
+
+def import_folder(params, folder: Path, name: str, benchmark: str, seed: int = 0, **rest) -> Stored:
+    """The record of a folder of predictions, as `import` writes it; without the page."""
+    check_name(params, name)
+    scored = score_submission(params, folder, benchmark, **rest)
+    return write_imported(params, name, benchmark, seed, scored)
 
 
 @pytest.fixture

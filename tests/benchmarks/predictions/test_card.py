@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.predictions import command
 from benchmarks.predictions.card import (
     CardError,
     Figure,
@@ -14,10 +16,9 @@ from benchmarks.predictions.card import (
     schema_text,
     write_card,
 )
-from benchmarks.predictions.card_check import problems_of
-from benchmarks.predictions.imported import import_folder
+from benchmarks.predictions.card_check import Tested, problems_of
 from benchmarks.scoring.rosetta import RULES, rosetta
-from tests.benchmarks.predictions.conftest import MASK, save
+from tests.benchmarks.predictions.conftest import MASK, import_folder, save
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,20 +63,102 @@ def test_a_card_is_checked(card):
     figures = made.results[0].rescored | {"tables": 0.99}
     (problem,) = problems_of(edited(card, rescored=figures), {})
     assert problem.startswith("v2 train seed 0: tables is 0.99, but its counts give 0.8333")
-    (problem,) = problems_of(made, {"small v2": "another"})
+    both = [0, 1]
+    test = Tested(made.results[0].data, {"aa_0_2": both, "bb_0_2": both, "bb_2_4": both})
+    assert problems_of(made, {"small v2": test}) == []
+    (problem,) = problems_of(made, {"small v2": test._replace(data="another")})
     assert "but the test here is another" in problem
-    assert problems_of(made, {"other v2": "another"}) == []  # another profile's
+    assert problems_of(made, {"other v2": Tested("another", {})}) == []  # another profile's
     clips = [clip.model_dump() for clip in made.results[0].clips]
     clips[0]["union"][0][0] += 1
     assert "unions that aren't" in "".join(problems_of(edited(card, clips=clips), {}))
-    assert "stands twice" in "".join(problems_of(edited(card, clips=clips + clips[:1]), {}))
+    twice = problems_of(edited(card, clips=clips + clips[:1]), {"small v2": test})
+    assert "2 frames are counted twice, e.g. aa_0_2 frame 0" in "".join(twice)
+    (problem,) = problems_of(made.model_copy(update={"results": made.results * 2}), {})
+    assert problem == "small v2 train 0: 2 results"
+
+
+def test_the_easy_clips_alone_are_no_test(card):
+    """Figures that follow from their counts, and the whole test's checksum: but a clip is gone."""
+    made, _ = card
+    (result,) = made.results
+    clips = [clip.model_dump() for clip in result.clips[1:]]
+    figures = dict.fromkeys(result.rescored, 1.0)
+    better = edited(card, clips=clips, rescored=figures)
+    assert problems_of(better, {}) == []
+    test = Tested(result.data, {c.uid: c.frame for c in result.clips})
+    (problem,) = problems_of(better, {"small v2": test})
+    assert problem == "v2 train seed 0: 2 frames aren't counted, e.g. aa_0_2 frame 0"
+    (problem,) = problems_of(made, {"small v2": test._replace(frames={"aa_0_2": [0, 1]})})
+    assert problem == "v2 train seed 0: 4 frames are none of the test's, e.g. bb_0_2 frame 0"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda r: r.update(benchmark="v9"), "benchmark: Input should be 'v1s'"),
+        (lambda r: r.update(benchmark="vggss"), "no counts that give mean_iou"),
+        (lambda r: r.update(thresholds=[0.4]), "aa_0_2: intersection isn't of 2 frames at 1 thr"),
+        (lambda r: r.update(thresholds=[0.3, 0.4]), "no counts that give tables"),
+        (lambda r: r.update(clips=[]), "counts of no frame"),
+        (lambda r: r["rescored"].update(tables=float("nan")), "rescored.tables: Input should be"),
+        (lambda r: r.update(fscore=7.3), "fscore: Input should be"),
+        (lambda r: r["clips"][1]["target"].__setitem__(0, -1), "clips.1.target.0: Input should be"),
+        (lambda r: r["clips"][1]["target"].__setitem__(0, 2**70), "clips.1.target.0: Input should"),
+        (lambda r: r["clips"][1]["pixels"].pop(), "bb_0_2: pixels isn't of 2 frames"),
+        (lambda r: r["clips"][0]["union"][1].pop(), "aa_0_2: union isn't of 2 frames at 2"),
+    ],
+)
+def test_counts_that_are_none_are_told_when_a_card_is_read(card, tmp_path, edit, message):
+    content = card[0].model_dump(by_alias=True)
+    edit(content["results"][0])
+    (tmp_path / "theirs.json").write_text(json.dumps(content))
+    with pytest.raises(CardError, match=f"theirs.json: results.0.*{message}"):
+        read_card(tmp_path / "theirs.json")
+
+
+def test_no_word_of_an_author_is_taken_for_the_counts(card, tmp_path):
+    said = {"who": "@0", "note": '"clips": []', "code": '@1 "@0"'}
+    made = card[0].model_copy(update=said)
+    write_card(tmp_path / "theirs.json", made)
+    assert read_card(tmp_path / "theirs.json") == made
+
+
+def test_every_card_is_checked_whatever_the_others_are(card, params, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "cards"
+    write_card(folder / "b.json", card[0].model_copy(update={"name": "b"}))
+    write_card(folder / "other.json", card[0])
+    (folder / "a.json").write_text("{")
+    monkeypatch.setattr(command, "load", lambda path: params)
+
+    def check(*names):
+        args = SimpleNamespace(check=True, params=tmp_path / "none.yaml", names=[*names])
+        return command.card(args), capsys.readouterr().out.replace(f"{folder}/", "")
+
+    status, printed = check(str(folder))
+    a, b, c, d, e = printed.splitlines()
+    assert status == 1 and (a, c, d) == (
+        "a.json: not usable:",
+        "b.json: well",
+        "other.json: not usable:",
+    )
+    assert "a.json: can't be read as a card" in b
+    assert e == "  name: 'theirs', expected 'other' as its file has"
+    assert check(str(folder / "b.json")) == (0, "b.json: well\n")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(CardError, match="none: a folder without a card"):
+        check(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "can't be read as a card"),
-        ({"schema": 99}, "schema 99, expected 1 or older"),
+        ({"schema": 99}, "schema 99, expected 1; a newer one needs a newer version of this"),
+        ({"schema": [1]}, r"schema \[1\], expected 1"),
+        ({"name": "x"}, "schema None, expected 1"),
+        ([1], "holds a list, expected keys and values"),
+        ({"schema": 1, "name": "a/b", "who": "y", "trained_on": "z"}, "name: String should match"),
         ({"schema": 1, "name": "x", "who": "y"}, "trained_on: Field required"),
         ({"schema": 1, "name": "x", "who": "y", "trained_on": "z", "a": 1}, "a: Extra inputs"),
     ],

@@ -7,10 +7,11 @@ from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from benchmarks.common.overlay import COLOURS
-from benchmarks.data.clip_files import file_digests
+from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.index import load_index, write_index
 from benchmarks.predictions import command
 from benchmarks.predictions.imported import score_submission
@@ -96,6 +97,28 @@ def test_a_second_import_leaves_no_picture_of_the_first(params, folder, tmp_path
     page_of(params, folder, tmp_path)
     names = [picture.name for picture in sorted(path.with_suffix("").iterdir())]
     assert names == ["00000.jpg", "00001.jpg", "00002.jpg"]
+
+
+def test_an_import_that_fails_leaves_the_earlier_one_whole(params, folder, monkeypatch):
+    """The last frame can't be drawn: pictures, page and record are those of before."""
+    monkeypatch.setattr(command, "load", lambda path: params)
+    monkeypatch.setattr("benchmarks.predictions.imported.method_names", lambda: [])
+    args = SimpleNamespace(
+        params=Path("p"), folder=folder, name="theirs", benchmark="v2", table=None, seed=0,
+        layout="suite", masks=False, workers=1,
+    )  # fmt: skip
+    command.import_predictions(args)
+    place = params.work / "imported/theirs"
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert len(before) == 4 + 3
+    for path in folder.rglob("*.png"):
+        save(path, MASK)
+    index = load_index(params.work / "index.csv")
+    index["frame_path"] = index.frame_path.str.replace("bb_2_4", "gone")
+    (params.work / "index.csv").write_bytes(write_index(index))
+    with pytest.raises(ClipFileError, match="gone/frames/0.png: missing"):
+        command.import_predictions(args)
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
 def test_the_command_prints_row_and_line_and_writes_record_page_and_table(

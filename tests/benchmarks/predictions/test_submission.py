@@ -1,5 +1,6 @@
 """Folders of predictions: names of every layout, and one clear answer to each defect."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.predictions.imported import Imported, import_folder, read_imported, score_submission
+from benchmarks.predictions.imported import Imported, read_imported, score_submission
 from benchmarks.predictions.layouts import LAYOUTS
 from benchmarks.predictions.submission import SubmissionError, scored_frames
 from benchmarks.scoring.boxes import box_terms
-from benchmarks.scoring.files import ScoreError
+from benchmarks.scoring.decoding import ScoreError
 from benchmarks.scoring.metrics import miou
-from benchmarks.scoring.records import Key
+from benchmarks.scoring.records import Key, RecordError, write_record
 from benchmarks.training.clips import Samples
-from tests.benchmarks.predictions.conftest import CLIPS, MASK, save
+from tests.benchmarks.predictions.conftest import CLIPS, MASK, import_folder, save
 from tests.test_extras import ROOT, train_extra
 
 IMPORT = """
@@ -27,9 +28,9 @@ from pathlib import Path
 from types import SimpleNamespace
 for name in {blocked}:
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
-from benchmarks.predictions.imported import import_folder
+from benchmarks.predictions.imported import score_submission, write_imported
 params = SimpleNamespace(**{params}, scoring=SimpleNamespace(frames_per_clip=None))
-stored = import_folder(params, Path({folder!r}), "theirs", "v2")
+stored = write_imported(params, "theirs", "v2", 0, score_submission(params, Path({folder!r}), "v2"))
 print(len(stored.scores()["test"]), "frames")
 """
 
@@ -117,8 +118,10 @@ def test_an_import_needs_nothing_of_the_extra_train(params, folder):
 def test_a_name_of_the_suite_is_not_taken(params, folder):
     with pytest.raises(SubmissionError, match="--as gavs: the suite trains a row of this name"):
         import_folder(params, folder, "gavs", "v2")
-    with pytest.raises(SubmissionError, match="expected letters, digits"):
+    with pytest.raises(SubmissionError, match="letters, digits"):
         import_folder(params, folder, "../x", "v2")
+    with pytest.raises(SubmissionError, match="at most 100 letters"):
+        import_folder(params, folder, "x" * 101, "v2")
 
 
 def test_frames_that_are_not_scored_may_be_there_and_are_not_read(params, folder):
@@ -132,9 +135,63 @@ def test_a_video_stands_for_its_only_clip(params, folder):
     assert miou(score_submission(params, folder, "v2").scores) == 1
 
 
+def test_a_clip_may_be_a_link_to_a_folder_and_hidden_ones_are_passed_over(params, folder, tmp_path):
+    shutil.move(folder / "aa_0_2", tmp_path / "elsewhere")
+    (folder / "aa_0_2").symlink_to(tmp_path / "elsewhere")
+    save(folder / ".trash/aa_0_2/0.png", MASK)
+    assert miou(score_submission(params, folder, "v2").scores) == 1
+    (folder / "aa_0_2/again").symlink_to(folder)
+    with pytest.raises(OSError, match="aa_0_2/again: a link to a folder that it lies in"):
+        score_submission(params, folder, "v2")
+
+
+@pytest.mark.parametrize("values", [[0, 1], [0, 40], [False, True], [0.0, 0.25]])
+def test_a_declared_mask_is_lit_where_it_is_not_0(params, folder, values):
+    """Class numbers, 0 and 1 of 255, arrays: each a mask, though dark as probabilities."""
+    lit = np.array(values)[MASK // 255]
+    for path in list(folder.rglob("*.png")):
+        path.unlink()
+        numbers = lit.dtype == int
+        save(path if numbers else path.with_suffix(".npy"), lit.astype("u1") if numbers else lit)
+    scored = score_submission(params, folder, "v2", masks=True)
+    assert miou(scored.scores) == 1 and scored.origin.kind == "masks"
+
+
+def test_a_declared_mask_has_no_probabilities(params, folder):
+    with pytest.raises(ScoreError, match="aa_0_2/0.png: .*16 lit pixels of another value than 214"):
+        score_submission(params, folder, "v2", masks=True)
+
+
+def test_what_two_or_damaged_imports_leave_is_named_with_a_remedy(params, folder):
+    path = import_folder(params, folder, "theirs", "v2").path
+    shutil.copytree(path.parent, path.parent.with_name("copy"))
+    root = params.work / "imported"
+    with pytest.raises(RecordError, match=r"theirs/v2-train.* and .*copy/v2-train.* delete one"):
+        read_imported(root, "small")
+    shutil.rmtree(root / "copy")
+    text = path.read_text()
+    for edit, words in (
+        (lambda: text.replace('"layout": "suite"', '"layout": "gavs"'), "checksum"),
+        (lambda: text[:-20], "can't be read as JSON"),
+    ):
+        path.write_text(edit())
+        with pytest.raises(
+            RecordError, match=f"(?s)v2-train.*{words}.*import the predictions again$"
+        ):
+            read_imported(root, "small")
+    content = json.loads(text)
+    del content["imported"]
+    write_record(path, content)
+    with pytest.raises(RecordError, match="json: imported: not as `import` writes it; delete it"):
+        read_imported(root, "small")
+
+
 def damage(folder):
     path = folder / "aa_0_2/1.png"
     path.write_bytes(path.read_bytes()[:-20])
+
+
+MOVED = (("1.png", "2.png"), ("0.png", "1.png"))
 
 
 @pytest.mark.parametrize(
@@ -182,12 +239,51 @@ def damage(folder):
             "aa_0_2/2: frame 2 of aa_0_2, which has 2",
         ),
         (
+            lambda f: [
+                shutil.move(f / u / a, f / u / b) for u in list(CLIPS)[:3] for a, b in MOVED
+            ],
+            SubmissionError,
+            "3 of 6 frames are missing.*its frames look numbered from 1; expected from 0",
+        ),
+        (
+            lambda f: save(f / "cc/0.png", MASK),
+            SubmissionError,
+            "1 files of clips of v2 train, e.g. cc/0; only",
+        ),
+        (
+            lambda f: save(f / "bb/0.png", MASK),
+            SubmissionError,
+            "bb/0: of a video with several clips; expected a clip's name, e.g. bb_0_2",
+        ),
+        (
+            lambda f: [save(p, MASK[::2, ::2].T.copy()) for p in f.rglob("*.png")],
+            ScoreError,
+            r"aa_0_2/0.png: .*\(3, 2\) pixels, but its mask has \(4, 6\); it looks transposed$",
+        ),
+        (
+            lambda f: [(save(p.with_suffix(".jpg"), MASK), p.unlink()) for p in f.rglob("*.png")],
+            FileNotFoundError,
+            "given holds no .*png files, but .*0.jpg and 5 more; expected CLIP/FRAME.npy",
+        ),
+        (lambda f: shutil.move(f, f"{f}s"), FileNotFoundError, "given: no such folder"),
+        (
+            lambda f: (shutil.rmtree(f), f.write_bytes(b"PK")),
+            FileNotFoundError,
+            "given: a file, expected a folder: unpack it first",
+        ),
+        (
+            lambda f: ((f / "aa_0_2/1.png").unlink(), (f / "aa_0_2/1.png").symlink_to("gone")),
+            ScoreError,
+            "aa_0_2/1.png: can't be read as a prediction: No such file",
+        ),
+        (
             lambda f: [save(p, np.asarray(Image.open(p)) // 214) for p in f.rglob("*.png")],
             ScoreError,
             "no value of any prediction is above 1/255",
         ),
     ],
-    ids="damaged incomplete doubled transposed logits split unknown layout frame scale".split(),
+    ids="damaged incomplete doubled transposed logits split unknown layout frame from-1 video "
+    "several small-transposed jpeg absent archive dangling scale".split(),
 )
 def test_a_defect_is_one_clear_answer(params, folder, edit, error, message):
     edit(folder)
@@ -204,6 +300,17 @@ def test_heat_maps_are_scored_against_boxes(params, tmp_path):
     save(tmp_path / "maps/x2.png", quarter * (np.arange(224) < 56).astype(np.uint8))
     scores = score_submission(params, tmp_path / "maps", "vggss").scores
     assert box_terms(scores, "mean_iou").numerator.tolist() == pytest.approx([1, 0.5], abs=0.02)
+
+
+def test_dark_heat_maps_are_refused_as_dark_masks_are(params, tmp_path, caplog):
+    for uid in ("x1", "x2"):
+        save(tmp_path / f"maps/{uid}.png", np.eye(224, dtype=np.uint8))
+    with pytest.raises(ScoreError, match="x1.png and 1 more: no value .* is above 1/255"):
+        score_submission(params, tmp_path / "maps", "vggss")
+    for uid in ("x1", "x2"):
+        save(tmp_path / f"maps/{uid}.png", np.zeros((224, 224), np.uint8))
+    score_submission(params, tmp_path / "maps", "vggss")
+    assert "all 2 predictions are 0 everywhere" in caplog.text
 
 
 def test_scored_frames_are_those_of_the_suite():

@@ -174,6 +174,16 @@ DEFECTS = {
         ValueError,
         "b/1.npy: .*0..1.*-8.1.*as logits do",
     ),
+    "npz of text": (
+        lambda p, m: ((p / "b/1.npy").unlink(), (p / "b/1.npz").write_text("text")),
+        ScoreError,
+        r"^\S*b/1.npz: can't be read as npz: File is not a zip file$",
+    ),
+    "two arrays": (
+        lambda p, m: ((p / "b/1.npy").unlink(), np.savez(p / "b/1.npz", a=HALF, b=HALF)),
+        ScoreError,
+        "b/1.npz: .*2 arrays, ..a., .b..; expected one",
+    ),
     "integers": (lambda p, m: save(p / "b/1.npy", MASK), ValueError, "b/1.npy: .*uint8.*floats"),
     "three axes": (
         lambda p, m: save(p / "b/1.npy", HALF[None]),
