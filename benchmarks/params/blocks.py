@@ -41,7 +41,8 @@ class ProtocolParams(Config):
     fraction_draws: Distinct[Seed] = Field([0, 1, 2], min_length=1)  # as `draws`
     fraction_videos: int = Field(15, ge=1)  # fewest of a fraction: of fewer a score says little
     fraction_budget: Literal["steps", "epochs"] = "steps"  # as many as on the full set
-    # Lists of Table 1 whose rows must have the base row's updates and frames an update.
+    # Lists of Table 1 whose rows must have the base row's updates and frames an update; with
+    # "published" Table 3's in-set rows as many as each other, with "gavs" the ablations.
     one_budget: Distinct[Literal["published", "controlled", "gavs"]] = ["controlled"]
 
 

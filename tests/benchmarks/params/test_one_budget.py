@@ -33,11 +33,22 @@ def test_every_row_of_the_miniature_has_one_budget(folder):
         ("tpavi_sam", {"batch_clips": 4}, "tpavi_sam on v1s: 500 updates of 4 labelled frames"),
         ("avsbench", {"batch_clips": 4}, "tables.table1.published: set benchmarks.v1s.training"),
         ("av_sam", {"batch_frames": 16}, "av_sam on v1s: 500 updates of 16 labelled frames each"),
+        ("avin", {"epochs": 6}, "avin on vggsound: 6 epochs of 32 labelled frames each, but hardway"),
     ],
 )
 def test_a_row_with_another_budget_is_an_error(changed, row, own, message):
     with pytest.raises(ParamsError, match=re.escape(message)):
         changed({"methods": {row: {"training": own}}})
+
+
+def test_operators_and_ablations_have_one_budget_too(changed):
+    longer = {"training.steps": 2000}
+    with pytest.raises(ParamsError, match="sam_fusion_add on v1s: 2000 updates of 10 labelled"):
+        changed({"variants": {"sam_fusion_add": {"set": {"operator": "add", **longer}}}})
+    group = {"longer": {"gavs_longer": {"base": "gavs", "set": longer, "note": "longer"}}}
+    listed = {"tables": {"ablations": {"groups": ["longer"]}}}
+    with pytest.raises(ParamsError, match="gavs_longer on v2: 2000 updates of 40 labelled"):
+        changed({"ablations": group, **listed})
 
 
 def test_budgets_are_compared_in_the_named_lists_up_to_a_clip(changed):
