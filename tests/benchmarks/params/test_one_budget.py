@@ -33,7 +33,11 @@ def test_every_row_of_the_miniature_has_one_budget(folder):
         ("tpavi_sam", {"batch_clips": 4}, "tpavi_sam on v1s: 500 updates of 4 labelled frames"),
         ("avsbench", {"batch_clips": 4}, "tables.table1.published: set benchmarks.v1s.training"),
         ("av_sam", {"batch_frames": 16}, "av_sam on v1s: 500 updates of 16 labelled frames each"),
-        ("avin", {"epochs": 6}, "avin on vggsound: 6 epochs of 32 labelled frames each, but hardway"),
+        (
+            "avin",
+            {"epochs": 6},
+            "avin on vggsound: 6 epochs of 32 labelled frames each, but hardway",
+        ),
     ],
 )
 def test_a_row_with_another_budget_is_an_error(changed, row, own, message):
