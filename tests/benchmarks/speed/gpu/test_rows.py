@@ -67,7 +67,7 @@ def test_the_published_scale_is_the_paper_profiles(published):
     [
         ("gavs", 4, 4),  # single frames
         ("gavs_released", 4, 4),  # with its loss at the input's size
-        ("tpavi_sam", 2, 20),  # clips of V2
+        ("tpavi_sam", 4, 40),  # clips of V2
         ("slavc", 4, 4),  # a localiser, with a momentum encoder
     ],
 )
@@ -88,14 +88,14 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(tiny, monkeypatch):
     def timed(step, device, most):
         step()
         tried.append(1)
-        if len(tried) == 1:  # with two clips
+        if len(tried) == 1:  # with four clips
             raise torch.OutOfMemoryError("CUDA out of memory")
         return Timing(0.5, 70.0)
 
     monkeypatch.setattr(training, "timed", timed)
     got = figures(training, tiny, "avsbench, amp")
-    assert (got["samples"], got["frames"], got["frames/s"]) == (1, 10, 20.0)
-    assert got["remark"] == "2 samples don't fit" and got["GiB"] == 70.0
+    assert (got["samples"], got["frames"], got["frames/s"]) == (2, 20, 40.0)
+    assert got["remark"] == "4 samples don't fit" and got["GiB"] == 70.0
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
