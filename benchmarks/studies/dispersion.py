@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
@@ -260,7 +261,7 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
             for name in ("miou", "std")
         )
         lines = [
-            [row, *(f"{share(means[n][row])} ± {share(spread[n][row])}" for n in names)]
+            [row, *(_mean(means[n][row], spread[n][row]) for n in names)]
             for row in scores.row.unique()
         ]
         tau = (kendalltau(means[DEFAULT], means[name]).statistic for name in names)
@@ -281,6 +282,11 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
         ]
         parts.append(markdown(Grid(["ordering", *names], lines)))
     return "\n\n".join(parts) + "\n"
+
+
+def _mean(mean: float, spread: float) -> str:
+    """Text of a mean with its standard deviation over seeds, which one seed doesn't have."""
+    return share(mean) + (f" ± {share(spread)}" if np.isfinite(spread) else "")
 
 
 def _survival(verdicts: pd.DataFrame, name: str) -> list[str]:

@@ -87,6 +87,8 @@ def test_the_page_counts_what_became_of_them(compared_scores):
     assert "| balanced | 2 | 0 | 1 | 0 of 0 |" in text
     assert "| a > b | +10.00 | −3.00 reversed | " in text
     assert "| b > c | +10.00 | +14.00 | " in text
+    rows, pairs = compared_scores
+    assert "| a | 70.00 | 61.00 |" in page(rows.assign(std=float("nan")), pairs, "miniature")
 
 
 def test_an_alternative_without_scores_of_a_benchmark_has_no_column():
