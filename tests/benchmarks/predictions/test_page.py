@@ -1,6 +1,7 @@
 """The page of an import: every clip once, what is drawn of it, its sound, and the LaTeX line."""
 
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -24,6 +25,17 @@ def page_of(params, folder, tmp_path, benchmark="v2", workers=1):
     path = tmp_path / "out/page.html"
     write_page(path, "v2/test", scored, grid_of("theirs", figures_of(scored)), workers)
     return path
+
+
+def importing(params, folder, name, monkeypatch):
+    """The command `import FOLDER --as NAME --benchmark v2`, to be called."""
+    monkeypatch.setattr(command, "load", lambda path: params)
+    monkeypatch.setattr("benchmarks.predictions.imported.method_names", lambda: [])
+    args = SimpleNamespace(
+        params=Path("p"), folder=folder, name=name, benchmark="v2", table=None, seed=0,
+        layout="suite", masks=False, workers=1,
+    )  # fmt: skip
+    return partial(command.import_predictions, args)
 
 
 def test_every_clip_is_there_once_the_worst_first_with_its_picture_and_its_sound(
@@ -101,13 +113,8 @@ def test_a_second_import_leaves_no_picture_of_the_first(params, folder, tmp_path
 
 def test_an_import_that_fails_leaves_the_earlier_one_whole(params, folder, monkeypatch):
     """The last frame can't be drawn: pictures, page and record are those of before."""
-    monkeypatch.setattr(command, "load", lambda path: params)
-    monkeypatch.setattr("benchmarks.predictions.imported.method_names", lambda: [])
-    args = SimpleNamespace(
-        params=Path("p"), folder=folder, name="theirs", benchmark="v2", table=None, seed=0,
-        layout="suite", masks=False, workers=1,
-    )  # fmt: skip
-    command.import_predictions(args)
+    run = importing(params, folder, "theirs", monkeypatch)
+    run()
     place = params.work / "imported/theirs"
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     assert len(before) == 4 + 3
@@ -117,7 +124,7 @@ def test_an_import_that_fails_leaves_the_earlier_one_whole(params, folder, monke
     index["frame_path"] = index.frame_path.str.replace("bb_2_4", "gone")
     (params.work / "index.csv").write_bytes(write_index(index))
     with pytest.raises(ClipFileError, match="gone/frames/0.png: missing"):
-        command.import_predictions(args)
+        run()
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
@@ -125,13 +132,7 @@ def test_the_command_prints_row_and_line_and_writes_record_page_and_table(
     params, folder, monkeypatch, capsys
 ):
     """Perfect masks: 100 of every video, F 1."""
-    monkeypatch.setattr(command, "load", lambda path: params)
-    monkeypatch.setattr("benchmarks.predictions.imported.method_names", lambda: [])
-    args = SimpleNamespace(
-        params=Path("p"), folder=folder, name="th_eirs", benchmark="v2", table=None, seed=0,
-        layout="suite", masks=False, workers=1,
-    )  # fmt: skip
-    command.import_predictions(args)
+    importing(params, folder, "th_eirs", monkeypatch)()
     line = r"th\_eirs & 100.00 & [100.00, 100.00] & 1.000 & [1.000, 1.000] \\"
     printed = capsys.readouterr().out
     assert f"LaTeX: {line}\n" in printed and "  miou      100.00 [100.00, 100.00]\n" in printed

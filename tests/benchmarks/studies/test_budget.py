@@ -49,7 +49,7 @@ def test_only_the_updates_differ_and_the_models_lie_with_the_profiles(params):
 
 
 def test_a_profile_over_another_ones_work_has_that_work_at_every_budget(tmp_path, monkeypatch):
-    """As the profile `study`, whose folder has records alone."""
+    """Check on `study`, whose folder has records alone."""
     study_params = load(ROOT / "profiles/study.yaml")
     monkeypatch.chdir(tmp_path)
     for times in budget.TIMES:
