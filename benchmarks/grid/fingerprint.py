@@ -160,6 +160,12 @@ def scoring_values(params: Params) -> dict[str, Any]:
     return params.scoring.model_dump(include={"thresholds", "squash_size", "frames_per_clip"})
 
 
+def drawing_values(params: Params) -> dict[str, Any]:
+    """The parameters of `protocol` that decide which clips a drawn set has."""
+    others = {"cross", "fraction_videos", "fraction_budget", "one_budget"}
+    return params.protocol.model_dump(mode="json", exclude=others)
+
+
 def recipe_checksum(params: Params, cell: Cell) -> str:
     """Checksum of all parameters, weights and code behind a cell's numbers, those of its data too.
 
@@ -182,7 +188,7 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
             "stores": {name: store_code(name) for name in row.stores},
             "weights": _weights(params, used),
             "scoring": scoring_values(params),
-            "protocol": params.protocol.model_dump(mode="json") if drawn else None,
+            "protocol": drawing_values(params) if drawn else None,
             "precision": params.features.precision,
             **values,
         }
@@ -198,7 +204,7 @@ def stage_values(params: Params, stage: str) -> dict[str, Any]:
     values = params.values(stage)
     if stage == "features":
         values |= {"reads": {k: sorted(v) for k, v in reads(params).items()}}
-        values |= params.model_dump(mode="json", include={"protocol"})
+        values["protocol"] = drawing_values(params)
         values["frames_per_clip"] = params.scoring.frames_per_clip
     return {
         "code": stage_code(params, stage),
@@ -287,6 +293,9 @@ class Fingerprints:
     def model(self, model: Model) -> dict[str, Any]:
         """Everything that a trained model depends on."""
         row, _ = training_of(self.params, model)
+        encoders = ["vggish", *row.method_config.encoders()]
+        if supervision_of(self.params, model) == "sam_mask":
+            encoders.append("sam")
         sets = {"train": model.train, "val": model.val, "full": model.full}
         return {
             **recipe(self.params, model),
@@ -294,10 +303,7 @@ class Fingerprints:
             "classes": self.clip_sets.classes,
             "parent": fingerprint(self.model(model.parent)) if model.parent else None,
             "stores": {n: self.store(n, row.method_config.cover()).checksum for n in row.stores},
-            "weights": {
-                name: self.encoders.checksum(name)
-                for name in ("vggish", *row.method_config.encoders())
-            },
+            "weights": {name: self.encoders.checksum(name) for name in encoders},
         }
 
     def record(self, cell: Cell) -> dict[str, Any]:

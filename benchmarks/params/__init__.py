@@ -312,16 +312,27 @@ def _check(params: Params) -> None:
     stores: dict[Any, list[str]] = params.features.stores
     check_encoders(params.encoders, stores)
     for row in params.rows_in_use():
-        for key, epochs in row.method_config.partial_epochs().items():
-            if epochs >= row.training.epochs:
-                raise ParamsError(
-                    f"{row.name}: {key} {epochs} of {row.training.epochs} epochs: the whole of it "
-                    "would never train"
-                )
+        _check_phases(row, row.training, row.name)
         cover = row.method_config.cover()
         for store in row.stores:
             if store not in stores.get(cover, []):
                 raise ParamsError(f"{row.name} reads '{store}': add it to features.stores.{cover}")
+    for table in TABLES:
+        for name in params.table_rows(table).get("few_shot", []):
+            benchmark = BENCHMARK_OF[table]
+            row = params.row(name, "v2" if benchmark == "vggss_sub" else benchmark)
+            few = params.few_shot_training(row.training, benchmark)
+            _check_phases(row, few, f"few_shot.training: {name}")
+
+
+def _check_phases(row: Row, training: TrainingParams, name: str) -> None:
+    """Check that the phase in which the whole method is trained begins before the last epoch."""
+    for key, epochs in row.method_config.partial_epochs().items():
+        if epochs >= training.epochs:
+            raise ParamsError(
+                f"{name}: {key} {epochs} of {training.epochs} epochs: the whole of it would never "
+                "train"
+            )
 
 
 def _unlisted(params: Params) -> list[str]:

@@ -22,7 +22,7 @@ BENCHMARKS = {
     "v1m": "V1M: AVSBench multiple sources (MS3), 5 frames",
     "v2": "V2: the 10-second clips of AVSBench-semantic, scored as binary masks",
     "v3": "AVS-V3: V1M and V2 clips split by class, seen for training and unseen for testing",
-    "vggss": "VGG-SS: one frame a clip with boxes, for models trained on V2",
+    "vggss": "VGG-SS: one frame per clip with boxes, for models of V2, or in-set of VGG-Sound",
     "vggss_sub": "VGG-SS-Sub: the VGG-SS classes that AVSBench lacks, 0 to 5 shots",
     "vggsound": "VGG-Sound: clips without labels, for the localisers of Table 3",
 }

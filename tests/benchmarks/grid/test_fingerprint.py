@@ -219,3 +219,15 @@ def test_a_recipe_says_what_no_data_are_needed_for(params, copy, monkeypatch):
     resnet = params.encoders.resnet.model_copy(update={"weights": Path("weights/other.pth")})
     encoders = params.encoders.model_copy(update={"resnet": resnet})
     assert changed(params=params.model_copy(update={"encoders": encoders})) == [False, True]
+
+
+def test_of_the_protocol_only_what_draws_clips_moves_a_recipe(params):
+    cell = Cell("table2", "zero_shot", "gavs", "v3", "0-shot", 0)
+
+    def recipe(**values):
+        protocol = params.protocol.model_copy(update=values)
+        return recipe_checksum(params.model_copy(update={"protocol": protocol}), cell)
+
+    assert recipe(one_budget=[]) == recipe(cross=True) == recipe()
+    assert recipe(strict=True) != recipe()
+    assert recipe(shots=[1]) != recipe()

@@ -213,6 +213,17 @@ def test_boxes_of_vggss_alone_have_other_supervision(project, edit):
     assert supervision_of(params, model_of(SUB)) == "sam_mask"
 
 
+def test_masks_drawn_by_sam_depend_on_its_weights(project, edit):
+    """AVSBench's network has no SAM, but learns from what SAM draws in the boxes."""
+    models = [model_of(replace(SUB, row=row)) for row in ("gavs", "avsbench")]
+    plain = Workbench(load())
+    edit("few_shot.supervision", "sam_mask")
+    weights = [
+        b.fingerprints.model(m)["weights"] for b in (plain, Workbench(load())) for m in models
+    ]
+    assert ["sam" in names for names in weights] == [True, False, True, True]
+
+
 def test_without_vggss_its_tables_are_empty(project, capsys):
     yaml = YAML()
     values = yaml.load(Path("params.yaml"))

@@ -65,6 +65,11 @@ from .conftest import ROOT, nested
             "avsegformer: freeze_epochs 31 of 30 epochs: the whole of it would never train",
         ),
         (
+            "tables.table2.rows",
+            ["gavs", "avsc"],
+            "few_shot.training: avsc: stage_one_epochs 15 of 10 epochs",
+        ),
+        (
             "tables.base",
             "gavs_no_cu",
             "no method or variant 'gavs_no_cu'; did you mean 'gavs_no_cue'",
