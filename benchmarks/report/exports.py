@@ -11,6 +11,7 @@ from benchmarks.report.plan import Plan
 
 COLUMNS = ["profile", "method", "where", "measure", "unit", "value", "sd", "low", "high", "runs"]
 COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable", "paper"]
+BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
 
 
 def tidy(plan: Plan, table: Table) -> pd.DataFrame:
@@ -51,6 +52,20 @@ def tidy(plan: Plan, table: Table) -> pd.DataFrame:
 def csv(plan: Plan, table: Table) -> str:
     """Text of the tidy CSV."""
     return as_csv(tidy(plan, table))
+
+
+def by_run(tables: Sequence[Table]) -> str:
+    """CSV of the judged scores run by run, a line per training: what the means are made of."""
+    lines = [
+        (table.name, row, column.where, column.measure, column.unit.name, seed, draw,
+         column.unit.factor * value)
+        for table in tables
+        for (row, name), score in table.samples.items()
+        for column in [table.columns[name]]
+        if column.judged
+        for (seed, draw), value in zip(score.runs, score.values, strict=True)
+    ]  # fmt: skip
+    return as_csv(pd.DataFrame(lines, columns=BY_RUN))
 
 
 def as_csv(frame: pd.DataFrame) -> str:
