@@ -92,8 +92,8 @@ class Agreement(NamedTuple):
         """One line, for the front page and the log."""
         cells, inside, same = counted(self.cells)
         line = (
-            f"{same} of {len(self.cells)} cells are the study's of the same seeds, {inside} of "
-            f"{cells} lie inside the interval of its other seeds for new runs, "
+            f"{same} of {len(self.cells)} cells are what the study has for the same seeds, "
+            f"{inside} of {cells} lie inside the interval of its other seeds for new runs, "
             f"{len(self.verdicts) - len(self.apart)} of {len(self.verdicts)} verdicts agree."
         )
         if not self.older:

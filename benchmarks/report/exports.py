@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 
 COLUMNS = ["profile", "method", "where", "measure", "unit", "value", "sd", "low", "high", "runs"]
@@ -77,7 +77,7 @@ def summary(plan: Plan, tables: Sequence[Table]) -> str:
     """JSON of the judged scores (%) of each table, by row and column, and the missing records."""
     content: dict[str, Any] = {
         "profile": plan.profile,
-        "missing": sum(len(table.missing) for table in tables),
+        "missing": len(missing_of(tables)),
     }
     for table in tables:
         scores: dict[str, dict[str, float]] = {}

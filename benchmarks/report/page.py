@@ -57,7 +57,7 @@ HOW_TO_READ = f"""\
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
   prompt against fusion in pairs that differ in that alone: holds or reversed where p < 0.05 after
   Holm over every comparison of the table, else undecided; "depends" where it is another at the
-  threshold that validation chooses.
+  threshold that validation chooses. **n** runs of the side that has fewer.
 - **track** P: the published system, at sizes and budgets of this profile. C: heads on the same
   frozen SAM embeddings as `gavs`, at its resolution and on its data.
 - **floor** mIoU of the same method trained and tested in silence; **{BELOW}** not shown to be

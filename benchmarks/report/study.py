@@ -22,7 +22,7 @@ from benchmarks.scoring.statistics import Interval
 from gavs.reading import reading
 
 FOLDER = "study"  # below the default's results
-RUNS = "runs.csv"  # of a report: its judged scores run by run
+RUNS = "tables/runs.csv"  # of a report: its judged scores run by run
 REMEDY = "restore it from git, or delete it"
 SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
 Place = tuple[str, str, str]  # table, row and column

@@ -28,10 +28,10 @@ are verdicts on this world, with these encoders and budgets; the paper's figures
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
 "best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **undecided**: all else. **n**: trainings behind a side. **evidence**: how many comparisons
-say what, then the one with the lowest difference and the one with the highest, each with a 95 %
-interval of its own. Rows that aren't shown to be above all dark or their floor are left out and
-named.{alone}"""
+enough; **undecided**: all else. **n**: trainings of a comparison's side that has fewer, fewest to
+most. **evidence**: how many comparisons say what, then the one with the lowest difference and the
+one with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all
+dark or their floor are left out and named.{alone}"""
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,

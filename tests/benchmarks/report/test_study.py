@@ -1,15 +1,19 @@
 """The study's numbers beside the default's: read from its tables, compared cell by cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.report.agreement import Measured, agreement, predicted
+from benchmarks.report.page import UNKNOWN, page
 from benchmarks.report.study import Study, read_study
+from benchmarks.report.write import read
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
-from tests.benchmarks.report.conftest import line_of, plan_with
+from tests.benchmarks.report.conftest import line_of, plan_with, section
 
 V1S = "### V1S, profile"
 
@@ -62,7 +66,7 @@ def test_95_of_100_cells_lie_inside_though_their_seed_is_the_studys(seeds):
 def test_the_judged_scores_of_a_report_are_on_file_run_by_run(full_desk):
     """gavs has 80 and 60, avsbench 20 less, the ceiling one run; F and controls aren't judged."""
     full_desk.report()
-    lines = pd.read_csv(full_desk.results / "runs.csv")
+    lines = pd.read_csv(full_desk.results / "tables/runs.csv")
     table1 = lines[lines.table == "table1"]
     assert {*zip(table1["where"], table1.measure, strict=True)} == {("v1s", "miou")}
     values = {(line.method, line.seed): line.value for line in table1.itertuples()}
@@ -104,8 +108,8 @@ def test_cells_outside_and_verdicts_that_differ_are_named(full_desk):
     text = full_desk.report(study=Study(scores, runs, {"single": "holds", "sub": "holds"}))
     page = (full_desk.results / "agreement.md").read_text()
     summary = (
-        "2 of 3 cells are the study's of the same seeds, 1 of 2 lie inside the interval of its "
-        "other seeds for new runs, 0 of 1 verdicts agree."
+        "2 of 3 cells are what the study has for the same seeds, 1 of 2 lie inside the interval of "
+        "its other seeds for new runs, 0 of 1 verdicts agree."
     )
     assert summary in page and f"[Beside the study](agreement.md): {summary}" in text
     assert "| table1 | 3 | 2 | 2 | 1 |" in page
@@ -150,3 +154,29 @@ def test_n_stands_where_a_row_has_further_seeds(full_desk):
     (full_desk.records / "table1/gavs/gavs-v1s-train-drawNone-seed2.json").unlink()
     text = full_desk.report(plan, more_seeds={"gavs": [2]}, all_judged=True)
     assert line_of(text, "gavs", V1S)[2] == "70.00 ± 14.14 (2 of 3 runs)"
+
+
+def test_a_row_that_lacks_runs_says_so_wherever_it_has_a_score(full_desk):
+    """gavs_no_cue has one of two seeds; of three floors gavs has two, (20 + 60) / 2."""
+    (full_desk.records / "ablations/prompt/gavs_no_cue-v1s-train-drawNone-seed1.json").unlink()
+    full_desk.put("gavs", [5, 5], 2)
+    full_desk.put("gavs", [3, 3], 2, setting="floor")
+    plan = plan_with()
+    text = full_desk.report(plan, more_seeds={"gavs": [2]}, floor_seeds=None)
+    ablations = section(text, "## Ablations").replace("**", "")
+    assert "| `gavs_no_cue` | 80.00 (1 of 2 runs)" in ablations
+    gavs = line_of(text, "gavs", V1S)
+    assert gavs[2].startswith("80.00 ± 20.00 (n = 3)")
+    assert gavs[6].startswith("40.00 (2 of 3 runs)")
+    assert "**Records that are missing: " in text
+    assert "Number of seeds: 2 to 3." in full_desk.report(
+        plan, more_seeds={"gavs": [2]}, shuffle_seeds=None
+    )
+
+
+def test_the_studys_page_is_no_profile_of_your_own(full_desk):
+    plan = plan_with()
+    records = {key: stored.record for key, stored in read(full_desk.records, plan).items()}
+    text = page(replace(plan, profile="study", more_seeds={"gavs": [2]}), [], records, [])
+    assert "The default's cells with more seeds and draws" in text and UNKNOWN not in text
+    assert "seeds 0, 1, of 1 rows 2 too." in text
