@@ -57,8 +57,8 @@ def csv(plan: Plan, table: Table) -> str:
 def by_run(tables: Sequence[Table]) -> str:
     """CSV of the judged scores run by run, a line per training: what the means are made of."""
     lines = [
-        (table.name, row, column.where, column.measure, column.unit.name, seed, draw,
-         column.unit.factor * value)
+        (table.name, row, column.where, column.measure, column.unit.name, seed,
+         "" if draw is None else str(draw), column.unit.factor * value)
         for table in tables
         for (row, name), score in table.samples.items()
         for column in [table.columns[name]]

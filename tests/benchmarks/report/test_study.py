@@ -84,6 +84,9 @@ def test_a_draw_is_the_same_in_a_study_whatever_the_file_makes_of_it(full_desk):
         name = f"fraction-{0.1}"
         full_desk.put("gavs", [3, 3], seed, None, name, "v2", "figure3/fractions", draw=seed)
     full_desk.report()
+    text = (full_desk.results / "tables/runs.csv").read_text()
+    assert "figure3,gavs,10 %,miou,%,1,1,60.000000\n" in text
+    assert "table1,gavs,v1s,miou,%,1,,60.000000\n" in text
     study = read_study(full_desk.results)
     assert {*study.runs["figure3", "gavs", "10 % miou"]} == {(0, "0"), (1, "1")}
     full_desk.report(study=study)
