@@ -1,32 +1,39 @@
 """Page agreement.md: does a run of the default measure again what the study has committed?
 
-A cell is compared with the study's interval for the mean of as many new runs on the same videos:
-t quantile times the standard deviation over the study's runs times sqrt(1/k + 1/n). Of new runs of
-the same code about one cell in twenty lies outside.
+Where both have a seed, the two scores should be one. That says nothing of whether the seed is an
+ordinary one, so a cell is also compared with the study's other seeds: with the interval for the
+mean of as many new runs on the same test set, t quantile times their standard deviation times
+sqrt(1/k + 1/n). Of new runs of the same code about one cell in twenty lies outside. A seed that
+both have can't be among the n: what it has in common with itself would hold it inside.
 """
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from benchmarks.common.tables import Grid, Unit, markdown, share
 from benchmarks.report.claims import NOT_MEASURED, Claim
 from benchmarks.report.measure import Table
-from benchmarks.report.study import Study
-from benchmarks.scoring.statistics import Interval
+from benchmarks.report.study import ByRun, Study
 from benchmarks.scoring.student import quantile
 
-ROUNDED = 1e-5  # of a score of the study's CSV, 0..1
+ROUNDED = 1e-5  # of a score, 0..1, that is called the same
 LISTED = 40  # lines at most
 PAGE = """\
 # This run beside the study
 
 {summary}
 
-Two questions to a run on another machine, or of edited code: are its cells what the committed study
-([study/tables.md](study/tables.md)) would measure again, and does it come to the same verdicts? A
-cell lies inside where it differs from the study's mean by no more than new trainings differ: the
-95 % interval for as many new runs as stand here, on the same videos. About one in twenty lies
-outside by chance. Cells without several runs in the study have no such interval."""
+Three questions to a run on another machine, or of edited code, about the committed study
+([study/tables.md](study/tables.md)):
+
+- **the same**: is a cell what the study has for the same seeds and draws, to 0.001 points? On the
+  study's machine, with its code, every one is.
+- **inside**: is a cell what new trainings score? The 95 % interval for the mean of as many new runs
+  as stand here is made of the study's other seeds, on the same test set: about one cell in twenty
+  lies outside by chance. Two other seeds make a wide interval (t with one degree of freedom); with
+  fewer there is none.
+- **verdicts**: do these trainings come to the verdicts that the study comes to with more?"""
 
 
 class Measured(NamedTuple):
@@ -36,14 +43,30 @@ class Measured(NamedTuple):
     row: str
     column: str
     unit: Unit
-    mean: float
-    runs: int
-    study: Interval
+    here: ByRun
+    study: ByRun
+
+    @property
+    def mean(self) -> float:
+        """This run's score."""
+        return fmean(self.here.values())
+
+    @property
+    def same(self) -> bool:
+        """Whether the study has this run's scores for the same seeds and draws."""
+        apart = (abs(x - self.study.get(run, float("inf"))) for run, x in self.here.items())
+        return max(apart) <= ROUNDED
+
+    @property
+    def others(self) -> list[float]:
+        """The study's scores with other seeds."""
+        seeds = {seed for seed, _ in self.here}
+        return [score for (seed, _), score in self.study.items() if seed not in seeds]
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """95 % interval for the mean of as many new runs."""
-        return predicted(self.study, self.runs)
+        """95 % interval for the mean of as many new runs; there are two others or more."""
+        return predicted(self.others, len(self.here))
 
     @property
     def inside(self) -> bool:
@@ -67,20 +90,28 @@ class Agreement(NamedTuple):
     @property
     def summary(self) -> str:
         """One line, for the front page and the log."""
-        inside, same = sum(c.inside for c in self.cells), len(self.verdicts) - len(self.apart)
+        cells, inside, same = counted(self.cells)
         line = (
-            f"{inside} of {len(self.cells)} cells lie inside the study's interval for new runs, "
-            f"{same} of {len(self.verdicts)} verdicts agree."
+            f"{same} of {len(self.cells)} cells are what the study has for the same seeds, "
+            f"{inside} of {cells} lie inside the interval of its other seeds for new runs, "
+            f"{len(self.verdicts) - len(self.apart)} of {len(self.verdicts)} verdicts agree."
         )
         if not self.older:
             return line
         return f"{line} Left out: {len(self.older)} settings of which the study is of other code."
 
 
-def predicted(study: Interval, runs: int) -> tuple[float, float]:
-    """95 % interval for the mean of so many new runs on the study's videos."""
-    margin = quantile(study.runs - 1, 0.975) * study.std * (1 / runs + 1 / study.runs) ** 0.5
-    return study.mean - margin, study.mean + margin
+def counted(cells: Sequence[Measured]) -> tuple[int, int, int]:
+    """Count the cells that have an interval, those inside it, and those that are the study's."""
+    compared = [cell for cell in cells if len(cell.others) > 1]
+    return len(compared), sum(c.inside for c in compared), sum(c.same for c in cells)
+
+
+def predicted(others: Sequence[float], runs: int) -> tuple[float, float]:
+    """95 % interval for the mean of so many new runs on the test set of these others."""
+    n = len(others)
+    margin = quantile(n - 1, 0.975) * stdev(others) * (1 / runs + 1 / n) ** 0.5
+    return fmean(others) - margin, fmean(others) + margin
 
 
 def agreement(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) -> Agreement | None:
@@ -89,14 +120,14 @@ def agreement(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) ->
         return None
     cells = []
     for table in tables:
-        for (row, name), score in table.scores.items():
-            column = table.columns[name]
-            interval = study.score(table.name, row, column) if column.judged else None
-            if interval and interval.runs > 1:
-                runs = score.over_runs.runs
-                cells.append(
-                    Measured(table.name, row, name, column.unit, score.mean, runs, interval)
-                )
+        for (row, name), score in table.samples.items():
+            column, there = table.columns[name], study.runs.get((table.name, row, name))
+            if column.judged and there and study.score(table.name, row, column):
+                here = {
+                    (seed, "" if draw is None else str(draw)): float(value)
+                    for (seed, draw), value in zip(score.runs, score.values, strict=True)
+                }
+                cells.append(Measured(table.name, row, name, column.unit, here, there))
     verdicts = [
         (claim, study.verdicts[claim.name])
         for claim in claims
@@ -110,11 +141,12 @@ def agreement_page(made: Agreement) -> str:
     lines = []
     for table in dict.fromkeys(cell.table for cell in made.cells):
         cells = [cell for cell in made.cells if cell.table == table]
-        lines.append([table, str(len(cells)), str(sum(cell.inside for cell in cells))])
-    header = ["table", "cells", "inside"]
-    outside = [_outside(cell) for cell in made.cells if not cell.inside]
+        compared, inside, same = map(str, counted(cells))
+        lines.append([table, str(len(cells)), same, compared, inside])
+    header = ["table", "cells", "the same", "with an interval", "inside"]
+    outside = [_outside(cell) for cell in made.cells if len(cell.others) > 1 and not cell.inside]
     apart = [f"- {claim.text}: {claim.verdict}; the study: {v}" for claim, v in made.apart]
-    parts = [PAGE.format(summary=made.summary), markdown(Grid(header, lines, "lrr"))]
+    parts = [PAGE.format(summary=made.summary), markdown(Grid(header, lines, "lrrrr"))]
     for title, listed in (
         ("Outside", outside),
         ("Other verdicts", apart),
@@ -126,7 +158,7 @@ def agreement_page(made: Agreement) -> str:
 
 
 def _outside(cell: Measured) -> str:
-    figures = (cell.mean, cell.study.mean, *cell.bounds)
-    mean, study, low, high = (share(figure, cell.unit) for figure in figures)
+    mean, low, high = (share(figure, cell.unit) for figure in (cell.mean, *cell.bounds))
+    others = ", ".join(share(score, cell.unit) for score in cell.others)
     place = f"{cell.table}, `{cell.row}`, {cell.column}"
-    return f"- {place}: {mean}; the study has {study}, new runs in [{low}, {high}]"
+    return f"- {place}: {mean}; the study's other seeds have {others}, new runs in [{low}, {high}]"

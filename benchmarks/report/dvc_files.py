@@ -11,7 +11,7 @@ from benchmarks.report.contests import Contest, contests_of, main_contests
 from benchmarks.report.exports import as_csv
 from benchmarks.report.figure3 import shares_of
 from benchmarks.report.ledger import Ledger
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
 from benchmarks.scoring.counts import FrameScores
@@ -26,7 +26,7 @@ def headline(plan: Plan, tables: Mapping[str, Table], judged: Sequence[Claim]) -
     are reversed or undecided, and how many records are missing."""
     verdicts = [claim.verdict for claim in judged]
     rest = {kind: verdicts.count(kind) for kind in VERDICTS}
-    rest["missing"] = sum(len(table.missing) for table in tables.values())
+    rest["missing"] = len(missing_of(tables.values()))
     scores: dict[str, float] = {}
     for contest in main_contests(plan, tables)[: LARGEST - len(rest)]:
         value = _mean(tables, contest, plan.base)

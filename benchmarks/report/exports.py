@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 
 COLUMNS = ["profile", "method", "where", "measure", "unit", "value", "sd", "low", "high", "runs"]
 COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable", "paper"]
+BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
 
 
 def tidy(plan: Plan, table: Table) -> pd.DataFrame:
@@ -53,6 +54,20 @@ def csv(plan: Plan, table: Table) -> str:
     return as_csv(tidy(plan, table))
 
 
+def by_run(tables: Sequence[Table]) -> str:
+    """CSV of the judged scores run by run, a line per training: what the means are made of."""
+    lines = [
+        (table.name, row, column.where, column.measure, column.unit.name, seed,
+         "" if draw is None else str(draw), column.unit.factor * value)
+        for table in tables
+        for (row, name), score in table.samples.items()
+        for column in [table.columns[name]]
+        if column.judged
+        for (seed, draw), value in zip(score.runs, score.values, strict=True)
+    ]  # fmt: skip
+    return as_csv(pd.DataFrame(lines, columns=BY_RUN))
+
+
 def as_csv(frame: pd.DataFrame) -> str:
     """Text of a frame as CSV."""
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
@@ -62,7 +77,7 @@ def summary(plan: Plan, tables: Sequence[Table]) -> str:
     """JSON of the judged scores (%) of each table, by row and column, and the missing records."""
     content: dict[str, Any] = {
         "profile": plan.profile,
-        "missing": sum(len(table.missing) for table in tables),
+        "missing": len(missing_of(tables)),
     }
     for table in tables:
         scores: dict[str, dict[str, float]] = {}

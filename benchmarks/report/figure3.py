@@ -15,7 +15,7 @@ from benchmarks.report.tested import tested
 
 DEFINITIONS = """\
 V2's test set after training on a part of its training clips: nested, stratified parts; draw i
-goes with seed i, as many as n says; 100 % is Table 1's. Where no other budget is set, each part
+goes with seed i; 100 % is Table 1's, of all seeds of a row. Where no other budget is set, each part
 gets as many optimiser steps as the whole. The paper's figures at 10, 30 and 50 % are read off its
 Figure 3 (to about 0.1 point)."""
 

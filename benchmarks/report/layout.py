@@ -174,11 +174,9 @@ class Layout:
             text, runs = share(score.mean, measured.unit), score.over_runs
             if not np.isnan(runs.std):
                 text += f" ± {share(runs.std, measured.unit)}"
-            if runs.runs < score.planned:
-                text += f" ({runs.runs} of {score.planned} runs)"
-            elif runs.runs > self.plan.usual(measured.runs):
+            if score.planned == runs.runs > self.plan.usual(measured.runs):
                 text += f" (n = {runs.runs})"
-            return text + after(row)
+            return text + _incomplete(score) + after(row)
 
         return GridColumn(self._titled(title, column), text, best=column)
 
@@ -190,7 +188,7 @@ class Layout:
     def plain(self, title: str, column: str, after: Text = lambda row: "") -> GridColumn:
         """Column of means alone, never bold."""
         unit = self.table.columns[column].unit
-        mean = self._cell(column, lambda score: share(score.mean, unit))
+        mean = self._cell(column, lambda score: share(score.mean, unit) + _incomplete(score))
         return GridColumn(self._titled(title, column), lambda row: mean(row) + after(row))
 
     def interval(self, title: str, column: str) -> GridColumn:
@@ -219,12 +217,12 @@ class Layout:
 
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
-        text = self._cell(column, lambda score: _difference(score.over_runs))
+        text = self._cell(column, lambda s: _difference(s.over_runs) + _incomplete(s))
         return GridColumn(self._titled(title, column), text)
 
     def points(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference, without its interval."""
-        text = self._cell(column, lambda score: signed(score.mean))
+        text = self._cell(column, lambda score: signed(score.mean) + _incomplete(score))
         return GridColumn(self._titled(title, column), text)
 
     def difference(self, column: str) -> list[GridColumn]:
@@ -352,6 +350,12 @@ class Layout:
 def title_of(where: str) -> str:
     """Title of a benchmark or setting: v1s -> V1S, vggss -> VGG-SS, 5-shot stays."""
     return where.upper().replace("VGGSS", "VGG-SS") if where[:1] == "v" else where
+
+
+def _incomplete(score: Score) -> str:
+    """Mark of a score that lacks some of its runs."""
+    runs = score.over_runs.runs
+    return f" ({runs} of {score.planned} runs)" if runs < score.planned else ""
 
 
 def _difference(points: Interval | Difference) -> str:

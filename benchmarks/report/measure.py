@@ -6,7 +6,7 @@ to the base row and between rows that the paper orders, share one correction (Ho
 
 import csv
 import itertools
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -192,6 +192,11 @@ def _either_way(
         return difference
     difference = differences.get((column, second, first))
     return difference and difference.turned()
+
+
+def missing_of(tables: Iterable[Table]) -> set[Key]:
+    """Records that some tables ask for and that don't exist."""
+    return {key for table in tables for key in table.missing}
 
 
 def row_of(name: str) -> str:

@@ -10,7 +10,7 @@ from benchmarks.report.agreement import Agreement
 from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, main_contests
 from benchmarks.report.layout import BELOW, OUT, TIED, UNDECIDED, Section, title_of
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import DEAF
 from benchmarks.report.verdicts import counted, trainings
@@ -22,6 +22,11 @@ PROFILES = {
         "Real measurements on a small procedural world with small encoders: of these rows, at the "
         "updates that stand beside them, on this world. They are not comparable with the paper's "
         "figures, which stand beside them for their order alone."
+    ),
+    "study": (
+        "The default's cells with more seeds and draws, its own seed among them: real measurements "
+        "on its small procedural world, with its encoders and updates. They are not comparable "
+        "with the paper's figures, which stand beside them for their order alone."
     ),
     "smoke": "A check that everything runs: the numbers mean nothing.",
     "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
@@ -52,7 +57,7 @@ HOW_TO_READ = f"""\
 - **Verdicts** on the paper's orderings of these rows by its first figure (mIoU, or cIoU), and on
   prompt against fusion in pairs that differ in that alone: holds or reversed where p < 0.05 after
   Holm over every comparison of the table, else undecided; "depends" where it is another at the
-  threshold that validation chooses.
+  threshold that validation chooses. **n** runs of the side that has fewer.
 - **track** P: the published system, at sizes and budgets of this profile. C: heads on the same
   frozen SAM embeddings as `gavs`, at its resolution and on its data.
 - **floor** mIoU of the same method trained and tested in silence; **{BELOW}** not shown to be
@@ -72,6 +77,12 @@ ONE_SEED = (
 )
 
 
+MISSING = (
+    "**Records that are missing: {}. Means are over the runs that exist; each table names what it "
+    "lacks.**"
+)
+
+
 def page(
     plan: Plan,
     sections: Sequence[Section],
@@ -87,9 +98,11 @@ def page(
         agreed: with the study's numbers.
     """
     n = plan.frames_per_clip
+    missing = len(missing_of(section.table for section in sections if section.table))
     facts = [
         f"{len(records)} records, seeds {', '.join(map(str, plan.seeds))}{_more(plan)}.",
         ONE_SEED if len(plan.seeds) == 1 else "",
+        MISSING.format(missing) if missing else "",
         f"Scored per clip: {n} evenly spaced frames." if n and n > 1 else "",
         "Scored per clip: its middle frame." if n == 1 else "",
         _sources(records),

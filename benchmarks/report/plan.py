@@ -54,7 +54,11 @@ class Plan:
     @property
     def trainings(self) -> str:
         """Number of seeds of a row, in words: 3, or 3 to 5."""
-        return " to ".join(map(str, dict.fromkeys([len(self.seeds), len(self.runs)])))
+        return self.number(self.runs)
+
+    def number(self, runs: Sequence[Run]) -> str:
+        """Number of those of some runs that a row has, in words: 3, or 3 to 5."""
+        return " to ".join(map(str, dict.fromkeys([self.usual(runs), len(runs)])))
 
     def planned(self, row: str, runs: Sequence[Run]) -> tuple[Run, ...]:
         """Those of some runs that a row has."""

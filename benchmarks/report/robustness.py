@@ -50,11 +50,10 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     ]
     ranked = layout.ranked(params.rows, both)
     grid = layout.grid(ranked, columns)
-    seeds = ", ".join(str(seed) for seed, _ in plan.shuffle_runs)
     parts = [
         DEFINITIONS,
         tested(ledger, ranked, test_source(where), plan.shuffle_runs),
-        f"Seeds: {seeds}. With one, intervals are over videos.",
+        f"Number of seeds: {plan.number(plan.shuffle_runs)}. With one, intervals are over videos.",
         markdown(grid),
         "![mIoU with the own sound, and lit area under each sound](figures/robustness.png)",
     ]

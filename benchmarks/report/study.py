@@ -15,21 +15,26 @@ import pandas as pd
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.experiments import SPECS
+from benchmarks.report import exports
 from benchmarks.report.measure import Column
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
 from gavs.reading import reading
 
 FOLDER = "study"  # below the default's results
+RUNS = "tables/runs.csv"  # of a report: its judged scores run by run
 REMEDY = "restore it from git, or delete it"
 SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
+Place = tuple[str, str, str]  # table, row and column
+ByRun = Mapping[tuple[int, str], float]  # training seed and draw, "" without one -> score
 
 
 @dataclass(frozen=True)
 class Study:
-    """Scores (0..1) of a study by table, row and column, its verdicts by claim, and its recipes."""
+    """Scores (0..1) of a study, its verdicts by claim, and its recipes."""
 
-    scores: Mapping[tuple[str, str, str], Interval] = field(default_factory=dict)
+    scores: Mapping[Place, Interval] = field(default_factory=dict)
+    runs: Mapping[Place, ByRun] = field(default_factory=dict)  # of the judged scores
     verdicts: Mapping[str, str] = field(default_factory=dict)
     recipes: Mapping[str, str] = field(default_factory=dict)  # as `provenance` has them
     older: frozenset[str] = frozenset()  # row, benchmark and setting with another recipe here
@@ -60,20 +65,31 @@ def read_study(folder: Path) -> Study:
     Raises:
         RecordError: a file can't be read.
     """
-    scores: dict[tuple[str, str, str], Interval] = {}
+    scores: dict[Place, Interval] = {}
     for name in SPECS:
         for line in read_lines(folder / "tables" / f"{name}.csv", SCORES):
-            factor = PERCENT.factor if line.unit == PERCENT.name else 1
+            factor = _factor(line.unit)
             figures = (line.value / factor, line.low / factor, line.high / factor)
             if pd.notna(line.runs):
                 place = (name, line.method, f"{line.where} {line.measure}")
                 scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
+    runs: dict[Place, dict[tuple[int, str], float]] = {}
+    for line in read_lines(folder / RUNS, exports.BY_RUN):
+        place = (line.table, line.method, f"{line.where} {line.measure}")
+        draw = f"{line.draw:g}" if isinstance(line.draw, float | int) else line.draw
+        run = (int(line.seed), "" if draw == "nan" else draw)
+        runs.setdefault(place, {})[run] = line.value / _factor(line.unit)
     claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
     manifest, recipes = folder / "provenance.json", {}
     if manifest.is_file():
         with reading(manifest, RecordError, "as a report's manifest", REMEDY):
             recipes = dict(json.loads(manifest.read_text(encoding="utf-8"))["recipes"])
-    return Study(scores, {line.claim: line.verdict for line in claims}, recipes)
+    return Study(scores, runs, {line.claim: line.verdict for line in claims}, recipes)
+
+
+def _factor(unit: Any) -> int:
+    """What a score of 0..1 was multiplied by to have this unit."""
+    return PERCENT.factor if unit == PERCENT.name else 1
 
 
 def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:

@@ -29,6 +29,7 @@ READINGS = {  # other readings of the metric, from the same predictions
     "miou_class": "class mean",
     "lit_silent": "lit area, silent frames",
 }
+CURVES = "loss by updates (line: mean of the seeds, band: their range), and each validation"
 CONTROLLED = (
     "Track C: the published heads on the same frozen SAM embeddings as `gavs`, at its resolution "
     "and on its data, for the updates that stand in the tables below. `sam_fusion`, `audio_sam` "
@@ -72,7 +73,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
             "The same predictions by other readings of the metric:",
             markdown(layout.grid(ranked, _readings(layout, ledger, benchmark))),
         ]
-    parts.append("![loss by updates, and the validations](figures/training_curves.png)")
+    parts.append(f"![{CURVES}](figures/training_curves.png)")
     histories: dict[tuple[str, str], list[list[Epoch]]] = {
         (row, benchmark): [record.history for record in _records(plan, ledger, row, benchmark)]
         for row in methods

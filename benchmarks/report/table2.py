@@ -99,7 +99,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         column("miou", both[1:], judged=True, twin=chosen, paper=(*paper, "miou")),
         chosen,
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
-        Column(setting, "dark", (Part(unseen, "dark"),), runs[:1]),
+        Column(setting, "dark", (Part(unseen, "dark"),), runs),
         column("seen", both[:1]),
         column("harmonic_mean", both, harmonic_mean),
         column("gap", both, np.subtract),

@@ -10,10 +10,10 @@ import pandas as pd
 from benchmarks.common.tables import NONE, Grid, bold, markdown, signed
 from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
 from benchmarks.report.layout import title_of
-from benchmarks.report.measure import Table
+from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
-from benchmarks.report.study import read_lines
+from benchmarks.report.study import FOLDER, read_lines
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS
 
@@ -28,14 +28,18 @@ are verdicts on this world, with these encoders and budgets; the paper's figures
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
 "best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **undecided**: all else. **n**: trainings behind a side. **evidence**: how many comparisons
-say what, then the one with the lowest difference and the one with the highest, each with a 95 %
-interval of its own. Rows that aren't shown to be above all dark or their floor are left out and
-named.{alone}"""
+enough; **undecided**: all else. **n**: trainings of a comparison's side that has fewer, fewest to
+most. **evidence**: how many comparisons say what, then the one with the lowest difference and the
+one with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all
+dark or their floor are left out and named.{alone}"""
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,
 not on the methods."""
+MISSING = (
+    "**Records that are missing: {}. Comparisons that need them are on fewer trainings, or aren't "
+    "made.**"
+)
 HOW = """\
 The verdict by other readings of the same predictions, and under the studies' other worlds, weights
 and budgets. In parentheses: of how many of a claim's comparisons, where not of all. **Bold** where
@@ -66,10 +70,12 @@ def verdicts_page(
         INTRODUCTION.format(
             profile=plan.profile, seeds=plan.trainings, alone=ALONE if single else ""
         ),
+        MISSING.format(missing) if (missing := len(missing_of(tables))) else "",
         counted(claims),
         markdown(claims_grid(claims)),
         "## What a verdict depends on",
         HOW.format(none=NONE),
+        _elsewhere(plan, claims),
         markdown(sensitivity_grid(claims)),
     ]
     if context := [contrast for claim in claims for contrast in claim.context]:
@@ -85,7 +91,7 @@ def verdicts_page(
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:
         parts += ["## The paper's orderings", MATRIX, *orderings]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def counted(claims: Sequence[Claim]) -> str:
@@ -113,7 +119,7 @@ def claims_grid(claims: Sequence[Claim]) -> Grid:
 
 def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
     """Grid of claims and readings: the verdict by each."""
-    names = list(dict.fromkeys(name for claim in claims for name in claim.sensitivity))
+    names = [name for name, measured in _measured(claims).items() if measured]
     lines = []
     for claim in claims:
         cells = []
@@ -128,6 +134,22 @@ def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
         headline = NONE if claim.verdict == NOT_MEASURED else claim.verdict
         lines.append([claim.text, headline, *cells])
     return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
+
+
+def _measured(claims: Sequence[Claim]) -> dict[str, bool]:
+    """Readings and studies, and whether any claim has a verdict by them."""
+    every = [item for claim in claims for item in claim.sensitivity.items()]
+    with_verdict = {name for name, reading in every if reading.verdict != NOT_MEASURED}
+    return {name: name in with_verdict for name, _ in every}
+
+
+def _elsewhere(plan: Plan, claims: Sequence[Claim]) -> str:
+    """Sentence on the readings and studies that no claim has a verdict by."""
+    absent = [name for name, measured in _measured(claims).items() if not measured]
+    if not absent:
+        return ""
+    default = "; the default's, of one seed: [verdicts.md](../verdicts.md)"
+    return f"Not measured here: {', '.join(absent)}{default * (plan.profile == FOLDER)}."
 
 
 def claims_csv(claims: Sequence[Claim]) -> str:

@@ -33,6 +33,7 @@ from benchmarks.report.readme_leaderboard import RESULTS, fill_readme, leaderboa
 from benchmarks.report.splits_page import splits_page
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
+from benchmarks.report.study import RUNS
 from benchmarks.report.style import png
 from benchmarks.report.verdicts import (
     Studies,
@@ -151,6 +152,7 @@ def tables(
         "summary.json": exports.summary(plan, measured),
         "verdicts.md": verdicts_page(plan, judged, ledger.below, measured),
         "tables/claims.csv": claims_csv(judged),
+        RUNS: exports.by_run(measured),
     }
     if agreed:
         log.info("beside the study: %s", agreed.summary)

@@ -195,9 +195,12 @@ def interval(scores: Sample) -> Interval:
 
 
 def difference(a: Sample, b: Sample, over: float = 0.0) -> Difference:
-    """a minus b, and minus a number; on the draws of training clips that both have, if any."""
+    """a minus b, and minus a number; on the draws of training clips that both have, if any.
+
+    A single common draw says nothing of how runs vary: where a score has more, they aren't paired.
+    """
     common = [run for run in a.runs if run[1] is not None and run in b.runs]
-    if common:
+    if len(common) > 1 or (common and len(a.runs) == len(b.runs) == 1):
         return excess(combine(np.subtract, a.of(common), b.of(common)), over)
     videos = _over_videos(a) + _over_videos(b) - 2 * _between(a, b)
     spread = _spread(videos, _over_both(a, b))

@@ -1,6 +1,7 @@
 // Fills the controls once, then draws every section.
 function main() {
-  byId("profile").textContent = `Profile ${DATA.profile}, seeds ${DATA.seeds.join(", ")}. ${DATA.about}`;
+  const seeds = DATA.seeds.join(", ") + (DATA.more.length ? `, of some rows ${DATA.more.join(", ")} too` : "");
+  byId("profile").textContent = `Profile ${DATA.profile}, seeds ${seeds}. ${DATA.about}`;
   byId("theme").addEventListener("change", (event) => {
     document.documentElement.style.colorScheme = event.target.value;
   });

@@ -42,6 +42,7 @@ def numbers(
         "profile": plan.profile,
         "about": PROFILES.get(plan.profile, UNKNOWN),
         "seeds": list(plan.seeds),
+        "more": [seed for seed, _ in plan.runs[len(plan.seeds) :]],  # of some rows
         "base": plan.base,
         "ceiling": plan.tables.table1.ceiling,
         "rows": _rows(plan, contests, tables),

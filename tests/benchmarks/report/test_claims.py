@@ -229,6 +229,25 @@ def test_the_page_and_the_csv_have_every_claim(desk):
     assert f"holds 2, reversed 0, undecided 0, not measured {len(made) - 2}" in page
     assert "| prompt above fusion on seen classes | 3.1 | **holds** | 2 |" in page
     assert "| V1S | all dark | `tpavi_sam` |" in page
-    assert "With one training a side" not in page
+    assert "With one training per side" not in page
     lines = claims_csv(made).splitlines()
     assert len(lines) == 1 + len(made) and lines[0].startswith("claim,text,source,verdict,runs,")
+
+
+def test_the_page_says_what_no_claim_was_tried_by_and_what_is_missing(desk):
+    """Only mIoU on V1S is on record: no boxes, no studies; the default's stand beside the study."""
+    put(desk, "gavs", [4, 2])
+    put(desk, "sam_fusion", [3, 1])
+    made, plan = list(judged(desk).values()), plan_with()
+    tables = [numbers(plan, Ledger(read(desk.records, plan), 200))]
+    page = verdicts_page(plan, made, {}, tables)
+    said = (
+        "Not measured here: validation's threshold, oracle size, success rate, silent rivals in "
+        "view, SAM's weights, regime, precision, half the budget, twice the budget"
+    )
+    assert f"{said}.\n" in page and "| threshold 0.4 |" in page
+    assert "| oracle size |" not in page and "| SAM's weights |" not in page
+    assert f"**Records that are missing: {len(tables[0].missing)}." in page
+    page = verdicts_page(replace(plan, profile="study"), made, {}, [])
+    assert f"{said}; the default's, of one seed: [verdicts.md](../verdicts.md).\n" in page
+    assert "Records that are missing" not in page

@@ -135,6 +135,18 @@ def test_common_draws_of_training_clips_are_paired():
     )
 
 
+def test_a_single_common_draw_is_no_pair():
+    """One run against three of the same spread, as if the draws were others; one against one says
+    what these two say."""
+    runs = [(seed, seed) for seed in range(3)]
+    three = sample([terms([x] * 4) for x in (0.2, 0.5, 0.8)], runs, 50)
+    one = sample([terms([0.1] * 4)], runs[:1], 50)
+    p = 2 * stats.t.sf(0.4 / math.sqrt(0.09 * (1 + 1 / 3)), 2)
+    assert difference(three, one).p == pytest.approx(p, rel=1e-6)
+    assert difference(one, three).p == pytest.approx(p, rel=1e-6)
+    assert difference(three.of(runs[:1]), one).p == 0
+
+
 def test_a_score_against_a_number():
     values = (0.2, 0.5, 0.8)
     made = excess(sample([terms([x] * 4) for x in values], draws=50), 0.1)
