@@ -109,6 +109,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     text = "before COMMAND; default: %(default)s"
     whole.add_argument("--params", type=Path, default=Path("params.yaml"), help=text)
+    whole.add_argument("--copy-of", type=Path, help=argparse.SUPPRESS)  # whose copy a launch made
     verbose = "a line per epoch and validation of each training too"
     whole.add_argument("-v", "--verbose", action="store_true", help=verbose)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
