@@ -184,11 +184,12 @@ def speed(args: argparse.Namespace) -> int:
 
 
 def score(args: argparse.Namespace) -> None:
+    from benchmarks.common.tables import number
     from benchmarks.scoring.files import score_folders
 
     scores, headline = score_folders(args.predictions, args.masks, args.workers)
     for name, value in headline.items():
-        print(f"{name:<24} {value:.4f}")
+        print(f"{name:<24} {number(value, decimals=0 if isinstance(value, int) else 4)}")
     if args.all_rules:
         from benchmarks.scoring.rosetta import rosetta
 

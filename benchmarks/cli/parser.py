@@ -157,7 +157,9 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     add("check", commands.check, "find all faults before hours of work, and estimate the costs")
     sub = add(
-        "estimate", commands.estimate, "cost of each tier without data, and the published schedules"
+        "estimate",
+        commands.estimate,
+        "cost of the real data's tiers, without data, and the published schedules",
     )
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
     sub = add(

@@ -102,7 +102,7 @@ def page(
         PROFILES.get(plan.profile, UNKNOWN),
         " ".join(filter(None, facts)),
         "**[index.html](index.html)** is the same to explore in a browser: sort, compare any two "
-        "rows, look at clips and hear them. Download the folder and open the file.",
+        "rows, look at clips and hear them. Download all of the results and open the file.",
         f"[Beside the study](agreement.md): {agreed.summary}" if agreed else "",
         *_overview(plan, tables),
         *_claims(judged),

@@ -1,6 +1,8 @@
 // Fills the controls once, then draws every section.
 function main() {
   byId("profile").textContent = `Profile ${DATA.profile}, seeds ${DATA.seeds.join(", ")}. ${DATA.about}`;
+  byId("beside").hidden = !DATA.link;
+  if (DATA.link) byId("beside").append(el("a", { href: DATA.link[0] }, DATA.link[1]), ".");
   byId("theme").addEventListener("change", (event) => {
     document.documentElement.style.colorScheme = event.target.value;
   });
