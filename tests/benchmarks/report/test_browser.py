@@ -123,7 +123,7 @@ def test_a_page_beside_it_plays_the_same_clips_from_there(page, results):
     page.click("#play-second")
     page.wait_for_function("player.currentTime > 0.2 && !player.paused")
     page.click("#beside a")
-    page.wait_for_url("**/index.html")
+    page.wait_for_url((results / "index.html").as_uri())
     assert page.inner_text("#profile").startswith("Profile miniature")
 
 
