@@ -80,7 +80,7 @@ def test_slurms_queue_and_what_jobs_left(state, programs):
 )
 def test_what_writes_the_tables_in_the_end(state, file, command):
     with in_use(Path(file)):
-        page = status_page(_add(state, ["a"]), Progress("a"), state)
+        page = status_page([Job("a", "train", ())], Progress("a"), state)
     assert page.splitlines()[-1].startswith(f"all is done: {command}")
 
 
