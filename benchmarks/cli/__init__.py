@@ -1,5 +1,6 @@
 """Command line of the suite: `python -m benchmarks --help`."""
 
+import argparse
 import io
 import logging
 import os
@@ -8,6 +9,7 @@ import sys
 
 from benchmarks.cli.parser import command_parser
 from benchmarks.cli.stages import stage_line
+from benchmarks.common.remedy import in_use, spelled
 from gavs.extras import missing_extra
 from gavs.reading import shown
 
@@ -18,13 +20,27 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+class _Spelled(logging.Formatter):
+    """The message alone, its commands for the parameter file in use."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return spelled(super().format(record))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     for stream in (sys.stdout, sys.stderr):  # names and dashes, in whatever encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     args = command_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+    with in_use(args.copy_of or args.params):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run a parsed command; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+    logging.getLogger().handlers[0].setFormatter(_Spelled())
     logging.getLogger("benchmarks").setLevel(logging.DEBUG if args.verbose else logging.INFO)
     if stage := stage_line():
         print(stage, file=sys.stderr, flush=True)
@@ -39,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return args.command(args) or 0
     except (OSError, ValueError) as error:  # the suite's own are of the second kind
-        lines = f"error: {error}".split("\n")
+        lines = spelled(f"error: {error}").split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
     except (MemoryError, ImportError) as error:  # a library that can't be loaded for its size
@@ -51,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: memory ran out; {free_memory()}", file=sys.stderr)
         return 1
     except BrokenProcessPool as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(spelled(f"error: {error}"), file=sys.stderr)
         return AGAIN
     except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped", file=sys.stderr)

@@ -147,18 +147,20 @@ def _meaning(params: "Params") -> list[str]:
 
 
 def stale(args: argparse.Namespace) -> int:
+    from benchmarks.common.remedy import spelled
     from benchmarks.params import load
     from benchmarks.report.provenance import stale_rows
 
     params = load(args.params)
     path = params.results / PROVENANCE
     if not path.exists():
-        print(f"{path}: no tables yet; make them with `dvc repro`")
+        print(spelled(f"{path}: no tables yet; make them with `dvc repro`"))
         return 1
     rows = stale_rows(params, path)
     for row in rows:
-        print(f"{params.results}/ is older than the code or params.yaml: {row}")
-    print(f"{len(rows)} committed rows are out of date" + ("; run `dvc repro`" if rows else ""))
+        print(f"{params.results}/ is older than the code or {args.params}: {row}")
+    remedy = spelled("; run `dvc repro`") if rows else ""
+    print(f"{len(rows)} committed rows are out of date{remedy}")
     return 1 if rows else 0
 
 
@@ -182,11 +184,12 @@ def speed(args: argparse.Namespace) -> int:
 
 
 def score(args: argparse.Namespace) -> None:
+    from benchmarks.common.tables import number
     from benchmarks.scoring.files import score_folders
 
     scores, headline = score_folders(args.predictions, args.masks, args.workers)
     for name, value in headline.items():
-        print(f"{name:<24} {value:.4f}")
+        print(f"{name:<24} {number(value, decimals=0 if isinstance(value, int) else 4)}")
     if args.all_rules:
         from benchmarks.scoring.rosetta import rosetta
 
@@ -214,9 +217,10 @@ def weights(args: argparse.Namespace) -> int:
 
         encoders.adopt(PRETRAINED, Path("weights/miniature"), RESULTS)
         return 0
+    from benchmarks.common.remedy import spelled
     from benchmarks.params import load
     from benchmarks.preflight.weights import find_weights, weights_text
 
     files = find_weights(load(args.params))
-    print(weights_text(files))
+    print(spelled(weights_text(files)))
     return 0 if all(file.usable for file in files) else 1

@@ -109,6 +109,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     text = "before COMMAND; default: %(default)s"
     whole.add_argument("--params", type=Path, default=Path("params.yaml"), help=text)
+    whole.add_argument("--copy-of", type=Path, help=argparse.SUPPRESS)  # whose copy a launch made
     verbose = "a line per epoch and validation of each training too"
     whole.add_argument("-v", "--verbose", action="store_true", help=verbose)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
@@ -156,7 +157,9 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     add("check", commands.check, "find all faults before hours of work, and estimate the costs")
     sub = add(
-        "estimate", commands.estimate, "cost of each tier without data, and the published schedules"
+        "estimate",
+        commands.estimate,
+        "cost of the real data's tiers, without data, and the published schedules",
     )
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
     sub = add(

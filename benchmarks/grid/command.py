@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.common.paths import below
+from benchmarks.common.remedy import spelled
 from benchmarks.grid.protocol import Cell, cells_of, record_stem
 from benchmarks.params import Params, ParamsError, load, nearest
 
@@ -116,7 +117,7 @@ def predict(args: argparse.Namespace) -> None:
 def outcome(failures: list[str], page: Path | None = None) -> int:
     """Print the failures, or else the page that was written; returns the exit status."""
     for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
+        print(spelled(f"failed: {failure}"), file=sys.stderr)
     if page and not failures:
         print(page)
     return 1 if failures else 0

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
+from benchmarks.common.remedy import RUN, is_default, spelled
 from benchmarks.launch import local, slurm
 from benchmarks.launch.job import Command
 from benchmarks.launch.jobs import Job, Progress, jobs_of, recipe, unfinished
@@ -60,7 +61,7 @@ def launch(args: argparse.Namespace) -> int:
         counts = (len(todo), len(selected), len(places))
         log.info("%d of %d jobs to launch, %d waiting or running", *counts)
         copy = state.copy_params(args.params)
-        commands = {job.name: _command(params, copy, job) for job in todo}
+        commands = {job.name: _command(params, args.params, copy, job) for job in todo}
         if args.on == "slurm":
             _submit(params, todo, commands, at_once, state, places)
             print(status_page(selected, progress, state))
@@ -171,10 +172,11 @@ def _submit(
         log.info("%s: array %s of %d jobs", stage, entries[0]["id"].split("_")[0], len(array))
 
 
-def _command(params: Params, path: Path, job: Job) -> list[str]:
+def _command(params: Params, path: Path, copy: Path, job: Job) -> list[str]:
     """Make the command of a job, on as many workers or ranks as its resources allow."""
     resources = params.cluster.resources(job.stage)
-    program = [sys.executable, "-m", "benchmarks", "--verbose", "--params", str(path)]
+    program = [sys.executable, "-m", "benchmarks", "--verbose", "--params", str(copy)]
+    program += ["--copy-of", str(path)]
     program += job.arguments
     if resources.gpus <= 1:
         return [*program, "--workers", str(resources.cpus)]
@@ -191,7 +193,7 @@ def listing(params: Params, jobs: list[Job], at_once: int) -> str:
             f"wave {wave}, {stage}: {len(array)} jobs, {min(at_once, len(array))} at a time, "
             f"each {params.cluster.resources(stage)}"
         )
-        lines += [f"  python -m benchmarks {' '.join(job.arguments)}" for job in array]
+        lines += [spelled(f"  {RUN}{' '.join(job.arguments)}") for job in array]
     cells = sum(len(job.cells) for job in jobs)
     trainings = sum(len(job.trains) for job in jobs)
     lines.append(f"in all: {len(jobs)} jobs, {cells} cells, {trainings} trainings")
@@ -247,8 +249,8 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
     last = f"{remaining} of {len(jobs)} jobs remain"
     if not remaining:
         last = "all is done: `dvc repro` records it and writes the tables"
-        if progress.params.work_of:  # its file isn't params.yaml, which is all that DVC reads
-            last = "all is done: `python -m benchmarks --params FILE report` writes the tables"
+        if not is_default():
+            last = spelled("all is done: `python -m benchmarks report` writes the tables")
     return "\n".join([*lines, *notes, last])
 
 

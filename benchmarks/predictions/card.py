@@ -121,7 +121,10 @@ def card_of(name: str, stored: list[Stored], before: ResultCard | None = None) -
     """
     results = [r for one in stored for r in _results(one)]
     if not results:
-        raise CardError(f"{name}: no record to make a card of; import or run it first")
+        raise CardError(
+            f"{name}: no record to make a card of: `dvc repro` measures the tables' rows, "
+            "`python -m benchmarks import` takes anyone's predictions"
+        )
     said = before or ResultCard(schema=SCHEMA, name=name, who=FILL_IN, trained_on=FILL_IN)
     return said.model_copy(update={"results": results})
 

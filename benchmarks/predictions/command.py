@@ -87,8 +87,9 @@ def compare(args: argparse.Namespace) -> None:
     if not unknown:
         raise CompareError(f"{' and '.join(names)}: records and tables can't be compared")
     raise CompareError(
-        f"{unknown[0]}: no row that {params.work} has records of, no folder of records, no run, "
-        "no git revision; for folders of predictions, say of which test: --benchmark"
+        f"{unknown[0]}: no row that {params.work} has records of (`dvc repro` makes them), no "
+        "folder of records, no run, no git revision; for folders of predictions, say of which "
+        "test: --benchmark"
     )
 
 
@@ -158,6 +159,8 @@ def _check_cards(args: argparse.Namespace) -> int:
             problems[path].append(f"name: {card.name!r}, expected {path.stem!r} as its file has")
     for path, lines in problems.items():
         print("\n  ".join([f"{path}: {'not usable:' if lines else 'well'}", *lines]))
+    if not problems:
+        print(f"{cards.FOLDER}/: no card yet; `card NAME` makes a row's")
     return int(any(problems.values()))
 
 

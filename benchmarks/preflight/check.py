@@ -17,6 +17,7 @@ import torch
 
 from benchmarks.common import memory
 from benchmarks.common.ranks import DeviceError, Rank, devices
+from benchmarks.common.remedy import spelled
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import DataError, load_index, write_index
@@ -58,7 +59,7 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.kind}: {problem}" for problem in self.problems]
-        return "\n".join([*lines, f"    -> {self.remedy}"])
+        return spelled("\n".join([*lines, f"    -> {self.remedy}"]))
 
 
 def check(params: Params) -> bool:

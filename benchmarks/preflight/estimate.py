@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.common.tables import Grid, markdown
-from benchmarks.params import Params, build
+from benchmarks.params import Params, ParamsError, build
 from benchmarks.params.tiers import TIERS
 from benchmarks.preflight.nominal import (
     Figures,
@@ -76,9 +76,16 @@ def estimate(values: Mapping[str, Any]) -> str:
     """The page, of a parameter file's values.
 
     Raises:
-        ParamsError: they aren't valid.
+        ParamsError: they aren't valid, or of a profile of a procedural world.
         FileNotFoundError: nothing is measured on a GPU.
     """
+    if values.get("world") is not None:
+        raise ParamsError(
+            f"profile '{values.get('profile')}' has a procedural world, and `estimate` is for "
+            "profiles of the real data, whose numbers of clips are published: "
+            "`python -m benchmarks --params profiles/paper.yaml estimate`; what this profile "
+            "costs says `python -m benchmarks check`"
+        )
     figures = Figures()
     tiers: dict[str, Params] = {name: build({**values, "tier": name}) for name in TIERS}
     costs = {name: NominalCosts(params, figures) for name, params in tiers.items()}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchmarks.common.remedy import spelled
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number
 from benchmarks.report.agreement import Agreement
 from benchmarks.report.claims import Claim
@@ -114,7 +115,7 @@ def page(
         PROFILES.get(plan.profile, UNKNOWN),
         " ".join(filter(None, facts)),
         "**[index.html](index.html)** is the same to explore in a browser: sort, compare any two "
-        "rows, look at clips and hear them. Download the folder and open the file.",
+        "rows, look at clips and hear them. Download all of the results and open the file.",
         f"[Beside the study](agreement.md): {agreed.summary}" if agreed else "",
         *_overview(plan, tables),
         *_claims(judged),
@@ -237,9 +238,10 @@ def _sources(records: Mapping[Key, Record]) -> str:
     code = sorted(set().union(*by_cell.values()))
     mixed = list(dict.fromkeys(f"`{row}`" for (row, _, _), s in by_cell.items() if len(s) > 1))
     if len(data) > 1:
-        return f"**They come from {len(data)} states of the data: run `dvc repro`.**"
+        return spelled(f"**They come from {len(data)} states of the data: run `dvc repro`.**")
     if mixed:
-        return f"**More than one state of the code in {', '.join(mixed)}: run `dvc repro`.**"
+        rows = ", ".join(mixed)
+        return spelled(f"**More than one state of the code in {rows}: run `dvc repro`.**")
     states = (
         f"`{code[0]}`"
         if len(code) == 1

@@ -23,7 +23,7 @@ def stale_rows(params: Params, path: Path) -> list[str]:
     """List the rows of committed tables that the present parameters and code would make anew."""
     committed = json.loads(path.read_text())
     if committed["profile"] != params.profile:
-        return [f"all: made with profile {committed['profile']}, params.yaml has {params.profile}"]
+        return [f"all: made with profile {committed['profile']}, not {params.profile}"]
     present = {key(cell): recipe_checksum(params, cell) for cell in first_cells(params)}
     rows = {**present, **committed["recipes"]}
     return [row for row in rows if present.get(row) != committed["recipes"].get(row)]

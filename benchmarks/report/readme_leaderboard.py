@@ -41,14 +41,16 @@ def leaderboard(plan: Plan, table: Table) -> str:
     title = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`"
     where = f"{title}, number of seeds: {plan.trainings}"
     which = f"the best rows of those in every table, and `{plan.base}`; **bold**: best of a track"
-    text = f"{where}: {which}. All rows: [results/tables.md](results/tables.md)."
+    text = f"{where}: {which}. All rows: [results/tables.md](../tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 
 
 def fill_readme(path: Path, text: str) -> None:
-    """Put `text` between the marks of a page; nothing without a text, page or marks."""
+    """Put `text`, whose links are from results/tables/, between the marks of a page beside
+    results/; nothing without a text, page or marks."""
     if not (text and path.is_file()):
         return
+    text = text.replace("](../", f"]({RESULTS}/")
     before = path.read_text(encoding="utf-8")
     after = MARKS.sub(lambda marks: f"{marks[1]}{text.rstrip()}\n{marks[2]}", before)
     if after != before:

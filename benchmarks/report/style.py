@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 from sklearn.isotonic import isotonic_regression
 
 from benchmarks.report.plan import Plan
@@ -53,8 +54,10 @@ STYLE: dict[Any, Any] = {
 
 def png(figure: Figure) -> bytes:
     """Render a figure as PNG at 200 dpi, without matplotlib's version or a date in it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=200)
+    picture = Image.open(drawn).convert("RGB")  # a tenth smaller without its opacity
+    picture.save(buffer, "PNG", dpi=(200, 200), optimize=True)
     return buffer.getvalue()
 
 

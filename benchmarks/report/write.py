@@ -42,12 +42,12 @@ from benchmarks.report.verdicts import (
     read_studies,
     verdicts_page,
 )
+from benchmarks.report.web.beside import ALONE, MANIFEST, Beside, beside
 from benchmarks.report.web.build import build
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading
 
 log = logging.getLogger(__name__)
-MANIFEST = "provenance.json"  # lists the files of the report that it belongs to
 
 
 def write_report(params: Params) -> Path:
@@ -77,7 +77,7 @@ def write_report(params: Params) -> Path:
         index=index,
         bench=bench if params.work_of is None else None,
         overlays=overlays,
-        clips=_clips_of(params),
+        neighbour=beside(params, origin["recipes"]),
     )
     if params.world is not None and params.work_of is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,7 @@ def tables(
     index: pd.DataFrame | None = None,
     bench: Workbench | None = None,
     overlays: Sequence[str] = (),
-    clips: Mapping[str, str] | None = None,
+    neighbour: Beside = ALONE,
 ) -> dict[str, str | bytes]:
     """Make every table, its figures and the pages, by path below the results.
 
@@ -137,7 +137,7 @@ def tables(
         index: of the clips; None: without the page to explore.
         bench: where the models are that draw this page's clips; None: without clips.
         overlays: names of the figures of masks, which are made elsewhere.
-        clips: scripts of clips beside another page, by contest.
+        neighbour: the page that stands beside this one, and its clips.
     """
     ledger = Ledger(records, plan.resamples, strata, plan.planned)
     ledger.below = standing(plan, ledger)
@@ -172,7 +172,7 @@ def tables(
     if index is not None:
         shown = {path: text for s in sections for part in s.parts for text, path in images(part)}
         shown |= {path: text for text, path in overlay_images(overlays)}
-        contents |= build(plan, ledger, by_name, judged, index, bench, shown, clips)
+        contents |= build(plan, ledger, by_name, judged, index, bench, shown, neighbour)
     return contents
 
 
@@ -182,14 +182,6 @@ def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
     sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
     return [*sections, *import_module("benchmarks.report.imported").sections(plan, ledger)]
-
-
-def _clips_of(params: Params) -> dict[str, str]:
-    """Scripts of clips of the profile that this one's models are of, if its results lie above: by
-    contest, from here."""
-    if params.work_of is None:
-        return {}
-    return {path.stem: f"../page/{path.name}" for path in params.results.parent.glob("page/*.js")}
 
 
 def _listed(manifest: Path, profile: str) -> list[str]:

@@ -114,6 +114,7 @@ def test_score_reads_masks_from_anywhere(tmp_path, capsys):
     assert cli.main(["score", *folders, "--all-rules"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"miou\S* +0\.7500", out)
+    assert re.search(r"^frames +2\n.*^lit_area_on_empty +–\n", out, re.DOTALL | re.MULTILINE)
     assert "avsbench" in out
     (tmp_path / "masks" / "clip" / "1.png").unlink()
     assert cli.main(["score", *folders]) == 1

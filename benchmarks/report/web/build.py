@@ -12,6 +12,7 @@ from benchmarks.report.contests import contests_of
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
+from benchmarks.report.web.beside import ALONE, Beside
 from benchmarks.report.web.clips import choose, pictures, script
 from benchmarks.report.web.masks import drawn
 from benchmarks.report.web.numbers import numbers, rows_of
@@ -33,14 +34,14 @@ def build(
     index: pd.DataFrame,
     bench: Workbench | None = None,
     figures: Mapping[str, str] | None = None,
-    clips: Mapping[str, str] | None = None,
+    neighbour: Beside = ALONE,
 ) -> dict[str, str]:
     """Make the page, by path below the results.
 
     Args:
         bench: where the models are; None: without clips.
         figures: what each of the report's figures shows, by path below the results.
-        clips: scripts of clips that another page has already, by contest: paths from this page.
+        neighbour: the page that stands beside this one, and the clips that it has already.
     """
     content = numbers(plan, ledger, tables, judged, index)
     contents = {"page/README.md": ABOUT} if bench else {}
@@ -64,7 +65,8 @@ def build(
             contents[f"page/{contest.name}.js"] = made
     names = {contest.name for contest in contests}
     content["files"] = {path[5:-3]: path for path in contents if path.endswith(".js")}
-    content["files"] |= {name: path for name, path in (clips or {}).items() if name in names}
+    content["files"] |= {name: path for name, path in neighbour.clips.items() if name in names}
+    content["link"] = neighbour.link
     content["figures"] = [{"path": path, "text": text} for path, text in (figures or {}).items()]
     return {"index.html": html(content), **contents}
 

@@ -22,7 +22,7 @@ from benchmarks.scoring.npz import Scores
 
 COUNT = 40  # of a contest
 SIDE = 224  # pixels of a picture at most
-BIT_RATE = 32_000  # of MP3, which every browser plays: 20 kB for 5 s
+BIT_RATE = 24_000  # of MP3, which every browser plays: 15 kB for 5 s
 QUALITY = 82  # of JPEG
 STEPS = 4  # of the spectrogram's hundredths of a second in one column
 

@@ -13,7 +13,7 @@ function load(name, then) {
   document.head.append(el("script", { src: DATA.files[name],
     onload: () => then(GAVS.loaded[name]),
     onerror: () => {
-      byId("clip-help").textContent = `${DATA.files[name]} is missing: it belongs beside this page.`;
+      byId("clip-help").textContent = `${DATA.files[name]} is missing: this page plays it from there.`;
       then([]);
     } }));
 }

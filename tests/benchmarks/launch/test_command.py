@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -110,7 +111,10 @@ cp "$1" script-$n; echo Submitted batch job $n"""
         assert f"#SBATCH --dependency=afterany:{needs}\n" in script
     assert "--array=0-6%2" in (folder / f"script-{train}").read_text()
     pickled = Path(jobs["table4-few_shot"]["result"].replace("_0_result", "_submitted"))
-    needs = pickle.loads(pickled.read_bytes()).function.needs
+    submitted = pickle.loads(pickled.read_bytes()).function
+    needs, (params_option, copy, *original) = submitted.needs, submitted.arguments[4:8]
+    assert (params_option, Path(copy).parent.name) == ("--params", "params")
+    assert original == ["--copy-of", "params.yaml"]  # which an error's remedy names
     assert needs.keys() == {"features", "table1-gavs", "table1-sam_fusion"}
     assert needs["features"] == Path(jobs["features"]["result"])
 
@@ -137,6 +141,10 @@ def test_one_cell_with_what_it_needs(params, capsys):
         "data", "features", "run table1 gavs v2 --row gavs --seed 0",
     ]  # fmt: skip
     assert "GPU hours" not in said  # of a world of its own nothing is published
+    shutil.copy("params.yaml", "other.yaml")
+    assert cli.main(["--params", "other.yaml", *command, "table1", "--row", "gavs"]) == 0
+    jobs = [x.strip() for x in capsys.readouterr().out.splitlines() if x.startswith("  python")]
+    assert jobs and all(x.startswith("python -m benchmarks --params other.yaml ") for x in jobs)
     # A few-shot job waits for its 0-shot model, which table 1 trains; here nothing else is asked.
     assert cli.main([*command, "table4", "--row", "gavs"]) == 0
     jobs = [line.split() for line in capsys.readouterr().out.splitlines() if "run table" in line]

@@ -5,10 +5,10 @@ import multiprocessing
 import os
 import platform
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.common.remedy import in_use
 from benchmarks.launch.command import status_page
 from benchmarks.launch.job import LaunchError
 from benchmarks.launch.jobs import Job
@@ -18,9 +18,7 @@ fork = multiprocessing.get_context("fork")
 
 
 class Progress:
-    """Which jobs are finished, by name; of a profile with a folder of its own."""
-
-    params = SimpleNamespace(work_of=None)
+    """Which jobs are finished, by name."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -71,6 +69,19 @@ def test_slurms_queue_and_what_jobs_left(state, programs):
         "runs": "7_1",
         "waits": "7_2",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("params.yaml", "`dvc repro` records it"),
+        ("a.yaml", "`python -m benchmarks --params a.yaml report`"),
+    ],
+)
+def test_what_writes_the_tables_in_the_end(state, file, command):
+    with in_use(Path(file)):
+        page = status_page([Job("a", "train", ())], Progress("a"), state)
+    assert page.splitlines()[-1].startswith(f"all is done: {command}")
 
 
 def test_what_ended_well_is_told_without_slurm(state, tmp_path, monkeypatch):

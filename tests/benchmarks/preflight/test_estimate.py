@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cli import main
 from benchmarks.grid.protocol import Model, cells_of
-from benchmarks.params import ParamsError, build
+from benchmarks.params import ParamsError, build, load
 from benchmarks.params.files import read_yaml
 from benchmarks.params.profile import profile_file
 from benchmarks.params.tiers import TIERS
@@ -126,3 +127,14 @@ def test_the_committed_page_is_what_the_command_writes(values):
         "python -m benchmarks --params profiles/paper.yaml estimate --out docs/paper-profile.md"
     )
     assert page.read_text() == estimate(values), f"write it again: {command}"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "profiles/study.yaml"])
+def test_a_profile_of_a_world_is_refused_with_what_to_call(name, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["--params", name, "estimate"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    option = "" if name == "params.yaml" else f"--params {name} "
+    assert line.startswith(f"error: profile '{load(ROOT / name).profile}' has a procedural world")
+    assert "`python -m benchmarks --params profiles/paper.yaml estimate`" in line
+    assert line.endswith(f"says `python -m benchmarks {option}check`")

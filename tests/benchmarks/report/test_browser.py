@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks.common.publish import publish
 from benchmarks.report.web import build as web  # the module
+from benchmarks.report.web.beside import Beside
 from benchmarks.report.web.masks import Drawn
 from benchmarks.report.write import read, tables
 from tests.benchmarks.report.conftest import Desk, filled, plan_with
@@ -45,8 +47,13 @@ def results(tmp_path_factory):
         patch.object(web, "drawn", lambda *parts: masks),
         patch("benchmarks.report.write.standing", lambda *parts: below),
     ):
-        records = read(desk.records, plan)
-        publish(desk.results, tables(records, plan, index=index, bench=object()))
+        records, link = read(desk.records, plan), ("study/index.html", "The study")
+        made = tables(records, plan, index=index, bench=object(), neighbour=Beside(link=link))
+        publish(desk.results, made)
+        # A profile with the same models: its page plays the clips from here.
+        above = Beside({"v1s": "../page/v1s.js"}, ("../index.html", "The clips' page"))
+        study = replace(plan, profile="study")
+        publish(desk.results / "study", tables(records, study, index=index, neighbour=above))
     return desk.results
 
 
@@ -102,6 +109,22 @@ def test_it_sorts_filters_opens_a_clip_and_plays_it(page):
     page.wait_for_function("player.currentTime > 0.2 && !player.paused")
     page.wait_for_function("player.paused && player.currentTime < 1.5")
     assert page.evaluate("player.error") is None
+
+
+def test_a_page_beside_it_plays_the_same_clips_from_there(page, results):
+    assert not list((results / "study").glob("page/*"))
+    page.click("#beside a")
+    page.wait_for_url("**/study/index.html")
+    assert page.inner_text("#profile").startswith("Profile study")
+    assert names(page)[0] == "gavs" and page.locator("#clip-list button").count() == 2
+    page.select_option("#first", "gavs")
+    page.select_option("#second", "avsbench")
+    assert page.locator("#clip canvas").count() == 1 + 2 * 3
+    page.click("#play-second")
+    page.wait_for_function("player.currentTime > 0.2 && !player.paused")
+    page.click("#beside a")
+    page.wait_for_url((results / "index.html").as_uri())
+    assert page.inner_text("#profile").startswith("Profile miniature")
 
 
 def test_the_board_prints_what_the_front_page_prints(page, results):

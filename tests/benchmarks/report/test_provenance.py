@@ -100,7 +100,7 @@ def test_rows_that_an_edit_of_the_code_moves_are(stale, monkeypatch):
 def test_without_tables_or_with_another_profiles(stale, edit):
     edit("results/provenance.json", "profile", "paper")
     code, lines = stale()
-    assert code == 1 and "all: made with profile paper, params.yaml has miniature" in lines[0]
+    assert code == 1 and "all: made with profile paper, not miniature" in lines[0]
     edit("params.yaml", "results", "work/miniature/results")
     code, lines = stale()
     assert code == 1 and lines[0].startswith(

@@ -1,5 +1,7 @@
 """The numbers of the repository's first page."""
 
+import re
+
 import pytest
 
 from benchmarks.report import readme_leaderboard as front
@@ -46,7 +48,10 @@ def test_the_leaderboard_has_scores_floors_and_order(v2, plan):
         "30.00 ± 14.14 ᵃ",
     ]
     assert base[5] == "20.00" and best[5] == "–"
-    text = (v2.results / "tables/leaderboard.md").read_text()
+    path = v2.results / "tables/leaderboard.md"
+    text = path.read_text()
+    (link,) = re.findall(r"\]\((.*?)\)", text)
+    assert (path.parent / link).resolve() == (v2.results / "tables.md").resolve()
     assert text.startswith("V2 test, profile `miniature`, number of seeds: 2")
 
 
@@ -65,8 +70,8 @@ def test_without_v2_there_is_none(full_desk):
 def test_only_what_is_between_the_marks_is_replaced(tmp_path, old):
     path = tmp_path / "README.md"
     path.write_text(PAGE.format(old))
-    fill_readme(path, "new \\1\n\n")
-    assert path.read_text() == PAGE.format("new \\1\n")
+    fill_readme(path, "new \\1 [all](../tables.md)\n\n")
+    assert path.read_text() == PAGE.format("new \\1 [all](results/tables.md)\n")
 
 
 @pytest.mark.parametrize("text", ["# no marks\n", PAGE.format("").replace("end", "stop")])
