@@ -48,11 +48,6 @@ def tidy(plan: Plan, table: Table) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def csv(plan: Plan, table: Table) -> str:
-    """Text of the tidy CSV."""
-    return as_csv(tidy(plan, table))
-
-
 def as_csv(frame: pd.DataFrame) -> str:
     """Text of a frame as CSV."""
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
