@@ -101,7 +101,7 @@ def disperse(params: Params, results: Path) -> list[str]:
     if not failures:
         rows, pairs = compare(scores)
         look = looks_of(plan_of(params), rows.row)
-        contents = {
+        contents: dict[str, str | bytes] = {
             "dispersion.csv": as_csv(rows),
             "dispersion_pairs.csv": as_csv(pairs),
             "dispersion.md": page(rows, pairs, params.profile),
