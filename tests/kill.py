@@ -1,15 +1,14 @@
 """Kill the pipeline at random moments, go on, and compare with what an uninterrupted run leaves.
 
-    python -m tests.kill --kills 100            # --dvc: under `dvc repro`, its process killed too
+    python -m tests.kill --kills 100
 
 A tiny world goes through data, features, two cells' training and scoring, and the report. Each
 kill is of the whole process group, of the main process alone, of a worker alone, or of the main
-process with a worker that is stopped; under DVC also of DVC alone, whose command then goes on
-beside the next one. A run that comes to its end is compared and begun anew from nothing.
+process with a worker that is stopped. A run that comes to its end is compared and begun anew from
+nothing.
 """
 
 import argparse
-import io
 import json
 import os
 import random
@@ -21,7 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from contextlib import chdir, redirect_stdout
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +36,8 @@ from benchmarks import cli
 from benchmarks.common.files import sha256
 from benchmarks.launch.job import AGAIN
 from benchmarks.params import load
+from tests.copies import small_project
 
-ROOT = Path(__file__).parents[1]
 STAGES = {
     "data": ["data"],
     "features": ["features"],
@@ -74,24 +73,12 @@ class Tally:
 class Project:
     """A folder with the smoke profile, in which the pipeline is run and killed."""
 
-    def __init__(self, folder: Path, dvc: bool) -> None:
-        self.folder, self.dvc = folder, dvc
-        for name in ("params.yaml", "profiles"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name)
-        for name in ("weights", "splits"):
-            (folder / name).symlink_to(ROOT / name)
-        with chdir(folder), redirect_stdout(io.StringIO()):
-            assert cli.main(["profile", "smoke"]) == 0
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        small_project(folder)
+        with chdir(folder):
             _shrink(Path("params.yaml"))
             self.made = [folder / load().work, folder / "results"]
-        if dvc:
-            stages = {
-                name: {"cmd": f"{sys.executable} -m benchmarks {' '.join(arguments)}"}
-                for name, arguments in STAGES.items()
-            }
-            (folder / "dvc.yaml").write_text(json.dumps({"stages": _chained(stages)}))
-            assert os.waitstatus_to_exitcode(os.system(f"cd {folder}; dvc init --no-scm -q")) == 0
 
     def start(self) -> int:
         """The number of a process, leader of a group, that runs what is left of the pipeline."""
@@ -105,9 +92,6 @@ class Project:
             log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            if self.dvc:
-                os.environ["PYTHONPATH"] = str(ROOT)
-                os.execvp("dvc", ["dvc", "repro"])
             for name, arguments in STAGES.items():
                 Path("stage").write_text(name)
                 if code := cli.main(arguments):
@@ -118,8 +102,7 @@ class Project:
         os._exit(70)
 
     def stage(self) -> str:
-        path = self.folder / "stage"
-        return path.read_text() if path.is_file() else "dvc"
+        return (self.folder / "stage").read_text()
 
     def left(self) -> dict[str, str]:
         """What the pipeline has left: checksums, of records without their `run` block."""
@@ -145,7 +128,6 @@ class Project:
     def wipe(self) -> None:
         for folder in self.made:
             shutil.rmtree(folder, ignore_errors=True)
-        (self.folder / "dvc.lock").unlink(missing_ok=True)
 
 
 def _shrink(path: Path) -> None:
@@ -162,24 +144,7 @@ def _shrink(path: Path) -> None:
     yaml.dump(params, path)
 
 
-def _chained(stages: dict) -> dict:
-    """Each stage after the one before, and run whenever it is asked for."""
-    names = list(stages)
-    for before, name in zip(names, names[1:], strict=False):
-        stages[name]["deps"] = [f"done-{before}"]
-    for name, stage in stages.items():
-        stage["cmd"] = [f"echo {name} > stage", stage["cmd"], f"echo {name} > done-{name}"]
-        stage["outs"] = [{f"done-{name}": {"cache": False, "persist": True}}]
-        stage["always_changed"] = True
-    return stages
-
-
-def kill(
-    project: Project,
-    kills: int,
-    seconds: float,
-    seed: int,
-) -> Tally:
+def kill(project: Project, kills: int, seconds: float, seed: int) -> Tally:
     """Kill `kills` times, or until the seconds are over, and compare each run that ends.
 
     Raises:
@@ -193,7 +158,6 @@ def kill(
     project.refuse_litter()
     print(f"uninterrupted: {length:.0f} s, {len(whole)} files", flush=True)
     project.wipe()
-    kinds = (*KINDS, "dvc") if project.dvc else KINDS
     start = time.monotonic()
     done = False
     while not done or tally.finished == 0:
@@ -203,21 +167,21 @@ def kill(
         moment = 1.5 * length * rng.random() ** 2
         code = _end(leader, PATIENCE if done else moment)
         # The kind that had the fewest; where it has no process yet, a little later.
-        kind = min(kinds, key=lambda k: (tally.kinds[k], rng.random()))
+        kind = min(KINDS, key=lambda k: (tally.kinds[k], rng.random()))
         while struck := code is None and not done:
             stage = project.stage()
-            if _strike(leader, kind, rng, project.dvc):
+            if _strike(leader, kind, rng):
                 break
             code = _end(leader, 0.02)
         if struck:
             tally.kinds[kind] += 1
             tally.stages[stage] += 1
             code = _end(leader, PATIENCE)
-            expected = (-signal.SIGKILL, AGAIN) if not project.dvc else (-signal.SIGKILL, 255, 1)
-            assert code in (0, *expected), _tail(project, f"{kind} in {stage}: ended with {code}")
+            assert code in (0, -signal.SIGKILL, AGAIN), _tail(
+                project, f"{kind} in {stage}: ended with {code}"
+            )
             continue
         assert code == 0, _tail(project, f"ended with {code}")
-        _await_others(project)
         found = project.left()
         differs = [n for n in {*whole, *found} if whole.get(n) != found.get(n)]
         assert not differs, f"after {tally.kills} kills: other content of {sorted(differs)}"
@@ -229,24 +193,19 @@ def kill(
     return tally
 
 
-def _strike(leader: int, kind: str, rng: random.Random, dvc: bool) -> bool:
+def _strike(leader: int, kind: str, rng: random.Random) -> bool:
     """Kill by kind; False: there is no such process now."""
-    if kind == "dvc":
-        return _signal(os.kill, leader, signal.SIGKILL)
     if kind == "group":
         return _signal(os.killpg, leader, signal.SIGKILL)
-    main = next(filter(_is_command, _descendants(leader)), None) if dvc else leader
-    if main is None:
-        return False
-    workers = _descendants(main)
+    workers = _descendants(leader)
     if kind == "main":
-        return _signal(os.kill, main, signal.SIGKILL)
+        return _signal(os.kill, leader, signal.SIGKILL)
     if not workers:
         return False
     worker = rng.choice(workers)
     if kind == "worker":
         return _signal(os.kill, worker, signal.SIGKILL)
-    return _signal(os.kill, worker, signal.SIGSTOP) and _signal(os.kill, main, signal.SIGKILL)
+    return _signal(os.kill, worker, signal.SIGSTOP) and _signal(os.kill, leader, signal.SIGKILL)
 
 
 def _signal(send: Callable[[int, int], None], pid: int, number: int) -> bool:
@@ -255,14 +214,6 @@ def _signal(send: Callable[[int, int], None], pid: int, number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _is_command(pid: int) -> bool:
-    """Whether a process is `python -m benchmarks`; its workers, which look alike, come after it."""
-    try:
-        return b"benchmarks" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
 
 
 def _parent(pid: int) -> int:
@@ -294,23 +245,6 @@ def _end(pid: int, seconds: float) -> int | None:
     return None
 
 
-def _await_others(project: Project) -> None:
-    """Wait until no process works in the project any more: DVC's commands outlive it."""
-    deadline = time.monotonic() + PATIENCE
-    while any(
-        _folder_of(path) == project.folder.resolve() for path in Path("/proc").glob("[0-9]*")
-    ):
-        assert time.monotonic() < deadline, "a process of a killed run doesn't end"
-        time.sleep(0.1)
-
-
-def _folder_of(process: Path) -> Path | None:
-    try:
-        return (process / "cwd").readlink()
-    except OSError:
-        return None
-
-
 def _tail(project: Project, text: str) -> str:
     return f"{text}; the log ends:\n{(project.folder / 'log').read_text()[-3000:]}"
 
@@ -320,11 +254,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100, help="default: %(default)s")
     parser.add_argument("--minutes", type=float, default=60, help="at most; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default: %(default)s")
-    parser.add_argument("--dvc", action="store_true", help="under dvc repro")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        project = Project(Path(folder), args.dvc)
-        kill(project, args.kills, 60 * args.minutes, args.seed)
+        kill(Project(Path(folder)), args.kills, 60 * args.minutes, args.seed)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 calls, and returns content that can be compared. A file whose content is another must be refused.
 """
 
-import importlib
 import io
 import json
 import logging
@@ -21,18 +20,28 @@ import soundfile
 import torch
 from PIL import Image
 
+from benchmarks.data import clip_files
 from benchmarks.data.avsbench import indexed_metadata
+from benchmarks.data.clip_files import ClipFileError, clip_file, file_digests
 from benchmarks.data.files import read_audio, read_frame, read_labels
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.log_mel import LogMelError, read_log_mel
 from benchmarks.data.vggss import indexed_annotations
 from benchmarks.data.video import sample_video
-from benchmarks.features.store import StoreError
+from benchmarks.features.store import (
+    FeatureStore,
+    Header,
+    ShardWriter,
+    StoreError,
+    write_manifest,
+)
+from benchmarks.grid.folders import discard_damaged, finish
 from benchmarks.params import load
 from benchmarks.params.errors import ParamsError
 from benchmarks.preflight.fake_data import write_vggss
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import NpzError, load_scores, save_scores
+from benchmarks.scoring.records import SCHEMA, RecordError, read_record, write_record
 from benchmarks.training import snapshot
 from gavs.checkpoint import (
     CheckpointError,
@@ -48,6 +57,7 @@ from splits.vggss_boxes import read_annotations
 from tests.gavs.files import make_video, noise, picture
 
 ROOT = Path(__file__).parents[1]
+HEADER = Header("vggish", 12, (3, 5), "float16", 8, {"index": "0" * 64})  # of a store
 
 
 class Kind(NamedTuple):
@@ -66,11 +76,7 @@ class Kind(NamedTuple):
 
 def forget() -> None:
     """What a process has verified once isn't verified again: a new one begins."""
-    try:
-        from benchmarks.data.clip_files import _verified
-    except ImportError:
-        return
-    _verified.cache_clear()
+    clip_files._verified.cache_clear()
 
 
 def _saved(content: bytes, path: Path) -> Path:
@@ -145,8 +151,6 @@ def _read_vggss(path: Path) -> str:
 @cache
 def _clip(folder: Path, audio: str) -> SimpleNamespace:
     """The index's row of a clip of one frame, and its whole files."""
-    from benchmarks.data.clip_files import file_digests
-
     Image.fromarray(picture(48, 64)).save(folder / "0.jpg", quality=90)
     mask = np.zeros((48, 64, 3), np.uint8)
     mask[10:30, 20:50] = 128, 0, 0
@@ -173,8 +177,6 @@ def _of_a_clip(name: str, part: str, read: Callable[[Path], np.ndarray]) -> dict
         return _saved(_clip(folder, audio).whole[name], folder / name)
 
     def checked(path: Path) -> bytes:
-        from benchmarks.data.clip_files import clip_file
-
         return read(clip_file(_clip(path.parent, audio), part)).tobytes()
 
     return {"make": made, "read": checked}
@@ -227,10 +229,6 @@ def _make_index(folder: Path) -> Path:
     return _saved(write_index(_index()), folder / "index.csv")
 
 
-def _read_index(path: Path) -> str:
-    return load_index(path).to_csv()
-
-
 def _make_video(folder: Path) -> Path:
     return make_video(folder / "clip.mp4", [i / 25 for i in range(130)], noise(5.2, 44_100, 2))
 
@@ -257,28 +255,20 @@ def _make_manifest(folder: Path) -> Path:
 
 def _store(folder: Path) -> None:
     """A store of twelve rows in two shards."""
-    from benchmarks.features.store import Header, ShardWriter, write_manifest
-
     rows = np.random.default_rng(0).standard_normal((12, 3, 5)).astype(np.float16)
-    header = Header("vggish", 12, (3, 5), "float16", 8, {"index": "0" * 64})
     shards = {}
     for number, part in enumerate((rows[:8], rows[8:])):
-        with ShardWriter(folder, header, number) as writer:
+        with ShardWriter(folder, HEADER, number) as writer:
             writer.append(part)
             shards[number] = writer.finish()
-    write_manifest(folder, header, shards)
+    write_manifest(folder, HEADER, shards)
 
 
 def _read_store(path: Path) -> bytes:
-    from benchmarks.features.store import FeatureStore, Header
-
-    header = Header("vggish", 12, (3, 5), "float16", 8, {"index": "0" * 64})
-    return FeatureStore(path.parent, header)[np.arange(12)].tobytes()
+    return FeatureStore(path.parent, HEADER)[np.arange(12)].tobytes()
 
 
 def _make_model(folder: Path) -> Path:
-    from benchmarks.grid.folders import finish
-
     snapshot.save(folder / "model.pt", _tensors())
     finish(folder, "model.json", {"steps": 3}, ["model.pt"])
     return folder / "model.pt"
@@ -286,8 +276,6 @@ def _make_model(folder: Path) -> Path:
 
 def _read_model(path: Path) -> str:
     """Read a model as `grid.models.trained`: a damaged folder is emptied, and that is said."""
-    from benchmarks.grid.folders import discard_damaged
-
     log, said = logging.getLogger("benchmarks.grid.folders"), io.StringIO()
     log.addHandler(handler := logging.StreamHandler(said))
     try:
@@ -300,8 +288,6 @@ def _read_model(path: Path) -> str:
 
 
 def _make_record(folder: Path) -> Path:
-    from benchmarks.scoring.records import SCHEMA, write_record
-
     record = {
         "schema": SCHEMA, "profile": "smoke", "variant": "gavs", "benchmark": "v2",
         "setting": "test", "seed": 0, "draw": None, "evaluations": ["test"], "files": {},
@@ -313,28 +299,14 @@ def _make_record(folder: Path) -> Path:
     return folder / "gavs.json"
 
 
-def _read_record(path: Path) -> str:
-    from benchmarks.scoring.records import read_record
-
-    return read_record(path).model_dump_json()
-
-
 def _make_params(folder: Path) -> Path:
     return _saved((ROOT / "profiles/smoke.yaml").read_bytes(), folder / "params.yaml")
 
 
-def _errors(module: str, name: str) -> tuple[type[Exception], ...]:
-    """An error's class, if its module is there."""
-    try:
-        return (getattr(importlib.import_module(module), name),)
-    except ImportError:
-        return ()
-
-
-CLIP = _errors("benchmarks.data.clip_files", "ClipFileError")
+CLIP = (ClipFileError,)
 LISTS = (DataError, SplitError)
 KINDS = {
-    "index.csv": Kind("index.csv", _make_index, _read_index, LISTS),
+    "index.csv": Kind("index.csv", _make_index, lambda p: load_index(p).to_csv(), LISTS),
     "metadata.csv": Kind("metadata.csv", _make_list("metadata.csv"), _read_lists, LISTS),
     "label2idx.json": Kind("label2idx.json", _make_list("label2idx.json"), _read_lists, LISTS),
     "vggss.json": Kind("vggss.json", _make_vggss, _read_vggss, LISTS),
@@ -354,10 +326,7 @@ KINDS = {
     "manifest": Kind("manifest.json", _make_manifest, _read_store, (StoreError,)),
     "model.pt": Kind("model.pt", _make_model, _read_model, (snapshot.SnapshotError,)),
     "record.json": Kind(
-        "gavs.json",
-        _make_record,
-        _read_record,
-        _errors("benchmarks.scoring.records", "RecordError"),
+        "gavs.json", _make_record, lambda p: read_record(p).model_dump_json(), (RecordError,)
     ),
     "params.yaml": Kind(
         "params.yaml", _make_params, lambda p: load(p).model_dump_json(), (ParamsError,), True

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.params.files import read_yaml, write_yaml
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import load_scores
-from tests.copies import copy_project, run_in
+from tests.copies import copy_project, run_in, set_key
 
 pytestmark = pytest.mark.slow
 TABLES = ("table1", "ablations", "table2", "table3", "table4", "figure3", "robustness")
@@ -43,13 +42,7 @@ class Clone:
 
     def edit(self, key: str, value: Any) -> None:
         """Set a key of params.yaml."""
-        path = self.folder / "params.yaml"
-        *parents, last = key.split(".")
-        values = block = read_yaml(path)
-        for parent in parents:
-            block = block.setdefault(parent, {})
-        block[last] = value
-        write_yaml(path, values)
+        set_key(self.folder / "params.yaml", key, value)
 
     def tables(self) -> str:
         """Text of the pages of tables."""

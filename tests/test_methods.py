@@ -102,6 +102,12 @@ def total_loss(method: Method, batch) -> torch.Tensor:
     return sum(terms.values())
 
 
+def assert_finite(method: Method, loss: torch.Tensor) -> None:
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in trained(method).values() if p.grad is not None)
+
+
 @pytest.mark.parametrize("clips, frames", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 def test_logits_fill_the_targets_grid(build, make_batch, clips, frames, training):
@@ -158,10 +164,7 @@ def test_empty_masks_and_silence_stay_finite(build, make_batch):
     if method.config.oracle:
         assert method(batch).logits.isfinite().all()
         return
-    loss = total_loss(method, batch)
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad.isfinite().all() for p in trained(method).values() if p.grad is not None)
+    assert_finite(method, total_loss(method, batch))
 
 
 def test_mixed_precision(build, make_batch):
@@ -172,9 +175,7 @@ def test_mixed_precision(build, make_batch):
             assert method(batch).logits.isfinite().all()
             return
         loss = total_loss(method, batch)
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad.isfinite().all() for p in trained(method).values() if p.grad is not None)
+    assert_finite(method, loss)
 
 
 def test_a_clip_is_predicted_alike_alone_and_in_a_batch(build, make_batch):

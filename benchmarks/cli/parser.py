@@ -6,7 +6,6 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.cli import commands
 from benchmarks.data import VIDEO_LAYOUTS
 from benchmarks.experiments import SPECS
 from benchmarks.predictions.layouts import LAYOUTS
@@ -16,6 +15,7 @@ MOST_WORKERS = 4096
 MODELS = Path("weights/models")  # where `gavs.load_model` looks
 LEARNED_FROM = ["v1s", "v1m", "v2", "v3", "vggsound"]
 
+FUNCTIONS = {"list": "list_all", "params": "list_params", "import": "import_predictions"}
 PREDICTED = ["v1s", "v1m", "v2", "v3", "vggss"]
 
 EPILOG = """\
@@ -114,35 +114,25 @@ def command_parser() -> argparse.ArgumentParser:
     whole.add_argument("-v", "--verbose", action="store_true", help=verbose)
     subparsers = whole.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable, text: str, **options) -> argparse.ArgumentParser:
+    def add(name: str, text: str, room: str = "cli", **options) -> argparse.ArgumentParser:
+        if "epilog" in options:
+            options["formatter_class"] = argparse.RawDescriptionHelpFormatter
         sub = subparsers.add_parser(name, help=text, description=text, **options)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=_of(room, name))
         return sub
 
-    add("list", commands.list_all, "list every method (with its paper) and benchmark, one per line")
-    sub = add(
-        "profile",
-        commands.profile,
-        "make another profile params.yaml; profiles/ gets the current one",
-    )
+    add("list", "list every method (with its paper) and benchmark, one per line")
+    sub = add("profile", "make another profile params.yaml; profiles/ gets the current one")
     sub.add_argument("name", help="smoke, quick, miniature, paper or another of profiles/")
-    sub = add(
-        "params",
-        commands.list_params,
-        "list every knob: its value, and the default of those that are set",
-    )
+    sub = add("params", "list every knob: its value, and the default of those that are set")
     sub.add_argument("prefix", nargs="?", default="", help="only this block, e.g. methods.gavs")
-    add("values", commands.values, "write down what the other stages depend on, for DVC")
-    sub = add(
-        "data", commands.data, "build the miniature world if there is one; check and index clips"
-    )
+    add("values", "write down what the other stages depend on, for DVC")
+    sub = add("data", "build the miniature world if there is one; check and index clips")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
     sub = add(
         "extract-video",
-        commands.extract_video,
         "extract frames and sound of raw videos; resumes where it was stopped",
         epilog=EXTRACT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("--videos", type=Path, required=True, metavar="DIR")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -151,25 +141,16 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--annotations", type=Path, metavar="DIR")
     sub.add_argument("--first-mask", type=int, default=0, help="of lu_avs: its file's number")
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
-    sub = add(
-        "features", _of("grid", "features"), "fill the feature stores; resumes where it was stopped"
-    )
+    sub = add("features", "fill the feature stores; resumes where it was stopped", "grid")
     sub.add_argument("--workers", type=_count, help="default: params.yaml's")
-    add("check", commands.check, "find all faults before hours of work, and estimate the costs")
-    sub = add(
-        "estimate",
-        commands.estimate,
-        "cost of the real data's tiers, without data, and the published schedules",
-    )
+    add("check", "find all faults before hours of work, and estimate the costs")
+    text = "cost of the real data's tiers, without data, and the published schedules"
+    sub = add("estimate", text)
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
-    sub = add(
-        "rehearse",
-        commands.rehearse,
-        "run every stage of the paper profile on a few clips of noise",
-    )
+    sub = add("rehearse", "run every stage of the paper profile on a few clips of noise")
     sub.add_argument("--folder", type=Path, default=REHEARSAL, help="default: %(default)s")
     sub.add_argument("--workers", type=_count, default=1, help="default: %(default)s")
-    sub = add("run", commands.run, "train and score cells; finished ones cost nothing")
+    sub = add("run", "train and score cells; finished ones cost nothing")
     sub.add_argument("table", help=", ".join(SPECS))
     sub.add_argument(
         "stage",
@@ -189,9 +170,7 @@ def command_parser() -> argparse.ArgumentParser:
     )
     text = "write each cell's probabilities of its test, as `score` and `import` read them"
     sub.add_argument("--dump", type=Path, metavar="DIR", help=text)
-    sub = add(
-        "launch", _of("launch", "launch"), "run cells in parallel, on this machine or a cluster"
-    )
+    sub = add("launch", "run cells in parallel, on this machine or a cluster", "launch")
     sub.add_argument("tables", nargs="*", metavar="TABLE", help="default: all")
     sub.add_argument("--row", help="only jobs of this row, with the jobs that they need")
     sub.add_argument("--benchmark", help="only jobs of this benchmark, likewise")
@@ -201,10 +180,8 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--jobs", type=int, help="at the same time; default: params.yaml's")
     sub.add_argument("--status", action="store_true", help="show what is done, queued, failed")
     sub.add_argument("--cancel", action="store_true", help="end the launched jobs")
-    add("report", commands.report, "write tables and figures from the records that exist")
-    sub = add(
-        "speed", commands.speed, "compare each fast path with its reference, into results/speed.md"
-    )
+    add("report", "write tables and figures from the records that exist")
+    sub = add("speed", "compare each fast path with its reference, into results/speed.md")
     sub.add_argument("names", nargs="*", metavar="NAME", help="a module of speed; default: all")
     sub.add_argument(
         "--device",
@@ -214,29 +191,16 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--minutes", type=float, default=10, help="at most; default: %(default)s")
     add(
         "stale",
-        commands.stale,
         "list committed rows older than the code and parameters behind them; fails if any is",
     )
-    add(
-        "spent", commands.spent, "list the seconds of finished cells by table, benchmark and method"
-    )
-    sub = add(
-        "score",
-        commands.score,
-        "score probability maps of any origin",
-        epilog=SCORE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    add("spent", "list the seconds of finished cells by table, benchmark and method")
+    sub = add("score", "score probability maps of any origin", epilog=SCORE)
     sub.add_argument("--predictions", type=Path, required=True, metavar="DIR")
     sub.add_argument("--masks", type=Path, required=True, metavar="DIR")
     sub.add_argument("--all-rules", action="store_true", help="under each repository's rule too")
     sub.add_argument("--workers", type=_count, default=os.cpu_count(), help="default: all cores")
     sub = add(
-        "import",
-        _of("predictions", "import_predictions"),
-        "score anyone's predictions as a row of the tables",
-        epilog=IMPORT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "import", "score anyone's predictions as a row of the tables", "predictions", epilog=IMPORT
     )
     sub.add_argument("folder", type=Path, metavar="DIR")
     sub.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the row")
@@ -245,10 +209,9 @@ def command_parser() -> argparse.ArgumentParser:
     _add_submission(sub)
     sub = add(
         "compare",
-        _of("predictions", "compare"),
         "difference of two rows, runs, folders or revisions, paired by video",
+        "predictions",
         epilog=COMPARE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.add_argument("first", metavar="A")
     sub.add_argument("second", metavar="B")
@@ -257,37 +220,31 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="as JSON: every class too, 0 to 1")
     sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
     _add_submission(sub)
-    sub = add("card", _of("predictions", "card"), "make a row's result card, or check cards")
+    sub = add("card", "make a row's result card, or check cards", "predictions")
     text = "a row; with --check cards, or folders of cards"
     sub.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = "count again, from a checkpoint beside the card too; default: all of cards/"
     sub.add_argument("--check", action="store_true", help=text)
     sub = add(
-        "export",
-        _of("predictions", "export"),
-        "write a trained row as one file for `python -m gavs predict`",
+        "export", "write a trained row as one file for `python -m gavs predict`", "predictions"
     )
     _add_row(sub, "?")
     sub.add_argument("--all", action="store_true", help="every row of Table 1, with cards")
     out = "a file or a folder; default: %(default)s"
     sub.add_argument("--out", type=Path, default=MODELS, metavar="PATH", help=out)
     text = "write a trained row's probabilities of a clip set, as `score` reads them"
-    sub = add("predict", _of("grid", "predict"), text)
+    sub = add("predict", text, "grid")
     _add_row(sub, None)
     sub.add_argument("--clips", metavar="SET", help="e.g. v2/val or vggss/all; default: its test")
     sub.add_argument("--format", choices=["npy", "png"], default="npy", help="default: %(default)s")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR")
     sub = add(
         "tune",
-        _of("studies", "tune"),
         "try learning rates per method on val, write the best into params.yaml (hours)",
+        "studies",
     )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
-    sub = add(
-        "budget",
-        _of("studies", "budget"),
-        "train Table 1's rows with half and twice the updates (hours)",
-    )
+    sub = add("budget", "train Table 1's rows with half and twice the updates (hours)", "studies")
     sub.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="default: Table 1's")
     sub.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="default: all")
     text = "of the updates; default: 0.5 1 2"
@@ -297,31 +254,19 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--validation-only", action="store_true", help=text)
     add(
         "dispersion",
-        _of("studies", "dispersion"),
         "find orderings that survive other SAM weights, precision and scenes (an hour)",
+        "studies",
     )
-    sub = add(
-        "vggss-baselines",
-        commands.vggss_baselines,
-        "score trivial predictors on the boxes of VGG-SS",
-    )
+    sub = add("vggss-baselines", "score trivial predictors on the boxes of VGG-SS")
     sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
-    sub = add(
-        "pretrain",
-        commands.pretrain,
-        "train the miniature's encoders into work/pretrained (an hour)",
-    )
+    sub = add("pretrain", "train the miniature's encoders into work/pretrained (an hour)")
     sub.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="sam, sam_aux0, vggish, vggish_pca (of the adopted vggish), pvt, resnet; default: all",
     )
-    sub = add(
-        "weights",
-        commands.weights,
-        "examine the weight files in use; say where to get missing ones",
-    )
+    sub = add("weights", "examine the weight files in use; say where to get missing ones")
     sub.add_argument(
         "action", nargs="?", choices=["adopt"], help="copy work/pretrained over weights/miniature"
     )
@@ -347,4 +292,5 @@ def _add_submission(sub: argparse.ArgumentParser) -> None:
 
 def _of(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
     """A command of a room's `command.py`, which is imported when it runs."""
-    return lambda args: getattr(import_module(f"benchmarks.{room}.command"), name)(args)
+    function = FUNCTIONS.get(name, name.replace("-", "_"))
+    return lambda args: getattr(import_module(f"benchmarks.{room}.command"), function)(args)

@@ -5,6 +5,7 @@ its name in benchmarks/report/ that lays it out, and a stage in dvc.yaml; the pa
 its folder here.
 """
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,3 +36,15 @@ SPECS = {
 }
 STAGES = {spec.name: spec.stages for spec in SPECS.values() if spec.stages}
 BENCHMARK_OF = {spec.name: spec.benchmark for spec in SPECS.values() if spec.benchmark}
+
+
+def paper_csv(table: str) -> Path | None:
+    """Where the paper's figures of a table lie; None where it has none."""
+    path = EXPERIMENTS / SPECS[table].folder / "paper.csv" if table in SPECS else None
+    return path if path and path.is_file() else None
+
+
+def csv_lines(path: Path) -> list[dict[str, str]]:
+    """Lines of a CSV, by column."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -34,18 +34,22 @@ Read = tuple[str, str]  # a clip set, and which of its frames: all, labelled or 
 def reads(params: Params) -> dict[str, set[Read]]:
     """List what is read of each store of frames, by its name."""
     by_store: dict[str, set[Read]] = defaultdict(set)
-    for table in TABLES:
-        for stage in params.table_rows(table):
-            for cell in cells_of(params, table, stage):
-                row, _ = training_of(params, model_of(cell))
-                if row.method_config.cover() == "avs":
-                    sets = set(_of_cell(params, cell, row.temporal))
-                    for store in row.method_config.inputs().values():
-                        by_store[store] |= sets
-                    model = model_of(cell)
-                    if supervision_of(params, model) == "sam_mask":
-                        by_store["sam_rgb"].add((model.train, "labelled"))
+    for cell in cells_in(params):
+        row, _ = training_of(params, model_of(cell))
+        if row.method_config.cover() == "avs":
+            sets = set(_of_cell(params, cell, row.temporal))
+            for store in row.method_config.inputs().values():
+                by_store[store] |= sets
+            model = model_of(cell)
+            if supervision_of(params, model) == "sam_mask":
+                by_store["sam_rgb"].add((model.train, "labelled"))
     return by_store
+
+
+def cells_in(params: Params, *tables: str) -> list[Cell]:
+    """List the cells of some tables, or of all, in the tables' order."""
+    stages = [(table, stage) for table in tables or TABLES for stage in params.table_rows(table)]
+    return [cell for place in stages for cell in cells_of(params, *place)]
 
 
 def _of_cell(params: Params, cell: Cell, temporal: bool) -> Iterator[Read]:

@@ -13,8 +13,9 @@ from benchmarks.common.files import sha256
 from benchmarks.data.index import DataError
 from benchmarks.features.store import StoreError
 from benchmarks.grid.cells import run_cell
+from benchmarks.grid.needs import cells_in
 from benchmarks.grid.progress import cost, run_folder
-from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
+from benchmarks.grid.protocol import Cell, Model, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.params.cluster import SPLIT, Stage
@@ -69,12 +70,7 @@ def jobs_of(params: Params, tables: list[str], finest: bool = False) -> list[Job
     Args:
         finest: one job per row, benchmark and seed, whatever `cluster.stages` says.
     """
-    cells = [
-        cell
-        for table in tables
-        for stage in params.table_rows(table)
-        for cell in cells_of(params, table, stage)
-    ]
+    cells = cells_in(params, *tables) if tables else []
     kinds: dict[tuple[str, str], set[Stage]] = {}
     for job in _grouped(cells, lambda cell: SPLIT):
         kinds.setdefault((job.cells[0].table, job.cells[0].stage), set()).add(job.stage)

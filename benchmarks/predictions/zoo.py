@@ -8,7 +8,8 @@ import torch
 from benchmarks.grid.cells import run_cells
 from benchmarks.grid.export import export
 from benchmarks.grid.models import pick_device
-from benchmarks.grid.protocol import Cell, cells_of, record_stem
+from benchmarks.grid.needs import cells_in
+from benchmarks.grid.protocol import Cell, record_stem
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params
 from benchmarks.params.errors import ParamsError
@@ -40,9 +41,8 @@ def write_zoo(params: Params, seed: int, folder: Path, failures: list[str]) -> I
         ParamsError: no row has this seed.
     """
     cells = [
-        cell for row in params.table_rows("table1") for cell in cells_of(params, "table1", row)
+        cell for cell in cells_in(params, "table1") if (cell.setting, cell.seed) == ("train", seed)
     ]
-    cells = [cell for cell in cells if (cell.setting, cell.seed) == ("train", seed)]
     cells = [c for c in cells if not params.row(c.row, c.benchmark).method_config.oracle]
     if not cells:
         raise ParamsError(f"--seed {seed}: no row of Table 1 has it in params.yaml")

@@ -23,10 +23,12 @@ from benchmarks.data.clip_files import ClipFileError
 from benchmarks.data.index import DataError, load_index, write_index
 from benchmarks.data.read import read_index
 from benchmarks.features.store import Header, listed_shards, shard_path, shard_problem
-from benchmarks.grid.protocol import VALIDATION, cells_of, evaluations_of
+from benchmarks.grid.needs import cells_in
+from benchmarks.grid.protocol import VALIDATION, evaluations_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.params import TABLES, Params
+from benchmarks.params import Params
 from benchmarks.preflight.cost import Line, Tables, encoding, kinds_of, models_of
+from benchmarks.preflight.nominal import CLIPS
 from benchmarks.preflight.trial import Kind, Trial, try_row
 from benchmarks.preflight.weights import WeightFile, find_weights
 from benchmarks.training.audio import audio_from
@@ -34,19 +36,8 @@ from gavs.losses import MIN_VIDEOS
 from splits.files import SplitError
 
 GIB = 2**30
-PUBLISHED = {  # clips: AVSBench's metadata.csv, vggss.json and the released AVS-V3 lists
-    "v1s/train": 3452,
-    "v1s/val": 740,
-    "v1s/test": 740,
-    "v1m/train": 296,
-    "v1m/val": 64,
-    "v1m/test": 64,
-    "v2/train": 4750,
-    "v2/val": 500,
-    "v2/test": 750,
-    "v3/unseen": 758,
-    "vggss/all": 5158,
-}
+PUBLISHED = [f"{b}/{s}" for b in ("v1s", "v1m", "v2") for s in ("train", "val", "test")]
+PUBLISHED += ["v3/unseen", "vggss/all"]  # sets whose clips are counted by the data sets
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,12 @@ class Finding:
     def __str__(self) -> str:
         lines = [f"{self.kind}: {problem}" for problem in self.problems]
         return spelled("\n".join([*lines, f"    -> {self.remedy}"]))
+
+
+def _findings(
+    problems: Sequence[str], remedy: str, kind: Literal["error", "warning"] = "error"
+) -> list[Finding]:
+    return [Finding(kind, problems, remedy)] if problems else []
 
 
 def check(params: Params) -> bool:
@@ -127,11 +124,9 @@ def _places(params: Params) -> tuple[list[Finding], list[torch.device]]:
 
 def _weights(wrong: Sequence[WeightFile]) -> list[Finding]:
     """Report weight files that can't be used."""
-    if not wrong:
-        return []
     lines = [f"{f.path}: {f.encoder} ({f.size}): {f.state}: {f.detail}" for f in wrong]
     remedy = "`python -m benchmarks weights` says where to get them and where they go"
-    return [Finding("error", lines, remedy)]
+    return _findings(lines, remedy)
 
 
 def _clips(params: Params) -> tuple[pd.DataFrame | None, list[Finding]]:
@@ -176,9 +171,7 @@ def _sets(bench: Workbench) -> list[Finding]:
             contrast.setdefault(model.train, model.row)
     tests = {
         (test.clips, test.audio)
-        for table in TABLES
-        for stage in params.table_rows(table)
-        for cell in cells_of(params, table, stage)
+        for cell in cells_in(params)
         for test in evaluations_of(params, cell)
         if test.name != VALIDATION  # no interval is drawn of it
     }
@@ -197,10 +190,8 @@ def _sets(bench: Workbench) -> list[Finding]:
             problems += error.problems
         except (OSError, KeyError, ValueError) as error:
             problems.append(f"{name}: {error}")
-    if not problems:
-        return []
     remedy = "get more of the clips, change protocol in params.yaml, or take the table's rows out"
-    return [Finding("error", list(dict.fromkeys(problems)), remedy)]
+    return _findings(list(dict.fromkeys(problems)), remedy)
 
 
 def _counts(bench: Workbench) -> list[Finding]:
@@ -208,7 +199,8 @@ def _counts(bench: Workbench) -> list[Finding]:
     if bench.params.profile != "paper":
         return []
     problems = []
-    for name, published in PUBLISHED.items():
+    for name in PUBLISHED:
+        published = CLIPS[name]
         try:
             clips = len(bench.clip_sets[name])
         except (DataError, SplitError):
@@ -216,7 +208,7 @@ def _counts(bench: Workbench) -> list[Finding]:
         if clips != published:
             problems.append(f"{name}: {clips} clips, published {published}")
     remedy = "other clips are another experiment: say so beside the tables, or complete the data"
-    return [Finding("warning", problems, remedy)] if problems else []
+    return _findings(problems, remedy, "warning")
 
 
 def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
@@ -231,7 +223,7 @@ def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
         results = pool.map(partial(shard_problem, content=True), *zip(*listed, strict=True))
         problems = [problem for problem in results if problem] if listed else []
     remedy = "`python -m benchmarks features` encodes these again"
-    return [Finding("error", problems, remedy)] if problems else []
+    return _findings(problems, remedy)
 
 
 def _resources(
@@ -261,12 +253,9 @@ def _resources(
         if line["GiB per process"] * GIB > free
     ]
     memory += [f"{line['stage']}: {line['work']}" for line in encoded if np.isnan(line["hours"])]
-    findings = []
-    if failed:
-        findings.append(Finding("error", failed, "look at the row's block in params.yaml"))
-    if memory:
-        smaller = "set a smaller batch in training, scoring or features"
-        findings.append(Finding("error", memory, f"{smaller}, or take another machine"))
+    smaller = "set a smaller batch in training, scoring or features"
+    findings = _findings(failed, "look at the row's block in params.yaml")
+    findings += _findings(memory, f"{smaller}, or take another machine")
     sizes = [trial.gib for trial in trials.values() if not trial.problem]
     if places[0].type == "cpu":  # on GPUs a process encodes alone
         sizes += [line["GiB per process"] for line in encoded]

@@ -11,7 +11,8 @@ from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
 from benchmarks.features.store import Header
 from benchmarks.grid.budget import shortened
-from benchmarks.grid.protocol import Cell, Model, cells_of, evaluations_of, model_of, training_of
+from benchmarks.grid.needs import cells_in
+from benchmarks.grid.protocol import Cell, Model, evaluations_of, model_of, training_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params, Row
 from benchmarks.preflight.trial import Kind, Trial, kind_of, outline
@@ -82,8 +83,7 @@ def models_of(params: Params) -> dict[str, list[Model]]:
     return {
         table: [
             model
-            for stage in params.table_rows(table)
-            for cell in cells_of(params, table, stage)
+            for cell in cells_in(params, table)
             for model in (model_of(cell).parent, model_of(cell))
             if model
         ]
@@ -129,8 +129,7 @@ class Costs:
         for table, models in models_of(self.params).items():
             new = [model for model in dict.fromkeys(models) if model not in before]
             before.update(new)
-            stages = self.params.table_rows(table)
-            cells = [cell for stage in stages for cell in cells_of(self.params, table, stage)]
+            cells = cells_in(self.params, table)
             costs = [*map(self.training, new), *map(self.scoring, cells)]
             tried = [trial for model in models if (trial := self.trial(model))]
             lines.append(

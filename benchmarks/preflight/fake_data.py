@@ -41,7 +41,6 @@ def write_avsbench_semantic(
     labels: Sequence[str] = tuple(SECONDS),
     odd: bool = True,
     several: bool = True,
-    missing_second: bool = False,
 ) -> pd.DataFrame:
     """Write AVSBench-semantic; returns its rows of metadata.csv, added to those already there.
 
@@ -53,15 +52,12 @@ def write_avsbench_semantic(
             release's dirty rows: `h orse`, `background` and `off-the-screen` (empty masks), videos
             that begin with "-", a V1M uid without its number.
         several: every second clip of V1M and V2 has two classes.
-        missing_second: the last clip has no last frame, mask and second of sound.
     """
     rows = _rows(labels, clips_per_split, classes, odd, several)
     for number, row in enumerate(rows.itertuples()):
         clip, seconds = folder / row.label / row.uid, SECONDS[row.label]
         for name in ("frames", "labels_rgb"):
             (clip / name).mkdir(parents=True)
-        if missing_second and number == len(rows) - 1:
-            seconds -= 1
         width, height = _aspect(size, number) if odd else size
         for k in range(seconds):
             _noise(width, height, number, k).save(clip / "frames" / f"{k}.jpg", quality=95)

@@ -3,7 +3,6 @@
 import json
 import math
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,7 @@ FORWARD = 1 / 3  # of a training step: a scored frame, before it is counted
 COUNTING = 0.017  # seconds to count a frame of 720 x 1280 (results/speed.md, one CPU thread)
 MEMORY = 5e9  # bytes per second between the GPU and this machine's memory
 CORES = 16
+DOMINATING = 8  # rows that are listed
 RATES_TRIED = 3  # by studies.tune
 WINDOWS, SQUASHED = 50, 90  # VGGish windows and squashed frames per second and core
 
@@ -53,8 +53,8 @@ class Figures:
         FileNotFoundError: nothing is measured yet.
     """
 
-    def __init__(self, path: Path = FIGURES) -> None:
-        content = json.loads(path.read_text())
+    def __init__(self) -> None:
+        content = json.loads(FIGURES.read_text())
         self.machine = content["machine"]["GPU"]
         self._rows = {name: row["figures"] for name, row in content["rows"].items()}
 
@@ -203,7 +203,7 @@ def updates_of(row: Row, training: TrainingParams, name: str) -> int:
     return training.epochs * (samples // min(size, samples))
 
 
-def dominating(costs: NominalCosts, most: int = 8) -> list[tuple[str, str, int, float]]:
+def dominating(costs: NominalCosts) -> list[tuple[str, str, int, float]]:
     """Rows and benchmarks whose trainings take the most: name, benchmark, trainings, GPU hours."""
     hours: dict[tuple[str, str], list[float]] = {}
     every = dict.fromkeys(model for models in models_of(costs.params).values() for model in models)
@@ -211,7 +211,7 @@ def dominating(costs: NominalCosts, most: int = 8) -> list[tuple[str, str, int, 
         key = model.row, model.benchmark
         hours.setdefault(key, []).append(costs.training(model)[0] / 3600)
     ranked = sorted(hours.items(), key=lambda item: -sum(item[1]))
-    return [(*key, len(values), sum(values)) for key, values in ranked[:most]]
+    return [(*key, len(values), sum(values)) for key, values in ranked[:DOMINATING]]
 
 
 def tuning_hours(costs: NominalCosts) -> float:

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.common.tables import signed
 from benchmarks.experiments import SPECS
-from benchmarks.report.layout import title_of
+from benchmarks.report.layout import difference_text, title_of
 from benchmarks.report.ledger import RIVALS, Ledger, Part
 from benchmarks.report.measure import read_paper
 from benchmarks.report.plan import Plan
@@ -231,8 +230,7 @@ def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:
 
 def describe(contrast: Contrast) -> str:
     """Text of a comparison: V2: `gavs` − `sam_fusion` −10.5 [−13.6, −7.4]."""
-    d = contrast.difference
-    figures = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
+    figures = difference_text(contrast.difference)
     return f"{contrast.where}: `{contrast.better}` − `{contrast.worse}` {figures}"
 
 

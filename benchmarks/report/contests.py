@@ -39,11 +39,9 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
     unseen = Source("v3", "0-shot", "unseen")
     listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (unseen,)))
     listed += [Contest(f"v3-{k}", f"V3 {k}", "few-shot", "table2", f"{k} miou") for k in few]
-    boxed = (Source("vggss", ZERO_SHOT, "vggss"), Source("vggss", IN_SET, "vggss"))
-    headline = f"{WHERE} {HEADLINE}"
-    listed.append(
-        Contest("vggss", "VGG-SS", "shifted", "table3", headline, boxed, wrong=f"{WHERE} shuffled")
-    )
+    boxed = tuple(Source("vggss", setting, "vggss") for setting in (ZERO_SHOT, IN_SET))
+    headline, wrong = f"{WHERE} {HEADLINE}", f"{WHERE} shuffled"
+    listed.append(Contest("vggss", "VGG-SS", "shifted", "table3", headline, boxed, wrong=wrong))
     listed += [
         Contest(f"sub-{k}", f"VGG-SS-Sub {k}", "shifted" if k == "0-shot" else "few-shot",
                 "table4", f"{k} mean_iou")
@@ -54,21 +52,15 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
                 f"{100 * share:g} % miou")
         for share in sorted(plan.fractions)
     ]  # fmt: skip
-    robust = plan.tables.robustness.benchmark
-    listed.append(
-        Contest(
-            "robust", f"{title_of(robust)} robust", "robust", "robustness", f"{robust} combined"
-        )
-    )
-    parts = plan.tables.ablations.benchmark
-    listed.append(
-        Contest(ABLATIONS, f"{title_of(parts)}, ablations", ABLATIONS, ABLATIONS, f"{parts} miou")
-    )
+    robust, parts = plan.tables.robustness.benchmark, plan.tables.ablations.benchmark
+    title = f"{title_of(robust)} robust"
+    listed.append(Contest("robust", title, "robust", "robustness", f"{robust} combined"))
+    title = f"{title_of(parts)}, ablations"
+    listed.append(Contest(ABLATIONS, title, ABLATIONS, ABLATIONS, f"{parts} miou"))
     return [
         contest
         for contest in listed
-        if contest.table in tables
-        and any(name == contest.column for _, name in tables[contest.table].scores)
+        if contest.table in tables and tables[contest.table].measures(contest.column)
     ]
 
 

@@ -46,11 +46,7 @@ def plots(plan: Plan, ledger: Ledger, tables: Mapping[str, Table]) -> dict[str, 
     shares = shares_of(plan)
     figure3 = pd.DataFrame(
         {
-            row: [
-                np.nan if score is None else 100 * score.mean
-                for where in shares
-                for score in [tables["figure3"].scores.get((row, f"{where} miou"))]
-            ]
+            row: [100 * tables["figure3"].mean(row, f"{where} miou") for where in shares]
             for row in plan.tables.figure3.rows
         },
         index=[100 * share for share in shares.values()],
@@ -65,8 +61,7 @@ def plots(plan: Plan, ledger: Ledger, tables: Mapping[str, Table]) -> dict[str, 
 
 def _mean(tables: Mapping[str, Table], contest: Contest, row: str) -> float:
     """Score of a row in a contest, %; NaN without one."""
-    score = tables[contest.table].scores.get((row, contest.column))
-    return np.nan if score is None else 100 * score.mean
+    return 100 * tables[contest.table].mean(row, contest.column)
 
 
 def _training(plan: Plan, ledger: Ledger) -> pd.DataFrame:

@@ -5,10 +5,9 @@ scoring.rosetta's rules for masks; for boxes `success` at 0.5 or `mean_iou`, whi
 the segmentation rows look like; empty where the code isn't public.
 """
 
-import csv
 from collections.abc import Sequence
 
-from benchmarks.experiments import EXPERIMENTS, SPECS
+from benchmarks.experiments import csv_lines, paper_csv
 from benchmarks.grid.protocol import Cell, record_stem
 from benchmarks.params import Params
 from benchmarks.report.measure import row_of
@@ -27,16 +26,14 @@ def published_lines(params: Params, cells: Sequence[Cell]) -> list[str]:
 
 
 def _lines(params: Params, cell: Cell) -> list[str]:
-    path = EXPERIMENTS / SPECS[cell.table].folder / "paper.csv"
-    stem = record_stem(params, cell)
-    record = stem.with_name(f"{stem.name}.npz")
-    if not path.is_file() or not record.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        figures = [line for line in csv.DictReader(file) if row_of(line["method"]) == cell.row]
-    place = cell.benchmark, cell.setting
-    figures = [line for line in figures if (line["benchmark"], line["setting"]) == place]
-    if not figures:
+    stem, place = record_stem(params, cell), (cell.row, cell.benchmark, cell.setting)
+    record, path = stem.with_name(f"{stem.name}.npz"), paper_csv(cell.table)
+    figures = [
+        line
+        for line in (csv_lines(path) if path else [])
+        if (row_of(line["method"]), line["benchmark"], line["setting"]) == place
+    ]
+    if not figures or not record.is_file():
         return []
     scores = next(iter(load_scores(record).values()))
     return [

@@ -49,11 +49,6 @@ def tidy(plan: Plan, table: Table) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def csv(plan: Plan, table: Table) -> str:
-    """Text of the tidy CSV."""
-    return as_csv(tidy(plan, table))
-
-
 def by_run(tables: Sequence[Table]) -> str:
     """CSV of the judged scores run by run, a line per training: what the means are made of."""
     lines = [

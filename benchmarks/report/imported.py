@@ -1,10 +1,9 @@
 """Predictions that were made elsewhere: imported records, and the cards of cards/."""
 
-import csv
 from collections.abc import Iterator, Sequence
 
 from benchmarks.common.tables import NONE, SHARE, Grid, markdown, number
-from benchmarks.experiments import EXPERIMENTS, SPECS
+from benchmarks.experiments import SPECS, csv_lines, paper_csv
 from benchmarks.predictions.card import (
     CardError,
     Figure,
@@ -118,23 +117,15 @@ def _percent(figure: Figure) -> str:
 
 def paper_figures() -> Iterator[tuple[str, Figure]]:
     """The GAVS paper's own figures with their method, from each table's paper.csv."""
-    for spec in SPECS.values():
-        path = EXPERIMENTS / spec.folder / "paper.csv"
-        if not path.is_file():
-            continue
-        with (
-            reading(path, CardError, "as the paper's figures"),
-            path.open(newline="", encoding="utf-8") as file,
-        ):
-            for line in csv.DictReader(file):
+    for path in filter(None, map(paper_csv, SPECS)):
+        with reading(path, CardError, "as the paper's figures"):
+            for line in csv_lines(path):
                 factor = 100 if line["metric"] in ("miou", "ciou") else 1
-                yield (
-                    line["method"],
-                    Figure(
-                        benchmark=f"{line['benchmark']} {line['setting']}",
-                        metric=line["metric"],
-                        value=float(line["value"]) / factor,
-                        rule=line["rule"],
-                        source=f"GAVS paper, {line['source']}",
-                    ),
+                figure = Figure(
+                    benchmark=f"{line['benchmark']} {line['setting']}",
+                    metric=line["metric"],
+                    value=float(line["value"]) / factor,
+                    rule=line["rule"],
+                    source=f"GAVS paper, {line['source']}",
                 )
+                yield line["method"], figure

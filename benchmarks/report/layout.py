@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.common.tables import NONE, Grid, bold, markdown, number, share, signed
+from benchmarks.common.tables import NONE, Grid, Unit, bold, markdown, number, share, signed
 from benchmarks.report import exports
 from benchmarks.report.measure import Score, Table
 from benchmarks.report.plan import RECREATED, Plan
@@ -67,7 +67,7 @@ class Layout:
         """Put the parts between the heading and the verdicts, notes and missing records."""
         parts = [f"## {title}, profile `{self.plan.profile}`", *parts, *self._verdicts()]
         parts += [self._notes(noted), self._missing()]
-        csv = exports.csv(self.plan, self.table)
+        csv = exports.as_csv(exports.tidy(self.plan, self.table))
         return Section(self.table.name, parts, csv, grid, self.table, figures or {})
 
     def grid(self, rows: Sequence[str], columns: Sequence[GridColumn]) -> Grid:
@@ -92,8 +92,7 @@ class Layout:
         """Order rows by score: track P (with rows of both), then the rest, the ceiling last."""
 
         def place(row: str) -> tuple:
-            score = self.table.scores.get((row, column))
-            mean = np.nan if score is None else score.mean
+            mean = self.table.mean(row, column)
             other_track = by_track and "P" not in self.plan.track(row)
             return row == self.plan.tables.table1.ceiling, other_track, np.isnan(mean), -mean
 
@@ -194,12 +193,7 @@ class Layout:
     def interval(self, title: str, column: str) -> GridColumn:
         """Column of the 95 % intervals of a score."""
         unit = self.table.columns[column].unit
-
-        def text(score: Score) -> str:
-            low, high = score.over_runs.low, score.over_runs.high
-            return NONE if np.isnan(low) else f"[{share(low, unit)}, {share(high, unit)}]"
-
-        return GridColumn(title, self._cell(column, text))
+        return GridColumn(title, self._cell(column, lambda score: _bounds(score.over_runs, unit)))
 
     def study(self, column: str) -> list[GridColumn]:
         """Column of the study's mean, interval and n of a score, if there is a study."""
@@ -210,14 +204,14 @@ class Layout:
             i = study.score(self.table.name, row, measured)
             if i is None:
                 return NONE
-            interval = "" if np.isnan(i.low) else f" [{share(i.low, unit)}, {share(i.high, unit)}]"
+            interval = "" if np.isnan(i.low) else f" {_bounds(i, unit)}"
             return f"{share(i.mean, unit)}{interval} (n = {i.runs})"
 
         return [GridColumn("the study", text)] if study.scores else []
 
     def change(self, title: str, column: str) -> GridColumn:
         """Column of a measure that is a difference: +1.20 [−0.35, +2.00]."""
-        text = self._cell(column, lambda s: _difference(s.over_runs) + _incomplete(s))
+        text = self._cell(column, lambda s: difference_text(s.over_runs) + _incomplete(s))
         return GridColumn(self._titled(title, column), text)
 
     def points(self, title: str, column: str) -> GridColumn:
@@ -232,7 +226,7 @@ class Layout:
             if score.difference is None:
                 return NONE
             mark = OUT if np.isnan(score.difference.p) else UNDECIDED * score.undecided
-            return f"{_difference(score.difference)} {mark}".rstrip()
+            return f"{difference_text(score.difference)} {mark}".rstrip()
 
         def detectable(score: Score) -> str:
             return number(score.difference.detectable if score.difference else None, 100, 2)
@@ -299,7 +293,7 @@ class Layout:
                     title_of(v.column.where),
                     NONE if None in figures else " / ".join(printed),
                     " / ".join(means),
-                    _difference(v.difference),
+                    difference_text(v.difference),
                     _probability(v.difference.p),
                     str(v.difference.runs),
                     v.difference.verdict + (" (depends)" if v.depends else ""),
@@ -358,9 +352,15 @@ def _incomplete(score: Score) -> str:
     return f" ({runs} of {score.planned} runs)" if runs < score.planned else ""
 
 
-def _difference(points: Interval | Difference) -> str:
+def difference_text(points: Interval | Difference) -> str:
     """Text of points with their interval: +1.20 [−0.35, +2.00]."""
     return f"{signed(points.mean)} [{signed(points.low)}, {signed(points.high)}]"
+
+
+def _bounds(interval: Interval, unit: Unit) -> str:
+    """Text of an interval: [40.00, 50.00]; a dash without one."""
+    low, high = (share(bound, unit) for bound in (interval.low, interval.high))
+    return NONE if np.isnan(interval.low) else f"[{low}, {high}]"
 
 
 def _probability(p: float) -> str:

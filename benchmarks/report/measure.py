@@ -4,7 +4,6 @@ Scores are 0..1 here, whatever the unit in which they are printed. Differences o
 to the base row and between rows that the paper orders, share one correction (Holm) per table.
 """
 
-import csv
 import itertools
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.common.tables import PERCENT, Unit
-from benchmarks.experiments import EXPERIMENTS, SPECS
+from benchmarks.experiments import csv_lines, paper_csv
 from benchmarks.params import method_names
 from benchmarks.report.ledger import Ledger, Part
 from benchmarks.scoring import statistics
@@ -153,14 +152,19 @@ class Table:
             The best row, None without a score, and best minus other by row, the next best first.
         """
         standing = [row for row in rows if (row, column) not in self.left_out]
-        measured = [row for row in standing if not np.isnan(self._mean(row, column))]
+        measured = [row for row in standing if not np.isnan(self.mean(row, column))]
         if not measured:
             return None, {}
-        best, *others = sorted(measured, key=lambda row: -self._mean(row, column))
+        best, *others = sorted(measured, key=lambda row: -self.mean(row, column))
         pairs = {row: d for row in others if (d := self.compared(column, best, row))}
         return best, statistics.adjusted(pairs)
 
-    def _mean(self, row: str, column: str) -> float:
+    def measures(self, column: str) -> bool:
+        """Whether any row has a score there."""
+        return any(name == column for _, name in self.scores)
+
+    def mean(self, row: str, column: str) -> float:
+        """Mean over runs; NaN without a score."""
         score = self.scores.get((row, column))
         return np.nan if score is None else score.mean
 
@@ -212,16 +216,10 @@ def read_paper(table: str) -> Paper:
         RecordError: naming the file, where a line can't be read or repeats another.
     """
     figures: dict[tuple[str, str, str, str], float] = {}
-    if table not in SPECS:  # of rows that the paper hasn't
+    if (path := paper_csv(table)) is None:
         return figures
-    path = EXPERIMENTS / SPECS[table].folder / "paper.csv"
-    if not path.exists():
-        return figures
-    with (
-        reading(path, RecordError, "as the paper's figures"),
-        path.open(newline="", encoding="utf-8") as file,
-    ):
-        for line in csv.DictReader(file):
+    with reading(path, RecordError, "as the paper's figures"):
+        for line in csv_lines(path):
             place = (line["benchmark"], line["setting"], line["metric"])
             key = (row_of(line["method"]), *place)
             if key in figures:
@@ -300,11 +298,9 @@ def measure(
     return replace(table, verdicts=[verdict for verdict in verdicts if verdict])
 
 
-def _sample(
-    ledger: Ledger, row: str, column: Column, runs: Sequence[Run] | None = None
-) -> Sample | None:
+def _sample(ledger: Ledger, row: str, column: Column) -> Sample | None:
     """Resample a column of a row on the runs that are on record; None without any."""
-    measured = ledger.runs(row, column.parts, column.runs if runs is None else runs)
+    measured = ledger.runs(row, column.parts, column.runs)
     if not measured:
         return None
     parts = [ledger.sample(row, part, measured) for part in column.parts]

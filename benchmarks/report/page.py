@@ -109,6 +109,7 @@ def page(
         _sources(records),
     ]
     tables = {section.name: section.table for section in sections if section.table}
+    masks = [f"[{text.removeprefix(MASKS)}]({path})" for text, path in overlay_images(overlays)]
     figures = [image for section in sections for part in section.parts for image in images(part)]
     parts = [
         f"# Results on profile `{plan.profile}`",
@@ -124,7 +125,7 @@ def page(
         HOW_TO_READ,
         "## Figures" if figures else "",
         *(f"![{text}]({path})\n{_sentence(text)}" for text, path in figures),
-        f"{MASKS}{', '.join(_masks(overlays))}." if overlays else "",
+        f"{MASKS}{', '.join(masks)}." if overlays else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -149,19 +150,8 @@ def _sentence(text: str) -> str:
 def overlay_images(names: Sequence[str]) -> list[tuple[str, str]]:
     """Text and path of the figures of masks."""
     titles = {"overlays_unseen": "unseen classes of V3"}
-    return [
-        (
-            f"{MASKS}{titles.get(name) or title_of(name[9:])}",
-            f"figures/{name}.png",
-        )
-        for name in names
-    ]
-
-
-def _masks(overlays: Sequence[str]) -> list[str]:
-    """Links to the figures of masks."""
-    places = overlay_images(overlays)
-    return [f"[{text.removeprefix(MASKS)}]({path})" for text, path in places]
+    texts = [f"{MASKS}{titles.get(name) or title_of(name[9:])}" for name in names]
+    return [(text, f"figures/{name}.png") for text, name in zip(texts, names, strict=True)]
 
 
 def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
@@ -175,8 +165,7 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
     rows = [row for row in every if row not in plan.tables.table1.operators]
 
     def mean(row: str, contest: Contest) -> float:
-        score = tables[contest.table].scores.get((row, contest.column))
-        return np.nan if score is None else score.mean
+        return tables[contest.table].mean(row, contest.column)
 
     tied = {
         s.name: tables[s.table].tied(s.column, [row for row in rows if row != ceiling])

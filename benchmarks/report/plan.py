@@ -1,11 +1,10 @@
 """Plan of the report: what the parameters ask it to show; there may be more records, or fewer."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES
+from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES, csv_lines
 from benchmarks.params import ABLATED, DEFAULT_PROFILE, Params, TablesParams
 from benchmarks.report.study import FOLDER, Study, read_study
 from benchmarks.scoring.statistics import DRAWS, Run
@@ -183,8 +182,7 @@ def _mute(params: Params) -> dict[str, dict[str, float]]:
         return rules
     version, regimes = params.world.version, {str(b): r for b, r in params.world.regime.items()}
     path = EXPERIMENTS / SPECS["table1"].folder / "without_ears.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            if (line["world"], line["regime"]) == (version, regimes.get(line["benchmark"])):
-                rules.setdefault(line["benchmark"], {})[line["rule"]] = float(line["miou"])
+    for line in csv_lines(path):
+        if (line["world"], line["regime"]) == (version, regimes.get(line["benchmark"])):
+            rules.setdefault(line["benchmark"], {})[line["rule"]] = float(line["miou"])
     return rules

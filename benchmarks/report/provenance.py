@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grid.fingerprint import recipe_checksum
-from benchmarks.grid.protocol import Cell, cells_of, record_stem
-from benchmarks.params import TABLES, Params
+from benchmarks.grid.needs import cells_in
+from benchmarks.grid.protocol import Cell, record_stem
+from benchmarks.params import Params
 
 
 def provenance(params: Params) -> dict[str, Any]:
@@ -32,10 +33,8 @@ def stale_rows(params: Params, path: Path) -> list[str]:
 def first_cells(params: Params) -> list[Cell]:
     """List the cells of the first seed and draw of each row, benchmark and setting."""
     first: dict[str, Cell] = {}
-    for table in TABLES:
-        for stage in params.table_rows(table):
-            for cell in cells_of(params, table, stage):
-                first.setdefault(key(cell), cell)
+    for cell in cells_in(params):
+        first.setdefault(key(cell), cell)
     return list(first.values())
 
 

@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
-import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
-from benchmarks.report.style import STYLE, label_ends, looks_of
+from benchmarks.report.style import STYLE, curves, label_ends, looks_of, points_of
 
 
 @mpl.rc_context(STYLE)
@@ -28,29 +26,12 @@ def shots_figure(
     axes = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     ends: list[dict[str, tuple[float, float]]] = []
     for panel, (measure, title) in zip(axes, measures.items(), strict=True):
-        points = pd.DataFrame(
-            [
-                (row, shots[setting], 100 * score.mean, 100 * score.low, 100 * score.high)
-                for row in rows
-                for setting in shots
-                if (row, name := f"{setting} {measure}") in table.scores
-                for score in [table.scores[row, name].over_runs]
-            ],
-            columns=["row", "shots", "mean", "low", "high"],
-        )
-        if len(points):
-            sns.lineplot(
-                points, x="shots", y="mean", hue="row", style="row", errorbar=None, markersize=4.5,
-                markeredgewidth=0, legend=False, ax=panel, **look,
-            )  # fmt: skip
-        for row, line in points.groupby("row", sort=False):
-            panel.fill_between(
-                line.shots, line.low, line.high, color=look["palette"][row], alpha=0.1, lw=0
-            )
+        points = points_of(table, rows, shots, measure)
+        curves(panel, points, look, alpha=0.1)
         panel.set_title(title)
         panel.set(xlabel="shots per class", ylabel="", xticks=sorted(shots.values()))
-        last = points.sort_values("shots").groupby("row", sort=False).last()
-        ends.append({str(row): (end.shots, end["mean"]) for row, end in last.iterrows()})
+        last = points.sort_values("x").groupby("row", sort=False).last()
+        ends.append({str(row): (end.x, end["mean"]) for row, end in last.iterrows()})
     for panel, places in zip(axes, ends, strict=True):  # once the axis is settled
         label_ends(panel, places, look["palette"])
     axes[0].set_ylabel(f"{where} (%), {plan.profile}")

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 from sklearn.isotonic import isotonic_regression
 
+from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 
 # Okabe and Ito's palette; its yellow, too light for lines on white, gives way to grey.
@@ -112,6 +115,38 @@ def handles(rows: Sequence[str], look: Mapping[str, Mapping[str, Any]]) -> list[
         )
         for row in rows
     ]  # fmt: skip
+
+
+def points_of(
+    table: Table, rows: Sequence[str], places: Mapping[str, float], measure: str
+) -> pd.DataFrame:
+    """Points, one per row and place on record: row, x, mean, low, high.
+
+    places: x by the first half of a column's name.
+    """
+    lines = [
+        (row, x, *(column.unit.factor * value for value in (score.mean, score.low, score.high)))
+        for row in rows
+        for where, x in places.items()
+        if (row, name := f"{where} {measure}") in table.scores
+        for score, column in [(table.scores[row, name].over_runs, table.columns[name])]
+    ]
+    return pd.DataFrame(lines, columns=["row", "x", "mean", "low", "high"])
+
+
+def curves(
+    axes: Axes, points: pd.DataFrame, look: Mapping[str, Mapping[str, Any]], alpha: float
+) -> None:
+    """Draw one curve per row, with a band where the points have bounds."""
+    if len(points):
+        sns.lineplot(
+            points, x="x", y="mean", hue="row", style="row", errorbar=None, markersize=4.5,
+            markeredgewidth=0, legend=False, ax=axes, **look,
+        )  # fmt: skip
+    if "low" in points:
+        for row, line in points.groupby("row", sort=False):
+            colour = look["palette"][row]
+            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=alpha, lw=0)
 
 
 def label_rows(axes: Axes, rows: Sequence[str], xlabel: str = "mIoU (%)") -> None:

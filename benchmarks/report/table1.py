@@ -273,7 +273,7 @@ def _readings(layout: Layout, ledger: Ledger, benchmark: str) -> list[GridColumn
 
     titles = {name: f"{title} (%)" for name, title in READINGS.items()}
     columns = [layout.score("F", f"{benchmark} fscore")]
-    if any(name == f"{benchmark} miou_chosen" for _, name in layout.table.scores):
+    if layout.table.measures(f"{benchmark} miou_chosen"):
         columns += [
             layout.score("at validation's threshold (%)", f"{benchmark} miou_chosen"),
             threshold(benchmark, "miou_chosen"),

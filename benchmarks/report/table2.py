@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.common.tables import PERCENT, SHARE, Unit, markdown
+from benchmarks.common.tables import SHARE, markdown
 from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
@@ -89,20 +89,16 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     runs = tuple(plan.draws["v3"]) if drawn else plan.runs
     unseen, seen = (Source("v3", setting, name, drawn) for name in ("unseen", "seen"))
     both = (Part(seen, "miou"), Part(unseen, "miou"))
-
-    def column(name: str, parts, combine=None, unit: Unit = PERCENT, **options) -> Column:
-        return Column(setting, name, parts, runs, combine, unit, **options)
-
-    paper = ("v3", setting)
+    column, paper = partial(Column, setting, runs=runs), ("v3", setting)
     chosen = column("miou_chosen", (Part(unseen, "miou_chosen"),))
     columns = [
         column("miou", both[1:], judged=True, twin=chosen, paper=(*paper, "miou")),
         chosen,
         column("fscore", (Part(unseen, "fscore"),), unit=SHARE, paper=(*paper, "fscore")),
-        Column(setting, "dark", (Part(unseen, "dark"),), runs),
+        column("dark", (Part(unseen, "dark"),)),
         column("seen", both[:1]),
-        column("harmonic_mean", both, harmonic_mean),
-        column("gap", both, np.subtract),
+        column("harmonic_mean", both, combine=harmonic_mean),
+        column("gap", both, combine=np.subtract),
     ]
     if drawn:
         before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
@@ -150,7 +146,7 @@ def _details(layout: Layout) -> list[GridColumn]:
         ]
     for setting in layout.plan.shot_settings:
         name = f"{setting} miou_chosen"
-        if any(column == name for _, column in layout.table.scores):
+        if layout.table.measures(name):
             columns.append(layout.score(f"{setting} at validation's threshold", name))
     columns += [
         layout.plain("0-shot with another class's sound", "0-shot shuffled"),

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks.common.tables import PERCENT, SHARE, markdown
+from benchmarks.common.tables import SHARE, markdown
 from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
 from benchmarks.report.ledger import Ledger, Part, Source
@@ -60,17 +60,13 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
     seen = Part(Source("vggss_sub", setting, "mapped", drawn), HEADLINE)
     after, before = Part(novel, HEADLINE), Part(ZERO, HEADLINE)
     control = Part(Source("vggss_sub", f"{setting}-control", "novel", drawn), HEADLINE)
-
-    def column(name: str, parts, combine=None, unit=PERCENT, **options) -> Column:
-        return Column(setting, name, parts, runs, combine, unit, **options)
-
-    paper = ("vggss_sub", setting)
+    column, paper = partial(Column, setting, runs=runs), ("vggss_sub", setting)
     columns = [
         column("mean_iou", (after,), judged=True, paper=(*paper, "ciou")),
         column("auc", (Part(novel, AUC),), unit=SHARE, paper=(*paper, "auc")),
         column("success", (Part(novel, SUCCESS),)),
         column("seen", (seen,)),
-        column("harmonic_mean", (after, seen), harmonic_mean),
+        column("harmonic_mean", (after, seen), combine=harmonic_mean),
     ]
     if drawn:
         columns += control_columns(setting, after, before, control, runs)

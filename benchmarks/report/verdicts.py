@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmarks.common.tables import NONE, Grid, bold, markdown, signed
 from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
+from benchmarks.report.exports import as_csv
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
@@ -166,7 +167,7 @@ def claims_csv(claims: Sequence[Claim]) -> str:
         }
         for claim in claims
     ]
-    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
+    return as_csv(pd.DataFrame(lines))
 
 
 def read_studies(results: Path) -> Studies:
@@ -197,9 +198,8 @@ def current(studies: Studies, table: Table) -> Pairs:
     """
 
     def same(benchmark: str, row: str) -> bool:
-        score = table.scores.get((row, f"{benchmark} miou"))
         mean = studies.means.get((benchmark, row), np.nan)
-        return score is not None and abs(score.mean - mean) < ROUNDED
+        return abs(table.mean(row, f"{benchmark} miou") - mean) < ROUNDED
 
     return {
         place: verdict

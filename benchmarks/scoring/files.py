@@ -2,16 +2,16 @@
 
 import logging
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.common.ahead import in_order
 from benchmarks.common.workers import worker_pool
 from benchmarks.data.masks import inverted
 from benchmarks.scoring.boxes import BoxScores, score_boxes
@@ -144,11 +144,7 @@ def mapped(function: Callable, tasks: Sequence, workers: int) -> Iterator:
         yield from map(function, tasks)
         return
     with worker_pool(min(workers, len(tasks))) as pool:
-        waiting = deque(pool.submit(function, task) for task in tasks[: 2 * workers])
-        rest = iter(tasks[2 * workers :])
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(function, task) for task in islice(rest, 1))
+        yield from in_order(pool, function, tasks, 2 * workers - 1)
 
 
 def _count(items: Sequence[Item], resized: Resized | None) -> tuple[FrameScores, list[_Look]]:

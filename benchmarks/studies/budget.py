@@ -5,7 +5,6 @@ costs nothing after the default run, and a second run of the study nothing at al
 """
 
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,13 @@ from benchmarks.grid.cells import run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
+from benchmarks.report.exports import as_csv
 from benchmarks.report.plan import plan_of
 from benchmarks.report.style import looks_of, png
-from benchmarks.scoring.metrics import iou_terms, miou
-from benchmarks.scoring.records import Stored, read_record
-from benchmarks.scoring.statistics import sample
+from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import compare, compared
+from benchmarks.studies.dispersion import compare, compared, resampled, stored_of
 from benchmarks.studies.validated import job_of, validate_all
 
 TIMES = (0.5, 1.0, 2.0)
@@ -106,14 +104,14 @@ def study(
         if failures:
             return failures
         pairs = compare(scores)[1]
-        contents["budget_pairs.csv"] = _csv(pairs)
+        contents["budget_pairs.csv"] = as_csv(pairs)
     table = pd.DataFrame(lines)
     means = _means(table)
     judged = "validation" if validation_only else "miou"
     look = looks_of(plan_of(params), means.row)
     contents |= {
-        "budget.csv": _csv(means),
-        "budget_seeds.csv": _csv(table),
+        "budget.csv": as_csv(means),
+        "budget_seeds.csv": as_csv(table),
         "budget.md": page(means, judged, params.profile, numbers),
         "figures/budget.png": png(budget_figure(means, judged, look, params.profile)),
     }
@@ -165,14 +163,14 @@ def _line(
 def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dict], dict]:
     """Read the scores of a budget's cells: a line each, and samples by benchmark and row."""
     lines: list[dict] = []
-    terms: dict[str, dict[str, list]] = defaultdict(lambda: defaultdict(list))
+    scored: list[tuple[Cell, Any]] = []
     for cell in cells:
-        path = params.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
-        record = read_record(path)
-        scores: Any = Stored(record, path).scores()
-        terms[cell.benchmark][cell.row].append(iou_terms(scores["test"]))
+        stored = stored_of(params, cell)
+        scores: Any = stored.scores()
+        scored.append((cell, scores))
+        validations = [e.validation for e in stored.record.history if e.validation is not None]
         figures = {
-            "validation": max(e.validation for e in record.history if e.validation is not None),
+            "validation": max(validations),
             "miou": miou(scores["test"]),
         }
         if "val" in scores:
@@ -181,11 +179,7 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
         if "test_shuffled" in scores:
             figures["wrong_sound"] = miou(scores["test_shuffled"])
         lines.append(_line(params, cell.row, cell.benchmark, cell.seed, scale, **figures))
-    draws = params.report.bootstrap_draws
-    return lines, {
-        (benchmark, name_of(scale)): {row: sample(runs, draws=draws) for row, runs in rows.items()}
-        for benchmark, rows in terms.items()
-    }
+    return lines, dict(resampled(params, name_of(scale), scored))
 
 
 def _means(table: pd.DataFrame) -> pd.DataFrame:
@@ -193,10 +187,6 @@ def _means(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["row", "benchmark", "alternative", "times", "updates"]
     groups = table.groupby(keys, sort=False)
     return groups.mean().drop(columns="seed").assign(seeds=groups.size()).reset_index()
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
 
 
 def moved(means: pd.DataFrame, judged: str) -> list[str]:
@@ -233,14 +223,10 @@ def page(means: pd.DataFrame, judged: str, profile: str, seeds: Sequence[int]) -
                 line["row"],
                 f"{line['times']:g}",
                 str(line["updates"]),
-                *map(share, _of(line, columns)),
+                *(share(line[name]) for name in columns),
             ]
             for line in here.sort_values(["row", "times"], kind="stable").to_dict("records")
         ]
         header = ["row", "times", "updates", *columns.values()]
         parts += [f"## {benchmark}", markdown(Grid(header, lines))]
     return "\n\n".join(parts) + "\n"
-
-
-def _of(line: dict, columns: dict[str, str]) -> list[float]:
-    return [line[name] for name in columns]

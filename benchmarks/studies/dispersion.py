@@ -28,6 +28,7 @@ from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.world import build
 from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.files import write_yaml
+from benchmarks.report.exports import as_csv
 from benchmarks.report.plan import plan_of
 from benchmarks.report.style import looks_of, png
 from benchmarks.scoring.metrics import iou_terms
@@ -100,10 +101,9 @@ def disperse(params: Params, results: Path) -> list[str]:
     if not failures:
         rows, pairs = compare(scores)
         look = looks_of(plan_of(params), rows.row)
-        as_csv = {"index": False, "lineterminator": "\n", "float_format": "%.6f"}
-        contents = {
-            "dispersion.csv": rows.to_csv(**as_csv),
-            "dispersion_pairs.csv": pairs.to_csv(**as_csv),
+        contents: dict[str, str | bytes] = {
+            "dispersion.csv": as_csv(rows),
+            "dispersion_pairs.csv": as_csv(pairs),
             "dispersion.md": page(rows, pairs, params.profile),
             "figures/scenes.png": png(scenes_figure(rows, look, params.profile)),
         }
@@ -129,12 +129,22 @@ def _cells(params: Params, name: str) -> list[Cell]:
 
 
 def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
+    scored = [(cell, stored_of(chosen, cell).scores()) for cell in cells]
+    return resampled(chosen, name, scored)
+
+
+def stored_of(params: Params, cell: Cell) -> Stored:
+    """The record of a cell that has run."""
+    path = params.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
+    return Stored(read_record(path), path)
+
+
+def resampled(params: Params, name: str, scored: Sequence[tuple[Cell, Any]]) -> Scores:
+    """Resample an alternative's mIoU on the test clips, from the scores of its cells."""
     terms: Any = defaultdict(lambda: defaultdict(list))
-    for cell in cells:
-        path = chosen.work / "records" / cell.table / cell.stage / f"{cell.file_stem}.json"
-        scores: Any = Stored(read_record(path), path).scores()
+    for cell, scores in scored:
         terms[cell.benchmark, name][cell.row].append(iou_terms(scores["test"]))
-    draws = chosen.report.bootstrap_draws
+    draws = params.report.bootstrap_draws
     return {
         place: {row: sample(by_seed, draws=draws) for row, by_seed in rows.items()}
         for place, rows in terms.items()

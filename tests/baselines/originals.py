@@ -1,6 +1,7 @@
 """Released code, where an environment variable says in which folder it lies."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,20 @@ def original(variable: str, *packages: str, **stubs: Any) -> Iterator[Path]:
         for name in [n for n in sys.modules if n.split(".")[0] in names]:
             del sys.modules[name]
         sys.modules.update(hidden)
+
+
+def renamed(
+    theirs: Mapping[str, Tensor], rules: Mapping[str, str | Callable[..., str]]
+) -> dict[str, Tensor]:
+    """Tensors by the names that the first rule that fits gives; those that none fits are left."""
+    named = {}
+    for name, tensor in theirs.items():
+        for pattern, ours in rules.items():
+            new, count = re.subn(f"^{pattern}", ours, name)
+            if count:
+                named[new] = tensor
+                break
+    return named
 
 
 def gradients(module: torch.nn.Module, loss: Tensor) -> dict[str, Tensor]:

@@ -121,12 +121,3 @@ def test_stage_two_begins_on_time(encoders, make_batch):
     for epoch, expected in ((2, False), (3, True), (0, False)):
         method.start_epoch(epoch)
         assert ("select" in method.loss(method(batch), batch)) is expected
-
-
-@pytest.mark.parametrize(("backbone", "millions"), [("pvt", 101.338), ("resnet", 44.124)])
-def test_parameter_count_at_full_width(full_backbones, backbone, millions):
-    """No total is published; the parts' are in test_mask2former and test_backbones."""
-    with torch.device("meta"):
-        method = AVSC(AvscConfig(backbone=backbone), full_backbones)
-    total = sum(p.numel() for p in method.parameters())
-    assert total / 1e6 == pytest.approx(millions, abs=5e-4)

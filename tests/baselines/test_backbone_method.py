@@ -36,3 +36,20 @@ def test_frames_stay_in_their_place(method, make_batch):
     batch.features["pixels"][1, 2] += 1
     change = (method(batch).logits - before).abs().amax((2, 3)) > 0
     assert change.tolist() == [[False, False, False], [False, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("cls", "millions"),
+    [
+        (AuTR, {"swin": 100.482, "pvt": 94.952, "resnet": 37.738}),
+        (AUSS, {"pvt": 104.571, "resnet": 47.357}),
+        (AVSC, {"pvt": 101.338, "resnet": 44.124}),
+    ],
+)
+def test_parameter_counts_at_full_width(full_backbones, cls, millions):
+    """No total is published; the parts' are in test_mask2former and test_backbones."""
+    for backbone, expected in millions.items():
+        with torch.device("meta"):
+            method = cls(cls.Config(backbone=backbone), full_backbones)
+        total = sum(p.numel() for p in method.parameters())
+        assert total / 1e6 == pytest.approx(expected, abs=5e-4)

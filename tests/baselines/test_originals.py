@@ -5,7 +5,7 @@ of OpenNLPLab/AVSBench. HARDWAY_OFFICIAL: hche11/Localizing-Visual-Sounds-the-Ha
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from baselines._localiser import audio_trunk
 from baselines._segformer_head import SegFormerConfig, SegFormerHead
 from baselines._tpavi import TPAVIHead
-from tests.baselines.originals import compare, compare_starts, gradients, original
+from tests.baselines.originals import compare, compare_starts, gradients, original, renamed
 
 CHANNELS = [8, 16, 24, 32]
 SIDES = (8, 4, 2, 1)
@@ -22,17 +22,6 @@ Named = Mapping[str, Tensor]
 
 def maps_of(frames: int) -> list[Tensor]:
     return [torch.randn(frames, c, s, s) for c, s in zip(CHANNELS, SIDES, strict=True)]
-
-
-def renamed(theirs: Named, rules: Mapping[str, str | Callable[..., str]]) -> dict[str, Tensor]:
-    named = {}
-    for name, tensor in theirs.items():
-        for pattern, ours in rules.items():
-            new, count = re.subn(f"^{pattern}", ours, name)
-            if count:
-                named[new] = tensor
-                break
-    return named
 
 
 # AVSegFormer

@@ -2,17 +2,14 @@
 
 import shutil
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks import cli
 from benchmarks.common.files import locked
-from benchmarks.params.files import read_yaml, write_yaml
-from benchmarks.params.profile import profile_file
-
-ROOT = Path(__file__).parents[2]
+from tests.copies import set_key, small_project
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +24,7 @@ def built_project(request, tmp_path_factory) -> Path:
         if not folder.exists():
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
-            shutil.copy(profile_file("smoke", ROOT / "params.yaml"), building / "params.yaml")
-            for name in ("weights", "splits"):
-                (building / name).symlink_to(ROOT / name)
+            small_project(building)
             with chdir(building):
                 assert cli.main(["data"]) == 0
                 assert cli.main(["features"]) == 0
@@ -49,14 +44,4 @@ def project(built_project: Path, tmp_path: Path, monkeypatch) -> Path:
 @pytest.fixture
 def edit(project: Path):
     """edit("few_shot.training.epochs", 2): set a key of params.yaml."""
-
-    def write(key: str, value: Any) -> None:
-        path = project / "params.yaml"
-        *parents, last = key.split(".")
-        values = block = read_yaml(path)
-        for parent in parents:
-            block = block.setdefault(parent, {})
-        block[last] = value
-        write_yaml(path, values)
-
-    return write
+    return partial(set_key, project / "params.yaml")

@@ -5,7 +5,6 @@ folder `GAVS/segment_anything/modeling` of the second one, of whose code `lora.p
 segment_anything's modules, at the places that `tests/gavs/test_lora.py` lists.
 """
 
-import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -19,7 +18,7 @@ from benchmarks.params.profile import profile_file
 from gavs import GAVS, GavsConfig
 from gavs.method import Batch
 from gavs.sam import SamSize, build_sam, tokens
-from tests.baselines.originals import compare, gradients, original
+from tests.baselines.originals import compare, gradients, original, renamed
 
 SIZE = SamSize(64, 8, 32, 4, 2, 2, 3, (3,), 256, 8, 64)  # windows of 3 on 8 x 8; block 3 is global
 
@@ -87,14 +86,7 @@ def released(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
         r"(.*)\.lora_([AB])": r"sam.\1.parametrizations.weight.0.lora_\2",
         r"(?=image_encoder|mask_decoder|prompt_encoder|pixel)": "sam.",
     }
-    named = {}
-    for name, tensor in theirs.items():
-        for pattern, ours in rules.items():
-            new, count = re.subn(f"^{pattern}", ours, name)
-            if count:
-                named[new] = tensor
-                break
-    return named
+    return renamed(theirs, rules)
 
 
 def values_for(theirs: nn.Module, ours: GAVS) -> dict[str, Tensor]:

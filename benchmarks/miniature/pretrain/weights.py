@@ -1,6 +1,5 @@
 """Weight files of the miniature: their cards, checksums, adoption and the page on them."""
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.common.files import write_atomic
+from benchmarks.common.files import sha256, write_atomic
 from benchmarks.common.tables import Grid, markdown
 from benchmarks.miniature.config import WorldConfig
 from benchmarks.miniature.pretrain.common import PretrainConfig
@@ -37,7 +36,7 @@ def describe(
     """Make the card of a weight file and write it beside the file."""
     state = load_file(path)
     card = Card(
-        sha256=_sha256(path),
+        sha256=sha256(path),
         bytes=path.stat().st_size,
         parameters=sum(v.numel() for v in state.values() if v.is_floating_point()),
         config=config,
@@ -171,15 +170,11 @@ _TABLES = (
 def _check(path: Path, card: Card) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: missing though its card is there; restore or rebuild it")
-    if (checksum := _sha256(path)) != card.sha256:
+    if (checksum := sha256(path)) != card.sha256:
         raise ValueError(
             f"{path}: sha256 {checksum[:12]}, its card says {card.sha256[:12]}; restore the file "
             f"from git or make it again with: python -m benchmarks pretrain {path.stem}"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -14,8 +14,9 @@ import pandas as pd
 import torch
 
 from benchmarks.grid.models import pick_device, trained
+from benchmarks.grid.needs import cells_in
 from benchmarks.grid.progress import model_folder
-from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of
+from benchmarks.grid.protocol import Cell, evaluations_of, model_of
 from benchmarks.grid.workbench import Workbench
 from benchmarks.report.ledger import Source
 from benchmarks.training.clips import Samples
@@ -69,15 +70,12 @@ def _cells(
     bench: Workbench, sources: tuple[Source, ...], rows: list[str]
 ) -> Iterator[tuple[Cell, Source]]:
     """Cells of the first seed that have these sources, one per row."""
-    params = bench.params
-    for table in ("table1", "table2", "table3"):
-        for stage in params.table_rows(table):
-            for cell in cells_of(params, table, stage):
-                for source in sources:
-                    place = (cell.benchmark, cell.setting, cell.seed)
-                    if place == (source.benchmark, source.setting, params.seeds[0]):
-                        if cell.row in rows:
-                            yield cell, source
+    for cell in cells_in(bench.params, "table1", "table2", "table3"):
+        for source in sources:
+            place = (cell.benchmark, cell.setting, cell.seed)
+            if place == (source.benchmark, source.setting, bench.params.seeds[0]):
+                if cell.row in rows:
+                    yield cell, source
 
 
 @torch.inference_mode()

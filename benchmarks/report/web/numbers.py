@@ -20,6 +20,7 @@ from benchmarks.report.table1 import test_source
 from benchmarks.report.verdicts import trainings
 from benchmarks.report.web.pairs import by_group, differences, frame_terms
 from benchmarks.scoring.rosetta import RULES
+from benchmarks.scoring.statistics import Difference
 
 TRACKS = ("P", "C")
 HEARING = (  # columns of Table 1
@@ -99,7 +100,6 @@ def _contest(
     """One column of the leaderboard, and its rows against each other."""
     rows, column = rows_of(plan, table, contest), table.columns[contest.column]
     families = {"all": rows} | {t: [r for r in rows if t in plan.track(r)] for t in TRACKS}
-    ceiling = table.scores.get((plan.tables.table1.ceiling, contest.column))
     content: dict[str, Any] = {
         "name": contest.name,
         "title": contest.title,
@@ -113,7 +113,7 @@ def _contest(
         "left_out": {
             row: than for (row, name), than in table.left_out.items() if name == contest.column
         },
-        "ceiling": None if ceiling is None else round(100 * ceiling.mean, DIGITS),
+        "ceiling": _mean(table, plan.tables.table1.ceiling, contest.column),
         "tied": {name: table.tied(contest.column, family) for name, family in families.items()},
         "lead": _lead(table, contest, rows),
         "pairs": differences(table, contest, rows),
@@ -136,8 +136,7 @@ def _lead(table: Table, contest: Contest, rows: Sequence[str]) -> dict | None:
     """The best row's lead over the second, judged as the ties are."""
     best, judged = table.against_best(contest.column, rows)
     for second, d in judged.items():  # the first of them
-        points = [round(PERCENT.factor * value, DIGITS) for value in (d.mean, d.low, d.high)]
-        return {"best": best, "second": second, "points": points, "p": float(f"{d.p:.2g}")}
+        return {"best": best, "second": second, "points": _points(d), "p": float(f"{d.p:.2g}")}
     return None
 
 
@@ -191,10 +190,7 @@ def _verdicts(table: Table) -> list[dict]:
                     round(unit.factor * table.scores[row, v.column.name].mean, unit.decimals)
                     for row in (v.better, v.worse)
                 ],
-                "difference": [
-                    round(PERCENT.factor * value, DIGITS)
-                    for value in (v.difference.mean, v.difference.low, v.difference.high)
-                ],
+                "difference": _points(v.difference),
                 "p": float(f"{v.difference.p:.2g}"),
                 "verdict": v.difference.verdict,
                 "depends": v.depends,
@@ -231,6 +227,10 @@ def _training(plan: Plan, ledger: Ledger) -> dict[str, dict[str, dict]]:
     return content
 
 
+def _points(d: Difference) -> list[float]:
+    return [round(PERCENT.factor * value, DIGITS) for value in (d.mean, d.low, d.high)]
+
+
 def _score(score: Score) -> list[float | None]:
     """Mean, low, high and standard deviation over runs (%), and the number of runs."""
     runs = score.over_runs
@@ -239,8 +239,7 @@ def _score(score: Score) -> list[float | None]:
 
 
 def _mean(table: Table, row: str, column: str) -> float | None:
-    score = table.scores.get((row, column))
-    return None if score is None else _round(100 * score.mean, DIGITS)
+    return _round(100 * table.mean(row, column), DIGITS)
 
 
 def _round(value: float | None, digits: int) -> float | None:

@@ -21,6 +21,7 @@ from gavs.sam import build_sam
 from gavs.sizes import SAM_SIZES
 
 PAIRS = 5
+paired = partial(compare, "", wanted=None)  # of a row that has its name already
 TEXT = """\
 In fp32 with TF32 off, random weights; in turn on the same inputs. The difference is the greatest
 of all outputs over the greatest magnitude of that output; above the bound nothing is timed. The
@@ -87,12 +88,10 @@ def stored_features(scale: Scale, device: torch.device) -> Line:
     rows = np.arange(scale.frames)
     with TemporaryDirectory() as folder:
         store = step.stored(Path(folder) / "store")
-        return compare(
-            "",
+        return paired(
             "segment_anything's encoder in the loop, frame by frame, as released",
             lambda: step.batched(store, rows)[:1],
             lambda: step.released(original)[:1],
-            wanted=None,
             bound=1e-3,
             relative=True,
             repeats=3,
@@ -103,12 +102,10 @@ def stored_features(scale: Scale, device: torch.device) -> Line:
 def same_loss(scale: Scale, device: torch.device) -> Line:
     """Compare a step with the released code's, with its loss."""
     step = _step(scale, EXACT, device)
-    return compare(
-        "",
+    return paired(
         RELEASED,
         step.batched,
         step.released,
-        wanted=None,
         bound=1e-3,
         relative=True,
         repeats=PAIRS,
@@ -119,12 +116,10 @@ def same_loss(scale: Scale, device: torch.device) -> Line:
 def default_loss(scale: Scale, device: torch.device) -> Line:
     """Compare a step with the released code's, with the default loss."""
     default, exact = _step(scale, {}, device), _step(scale, EXACT, device)
-    return compare(
-        "",
+    return paired(
         RELEASED,
         lambda: default.batched()[:1],
         lambda: exact.released()[:1],
-        wanted=None,
         bound=None,
         repeats=PAIRS,
         remark="losses on different grids: not the same number",
@@ -142,12 +137,10 @@ def low_rank(scale: Scale, device: torch.device) -> Line:
     """Compare TPAVI in low rank with the affinity matrix."""
     block, *inputs = tpavi.example(scale.tpavi_side)
     block, (x, audio) = block.to(device), (value.to(device) for value in inputs)
-    return compare(
-        "",
+    return paired(
         "the affinity of every pixel to every other, in blocks of rows",
         lambda: block(x, audio),
         lambda: tpavi.naive(block, x, audio),
-        wanted=None,
         bound=1e-4,
         relative=True,
         repeats=PAIRS,
@@ -159,12 +152,10 @@ def other_device(scale: Scale, device: torch.device) -> Line:
     """Compare the device with the CPU, same weights and inputs."""
     here = _step(scale, {}, device)
     there, batch = copy.deepcopy(here.method).cpu(), here.batch.to("cpu")
-    return compare(
-        "",
+    return paired(
         f"the same on {torch.get_num_threads()} CPU thread(s)",
         lambda: here.method(here.batch).logits,
         lambda: there(batch).logits,
-        wanted=None,
         bound=1e-4,
         relative=True,
         repeats=2,
@@ -192,12 +183,10 @@ def whole_mlp(scale: Scale, device: torch.device) -> Line:
         finally:
             image_encoder.pieces = rule
 
-    return compare(
-        "",
+    return paired(
         f"in pieces of {image_encoder.CHUNK_ROWS} rows, as on a CPU",
         whole,
         in_pieces,
-        wanted=None,
         bound=5e-2,
         relative=True,
         repeats=PAIRS,

@@ -179,10 +179,12 @@ def test_a_clip_of_four_frames_is_refused(semantic):
         read_avsbench(semantic)
 
 
-def test_a_missing_second_is_refused(tmp_path):
-    write_avsbench_semantic(tmp_path, 1, missing_second=True)
+def test_a_missing_second_is_refused(semantic):
+    for name in ("frames/9.jpg", "labels_rgb/9.png"):
+        (semantic / FOLDER / name).unlink()
+    _sound(9)(semantic / FOLDER / "audio.wav")
     with pytest.raises(DataError) as caught:
-        read_avsbench(tmp_path)
+        read_avsbench(semantic)
     lines = [line.rsplit("/", 1)[-1] for line in caught.value.problems]
     assert [line.split(":")[0] for line in lines] == ["9.jpg", "9.png", "audio.wav"]
     assert "9.00 s long, expected 10 s" in lines[-1]

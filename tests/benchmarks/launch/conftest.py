@@ -1,7 +1,6 @@
 """Small jobs of shell lines, and stand-ins for Slurm's programs."""
 
 import os
-import shutil
 import signal
 from pathlib import Path
 from typing import get_args
@@ -10,9 +9,7 @@ import pytest
 
 from benchmarks.params import Params, load
 from benchmarks.params.cluster import ClusterParams, Stage
-from benchmarks.params.profile import profile_file
-
-ROOT = Path(__file__).parents[3]
+from tests.copies import small_project
 
 RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 0.1, "hours": 1}
 STAGES = dict.fromkeys(get_args(Stage), RESOURCES)
@@ -59,8 +56,6 @@ def programs(tmp_path, monkeypatch):
 @pytest.fixture
 def params(tmp_path, monkeypatch) -> Params:
     """The smoke profile's, in a folder that is the working directory; no data."""
-    shutil.copy(profile_file("smoke", ROOT / "params.yaml"), tmp_path / "params.yaml")
-    for name in ("weights", "splits"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    small_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return load()

@@ -1,7 +1,6 @@
 """VGG-Sound's part of the miniature world."""
 
 import csv
-import hashlib
 import re
 import shutil
 import wave
@@ -21,6 +20,7 @@ from benchmarks.miniature.vggsound import build_vggsound
 from benchmarks.miniature.vggss import build_vggss, label_of
 from splits import vggsound
 from splits.vggss_boxes import read_annotations
+from tests.benchmarks.miniature.builds import digests
 
 GROUPS = Path(vggsound.__file__).parent / "miniature" / "vggss_heard.csv"
 COUNT, TESTS = 30, 20
@@ -48,11 +48,6 @@ def default():
         [draw_clip(WorldConfig(), key) for key in clip_keys(WorldConfig(), [name])]
         for name in ("vggss", "vggsound")
     ]
-
-
-def digests(root):
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def listed(world, name):

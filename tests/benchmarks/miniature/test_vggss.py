@@ -1,13 +1,8 @@
 """VGG-SS's part of the miniature world."""
 
 import csv
-import hashlib
 import json
-import multiprocessing
-import os
 import re
-import signal
-import time
 import wave
 from collections import Counter
 from pathlib import Path
@@ -24,6 +19,7 @@ from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.miniature.vggss import FLAWS, boxes_of, build_vggss, label_of
 from benchmarks.miniature.world import build
 from splits.vggss_boxes import read_annotations
+from tests.benchmarks.miniature.builds import digests, killed
 
 LABELS = Path(__file__).parents[3] / "splits" / "miniature" / "vggss_labels.csv"
 COUNT = 40
@@ -46,11 +42,6 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def clips():
     return [draw_clip(SMALL, key) for key in clip_keys(SMALL, ["vggss"])]
-
-
-def digests(root):
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def entries(root):
@@ -178,19 +169,11 @@ def test_workers_do_not_change_a_byte(world, tmp_path):
 
 def test_killed_build_goes_on_to_the_same_bytes(world, tmp_path):
     root = tmp_path / "killed"
-    fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=build_vggss, args=(root, None, SMALL))
-    process.start()
-    while len(kept := [*root.glob("audio/*.wav")]) < 3:
-        assert process.is_alive()
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    before = killed(lambda: build_vggss(root, None, SMALL), root, "audio/*.wav", 3)
     assert not (root / "vggss.json").exists()
-    before = {path: path.stat().st_mtime_ns for path in kept}
     build_vggss(root, None, SMALL, workers=1)
     assert digests(root) == digests(world)
-    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_parts_are_remade_only_when_their_own_clips_change(tmp_path):

@@ -1,5 +1,4 @@
 import csv
-import hashlib
 import json
 import math
 import multiprocessing
@@ -8,7 +7,6 @@ import platform
 import resource
 import shutil
 import signal
-import time
 import wave
 from collections import Counter
 from pathlib import Path
@@ -28,6 +26,7 @@ from benchmarks.miniature.config import WorldConfig
 from benchmarks.miniature.scenes import CLASSES
 from benchmarks.miniature.sounds import RATE
 from benchmarks.miniature.world import build
+from tests.benchmarks.miniature.builds import digests, killed
 
 SPLITS = Path(__file__).parents[3] / "splits" / "miniature"
 HOME = [name for name in CLASSES if name not in FOREIGN]
@@ -48,11 +47,6 @@ def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("world") / "new"
     build(root, SMALL, workers=1)
     return root
-
-
-def digests(root):
-    files = [path for path in root.rglob("*") if path.is_file()]
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def rows(path):
@@ -127,21 +121,14 @@ def test_workers_do_not_change_a_byte(world, tmp_path):
 
 def test_killed_build_goes_on_to_the_same_bytes(world, tmp_path):
     root = tmp_path / "killed"
-    process = multiprocessing.get_context("fork").Process(target=build, args=(root, SMALL))
-    process.start()
-    while len(kept := [*root.glob("v*/*/audio.wav")]) < 5:
-        assert process.is_alive()
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    before = killed(lambda: build(root, SMALL), root, "v*/*/audio.wav", 5)
     assert not (root / "metadata.csv").exists()
-    before = {path: path.stat().st_mtime_ns for path in kept}
     half = root / ".parts-dead" / "half"
     half.mkdir(parents=True)
     build(root, SMALL, workers=1)
     assert digests(root) == digests(world)
     assert not half.exists()
-    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 TINY = WorldConfig(size=32, clips={"v1s": {"train": 2, "test": 2}})

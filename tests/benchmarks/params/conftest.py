@@ -10,19 +10,16 @@ from benchmarks.common.checks import merge
 from benchmarks.params import build
 from benchmarks.params.files import read_yaml
 from benchmarks.params.profile import profile_file
-
-ROOT = Path(__file__).parents[3]
+from tests.copies import ROOT, small_project
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """The working directory: params.yaml is the miniature's, profiles/ has the other two."""
     (tmp_path / "profiles").mkdir()
-    for name in ("miniature", "smoke", "paper"):
-        place = "params.yaml" if name == "miniature" else f"profiles/{name}.yaml"
-        shutil.copy(profile_file(name, ROOT / "params.yaml"), tmp_path / place)
-    for name in ("weights", "splits"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    small_project(tmp_path, "miniature")
+    for name in ("smoke", "paper"):
+        shutil.copy(profile_file(name, ROOT / "params.yaml"), tmp_path / f"profiles/{name}.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

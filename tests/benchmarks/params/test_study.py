@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.grid.fingerprint import recipe_checksum
-from benchmarks.grid.protocol import Cell, cells_of, evaluations_of, model_of
-from benchmarks.params import TABLES, Params, ParamsError, load
+from benchmarks.grid.needs import cells_in
+from benchmarks.grid.protocol import cells_of, evaluations_of, model_of
+from benchmarks.params import Params, ParamsError, load
 from benchmarks.params.profile import profile_file
 from benchmarks.report.statements import PAIRS
 
@@ -24,11 +25,6 @@ def default() -> Params:
 @pytest.fixture(scope="module")
 def study() -> Params:
     return load(ROOT / "profiles/study.yaml")
-
-
-def _cells(params: Params) -> list[Cell]:
-    stages = [(table, stage) for table in TABLES for stage in params.table_rows(table)]
-    return [cell for place in stages for cell in cells_of(params, *place)]
 
 
 def test_further_seeds_are_of_named_rows_and_groups(changed):
@@ -65,7 +61,7 @@ def test_the_study_differs_from_the_default_in_its_seeds_alone(default, study):
 
 def test_the_studys_cells_of_seed_0_are_the_defaults(default, study):
     """By place, training, tests and recipe; real fingerprints add the clips alone."""
-    cells, more = _cells(default), _cells(study)
+    cells, more = cells_in(default), cells_in(study)
     assert cells == [cell for cell in more if cell.seed == default.seeds[0]]
     for cell in cells:
         assert model_of(cell).seed == default.seeds[0]
@@ -75,7 +71,7 @@ def test_the_studys_cells_of_seed_0_are_the_defaults(default, study):
 
 def test_pairs_and_ablations_have_five_seeds_and_the_rest_three(study):
     seeds: dict[str, set[int]] = {}
-    for cell in _cells(study):
+    for cell in cells_in(study):
         seeds.setdefault(cell.row, set()).add(cell.seed)
     oracle = study.tables.table1.ceiling
     ablations = {n for group in study.tables.ablations.groups for n in study.ablations[group]}

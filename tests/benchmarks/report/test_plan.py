@@ -8,7 +8,6 @@ from benchmarks.cli import main
 from benchmarks.experiments import EXPERIMENTS, SPECS, Spec
 from benchmarks.grid.protocol import cells_of, evaluations_of
 from benchmarks.params import TABLES, load
-from benchmarks.report import measure
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import read_paper
@@ -105,6 +104,6 @@ def test_a_broken_line_of_the_papers_figures_names_its_file(tmp_path, monkeypatc
     (tmp_path / "table1_avs_benchmarks").mkdir()
     path = tmp_path / "table1_avs_benchmarks/paper.csv"
     path.write_text(f"method,benchmark,setting,metric,value\n{lines}\n")
-    monkeypatch.setattr(measure, "EXPERIMENTS", tmp_path)
+    monkeypatch.setattr("benchmarks.experiments.EXPERIMENTS", tmp_path)
     with pytest.raises(RecordError, match=f"paper.csv: can't be read as the paper's.*{reason}"):
         read_paper("table1")

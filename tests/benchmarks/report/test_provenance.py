@@ -10,8 +10,8 @@ from benchmarks import cli
 from benchmarks.common import closure
 from benchmarks.grid.fingerprint import recipe_checksum
 from benchmarks.params import load
-from benchmarks.params.files import read_yaml, write_yaml
 from benchmarks.report.provenance import first_cells, key
+from tests.copies import set_key, small_project
 
 ROOT = Path(__file__).parents[3]
 
@@ -20,10 +20,7 @@ ROOT = Path(__file__).parents[3]
 def committed(tmp_path_factory) -> Path:
     """A project whose tables were made of its code and parameters as they stand."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("weights", "splits"):
-        (folder / name).symlink_to(ROOT / name)
-    text = (ROOT / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(text)
+    small_project(folder, "miniature")
     params = load(folder / "params.yaml")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -48,18 +45,16 @@ def stale(committed, monkeypatch, capsys):
 
 @pytest.fixture
 def edit(committed, monkeypatch):
-    """edit(file, key, value): set a dotted key of a JSON or YAML file for the time of a test."""
+    """edit(file, key, value): set a key of a JSON or YAML file for the time of a test."""
     texts = {}
 
     def change(name: str, key: str, value: Any) -> None:
         path = committed / name
         texts.setdefault(name, path.read_text())
-        *parents, last = key.split(".")
-        values = block = read_yaml(path)
-        for parent in parents:
-            block = block.setdefault(parent, {})
-        block[last] = value
-        path.write_text(json.dumps(values)) if path.suffix == ".json" else write_yaml(path, values)
+        if path.suffix == ".json":
+            path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+        else:
+            set_key(path, key, value)
 
     yield change
     for name, text in texts.items():

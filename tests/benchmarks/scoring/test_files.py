@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.scoring.files import ScoreError, score_folders
 from benchmarks.scoring.metrics import miou
+from tests.benchmarks.predictions.conftest import save
 
 MASK = np.array([[1, 1, 0], [0, 0, 0]], np.uint8)
 RED = np.array([128, 0, 0])
@@ -25,15 +26,6 @@ def folders(tmp_path):
             save(masks / clip / f"{frame}.png", MASK * 255)
             save(predictions / clip / f"{frame}.npy", np.asarray(p, np.float32))
     return predictions, masks
-
-
-def save(path, array, mode=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".npy":
-        np.save(path, array, allow_pickle=True)
-    else:
-        image = Image.fromarray(array)
-        (image.convert(mode) if mode else image).save(path)
 
 
 def test_headline_by_hand(folders):

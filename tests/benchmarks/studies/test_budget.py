@@ -1,6 +1,5 @@
 """The study of the budget: which trainings it asks for, and what it says of their scores."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,27 +7,16 @@ import pytest
 
 from benchmarks.grid.protocol import training_of
 from benchmarks.params import ParamsError, load
-from benchmarks.params.profile import profile_file
 from benchmarks.report.verdicts import read_studies
 from benchmarks.studies import budget, validated
 from benchmarks.studies.budget import scaled, study
-
-ROOT = Path(__file__).parents[3]
-
-
-class Bench:
-    """A workbench without data."""
-
-    def __init__(self, params):
-        self.params, self.fingerprints = params, self
-
-    def model(self, model):
-        return {}
+from tests.benchmarks.studies.bench import Bench
+from tests.copies import ROOT, small_project
 
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    shutil.copy(profile_file("miniature", ROOT / "params.yaml"), tmp_path / "params.yaml")
+    small_project(tmp_path, "miniature")
     monkeypatch.chdir(tmp_path)
     return load()
 

@@ -14,19 +14,10 @@ from benchmarks.studies import tune as module
 from benchmarks.studies import validated
 from benchmarks.studies.tune import LADDER, RATES, at_rate, beyond, choose, tune, tuned_rows
 from benchmarks.training.loop import Diverged
+from tests.benchmarks.studies.bench import Bench
 
 ROOT = Path(__file__).parents[3]
 MINIATURE = profile_file("miniature", ROOT / "params.yaml")
-
-
-class Bench:
-    """A workbench without data."""
-
-    def __init__(self, params):
-        self.params, self.fingerprints = params, self
-
-    def model(self, model):
-        return {}
 
 
 @pytest.fixture
