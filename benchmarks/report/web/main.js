@@ -1,13 +1,9 @@
 // Fills the controls once, then draws every section.
 function main() {
-<<<<<<< HEAD
   const seeds = DATA.seeds.join(", ") + (DATA.more.length ? `, of some rows ${DATA.more.join(", ")} too` : "");
   byId("profile").textContent = `Profile ${DATA.profile}, seeds ${seeds}. ${DATA.about}`;
-=======
-  byId("profile").textContent = `Profile ${DATA.profile}, seeds ${DATA.seeds.join(", ")}. ${DATA.about}`;
   byId("beside").hidden = !DATA.link;
   if (DATA.link) byId("beside").append(el("a", { href: DATA.link[0] }, DATA.link[1]), ".");
->>>>>>> s15-page
   byId("theme").addEventListener("change", (event) => {
     document.documentElement.style.colorScheme = event.target.value;
   });
