@@ -8,10 +8,10 @@ import pandas as pd
 
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
+from benchmarks.report.study import BY_RUN
 
 COLUMNS = ["profile", "method", "where", "measure", "unit", "value", "sd", "low", "high", "runs"]
 COLUMNS += ["difference", "difference_low", "difference_high", "p", "detectable", "paper"]
-BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
 
 
 def tidy(plan: Plan, table: Table) -> pd.DataFrame:

@@ -196,13 +196,13 @@ class Layout:
         return GridColumn(title, self._cell(column, lambda score: _bounds(score.over_runs, unit)))
 
     def study(self, column: str) -> list[GridColumn]:
-        """Column of the study's mean, interval and n of a score, if there is a study."""
+        """Column of the study's mean, interval and n, if there is a study; of several runs only."""
         measured, study = self.table.columns[column], self.plan.study
         unit = measured.unit
 
         def text(row: str) -> str:
             i = study.score(self.table.name, row, measured)
-            if i is None:
+            if i is None or i.runs == 1:
                 return NONE
             interval = "" if np.isnan(i.low) else f" {_bounds(i, unit)}"
             return f"{share(i.mean, unit)}{interval} (n = {i.runs})"

@@ -15,7 +15,6 @@ import pandas as pd
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.experiments import SPECS
-from benchmarks.report import exports
 from benchmarks.report.measure import Column
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
@@ -23,6 +22,7 @@ from gavs.reading import reading
 
 FOLDER = "study"  # below the default's results
 RUNS = "tables/runs.csv"  # of a report: its judged scores run by run
+BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
 REMEDY = "restore it from git, or delete it"
 SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
 Place = tuple[str, str, str]  # table, row and column
@@ -74,7 +74,7 @@ def read_study(folder: Path) -> Study:
                 place = (name, line.method, f"{line.where} {line.measure}")
                 scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
     runs: dict[Place, dict[tuple[int, str], float]] = {}
-    for line in read_lines(folder / RUNS, exports.BY_RUN):
+    for line in read_lines(folder / RUNS, BY_RUN):
         place = (line.table, line.method, f"{line.where} {line.measure}")
         draw = f"{line.draw:g}" if isinstance(line.draw, float | int) else line.draw
         run = (int(line.seed), "" if draw == "nan" else draw)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli import commands, main
+from benchmarks.cli import command, main
 from benchmarks.common.remedy import in_use, spelled
 from benchmarks.grid.command import outcome
 from benchmarks.preflight.check import Finding
@@ -58,7 +58,7 @@ def test_logs_and_failures_of_cells_say_it_too(tmp_path, monkeypatch, capsys):
         logging.getLogger("benchmarks.data").warning("%s", text)
         return outcome([text])
 
-    monkeypatch.setattr(commands, "check", fail)
+    monkeypatch.setattr(command, "check", fail)
     assert main(["--params", "a.yaml", "check"]) == 1
     said = text.replace("benchmarks features", "benchmarks --params a.yaml features")
     assert capsys.readouterr().err == f"{said}\nfailed: {said}\n"
