@@ -33,8 +33,9 @@ MOVED = 1.5  # points
 PAGE = """\
 # Budget: what more or fewer updates change
 
-Made by `python -m benchmarks budget`: profile {profile}, seeds {seeds}, outside the default run.
-Table 1's rows with {times} times their updates; rate, schedule and frames per update stay.
+Made by `python -m benchmarks budget {options}`:
+profile {profile}, seeds {seeds}, outside the default run. These rows of Table 1 with so many times
+their updates; rate, schedule and frames per update stay.
 mIoU in percent, mean over seeds.
 
 {sentence}
@@ -208,9 +209,13 @@ def page(means: pd.DataFrame, judged: str, profile: str, seeds: Sequence[int]) -
         )
     else:
         sentence = f"By {clips}; twice the updates were not run."
-    times = ", ".join(f"{t:g}" for t in sorted(set(means.times)))
+    times = " ".join(f"{t:g}" for t in sorted(set(means.times)))
+    asked = [" ".join(means[column].unique()) for column in ("row", "benchmark")]
+    options = f"--rows {asked[0]} --benchmarks {asked[1]} --times {times}"
+    if judged == "validation":
+        options += " --validation-only"
     numbers = ", ".join(map(str, seeds))
-    parts = [PAGE.format(profile=profile, seeds=numbers, times=times, sentence=sentence)]
+    parts = [PAGE.format(options=options, profile=profile, seeds=numbers, sentence=sentence)]
     columns = {
         "validation": "validation",
         "miou": "test, 0.5",

@@ -70,6 +70,8 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
     assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
     text = (tmp_path / "budget.md").read_text()
     assert "more than 1.5 points on the validation clips: `gavs` on v2 +2.0." in text
+    options = "--rows gavs sam_fusion --benchmarks v2 --times 1 2 --validation-only"
+    assert f"`python -m benchmarks budget {options}`" in text  # what printed it
     assert read_studies(tmp_path).pairs == {}
 
 
