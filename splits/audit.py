@@ -134,7 +134,10 @@ def strict_metadata(metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(leaks: Sequence[Leak]) -> str:
-    """Markdown page: a table with one row per pair of sets, then the clips that leak."""
+    """Markdown page: a table with one row per pair of sets, then the clips that leak.
+
+    Pairs that leak the same clips of one test set share a list: a split's and all splits' together.
+    """
     lines = [
         "| learned or selected on | tested on | clips tested | of a video learned from | videos "
         "| the very clip | overlapping in time |",
@@ -145,11 +148,14 @@ def markdown(leaks: Sequence[Leak]) -> str:
         f"| {len(f.identical)} | {len(f.overlapping)} |"
         for f in leaks
     ]
+    learned: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for f in leaks:
-        if f.clips:
-            names = ", ".join(f"`{clip}`" for clip in f.clips[:NAMED])
-            more = f" and {len(f.clips) - NAMED} more" if len(f.clips) > NAMED else ""
-            lines += ["", f"**{f.train} → {f.test}**: {names}{more}"]
+        learned.setdefault((f.test, f.clips), []).append(f.train)
+    for (test, clips), names in learned.items():
+        if clips:
+            named = ", ".join(f"`{clip}`" for clip in clips[:NAMED])
+            more = f" and {len(clips) - NAMED} more" if len(clips) > NAMED else ""
+            lines += ["", f"**{', '.join(names)} → {test}**: {named}{more}"]
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gavs.reading import shown
 
-NONE = "–"
+NONE, MINUS = "–", "−"
 
 
 class Unit(NamedTuple):
@@ -38,13 +38,14 @@ class Grid(NamedTuple):
 def number(value: float | None, factor: int = 1, decimals: int = 0) -> str:
     if value is None or np.isnan(value):
         return NONE
-    return f"{factor * value:,.{decimals}f}"
+    return f"{factor * value:z,.{decimals}f}".replace("-", MINUS)
 
 
 def signed(value: float, unit: Unit = PERCENT) -> str:
     """+1.20 or −0.35, with a true minus sign and none on zero."""
-    text = f"{unit.factor * value:+.{unit.decimals}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    text = share(value, unit)
+    positive = not text.startswith((MINUS, NONE)) and text.strip("0.")
+    return f"+{text}" if positive else text
 
 
 def share(value: float | None, unit: Unit = PERCENT) -> str:
@@ -95,7 +96,7 @@ _TEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
-    "−": r"$-$",
+    MINUS: r"$-$",
     "ᵃ": r"\textsuperscript{a}",
     "ᵘ": r"\textsuperscript{u}",
     "ⁿ": r"\textsuperscript{n}",

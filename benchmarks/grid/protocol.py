@@ -96,18 +96,17 @@ def _settings(
     params: Params, table: str, stage: str, row: str, benchmark: str
 ) -> list[tuple[str, int, int | str | None]]:
     seeds, scoring = params.seeds_of(row), params.scoring
+    draws = params.draws(benchmark, row)
     if stage == "few_shot":
         names = [f"{k}-shot{kind}" for kind in ("", "-control") for k in params.protocol.shots]
-        return [(name, seed, draw) for name in names for seed, draw in params.draws(benchmark)]
+        return [(name, seed, draw) for name in names for seed, draw in draws]
     if stage == "zero_shot":
         return [("0-shot", seed, None) for seed in seeds]
     if stage == "in_set":
         return [("in-set", seed, None) for seed in seeds]
     if stage == "fractions":
         shares = params.protocol.fractions
-        return [
-            (f"fraction-{f}", seed, draw) for f in shares for seed, draw in params.draws(benchmark)
-        ]
+        return [(f"fraction-{f}", seed, draw) for f in shares for seed, draw in draws]
     if stage == "negatives":
         return [("negatives", seed, None) for seed in seeds if scoring.shuffles(seed)]
     if params.row(row, benchmark).method_config.oracle:

@@ -143,12 +143,17 @@ class Params(Config):
         groups = (group for group, names in self.ablations.items() if row in names)
         return [*self.seeds, *more.seeds] if {row, *groups} & {*more.rows} else self.seeds
 
-    def draws(self, benchmark: str) -> list[tuple[int, int | str]]:
-        """List (seed, draw) of the few-shot or fraction cells: draw i with seed i, or the cross.
+    def all_seeds(self) -> list[int]:
+        """List the seeds of all rows together, those of some rows alone last."""
+        return [*self.seeds, *self.more_seeds.seeds]
 
-        Draws beyond the seeds, and seeds beyond the draws, are not run.
+    def draws(self, benchmark: str, row: str | None = None) -> list[tuple[int, int | str]]:
+        """List (seed, draw) of a row's few-shot or fraction cells, or of all rows' together.
+
+        Draw i goes with seed i, or every draw with every seed (`protocol.cross`). Draws beyond
+        the seeds, and seeds beyond the draws, are not run.
         """
-        seeds = self.seeds
+        seeds = self.all_seeds() if row is None else self.seeds_of(row)
         draws = self.protocol.fraction_draws if benchmark == "v2" else self.protocol.draws
         if benchmark == "v3" and self.protocol.official:
             return [(seed, "official") for seed in seeds]
@@ -218,7 +223,7 @@ class Params(Config):
         needs_vggss = BENCHMARK_OF.get(table, "").startswith("vggss")
         if needs_vggss and self.data.vggss is None:
             return {stage: [] for stage in STAGES[table]}
-        rows = {stage: list(getattr(tables, table).rows) for stage in STAGES[table]}
+        rows = {stage: tables.rows_of(table) for stage in STAGES[table]}
         if table in ABLATED:
             rows["zero_shot"] += [row for row in tables.ablated if row not in rows["zero_shot"]]
         if table == "table3":

@@ -25,7 +25,7 @@ class Table1Params(Config):
     controlled: Rows = ["tpavi_sam", "avsegformer_sam"]  # track C: on GAVS's frozen SAM embeddings
     gavs: Rows = ["gavs", "gavs_adapters", "gavs_released", "gavs_released_fixed", "gavs_lora"]
     # Track C too: with `gavs` and `sam_fusion` the pairs of prompt and fusion that differ in that
-    # alone. The tables of Figure 3 and of unseen and foreign clips have those with BCE.
+    # alone.
     pairs: Rows = [
         *("gavs_full_decoder", "sam_fusion_full_decoder", "gavs_dice", "sam_fusion_dice"),
         *("gavs_full_decoder_dice", "sam_fusion_full_decoder_dice"),
@@ -90,6 +90,8 @@ class TablesParams(Config):
     ablated: Rows = [
         *("gavs_no_cue", "gavs_no_alignment", "gavs_no_noise", "gavs_no_cola", "gavs_decoder_lora")
     ]
+    # Pairs of a prompt and a fusion, in Tables 2 to 4 and Figure 3 too but not in their plots.
+    paired: Rows = []
     base: Name = "gavs"  # the row that every table's Δ is taken against
     table1: Table1Params = Table1Params()
     ablations: AblationsParams = AblationsParams()
@@ -112,6 +114,13 @@ class TablesParams(Config):
             **{k: {"rows": rows, **v} if isinstance(v, Mapping) else v for k, v in tables.items()},
         }
 
+    def rows_of(self, table: str) -> list[str]:
+        """Rows of a table of `STAGES`, less those that are in-set or ablated."""
+        rows = getattr(self, table).rows
+        paired = self.paired if rows and table in PAIRED else []
+        return list(dict.fromkeys([*rows, *paired]))
+
 
 TABLES = tuple(SPECS)
 ABLATED = ("table2", "table3")  # tables whose 0-shot cells include `tables.ablated`
+PAIRED = (*ABLATED, "table4", "figure3")  # tables with the rows of `tables.paired`

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.common.tables import NONE
+from benchmarks.common.tables import NONE, SHARE, signed
 
 PLACES = ["table", "method", "where", "measure"]  # columns that name a figure of the tables
 LINES = 40  # of changed figures that are printed
@@ -93,7 +93,7 @@ def changes_text(changes: pd.DataFrame, names: tuple[str, str]) -> str:
             name = f"{line.table} {line.method} {line.where} {line.measure}"
             figures = [f"{value:.3f}" for value in (line.first, line.second)]
             outside = "outside both intervals" if line.outside else ""
-            table.append([name, *figures, f"{line.change:+.3f}".replace("-", "−"), outside])
+            table.append([name, *figures, signed(line.change, SHARE), outside])
         lines.append(aligned(table))
         surely = f"{int(both.outside.sum())} outside both intervals"
         lines.append(f"{len(both)} figures differ, {surely}, the first {LINES} at most above")

@@ -24,7 +24,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the table and its figure."""
     table, shares = numbers(plan, ledger), shares_of(plan)
     layout = Layout(plan, table)
-    rows = layout.ranked(plan.tables.figure3.rows, "100 % miou")
+    rows = layout.ranked(plan.tables.rows_of("figure3"), "100 % miou")
     overview = layout.with_dark(layout.grid(rows, _overview(layout)), [*shares])
     parts = [
         DEFINITIONS,
@@ -61,7 +61,7 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         if share < 1:
             both = (Part(full, "miou"), Part(source, "miou"))
             columns.append(Column(where, "gap", both, draws, np.subtract))
-    return measure("figure3", ledger, [Block(plan.tables.figure3.rows, columns)], plan.base)
+    return measure("figure3", ledger, [Block(plan.tables.rows_of("figure3"), columns)], plan.base)
 
 
 def _overview(layout: Layout) -> list[GridColumn]:

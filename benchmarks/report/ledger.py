@@ -38,7 +38,8 @@ def _dark(scores: FrameScores | BoxScores) -> Terms:
 
 
 RIVALS = "rivals"  # clips with a silent object in view that could sound
-STRATA = (RIVALS,)
+LEARNED = "learned"  # clips of AVS-V3's unseen classes that V2 tests too: its models learned them
+STRATA = (RIVALS, LEARNED)
 VALIDATION = "val"  # evaluation of the validation clips
 CHOSEN = {"miou_chosen": "miou", "fscore_chosen": "fscore"}  # at validation's threshold
 # Terms are resampled; a plain number has no interval.
@@ -103,7 +104,7 @@ class Ledger:
         """Hold the records.
 
         Args:
-            strata: clips by what is in view, whatever the record: name -> uids.
+            strata: clips, whatever the record (`strata_of`): name -> uids.
             planned: which of some runs a row has (`Plan.planned`).
         """
         self.records, self.resamples, self.strata = records, resamples, strata or {}

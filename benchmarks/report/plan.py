@@ -104,7 +104,7 @@ class Plan:
         tables = self.tables
         shared = [*tables.figure3.rows, *tables.table2.rows, *tables.table3.rows]
         rows = [*shared, *self.published, *self.controlled, *tables.table3.in_set]
-        rows += [row for table in STAGES for row in getattr(tables, table).rows]
+        rows += [row for table in STAGES for row in tables.rows_of(table)]
         return list(dict.fromkeys(rows))
 
     @property
@@ -131,7 +131,7 @@ class Plan:
         for table, stages in STAGES.items():
             for stage in stages:
                 in_set = stage == "in_set"
-                part = tables.table3.in_set if in_set else getattr(tables, table).rows
+                part = tables.table3.in_set if in_set else tables.rows_of(table)
                 ablated = tables.ablated if table in ABLATED and stage == "zero_shot" else []
                 folders[root / table / stage] = [*dict.fromkeys([*part, *ablated])]
         return folders

@@ -56,21 +56,11 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         seen = ("v3/train", "v3/val", "v3/seen_test")
         lines += [_sizes(f"`{name}` {where}", other[name]) for name in seen]
     sizes = markdown(Grid(["set", "clips", "videos", "frames", "classes"], lines))
-    leaks = _once(clip_sets.leaks()) if "v2" in params.data.labels else "Without V2 none are drawn."
+    leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
     text = TEXT.format(profile=params.profile, sizes=sizes, leaks=leaks)
     if params.data.vggsound and params.data.vggss:
         text = f"{text.rstrip()}\n\n{_vggsound(params.data.vggsound, params.data.vggss)}"
     return text.rstrip() + "\n"
-
-
-def _once(leaks: str) -> str:
-    """The audit's page with equal lists of a test's clips as one: of a split and of all splits."""
-    table, *lists = leaks.rstrip().split("\n\n")
-    learned: dict[str, list[str]] = {}
-    for line in lists:
-        name, tested = line.removeprefix("**").split(" → ", 1)
-        learned.setdefault(tested, []).append(name)
-    return "\n\n".join([table, *(f"**{', '.join(n)} → {rest}" for rest, n in learned.items())])
 
 
 def _sizes(name: str, rows: pd.DataFrame) -> list[str]:

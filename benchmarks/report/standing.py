@@ -39,7 +39,7 @@ def _rows(plan: Plan) -> dict[str, list[str]]:
     rows = {b: [row for row in table.rows if row != table.ceiling] for b in table.benchmarks}
     where = plan.tables.ablations.benchmark
     rows[where] = list(dict.fromkeys([*rows.get(where, []), *ablations]))
-    unseen = [*plan.tables.table2.rows, *plan.tables.ablated]
+    unseen = [*plan.tables.rows_of("table2"), *plan.tables.ablated]
     return rows | {"v3": list(dict.fromkeys(unseen))}
 
 

@@ -76,9 +76,7 @@ def read_study(folder: Path) -> Study:
     runs: dict[Place, dict[tuple[int, str], float]] = {}
     for line in read_lines(folder / RUNS, BY_RUN):
         place = (line.table, line.method, f"{line.where} {line.measure}")
-        draw = f"{line.draw:g}" if isinstance(line.draw, float | int) else line.draw
-        run = (int(line.seed), "" if draw == "nan" else draw)
-        runs.setdefault(place, {})[run] = line.value / _factor(line.unit)
+        runs.setdefault(place, {})[int(line.seed), line.draw] = line.value / _factor(line.unit)
     claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
     manifest, recipes = folder / "provenance.json", {}
     if manifest.is_file():
@@ -101,7 +99,8 @@ def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:
     if not path.is_file():
         return []
     with reading(path, RecordError, "as a study's numbers", REMEDY):
-        frame = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")))
+        text = io.StringIO(path.read_text(encoding="utf-8"))
+        frame = pd.read_csv(text, dtype={"draw": str}).fillna({"draw": ""})  # 0, or "official"
         if missing := [name for name in columns if name not in frame]:
             raise ValueError(f"columns {', '.join(missing)} are missing")
     return list(frame.itertuples())

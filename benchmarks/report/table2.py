@@ -1,5 +1,6 @@
 """Table 2: AVS-V3, unseen classes with 0 to 5 shots."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from benchmarks.common.tables import SHARE, markdown
 from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
-from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
+from benchmarks.report.ledger import LEARNED, RIVALS, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.shots_figure import shots_figure
@@ -26,12 +27,18 @@ CONTROL = """\
 **control**: as many clips of the seen classes, for as many steps, tested on the same clips. Only
 the gain above it is learning the new classes: the rest is training longer."""
 
+HEARD = """\
+The same {clips} clips of the unseen classes, tested by two models of a row: AVS-V3's, which never
+learned these classes, and V2's, which did (V2 tests the clips too). **own − other**: what another
+class's sound costs, which is nothing for a model that doesn't hear, or hears and can't use it. What
+the second model loses and the first doesn't is hearing that was bound to the classes learned."""
+
 
 def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the table."""
     table = numbers(plan, ledger)
     layout = Layout(plan, table)
-    rows = layout.ranked(plan.tables.table2.rows, "0-shot miou")
+    rows = layout.ranked(plan.tables.rows_of("table2"), "0-shot miou")
     overview = layout.grid(rows, _overview(layout))
     overview = layout.with_dark(overview, plan.shot_settings)
     source = Source("v3", "0-shot", "unseen")
@@ -47,6 +54,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         "### What the shots teach: the control",
         CONTROL,
         markdown(layout.grid(rows, _taught(layout))),
+        *_heard(layout, ledger, rows),
         "### How sure: mIoU on unseen classes",
         layout.sure(rows, table.judged),
     ]
@@ -80,7 +88,28 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
             Column("0-shot", "rivals", (here[0],), plan.runs),
             Column("0-shot", "rivals_shuffle_loss", tuple(here), shuffles, np.subtract),
         ]
-    return measure("table2", ledger, [Block(plan.tables.table2.rows, columns)], plan.base)
+    blocks = [Block(plan.tables.rows_of("table2"), columns)]
+    if LEARNED in ledger.strata and "v2" in plan.tables.table1.benchmarks:
+        both = [row for row in plan.tables.table2.rows if row in plan.tables.table1.methods]
+        blocks.append(Block(both, _heard_columns(plan)))
+    return measure("table2", ledger, blocks, plan.base)
+
+
+def _heard_columns(plan: Plan) -> list[Column]:
+    """Measures of one set of clips by models that learned its classes, and that didn't."""
+    columns = []
+    for benchmark, setting, evaluation in (("v3", "0-shot", "unseen"), ("v2", "train", "test")):
+        own, wrong = (
+            Part(Source(benchmark, setting, name, subset=LEARNED), "miou")
+            for name in (evaluation, f"{evaluation}_shuffled")
+        )
+        columns += [
+            Column(benchmark, LEARNED, (own,), plan.runs),
+            Column(
+                benchmark, f"{LEARNED}_shuffle_loss", (own, wrong), plan.shuffle_runs, np.subtract
+            ),
+        ]
+    return columns
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:
@@ -116,6 +145,25 @@ def _taught(layout: Layout) -> list[GridColumn]:
             *control_grid(layout, setting),
         ]
     return columns
+
+
+def _heard(layout: Layout, ledger: Ledger, rows: Sequence[str]) -> list[str]:
+    """Title, text and grid of the same clips with their classes learned and not; or nothing."""
+    columns = [layout.method()]
+    for benchmark, title in (("v3", "not learned"), ("v2", "learned")):
+        name = f"{benchmark} {LEARNED}"
+        if not layout.table.measures(f"{name}_shuffle_loss"):
+            return []
+        columns += [
+            layout.score(f"{title}: mIoU (%)", name),
+            layout.change("own − other [95 % interval]", f"{name}_shuffle_loss"),
+        ]
+    shown = [row for row in rows if (row, f"v3 {LEARNED}") in layout.table.scores]
+    return [
+        "### Is hearing bound to the classes that were learned?",
+        HEARD.format(clips=f"{len(ledger.strata[LEARNED]):,}"),
+        markdown(layout.grid(shown, columns)),
+    ]
 
 
 def _overview(layout: Layout) -> list[GridColumn]:

@@ -71,7 +71,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the table, its grids by rule, guidance, wrong sound and heard classes."""
     table, in_set = numbers(plan, ledger), plan.tables.table3.in_set
     layout, headline = Layout(plan, table), name_of(HEADLINE)
-    rows = layout.ranked(plan.tables.table3.rows, headline) + layout.ranked(in_set, headline)
+    rows = layout.ranked(plan.tables.rows_of("table3"), headline) + layout.ranked(in_set, headline)
     trivial, sentence = _trivial(plan, ledger)
     blind = _without_truth(trivial)
     overview = _overview(layout, rows, trivial, max(blind.values(), default=-np.inf))
@@ -115,10 +115,10 @@ def name_of(metric: str) -> str:
 
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure the rows trained on V2 and those trained in-set."""
-    tables = plan.tables.table3
+    tables = plan.tables
     blocks = [
-        Block(tables.rows, [*_columns(plan, ZERO_SHOT), *_shift_columns(plan)]),
-        Block(tables.in_set, [*_columns(plan, IN_SET), *_guided_columns(plan)]),
+        Block(tables.rows_of("table3"), [*_columns(plan, ZERO_SHOT), *_shift_columns(plan)]),
+        Block(tables.table3.in_set, [*_columns(plan, IN_SET), *_guided_columns(plan)]),
     ]
     return measure("table3", ledger, blocks, plan.base)
 

@@ -28,7 +28,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the table."""
     table = numbers(plan, ledger)
     layout = Layout(plan, table)
-    rows = layout.ranked(plan.tables.table4.rows, "0-shot mean_iou")
+    rows = layout.ranked(plan.tables.rows_of("table4"), "0-shot mean_iou")
     overview = layout.grid(rows, _overview(layout))
     parts = [
         DEFINITIONS,
@@ -50,7 +50,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure novel and mapped classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
-    return measure("table4", ledger, [Block(plan.tables.table4.rows, columns)], plan.base)
+    return measure("table4", ledger, [Block(plan.tables.rows_of("table4"), columns)], plan.base)
 
 
 def _columns(plan: Plan, setting: str) -> list[Column]:

@@ -72,7 +72,7 @@ def write_report(params: Params) -> Path:
     contents = tables(
         records,
         plan,
-        strata=strata_of(index),
+        strata=strata_of(index, bench.clip_sets),
         studies=read_studies(results),
         index=index,
         bench=bench if params.work_of is None else None,
@@ -132,7 +132,7 @@ def tables(
     """Make every table, its figures and the pages, by path below the results.
 
     Args:
-        strata: clips by what is in view (`strata_of`).
+        strata: clips that a table looks at alone (`strata_of`).
         studies: verdicts of pairs under other worlds and weights (`read_studies`).
         index: of the clips; None: without the page to explore.
         bench: where the models are that draw this page's clips; None: without clips.

@@ -99,3 +99,15 @@ def test_markdown_counts_and_names():
     assert "| V2 val | V2 test | 60 | 0 | 0 | 0 | 0 |" in text
     assert "**V2 train → V2 test**: `a_0_v2`, " in text and "`a_49_v2` and 10 more" in text
     assert "**V2 val" not in text
+
+
+def test_sets_that_share_the_same_clips_with_a_test_have_one_list():
+    test, learned = rows(("a", 0, "v2"), ("b", 0, "v2")), rows(("a", 9, "v2"))
+    found = [audit.compare(name, learned, "test", test) for name in ("train", "all")]
+    found += [audit.compare("other", rows(("b", 9, "v2")), "test", test)]
+    found += [audit.compare("train", learned, "second test", test)]
+    assert [line for line in audit.markdown(found).splitlines() if " → " in line] == [
+        "**train, all → test**: `a_0_v2`",
+        "**other → test**: `b_0_v2`",
+        "**train → second test**: `a_0_v2`",
+    ]

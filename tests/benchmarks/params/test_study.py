@@ -37,7 +37,15 @@ def test_further_seeds_are_of_named_rows_and_groups(changed):
     assert [(c.benchmark, c.seed) for c in cells] == [
         (benchmark, seed) for benchmark in ("v1s", "v1m", "v2") for seed in (0, 1, 7, 8)
     ]
-    assert {c.seed for c in cells_of(params, "table2", "few_shot")} == {0, 1}  # one a draw
+
+
+def test_rows_with_more_seeds_have_more_draws(changed):
+    params = changed({"seeds": [0, 1], "more_seeds": MORE, "protocol": {"draws": [0, 1, 5]}})
+    assert params.draws("v3", "gavs") == [(0, 0), (1, 1)]
+    assert params.draws("v3", "sam_fusion") == params.draws("v3") == [(0, 0), (1, 1), (7, 5)]
+    for row in ("gavs", "sam_fusion"):
+        cells = [c for c in cells_of(params, "table2", "few_shot") if c.row == row]
+        assert {(c.seed, c.draw) for c in cells} == {*params.draws("v3", row)}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.experiments import STAGES
 from benchmarks.grid.protocol import cells_of
 from benchmarks.params import TABLES, load
 from benchmarks.params.profile import profile_file
@@ -45,6 +46,18 @@ def test_an_ablation_of_table_1_is_measured_there_alone():
     assert len(places) == len(set(places))
     folders = plan_of(params).folders(Path("records"))
     assert all(c.row in folders[Path("records", c.table, c.stage)] for c in cells)
+
+
+def test_paired_rows_stand_in_each_table_of_unseen_foreign_few_and_scarce_clips(changed):
+    params = changed({"tables": {"paired": ["sam_fusion_film", "gavs"]}})
+    for table, stages in STAGES.items():
+        for stage in stages:
+            rows = params.table_rows(table)[stage]
+            stands = table != "robustness" and stage != "in_set"
+            assert rows.count("sam_fusion_film") == stands, (table, stage)
+            assert len(rows) == len(set(rows))
+    none = changed({"tables": {"paired": ["gavs"], "table4": {"rows": []}}})
+    assert none.table_rows("table4") == {"zero_shot": [], "few_shot": []}
 
 
 def test_ablated_rows_have_0_shot_cells_on_unseen_and_foreign_clips():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.report.claims import NOT_MEASURED, Claim, claims
-from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
+from benchmarks.report.ledger import LEARNED, RIVALS, Ledger, Part, Source
 from benchmarks.report.standing import standing
 from benchmarks.report.strata import strata_of
 from benchmarks.report.table1 import numbers
@@ -209,16 +209,19 @@ def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
     assert "| **reversed** (1 of 2) |" in verdicts_page(plan, [claim], {}, [])
 
 
-def test_strata_are_the_clips_with_a_rival_and_a_source_in_view():
+def test_strata_are_clips_where_hearing_decides_and_clips_that_two_benchmarks_test():
     index = pd.DataFrame(
         {
             "uid": ["a", "b", "c", "d", "e"],
             "distractor": ["none", "other_class", "same_class", "other_class", ""],
             "off_screen": ["False", "False", "False", "True", ""],
+            "benchmark": "v1s",
         }
     )
-    assert strata_of(index) == {RIVALS: {"b", "c"}}
-    assert strata_of(index[["uid"]]) == {} and strata_of(index[:1]) == {}
+    sets = {"v3/unseen": index[1:4], "v2/test": index[3:]}
+    assert strata_of(index, sets) == {RIVALS: {"b", "c"}}
+    assert strata_of(index[["uid", "benchmark"]], sets) == strata_of(index[:1], sets) == {}
+    assert strata_of(index[["uid"]].assign(benchmark="v2"), sets) == {LEARNED: {"d"}}
 
 
 def test_the_page_and_the_csv_have_every_claim(desk):

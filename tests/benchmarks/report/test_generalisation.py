@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.common.files import read_sealed, write_sealed
+from benchmarks.report.ledger import LEARNED
 from benchmarks.scoring.records import RecordError
 from tests.benchmarks.report.conftest import (
     RULES,
@@ -122,6 +123,26 @@ def test_table_2_with_controls_and_silent_rivals(desk):
     details = line_of(text, "gavs", "### 0-shot on each test set")
     assert (details[4], details[11]) == ("80.00 ± 14.14", "30.00")
     assert details[12].startswith("+40.00 [") and details[13].startswith("+40.00 [")
+
+
+def test_table_2_with_clips_whose_classes_another_model_of_the_row_learned(desk):
+    """u1 and u3: AVS-V3's model 50 with their own sound, 10 with another's; V2's 90 and 30."""
+    strata, plan = {LEARNED: {"u1", "u3"}}, plan_with(table1={"benchmarks": ["v1s", "v2"]})
+    put_unseen(desk)
+    assert "bound to the classes" not in desk.report(plan, strata=strata)
+    names = ("unseen", "unseen_shuffled", "seen")
+    lit = ([5, 3, 4, 2], [5, 1, 5, 0], [5, 5])
+    scores = {name: frames(k, name[0]) for name, k in zip(names, lit, strict=True)}
+    desk.write("table2/zero_shot", "gavs", "v3", "0-shot", scores, 0, subsets=UNSEEN)
+    heard = {"test": [0, 5, 0, 4], "test_shuffled": [0, 2, 0, 1]}
+    scores = {name: frames(k, "u") for name, k in heard.items()}
+    desk.write("table1/gavs", "gavs", "v2", "train", scores)
+    text = section(desk.report(plan, strata=strata), "## Table 2")
+    line = line_of(text, "gavs", "### Is hearing bound to the classes")
+    assert (
+        "The same 2 clips" in text and line[1].startswith("40.00") and line[3].startswith("90.00")
+    )
+    assert line[2].startswith("+40.00 [") and line[4].startswith("+60.00 [")
 
 
 def test_table_2_at_the_threshold_of_the_0_shot_models_validation(desk):

@@ -40,10 +40,12 @@ def test_every_record_that_the_parameters_ask_for_is_looked_for():
             assert {cell.row for cell in cells_of(params, table, stage)} <= set(rows)
 
 
-def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others():
+@pytest.mark.parametrize("path", [PARAMS, PARAMS.parent / "profiles/study.yaml"])
+def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
     """With no record at all, what is missing is every cell that the parameters ask for."""
-    params = load(PARAMS)
-    plan, ledger = plan_of(params), Ledger({}, 100)
+    params = load(path)
+    plan = plan_of(params)
+    ledger = Ledger({}, 100, planned=plan.planned)
     tables = [section.table for section in lay_out(plan, ledger) if section.table]
     missing = {key for table in tables for key in table.missing}
     asked = {

@@ -1,8 +1,9 @@
 """The paper's figures as they are read, and the text of numbers and names."""
 
+import numpy as np
 import pytest
 
-from benchmarks.common.tables import Grid, bold, latex, markdown, signed
+from benchmarks.common.tables import Grid, bold, latex, markdown, number, signed
 from benchmarks.params import method_names
 from benchmarks.report.measure import read_paper
 from benchmarks.report.rosetta import described
@@ -41,6 +42,7 @@ def test_the_papers_avs_rows_of_vggss_are_mean_iou():
 
 def test_text_of_numbers():
     assert [signed(x) for x in (0.012, -0.0035, -0.00001, 0)] == ["+1.20", "−0.35", "0.00", "0.00"]
+    assert [number(x, 100, 1) for x in (-0.0123, -0.0001, np.nan)] == ["−1.2", "0.0", "–"]
     grid = Grid(["`a_b`", "%"], [["x|y", bold("−1 ± 2") + " †"]], "lr")
     assert markdown(grid) == "| `a_b` | % |\n| :-- | --: |\n| x\\|y | **−1 ± 2** † |"
     assert latex(grid) == (

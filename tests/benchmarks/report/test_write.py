@@ -57,7 +57,9 @@ def made(monkeypatch):
     """The real report, but for the parts that need a run."""
     monkeypatch.setattr(write, "read", lambda root, plan: {})
     monkeypatch.setattr(write, "tables", lambda *_, **__: {"tables.md": "new"})
-    monkeypatch.setattr(write, "load_index", lambda path: pd.DataFrame({"uid": []}))
+    monkeypatch.setattr(
+        write, "load_index", lambda path: pd.DataFrame({"uid": [], "benchmark": []})
+    )
     monkeypatch.setattr(write, "Workbench", lambda params: SimpleNamespace(clip_sets=None))
     monkeypatch.setattr(write, "contact_sheet", lambda root, path, vggss: path.write_bytes(b"png"))
     monkeypatch.setattr(write, "splits_page", lambda params, sets: "sets")
