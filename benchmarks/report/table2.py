@@ -88,9 +88,10 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
             Column("0-shot", "rivals", (here[0],), plan.runs),
             Column("0-shot", "rivals_shuffle_loss", tuple(here), shuffles, np.subtract),
         ]
-    blocks = [Block(plan.tables.rows_of("table2"), columns)]
+    rows = plan.tables.rows_of("table2")
+    blocks = [Block(rows, columns)]
     if LEARNED in ledger.strata and "v2" in plan.tables.table1.benchmarks:
-        both = [row for row in plan.tables.table2.rows if row in plan.tables.table1.methods]
+        both = [row for row in rows if row in plan.tables.table1.methods]
         blocks.append(Block(both, _heard_columns(plan)))
     return measure("table2", ledger, blocks, plan.base)
 
