@@ -22,7 +22,8 @@ from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import VERDICTS, Difference
 
 HOLDS, REVERSED, UNDECIDED = VERDICTS
-NOT_MEASURED = "not measured"
+MIXED, NOT_MEASURED = "mixed", "not measured"
+CLAIM_VERDICTS = (HOLDS, REVERSED, MIXED, UNDECIDED, NOT_MEASURED)
 HEADLINE, RIVALS_IN_VIEW = "threshold 0.5", "silent rivals in view"
 READINGS = {  # name -> metric of masks, metric of boxes; "": there is none
     HEADLINE: ("miou", "mean_iou/fixed/mask"),
@@ -59,7 +60,7 @@ class Contrast:
 class Reading(NamedTuple):
     """Verdict on a claim by another reading, or in a study, on those comparisons that it has."""
 
-    verdict: str  # of VERDICTS, or NOT_MEASURED
+    verdict: str  # of CLAIM_VERDICTS
     headline: str  # verdict at the headline's threshold on the same comparisons
     comparisons: int
 
@@ -71,7 +72,7 @@ class Claim:
     name: str
     text: str
     source: str  # where the paper says so
-    verdict: str  # of VERDICTS, or NOT_MEASURED
+    verdict: str  # of CLAIM_VERDICTS
     evidence: str  # one line
     runs: tuple[int, int] | None  # fewest and most trainings behind a side of a comparison
     contrasts: tuple[Contrast, ...] = ()
@@ -203,14 +204,16 @@ def _together(best: bool, verdicts: Sequence[str]) -> str:
     """Verdict of a claim's comparisons together.
 
     Of "best of all" one that is reversed is enough against it, and every one must hold. Of other
-    claims: at least one holds and none is reversed, or the other way round.
+    claims: at least one holds and none is reversed, or the other way round, or both are there.
     """
     if not verdicts:
         return NOT_MEASURED
     holds, against = verdicts.count(HOLDS), verdicts.count(REVERSED)
     if best:
         return REVERSED if against else HOLDS if holds == len(verdicts) else UNDECIDED
-    return HOLDS if holds and not against else REVERSED if against and not holds else UNDECIDED
+    if holds and against:
+        return MIXED
+    return HOLDS if holds else REVERSED if against else UNDECIDED
 
 
 def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:

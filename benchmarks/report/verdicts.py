@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.tables import NONE, Grid, bold, markdown, signed
-from benchmarks.report.claims import HEADLINE, NOT_MEASURED, Claim, Contrast, Pairs
+from benchmarks.report.claims import (
+    CLAIM_VERDICTS,
+    HEADLINE,
+    NOT_MEASURED,
+    Claim,
+    Contrast,
+    Pairs,
+)
 from benchmarks.report.exports import as_csv
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table, missing_of
@@ -29,10 +36,10 @@ are verdicts on this world, with these encoders and budgets; the paper's figures
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
 "best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **undecided**: all else. **n**: trainings of a comparison's side that has fewer, fewest to
-most. **evidence**: how many comparisons say what, then the one with the lowest difference and the
-one with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all
-dark or their floor are left out and named.{alone}"""
+enough; **mixed**: some hold, others are reversed; **undecided**: all else. **n**: trainings of a
+comparison's side that has fewer, fewest to most. **evidence**: how many comparisons say what, then
+the one with the lowest difference and the one with the highest, each with a 95 % interval of its
+own. Rows that aren't shown to be above all dark or their floor are left out and named.{alone}"""
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,
@@ -98,8 +105,7 @@ def verdicts_page(
 def counted(claims: Sequence[Claim]) -> str:
     """Sentence of how many claims have each verdict."""
     verdicts = [claim.verdict for claim in claims]
-    names = (*VERDICTS, NOT_MEASURED)
-    return ", ".join(f"{name} {verdicts.count(name)}" for name in names) + "."
+    return ", ".join(f"{name} {verdicts.count(name)}" for name in CLAIM_VERDICTS) + "."
 
 
 def trainings(claim: Claim) -> str:

@@ -116,13 +116,13 @@ function showHearing() {
 }
 const hearingState = { column: 1, down: true };
 
-const VERDICT_LOOK = { holds: "good", reversed: "bad", undecided: "quiet", "not measured": "quiet" };
+const VERDICT_LOOK = { holds: "good", reversed: "bad" };
 
 function showClaims() {
   table(byId("claimed"), [
     { title: "claim", sub: "paper", cell: (c) => [c.text, el("small", {}, c.source)] },
     { title: "verdict", className: "text", rising: true, value: (c) => c.verdict, cell: (c) =>
-      el("span", { class: VERDICT_LOOK[c.verdict] }, c.verdict) },
+      el("span", { class: VERDICT_LOOK[c.verdict] ?? "quiet" }, c.verdict) },
     { title: "n", cell: (c) => c.runs },
     { title: "another verdict by", className: "text", cell: (c) => c.depends.join(", ") },
     { title: "evidence, points", className: "text", cell: (c) => c.evidence },
@@ -143,7 +143,7 @@ function showOrderings() {
       `${signed(v.difference[0])} ${interval(v.difference[1], v.difference[2])}` },
     { title: "p", rising: true, value: (v) => v.p, cell: (v) => pValue(v.p) },
     { title: "verdict", className: "text", rising: true, value: (v) => v.verdict, cell: (v) =>
-      el("span", { class: VERDICT_LOOK[v.verdict] }, v.verdict + (v.depends ? " (depends)" : "")) },
+      el("span", { class: VERDICT_LOOK[v.verdict] ?? "quiet" }, v.verdict + (v.depends ? " (depends)" : "")) },
   ], rows, orderingState, "Verdicts on the paper's orderings");
 }
 const orderingState = { column: 7, down: false };

@@ -47,7 +47,7 @@ def test_prompt_against_fusion_is_judged_on_pairs_that_differ_in_that_alone(desk
     ]
     assert claim.evidence == "holds 1 of 1; V1S: `gavs` − `sam_fusion` +20.00 [+20.00, +20.00]"
     put(desk, "sam_fusion_add", [5, 3])  # another operator is better
-    assert judged(desk)["pairs_seen"].verdict == "undecided"
+    assert judged(desk)["pairs_seen"].verdict == "mixed"
     put(desk, "sam_fusion", [5, 3])
     assert judged(desk)["pairs_seen"].verdict == "reversed"
 
@@ -187,7 +187,7 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
 
 
 def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
-    """gavs is above gavs_no_cue on V1S and below it on V1M: undecided. A study of V1S alone that
+    """gavs is above gavs_no_cue on V1S and below it on V1M: mixed. A study of V1S alone that
     says the same of V1S is no other verdict; one that says the opposite is."""
     for benchmark, lit, other in (("v1s", [4, 2], [3, 1]), ("v1m", [3, 1], [4, 2])):
         put(desk, "gavs", lit, benchmark=benchmark)
@@ -200,7 +200,7 @@ def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
         return {claim.name: claim for claim in claims(plan, ledger, studies)}["cue"]
 
     claim = judge("holds")
-    assert claim.verdict == "undecided" and len(claim.contrasts) == 2
+    assert claim.verdict == "mixed" and len(claim.contrasts) == 2
     assert claim.sensitivity["half the budget"] == ("holds", "holds", 1) and not claim.depends
     page = verdicts_page(plan, [claim], {}, [])
     assert "| holds (1 of 2) |" in page and "**holds" not in page.split("What a verdict")[1]
@@ -229,7 +229,7 @@ def test_the_page_and_the_csv_have_every_claim(desk):
     put(desk, "sam_fusion", [3, 1])
     made = list(judged(desk).values())
     page = verdicts_page(plan_with(), made, {("tpavi_sam", "v1s"): "all dark"}, [])
-    assert f"holds 2, reversed 0, undecided 0, not measured {len(made) - 2}" in page
+    assert f"holds 2, reversed 0, mixed 0, undecided 0, not measured {len(made) - 2}" in page
     assert "| prompt above fusion on seen classes | 3.1 | **holds** | 2 |" in page
     assert "| V1S | all dark | `tpavi_sam` |" in page
     assert "With one training per side" not in page
