@@ -155,9 +155,10 @@ def _tests_of(params: Params, cell: Cell) -> list[Evaluation]:
     few, draw = cell.stage == "few_shot", cell.draw
     if cell.benchmark == "v3":
         unseen = f"v3/test-{draw}" if few else "v3/unseen"
-        tests = [Evaluation("unseen", unseen), Evaluation("seen", "v3/seen_test")]
+        sets = {"unseen": unseen, "seen": "v3/seen_test"}
+        tests = [Evaluation(name, tested) for name, tested in sets.items()]
         if not few and params.scoring.shuffles(cell.seed):
-            tests.append(Evaluation("unseen_shuffled", unseen, "shuffled"))
+            tests += [Evaluation(f"{n}_shuffled", tested, "shuffled") for n, tested in sets.items()]
         return tests
     if cell.benchmark == "vggss":
         rules = ("fixed", "median", "oracle")

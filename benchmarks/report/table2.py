@@ -28,10 +28,17 @@ CONTROL = """\
 the gain above it is learning the new classes: the rest is training longer."""
 
 HEARD = """\
-The same {clips} clips of the unseen classes, tested by two models of a row: AVS-V3's, which never
-learned these classes, and V2's, which did (V2 tests the clips too). **own − other**: what another
-class's sound costs, which is nothing for a model that doesn't hear, or hears and can't use it. What
-the second model loses and the first doesn't is hearing that was bound to the classes learned."""
+**own − other** is what another class's sound costs: nothing for a model that doesn't hear, or
+hears and can't use it. **seen classes**: AVS-V3's model on those it learned. **not learned**: the
+same model on {clips} clips of the unseen classes, all those that V2 tests too. **learned**: V2's
+model of the row, which learned these classes, on the same clips. What the first and the last lose
+and the second doesn't is hearing that is bound to the classes learned."""
+
+HEARD_BY = {  # measure -> clips and the model that is tested on them
+    "seen_classes": Source("v3", "0-shot", "seen"),
+    "not_learned": Source("v3", "0-shot", "unseen", subset=LEARNED),
+    "learned": Source("v2", "train", "test", subset=LEARNED),
+}
 
 
 def section(plan: Plan, ledger: Ledger) -> Section:
@@ -97,18 +104,14 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
 
 
 def _heard_columns(plan: Plan) -> list[Column]:
-    """Measures of one set of clips by models that learned its classes, and that didn't."""
+    """Measures of clips by models that learned their classes, and that didn't."""
     columns = []
-    for benchmark, setting, evaluation in (("v3", "0-shot", "unseen"), ("v2", "train", "test")):
-        own, wrong = (
-            Part(Source(benchmark, setting, name, subset=LEARNED), "miou")
-            for name in (evaluation, f"{evaluation}_shuffled")
-        )
+    for name, source in HEARD_BY.items():
+        own = Part(source, "miou")
+        wrong = Part(source._replace(evaluation=f"{source.evaluation}_shuffled"), "miou")
         columns += [
-            Column(benchmark, LEARNED, (own,), plan.runs),
-            Column(
-                benchmark, f"{LEARNED}_shuffle_loss", (own, wrong), plan.shuffle_runs, np.subtract
-            ),
+            Column("hearing", name, (own,), plan.runs),
+            Column("hearing", f"{name}_loss", (own, wrong), plan.shuffle_runs, np.subtract),
         ]
     return columns
 
@@ -149,17 +152,16 @@ def _taught(layout: Layout) -> list[GridColumn]:
 
 
 def _heard(layout: Layout, ledger: Ledger, rows: Sequence[str]) -> list[str]:
-    """Title, text and grid of the same clips with their classes learned and not; or nothing."""
+    """Title, text and grid of what wrong sound costs on classes learned and not; or nothing."""
     columns = [layout.method()]
-    for benchmark, title in (("v3", "not learned"), ("v2", "learned")):
-        name = f"{benchmark} {LEARNED}"
-        if not layout.table.measures(f"{name}_shuffle_loss"):
+    for name in HEARD_BY:
+        if not layout.table.measures(f"hearing {name}_loss"):
             return []
         columns += [
-            layout.score(f"{title}: mIoU (%)", name),
-            layout.change("own − other [95 % interval]", f"{name}_shuffle_loss"),
+            layout.score(f"{name.replace('_', ' ')}: mIoU (%)", f"hearing {name}"),
+            layout.change("own − other [95 % interval]", f"hearing {name}_loss"),
         ]
-    shown = [row for row in rows if (row, f"v3 {LEARNED}") in layout.table.scores]
+    shown = [row for row in rows if (row, "hearing learned") in layout.table.scores]
     return [
         "### Is hearing bound to the classes that were learned?",
         HEARD.format(clips=f"{len(ledger.strata[LEARNED]):,}"),
