@@ -194,7 +194,7 @@ def test_a_method_obeys_the_laws(extended):
 
 def test_a_table_has_its_cells_its_stage_and_its_section(facts):
     after = facts[1]
-    rows = [name.split()[1] for name in after["cells"] if name.startswith("table4 ")]
+    rows = [name.split()[1] for name in after["cells"] if name.startswith("robustness ")]
     assert new_cells(facts, "table5 ") == {f"table5 {row} v1m negatives seed 0" for row in {*rows}}
     assert after["shared"]  # nothing is trained for it
     deps, outs = after["stages"]["run@table5"]
