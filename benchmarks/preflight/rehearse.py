@@ -75,7 +75,7 @@ CHANGES = {
     "features": {"batch_size": 1, "precision": "fp32", "live": []},  # on CPUs
     "training": {"steps": 1},
     "scoring": {"frames_per_clip": 1, "floor_seeds": []},
-    "tables": {"ablated": [], "table1": {"pairs": []}},  # no stage of their own
+    "tables": {"ablated": [], "paired": [], "table1": {"pairs": []}},  # no stage of their own
     "report": {"bootstrap_draws": 100},
 }
 Command = Callable[[list[str]], int]  # `python -m benchmarks` in this process: its exit code
