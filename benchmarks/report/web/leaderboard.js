@@ -22,9 +22,9 @@ function showBest() {
   table(byId("best"), [
     { title: "contest", cell: (r) => r.s.title },
     { title: "best", className: "text", cell: (r) => (r.best ? el("span", { class: "best" }, `${r.best[0]} ${fixed(r.best[1])}`) : NONE) },
-    { title: "is the lead real?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
+    { title: "real lead?", className: "text", cell: (r) => (!r.lead ? NONE : r.lead.p < 0.05
       ? el("span", { class: "good" }, "yes") : el("span", { class: "bad" },
-        `not shown: ${r.s.tied.all.length} rows tie`)) },
+        `${r.s.tied.all.length} rows tie`)) },
     { title: "second", className: "text", cell: (r) => (r.second ? `${r.second[0]} ${fixed(r.second[1])}` : NONE) },
     { title: "lead, points", cell: (r) => (r.lead ? `${signed(r.lead.points[0])} ${interval(r.lead.points[1], r.lead.points[2])}` : NONE) },
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
@@ -124,8 +124,8 @@ function showClaims() {
     { title: "verdict", className: "text", rising: true, value: (c) => c.verdict, cell: (c) =>
       el("span", { class: VERDICT_LOOK[c.verdict] ?? "quiet" }, c.verdict) },
     { title: "n", cell: (c) => c.runs },
-    { title: "another verdict by", className: "text", cell: (c) => c.depends.join(", ") },
-    { title: "evidence, points", className: "text", cell: (c) => c.evidence },
+    { title: "another verdict by", className: "wide", cell: (c) => c.depends.join(", ") },
+    { title: "evidence, points", className: "wide", cell: (c) => c.evidence },
   ], DATA.claims, claimState, "Verdicts on the paper's claims");
 }
 const claimState = { column: -1, down: false };
