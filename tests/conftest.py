@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a forked worker must not meet its thread pool
 
@@ -22,6 +24,10 @@ LONG = (  # the longest first
     *("test_mutations.py", "test_methods.py", "test_extending.py", "test_world.py"),
 )
 TINY_SAM = SamSize(64, 8, 16, 4, 2, 2, 0, (), 32, 4, 48)  # 8x8 tokens, 32x32 masks
+# Thousands of small files are made and deleted: on a busy disk that takes as long as the tests.
+SHM = Path("/dev/shm")
+if SHM.is_dir() and shutil.disk_usage(SHM).free > 4 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(SHM))
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("suite")
 

@@ -1,6 +1,7 @@
 """What a checkpoint of any method predicts, learns further and is saved as."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -274,7 +275,7 @@ def test_pushing_uploads_that_folder(tmp_path, monkeypatch):
     got = tmp_path / "got"
 
     def upload(self, folder_path, **rest):
-        folder_path.rename(got)
+        shutil.copytree(folder_path, got)
 
     monkeypatch.setattr(HfApi, "create_repo", lambda *_, **__: SimpleNamespace(repo_id="me/gavs"))
     monkeypatch.setattr(HfApi, "upload_folder", upload)

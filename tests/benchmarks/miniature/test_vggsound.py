@@ -171,6 +171,7 @@ def test_refusals(tmp_path):
 # --- what is learned from ---------------------------------------------------------------------
 
 
+@pytest.mark.slow  # as the two below: 2,300 clips are drawn
 def test_no_video_is_tested(default):
     tests, train = default
     others = [draw_clip(WorldConfig(), key) for key in clip_keys(WorldConfig(), ["v2"])]
@@ -180,6 +181,7 @@ def test_no_video_is_tested(default):
     assert 0.1 < 1 - len(videos) / len(train) < 0.17
 
 
+@pytest.mark.slow
 def test_unheard_classes_are_shown_but_never_sound(default):
     _, train = default
     heard = Counter(CLASSES[source.label] for clip in train for source in clip.heard)
@@ -189,6 +191,7 @@ def test_unheard_classes_are_shown_but_never_sound(default):
     assert shown == {*CLASSES}
 
 
+@pytest.mark.slow
 def test_the_law_is_that_of_vggss(default):
     """Shares of clips, up to 3.5 standard errors of the difference of two means."""
     facts = []

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.grid.protocol import training_of
 from benchmarks.params import ParamsError, load
 from benchmarks.report.verdicts import read_studies
+from benchmarks.scoring.metrics import Terms
+from benchmarks.scoring.statistics import sample
 from benchmarks.studies import budget, validated
 from benchmarks.studies.budget import scaled, study
 from tests.benchmarks.studies.bench import Bench
@@ -69,10 +72,71 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
     }
     assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
     text = (tmp_path / "budget.md").read_text()
-    assert "more than 1.5 points on the validation clips: `gavs` on v2 +2.0." in text
-    options = "--rows gavs sam_fusion --benchmarks v2 --times 1 2 --validation-only"
-    assert f"`python -m benchmarks budget {options}`" in text  # what printed it
+    assert "Change of mIoU on the validation clips" in text
+    assert "| v2 | 2 | +1.50 ± 0.50 | `gavs` +2.00 |" in text  # (2 + 1) / 2, (2 - 1) / 2
+    assert "`python -m benchmarks budget --validation-only`" in text  # what printed it
     assert read_studies(tmp_path).pairs == {}
+
+
+VIDEOS = np.array([f"video{k // 2}" for k in range(40)])
+
+
+def scored(mean):
+    return sample([Terms(VIDEOS, np.full(40, mean), np.ones(40))], draws=50)
+
+
+@pytest.fixture
+def call(params, monkeypatch, tmp_path):
+    """call(rows, gain, times, start=0.4): a call of the study, with scores by the times."""
+    scores = {}
+
+    def read(chosen, scale, cells):
+        start, gain = scores["now"]
+        mean = start + gain * scale
+        place = {"alternative": budget.name_of(scale), "times": scale, "updates": 640}
+        rest = {"validation": mean, "miou": mean, "miou_chosen": mean, "wrong_sound": 0.2}
+        lines = [
+            {"row": c.row, "benchmark": c.benchmark, "seed": 0, **place, **rest} for c in cells
+        ]
+        by_row = {cell.row: scored(mean) for cell in cells}
+        return lines, {("v2", budget.name_of(scale)): by_row}
+
+    monkeypatch.setattr(budget, "run_cells", lambda *_: [])
+    monkeypatch.setattr(budget, "_read", read)
+
+    def run(rows, gain, times, start=0.4):
+        scores["now"] = (start, gain)
+        assert study(params, tmp_path, rows, ["v2"], times) == []
+        return pd.read_csv(tmp_path / "budget.csv"), pd.read_csv(tmp_path / "budget_pairs.csv")
+
+    return run
+
+
+def test_what_a_call_does_not_measure_stays(call, tmp_path):
+    call(["sam_fusion", "sam_fusion_film"], 0.01, [4])
+    table, pairs = call(["gavs", "sam_fusion"], 0.02, [2], start=0.39)  # at 1 both are .41
+    places = list(zip(table.row, table.times, table.miou.round(6), strict=True))
+    assert places == [  # as Table 1 has the rows
+        *[("sam_fusion", 1, 0.41), ("sam_fusion", 2, 0.43), ("sam_fusion", 4, 0.44)],
+        *[("gavs", 1, 0.41), ("gavs", 2, 0.43)],
+        *[("sam_fusion_film", 1, 0.41), ("sam_fusion_film", 4, 0.44)],
+    ]
+    duels = {(d.alternative, *sorted((d.better, d.worse))) for d in pairs.itertuples()}
+    assert duels == {
+        *(("default", "gavs", "sam_fusion"), ("double", "gavs", "sam_fusion")),
+        *((name, "sam_fusion", "sam_fusion_film") for name in ("default", "x4")),
+    }
+    text = (tmp_path / "budget.md").read_text()
+    assert "| v2 | 2 | +2.00 ± 0.00 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
+
+
+def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
+    call(["sam_fusion", "gavs"], 0.01, [4])
+    table, pairs = call(["gavs"], 0.01, [2], start=0.5)
+    assert list(zip(table.row, table.times, strict=True)) == [
+        *[("sam_fusion", 1), ("sam_fusion", 4), ("gavs", 1), ("gavs", 2)]
+    ]
+    assert pairs.empty and "gavs on v2: not what" in caplog.text
 
 
 def test_a_row_or_a_benchmark_that_is_not_the_profiles_is_named(params, tmp_path):
