@@ -1,10 +1,12 @@
 """Study of the budget: Table 1's rows at half, one and two times the updates.
 
 Every training is one of the grid's, found again by its fingerprint, so the profile's own budget
-costs nothing after the default run, and a second run of the study nothing at all.
+costs nothing after the default run, and a second run of the study nothing at all. What a call
+doesn't ask for stays as an earlier one has written it, so the study can be run in parts.
 """
 
 import itertools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.publish import publish
-from benchmarks.common.tables import Grid, markdown, share
-from benchmarks.grid.cells import run_cells
+from benchmarks.common.tables import Grid, markdown, share, signed
+from benchmarks.grid.cells import git_revision, run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
@@ -24,23 +26,39 @@ from benchmarks.report.style import looks_of, png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import compare, compared, resampled, stored_of
+from benchmarks.studies.dispersion import DEFAULT, compare, resampled, stored_of
 from benchmarks.studies.validated import job_of, validate_all
 
+log = logging.getLogger(__name__)
 TIMES = (0.5, 1.0, 2.0)
-NAMES = {0.5: "half", 1.0: "default", 2.0: "double"}  # as the page of verdicts has them
+NAMES = {0.5: "half", 1.0: DEFAULT, 2.0: "double"}  # as the page of verdicts has them
 MOVED = 1.5  # points
+ROUNDED = 1e-6  # of scores in CSV
+PLACE = ["row", "benchmark", "times", "seed"]  # of a training
+PAIR = ["benchmark", "alternative", "better", "worse"]
 PAGE = """\
 # Budget: what more or fewer updates change
 
-Made by `python -m benchmarks budget {options}`:
-profile {profile}, seeds {seeds}, outside the default run. These rows of Table 1 with so many times
-their updates; rate, schedule and frames per update stay.
-mIoU in percent, mean over seeds.
+Made by `python -m benchmarks budget{option}`, in one call or several (`--rows`, `--benchmarks`,
+`--times`), at {revisions}: profile {profile}, seeds {seeds}, outside the default run.
+Rows of Table 1 with so many times their updates; rate, schedule and frames per update stay. mIoU in
+percent, mean over seeds.
 
-{sentence}
+{changes}
 
 ![mIoU against updates](figures/budget.png)"""
+CHANGES = """\
+Change of mIoU on the {clips} clips when the updates double from 1: the mean over rows with its
+standard error, and the rows that move by more than {moved} points. With one training per side a
+part of each row's change is chance, as between two seeds.
+
+{grid}"""
+COLUMNS = {
+    "validation": "validation",
+    "miou": "test, 0.5",
+    "miou_chosen": "at validation's threshold",
+    "wrong_sound": "wrong sound",
+}
 
 
 def study(
@@ -54,9 +72,12 @@ def study(
 ) -> list[str]:
     """Run the rows at every budget; write `budget.md`, `budget.csv` and `budget_pairs.csv`.
 
+    Lines and pairs of earlier calls stay, unless this one measures them. Holm's rule is over the
+    pairs of one call.
+
     Args:
         times: of the profile's updates; 1 is always among them.
-        validation_only: read no test score, and write no pairs.
+        validation_only: read no test score, write no pairs, and keep nothing of earlier calls.
 
     Returns:
         The reasons of the trainings that failed. If there are any, nothing is written.
@@ -67,7 +88,7 @@ def study(
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
     known = {
-        "rows": [*compared(params), *tables.pairs],
+        "rows": [*tables.methods, *tables.operators],
         "benchmarks": tables.benchmarks,
         "seeds": params.seeds,
     }
@@ -104,16 +125,18 @@ def study(
                 scores |= samples
         if failures:
             return failures
-        pairs = compare(scores)[1]
+    table = pd.DataFrame(lines).assign(revision=git_revision())
+    if not validation_only:
+        table, pairs = _with_former(results, table, compare(scores)[1])
         contents["budget_pairs.csv"] = as_csv(pairs)
-    table = pd.DataFrame(lines)
+    table = _ordered(table, [*known["rows"], *known["benchmarks"]])
     means = _means(table)
     judged = "validation" if validation_only else "miou"
     look = looks_of(plan_of(params), means.row)
     contents |= {
         "budget.csv": as_csv(means),
         "budget_seeds.csv": as_csv(table),
-        "budget.md": page(means, judged, params.profile, numbers),
+        "budget.md": page(table, judged, params.profile),
         "figures/budget.png": png(budget_figure(means, judged, look, params.profile)),
     }
     publish(results, contents)
@@ -183,55 +206,86 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
     return lines, dict(resampled(params, name_of(scale), scored))
 
 
+def _with_former(
+    results: Path, table: pd.DataFrame, pairs: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add the lines and pairs of earlier calls that this one doesn't measure.
+
+    A row whose score at the default's budget is another now keeps none: it was other code's.
+    """
+    if not (results / "budget_pairs.csv").is_file():
+        return table, pairs
+    lines = pd.read_csv(results / "budget_seeds.csv").dropna(subset="miou")
+    both = lines.merge(table, on=PLACE, suffixes=("", "_now"))
+    moved = both[(both.times == 1) & ((both.miou - both.miou_now).abs() > ROUNDED)]
+    other = set(zip(moved.row, moved.benchmark, strict=True))
+    for row, benchmark in sorted(other):
+        log.warning("%s on %s: not what %s has; left out there", row, benchmark, results)
+    lines = lines[[place not in other for place in zip(lines.row, lines.benchmark, strict=True)]]
+    duels = pd.read_csv(results / "budget_pairs.csv")
+    sides = zip(duels.benchmark, duels.better, duels.worse, strict=True)
+    duels = duels[[not {(x, b), (y, b)} & other for b, x, y in sides]]
+    return _added(lines, table, PLACE), _added(duels, pairs, PAIR)
+
+
+def _added(former: pd.DataFrame, table: pd.DataFrame, place: list[str]) -> pd.DataFrame:
+    """Put the lines of `former` at places that `table` hasn't before its own."""
+    there = pd.MultiIndex.from_frame(former[place]).isin(pd.MultiIndex.from_frame(table[place]))
+    return pd.concat([former[~there], table])
+
+
+def _ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Sort lines by row and benchmark, as `names` are, then by times and seed."""
+    ranks = {name: rank for rank, name in enumerate(names)}
+    keys = [table.row.map(ranks), table.benchmark.map(ranks), table.times, table.seed]
+    return table.iloc[np.lexsort(keys[::-1])]
+
+
 def _means(table: pd.DataFrame) -> pd.DataFrame:
     """Means over seeds: one line per row, benchmark and budget."""
-    keys = ["row", "benchmark", "alternative", "times", "updates"]
-    groups = table.groupby(keys, sort=False)
-    return groups.mean().drop(columns="seed").assign(seeds=groups.size()).reset_index()
+    groups = table.groupby(["row", "benchmark", "alternative", "times", "updates"], sort=False)
+    means = groups.mean(numeric_only=True).drop(columns="seed")
+    return means.assign(seeds=groups.size()).reset_index()
 
 
-def moved(means: pd.DataFrame, judged: str) -> list[str]:
-    """Texts of the rows that move by more than MOVED points when the updates double from 1."""
-    wide = means.pivot(index=["row", "benchmark"], columns="times", values=judged)
-    if 2.0 not in wide:
-        return []
-    change = 100 * (wide[2.0] - wide[1.0])
-    return [f"`{row}` on {b} {d:+.1f}" for (row, b), d in change.items() if abs(d) > MOVED]
+def changes(means: pd.DataFrame, judged: str) -> str:
+    """Text of what doubling the updates from 1 changes: a line per benchmark."""
+    wide = means.pivot(index="row", columns=["benchmark", "times"], values=judged)
+    wide = wide.loc[means.row.unique()]  # in the table's order
+    lines = []
+    for benchmark in dict.fromkeys(means.benchmark):
+        scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()
+        change = scores[2.0] - scores[1.0]
+        far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
+        mean = f"{signed(change.mean())} ± {share(change.sem())}"
+        lines.append([benchmark, str(len(change)), mean, ", ".join(far) or "none"])
+    grid = Grid(["benchmark", "rows", "mean change", f"by more than {MOVED}"], lines)
+    clips = "validation" if judged == "validation" else "test"
+    return CHANGES.format(clips=clips, moved=MOVED, grid=markdown(grid))
 
 
-def page(means: pd.DataFrame, judged: str, profile: str, seeds: Sequence[int]) -> str:
-    """Page with a grid per benchmark, and the rows that twice the updates move."""
-    clips = "the validation clips" if judged == "validation" else "the test clips"
-    if 2.0 in set(means.times):
-        names = ", ".join(moved(means, judged)) or "none"
-        sentence = (
-            f"Rows that twice the updates move by more than {MOVED} points on {clips}: {names}."
+def page(table: pd.DataFrame, judged: str, profile: str) -> str:
+    """Page of the lines of budget_seeds.csv: what doubling changes, and a grid per benchmark."""
+    means = _means(table)
+    parts = [
+        PAGE.format(
+            option=" --validation-only" if judged == "validation" else "",
+            revisions=", ".join(sorted({f"`{str(r)[:7]}`" for r in table.revision})),
+            profile=profile,
+            seeds=", ".join(map(str, sorted(set(table.seed)))),
+            changes=changes(means, judged),
         )
-    else:
-        sentence = f"By {clips}; twice the updates were not run."
-    times = " ".join(f"{t:g}" for t in sorted(set(means.times)))
-    asked = [" ".join(means[column].unique()) for column in ("row", "benchmark")]
-    options = f"--rows {asked[0]} --benchmarks {asked[1]} --times {times}"
-    if judged == "validation":
-        options += " --validation-only"
-    numbers = ", ".join(map(str, seeds))
-    parts = [PAGE.format(options=options, profile=profile, seeds=numbers, sentence=sentence)]
-    columns = {
-        "validation": "validation",
-        "miou": "test, 0.5",
-        "miou_chosen": "at validation's threshold",
-        "wrong_sound": "wrong sound",
-    }
+    ]
     for benchmark, here in means.groupby("benchmark", sort=False):
         lines = [
             [
                 line["row"],
                 f"{line['times']:g}",
                 str(line["updates"]),
-                *(share(line[name]) for name in columns),
+                *(share(line[name]) for name in COLUMNS),
             ]
-            for line in here.sort_values(["row", "times"], kind="stable").to_dict("records")
+            for line in here.to_dict("records")
         ]
-        header = ["row", "times", "updates", *columns.values()]
+        header = ["row", "times", "updates", *COLUMNS.values()]
         parts += [f"## {benchmark}", markdown(Grid(header, lines))]
     return "\n\n".join(parts) + "\n"

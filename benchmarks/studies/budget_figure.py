@@ -22,7 +22,8 @@ def budget_figure(
         look: of the rows, as in all figures (`looks_of`).
     """
     benchmarks = list(dict.fromkeys(means.benchmark))
-    figure = Figure(figsize=(3.2 * len(benchmarks), 3.6), layout="constrained")
+    tall = max(3.6, 0.2 * means.row.nunique())  # a name per row
+    figure = Figure(figsize=(3.2 * len(benchmarks), tall), layout="constrained")
     panels = figure.subplots(1, len(benchmarks), squeeze=False)[0]
     for axes, benchmark in zip(panels, benchmarks, strict=True):
         here = means[means.benchmark == benchmark].sort_values("updates")
@@ -33,7 +34,7 @@ def budget_figure(
         axes.set_xscale("log", base=2)
         axes.set_xticks(updates, list(map(str, updates)))
         axes.set_xlim(updates[0] / 1.1, updates[-1] * 2)  # room for the names
-        last = here[here.updates == updates[-1]].dropna(subset=judged)
+        last = here.dropna(subset=judged).groupby("row", sort=False).tail(1)
         ends = {line.row: (line.updates, 100 * getattr(line, judged)) for line in last.itertuples()}
         label_ends(axes, ends, look["palette"], numbers=True)
         axes.set(title=f"{title_of(benchmark)}, {profile}", xlabel="updates")

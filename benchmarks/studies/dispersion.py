@@ -57,6 +57,7 @@ TITLES = {
     "aux0": "SAM pretrained without its semantic auxiliary head; other methods as they are",
     "balanced": "V1S with the scenes of V1M and V2: 2 to 4 objects, nothing hints at the source",
 }
+PAIRS = ["benchmark", "alternative", "better", "worse", "difference", "low", "high", "p", "verdict"]
 TAU = Unit("", 1, 2)
 PAGE = """\
 # Which orderings survive
@@ -256,7 +257,7 @@ def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
             figures = {"difference": d.mean, "low": d.low, "high": d.high, "p": d.p}
             names = {"better": better, "worse": worse}
             pairs.append({**place, **names, **figures, "verdict": d.verdict})
-    return pd.DataFrame(rows), pd.DataFrame(pairs)
+    return pd.DataFrame(rows), pd.DataFrame(pairs, columns=PAIRS)  # of one row there are none
 
 
 def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
