@@ -1,5 +1,6 @@
 """Page splits.md: the sets that are learned from and tested on, and the videos they share."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from splits.vggss_boxes import read_annotations
 TEXT = """\
 # Splits of profile `{profile}`
 
-Drawn by `splits/` ([definitions and reasons](../splits/README.md)). "Unseen" means never learned
+Drawn by `splits/` ([definitions and reasons]({readme})). "Unseen" means never learned
 from as an audio-visual pair; the frozen encoders may know the class.
 
 {sizes}
@@ -57,7 +58,8 @@ def splits_page(params: Params, clip_sets: ClipSets) -> str:
         lines += [_sizes(f"`{name}` {where}", other[name]) for name in seen]
     sizes = markdown(Grid(["set", "clips", "videos", "frames", "classes"], lines))
     leaks = clip_sets.leaks() if "v2" in params.data.labels else "Without V2 none are drawn."
-    text = TEXT.format(profile=params.profile, sizes=sizes, leaks=leaks)
+    readme = Path(os.path.relpath("splits/README.md", params.results)).as_posix()
+    text = TEXT.format(profile=params.profile, readme=readme, sizes=sizes, leaks=leaks)
     if params.data.vggsound and params.data.vggss:
         text = f"{text.rstrip()}\n\n{_vggsound(params.data.vggsound, params.data.vggss)}"
     return text.rstrip() + "\n"
