@@ -257,6 +257,11 @@ def command_parser() -> argparse.ArgumentParser:
         "find orderings that survive other SAM weights, precision and scenes (an hour)",
         "studies",
     )
+    add(
+        "without-ears",
+        "score rules that see the miniature's outlines and don't hear (a minute)",
+        "studies",
+    )
     sub = add("vggss-baselines", "score trivial predictors on the boxes of VGG-SS")
     sub.add_argument("--annotations", type=Path, required=True, metavar="vggss.json")
     sub = add("pretrain", "train the miniature's encoders into work/pretrained (an hour)")

@@ -1,4 +1,4 @@
-"""Commands of the studies: `tune`, `budget`, `dispersion`."""
+"""Commands of the studies: `tune`, `budget`, `dispersion`, `without-ears`."""
 
 import argparse
 
@@ -33,3 +33,10 @@ def dispersion(args: argparse.Namespace) -> int:
     from benchmarks.studies.dispersion import disperse
 
     return outcome(disperse(params, params.results), params.results / "dispersion.md")
+
+
+def without_ears(args: argparse.Namespace) -> None:
+    """Print what rules that don't hear score on the miniature."""
+    from benchmarks.studies.without_ears import without_ears
+
+    print("\n".join(without_ears()))
