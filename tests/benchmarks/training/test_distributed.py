@@ -147,11 +147,11 @@ def _double(batch: Batch) -> Batch:
     return Batch(features={k: wide(v) for k, v in batch.features.items()}, **values)
 
 
-@pytest.fixture
-def training(method):
-    values = load(ROOT / "params.yaml").training.model_dump()
+@pytest.fixture(scope="module")
+def training():
+    block = load(ROOT / "params.yaml").training
     changes = {"epochs": 3, "lr": 1e-3, "selection": "last", "schedule": "constant"}
-    return type(load(ROOT / "params.yaml").training)(**values | changes)
+    return type(block)(**block.model_dump() | changes)
 
 
 def test_ranks_train_as_one_process(method, training, make_batch, tmp_path, monkeypatch):
