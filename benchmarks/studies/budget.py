@@ -26,7 +26,7 @@ from benchmarks.report.style import looks_of, png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import DEFAULT, compare, resampled, stored_of
+from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, resampled, stored_of
 from benchmarks.studies.validated import job_of, validate_all
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ NAMES = {0.5: "half", 1.0: DEFAULT, 2.0: "double"}  # as the page of verdicts ha
 MOVED = 1.5  # points
 ROUNDED = 1e-6  # of scores in CSV
 PLACE = ["row", "benchmark", "times", "seed"]  # of a training
+SCORES = ["validation", "miou", "miou_chosen", "wrong_sound"]
+LINE = [*PLACE, "alternative", "updates", *SCORES, "revision"]
 PAIR = ["benchmark", "alternative", "better", "worse"]
 PAGE = """\
 # Budget: what more or fewer updates change
@@ -49,8 +51,8 @@ percent, mean over seeds.
 ![mIoU against updates](figures/budget.png)"""
 CHANGES = """\
 Change of mIoU on the {clips} clips when the updates double from 1: the mean over rows with its
-standard error, and the rows that move by more than {moved} points. With one training per side a
-part of each row's change is chance, as between two seeds.
+standard error, and the rows that move by more than {moved} points, by the seeds that have both.
+With one training per side a part of a row's change is chance, as between two seeds.
 
 {grid}"""
 COLUMNS = {
@@ -83,8 +85,10 @@ def study(
         The reasons of the trainings that failed. If there are any, nothing is written.
 
     Raises:
-        ParamsError: a row, benchmark or seed isn't the profile's, or a budget isn't in updates.
+        ParamsError: a row, benchmark or seed isn't the profile's, a budget isn't in updates, or
+            an earlier call's file isn't as this one writes it.
     """
+    former = None if validation_only else _former(results)
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
     known = {
@@ -126,8 +130,8 @@ def study(
         if failures:
             return failures
     table = pd.DataFrame(lines).assign(revision=git_revision())
-    if not validation_only:
-        table, pairs = _with_former(results, table, compare(scores)[1])
+    if former is not None:
+        table, pairs = _with_former(former, table, compare(scores)[1])
         contents["budget_pairs.csv"] = as_csv(pairs)
     table = _ordered(table, [*known["rows"], *known["benchmarks"]])
     means = _means(table)
@@ -180,7 +184,7 @@ def _line(
 ) -> dict[str, Any]:
     updates = params.row(row, benchmark).training.steps
     place = {"row": row, "benchmark": benchmark, "alternative": name_of(scale), "times": scale}
-    empty = dict.fromkeys(("validation", "miou", "miou_chosen", "wrong_sound"), np.nan)
+    empty = dict.fromkeys(SCORES, np.nan)
     return {**place, "updates": updates, "seed": seed, **empty, **scores}
 
 
@@ -206,32 +210,43 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
     return lines, dict(resampled(params, name_of(scale), scored))
 
 
+def _former(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the lines with test scores, and the pairs, that earlier calls have left."""
+    found = []
+    for name, columns in (("budget_seeds.csv", LINE), ("budget_pairs.csv", PAIRS)):
+        path = results / name
+        table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=columns)
+        if lost := [column for column in columns if column not in table]:
+            raise ParamsError(f"{path}: no column {', '.join(lost)}; without it, all begins anew")
+        found.append(table)
+    lines, pairs = found
+    return lines.dropna(subset="miou"), pairs
+
+
 def _with_former(
-    results: Path, table: pd.DataFrame, pairs: pd.DataFrame
+    former: tuple[pd.DataFrame, pd.DataFrame], table: pd.DataFrame, pairs: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add the lines and pairs of earlier calls that this one doesn't measure.
 
     A row whose score at the default's budget is another now keeps none: it was other code's.
     """
-    if not (results / "budget_pairs.csv").is_file():
-        return table, pairs
-    lines = pd.read_csv(results / "budget_seeds.csv").dropna(subset="miou")
+    lines, duels = former
     both = lines.merge(table, on=PLACE, suffixes=("", "_now"))
     moved = both[(both.times == 1) & ((both.miou - both.miou_now).abs() > ROUNDED)]
     other = set(zip(moved.row, moved.benchmark, strict=True))
     for row, benchmark in sorted(other):
-        log.warning("%s on %s: not what %s has; left out there", row, benchmark, results)
-    lines = lines[[place not in other for place in zip(lines.row, lines.benchmark, strict=True)]]
-    duels = pd.read_csv(results / "budget_pairs.csv")
+        log.warning("%s on %s: earlier calls scored something else; left out", row, benchmark)
+    places = zip(lines.row, lines.benchmark, strict=True)
+    lines = lines[np.array([place not in other for place in places], bool)]
     sides = zip(duels.benchmark, duels.better, duels.worse, strict=True)
-    duels = duels[[not {(x, b), (y, b)} & other for b, x, y in sides]]
-    return _added(lines, table, PLACE), _added(duels, pairs, PAIR)
+    kept = [not {(x, benchmark), (y, benchmark)} & other for benchmark, x, y in sides]
+    return _added(lines, table, PLACE), _added(duels[np.array(kept, bool)], pairs, PAIR)
 
 
 def _added(former: pd.DataFrame, table: pd.DataFrame, place: list[str]) -> pd.DataFrame:
     """Put the lines of `former` at places that `table` hasn't before its own."""
     there = pd.MultiIndex.from_frame(former[place]).isin(pd.MultiIndex.from_frame(table[place]))
-    return pd.concat([former[~there], table])
+    return pd.concat([former[~there], table]) if not there.all() else table
 
 
 def _ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -248,14 +263,14 @@ def _means(table: pd.DataFrame) -> pd.DataFrame:
     return means.assign(seeds=groups.size()).reset_index()
 
 
-def changes(means: pd.DataFrame, judged: str) -> str:
+def changes(table: pd.DataFrame, judged: str) -> str:
     """Text of what doubling the updates from 1 changes: a line per benchmark."""
-    wide = means.pivot(index="row", columns=["benchmark", "times"], values=judged)
-    wide = wide.loc[means.row.unique()]  # in the table's order
+    wide = table.pivot(index=["row", "seed"], columns=["benchmark", "times"], values=judged)
     lines = []
-    for benchmark in dict.fromkeys(means.benchmark):
-        scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()
-        change = scores[2.0] - scores[1.0]
+    for benchmark in dict.fromkeys(table.benchmark):
+        scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
+        change = (scores[2.0] - scores[1.0]).groupby("row").mean()
+        change = change.reindex([row for row in dict.fromkeys(table.row) if row in change])
         far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
         mean = f"{signed(change.mean())} ± {share(change.sem())}"
         lines.append([benchmark, str(len(change)), mean, ", ".join(far) or "none"])
@@ -273,7 +288,7 @@ def page(table: pd.DataFrame, judged: str, profile: str) -> str:
             revisions=", ".join(sorted({f"`{str(r)[:7]}`" for r in table.revision})),
             profile=profile,
             seeds=", ".join(map(str, sorted(set(table.seed)))),
-            changes=changes(means, judged),
+            changes=changes(table, judged),
         )
     ]
     for benchmark, here in means.groupby("benchmark", sort=False):

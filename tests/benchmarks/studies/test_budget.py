@@ -12,7 +12,7 @@ from benchmarks.report.verdicts import read_studies
 from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.statistics import sample
 from benchmarks.studies import budget, validated
-from benchmarks.studies.budget import scaled, study
+from benchmarks.studies.budget import changes, scaled, study
 from tests.benchmarks.studies.bench import Bench
 from tests.copies import ROOT, small_project
 
@@ -136,7 +136,23 @@ def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
     assert list(zip(table.row, table.times, strict=True)) == [
         *[("sam_fusion", 1), ("sam_fusion", 4), ("gavs", 1), ("gavs", 2)]
     ]
-    assert pairs.empty and "gavs on v2: not what" in caplog.text
+    assert pairs.empty and "gavs on v2: earlier calls" in caplog.text
+
+
+def test_a_file_of_another_form_is_refused_before_any_training(call, tmp_path):
+    (tmp_path / "budget_seeds.csv").write_text("row,benchmark,times,seed\n")
+    with pytest.raises(ParamsError, match="budget_seeds.csv: no column alternative, .*revision"):
+        call(["gavs"], 0.01, [2])
+
+
+def test_changes_are_of_the_seeds_that_have_both():
+    """Seed 0: +3 and -1; seed 1 of a: +1; seed 2 of a at 1 alone. Means +2 and -1."""
+    lines = [("a", 1, 0, 0.40), ("a", 2, 0, 0.43), ("a", 1, 1, 0.50), ("a", 2, 1, 0.51)]
+    lines += [("a", 1, 2, 0.9), ("b", 1, 0, 0.30), ("b", 2, 0, 0.29)]
+    table = pd.DataFrame(lines, columns=["row", "times", "seed", "miou"]).assign(benchmark="v2")
+    assert "| v2 | 2 | +0.50 ± 1.50 | `a` +2.00 |" in changes(table, "miou")
+    alone = changes(table[table.times == 1], "miou")
+    assert "| v2 | 0 | – ± – | none |" in alone
 
 
 def test_a_row_or_a_benchmark_that_is_not_the_profiles_is_named(params, tmp_path):
