@@ -21,8 +21,7 @@ from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
 from benchmarks.report.exports import as_csv
-from benchmarks.report.plan import plan_of
-from benchmarks.report.style import looks_of, png
+from benchmarks.report.style import png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
@@ -48,7 +47,7 @@ percent, mean over seeds.
 
 {changes}
 
-![mIoU against updates](figures/budget.png)"""
+![mIoU at each number of updates](figures/budget.png)"""
 CHANGES = """\
 Change of mIoU on the {clips} clips when the updates double from 1: the mean over rows with its
 standard error, and the rows that move by more than {moved} points, by the seeds that have both.
@@ -136,12 +135,11 @@ def study(
     table = _ordered(table, [*known["rows"], *known["benchmarks"]])
     means = _means(table)
     judged = "validation" if validation_only else "miou"
-    look = looks_of(plan_of(params), means.row)
     contents |= {
         "budget.csv": as_csv(means),
         "budget_seeds.csv": as_csv(table),
         "budget.md": page(table, judged, params.profile),
-        "figures/budget.png": png(budget_figure(means, judged, look, params.profile)),
+        "figures/budget.png": png(budget_figure(means, judged, params.profile)),
     }
     publish(results, contents)
     return []
