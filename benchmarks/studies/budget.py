@@ -49,9 +49,9 @@ percent, mean over seeds.
 
 ![mIoU at each number of updates](figures/budget.png)"""
 CHANGES = """\
-Change of mIoU on the {clips} clips when the updates double from 1: the mean over rows with its
-standard error, and the rows that move by more than {moved} points, by the seeds that have both.
-With one training per side a part of a row's change is chance, as between two seeds.
+Change of mIoU when the updates double from 1: the mean over rows with its standard error, and the
+rows that move by more than {moved} points, by the seeds that have both. With one training per side
+a part of a row's change is chance, as between two seeds.
 
 {grid}"""
 COLUMNS = {
@@ -262,19 +262,20 @@ def _means(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def changes(table: pd.DataFrame, judged: str) -> str:
-    """Text of what doubling the updates from 1 changes: a line per benchmark."""
-    wide = table.pivot(index=["row", "seed"], columns=["benchmark", "times"], values=judged)
+    """Text of what doubling the updates from 1 changes: a line per benchmark and threshold."""
     lines = []
-    for benchmark in dict.fromkeys(table.benchmark):
-        scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
-        change = (scores[2.0] - scores[1.0]).groupby("row").mean()
-        change = change.reindex([row for row in dict.fromkeys(table.row) if row in change])
-        far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
-        mean = f"{signed(change.mean())} ± {share(change.sem())}"
-        lines.append([benchmark, str(len(change)), mean, ", ".join(far) or "none"])
-    grid = Grid(["benchmark", "rows", "mean change", f"by more than {MOVED}"], lines)
-    clips = "validation" if judged == "validation" else "test"
-    return CHANGES.format(clips=clips, moved=MOVED, grid=markdown(grid))
+    for score in ("miou", "miou_chosen") if judged == "miou" else (judged,):
+        wide = table.pivot(index=["row", "seed"], columns=["benchmark", "times"], values=score)
+        for benchmark in dict.fromkeys(table.benchmark):
+            scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
+            change = (scores[2.0] - scores[1.0]).groupby("row").mean()
+            change = change.reindex([row for row in dict.fromkeys(table.row) if row in change])
+            far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
+            mean = f"{signed(change.mean())} ± {share(change.sem())}"
+            count = f"{len(far)} of {len(change)}"
+            lines.append([benchmark, COLUMNS[score], mean, count, ", ".join(far) or "none"])
+    header = ["benchmark", "score", "mean change", "rows", "by how much"]
+    return CHANGES.format(moved=MOVED, grid=markdown(Grid(header, lines)))
 
 
 def page(table: pd.DataFrame, judged: str, profile: str) -> str:

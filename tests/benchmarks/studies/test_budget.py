@@ -72,8 +72,8 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
     }
     assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
     text = (tmp_path / "budget.md").read_text()
-    assert "Change of mIoU on the validation clips" in text
-    assert "| v2 | 2 | +1.50 ± 0.50 | `gavs` +2.00 |" in text  # (2 + 1) / 2, (2 - 1) / 2
+    changed = "| v2 | validation | +1.50 ± 0.50 | 1 of 2 | `gavs` +2.00 |"
+    assert changed in text  # (2 + 1) / 2, (2 - 1) / 2
     assert "`python -m benchmarks budget --validation-only`" in text  # what printed it
     assert read_studies(tmp_path).pairs == {}
 
@@ -127,7 +127,7 @@ def test_what_a_call_does_not_measure_stays(call, tmp_path):
         *((name, "sam_fusion", "sam_fusion_film") for name in ("default", "x4")),
     }
     text = (tmp_path / "budget.md").read_text()
-    assert "| v2 | 2 | +2.00 ± 0.00 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
+    assert "+2.00 ± 0.00 | 2 of 2 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
 
 
 def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
@@ -150,9 +150,11 @@ def test_changes_are_of_the_seeds_that_have_both():
     lines = [("a", 1, 0, 0.40), ("a", 2, 0, 0.43), ("a", 1, 1, 0.50), ("a", 2, 1, 0.51)]
     lines += [("a", 1, 2, 0.9), ("b", 1, 0, 0.30), ("b", 2, 0, 0.29)]
     table = pd.DataFrame(lines, columns=["row", "times", "seed", "miou"]).assign(benchmark="v2")
-    assert "| v2 | 2 | +0.50 ± 1.50 | `a` +2.00 |" in changes(table, "miou")
-    alone = changes(table[table.times == 1], "miou")
-    assert "| v2 | 0 | – ± – | none |" in alone
+    table = table.assign(miou_chosen=table.miou / 2)
+    text = changes(table, "miou")
+    assert "| v2 | test, 0.5 | +0.50 ± 1.50 | 1 of 2 | `a` +2.00 |" in text
+    assert "| v2 | at validation's threshold | +0.25 ± 0.75 | 0 of 2 | none |" in text
+    assert "| v2 | test, 0.5 | – ± – | 0 of 0 | none |" in changes(table[table.times == 1], "miou")
 
 
 def test_a_row_or_a_benchmark_that_is_not_the_profiles_is_named(params, tmp_path):
