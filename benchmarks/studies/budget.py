@@ -265,17 +265,17 @@ def changes(table: pd.DataFrame, judged: str) -> str:
     """Text of what doubling the updates from 1 changes: a line per benchmark and threshold."""
     lines = []
     for score in ("miou", "miou_chosen") if judged == "miou" else (judged,):
-        wide = table.pivot(index=["row", "seed"], columns=["benchmark", "times"], values=score)
-        for benchmark in dict.fromkeys(table.benchmark):
-            scores = wide[benchmark].reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
+        for benchmark, here in table.groupby("benchmark", sort=False):
+            wide = here.pivot(index=["row", "seed"], columns="times", values=score)
+            scores = wide.reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
             change = (scores[2.0] - scores[1.0]).groupby("row").mean()
             change = change.reindex([row for row in dict.fromkeys(table.row) if row in change])
             far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
             mean = f"{signed(change.mean())} ± {share(change.sem())}"
             count = f"{len(far)} of {len(change)}"
-            lines.append([benchmark, COLUMNS[score], mean, count, ", ".join(far) or "none"])
+            lines.append([str(benchmark), COLUMNS[score], mean, count, ", ".join(far) or "none"])
     header = ["benchmark", "score", "mean change", "rows", "by how much"]
-    return CHANGES.format(moved=MOVED, grid=markdown(Grid(header, lines)))
+    return CHANGES.format(moved=MOVED, grid=markdown(Grid(header, lines, "llrrl")))
 
 
 def page(table: pd.DataFrame, judged: str, profile: str) -> str:
