@@ -280,11 +280,11 @@ def changes(table: pd.DataFrame, judged: str) -> str:
 
 def page(table: pd.DataFrame, judged: str, profile: str) -> str:
     """Page of the lines of budget_seeds.csv: what doubling changes, and a grid per benchmark."""
-    means = _means(table)
+    means, revisions = _means(table), set(table.revision.astype(str))
     parts = [
         PAGE.format(
             option=" --validation-only" if judged == "validation" else "",
-            revisions=", ".join(sorted({f"`{str(r)[:7]}`" for r in table.revision})),
+            revisions=", ".join(sorted({f"`{r[:7]}{'+' * r.endswith('+')}`" for r in revisions})),
             profile=profile,
             seeds=", ".join(map(str, sorted(set(table.seed)))),
             changes=changes(table, judged),
