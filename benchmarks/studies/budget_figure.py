@@ -40,6 +40,7 @@ def budget_figure(means: pd.DataFrame, judged: str, profile: str) -> Figure:
         label = "mIoU (%), validation" if judged == "validation" else "mIoU (%)"
         axes.set(title=f"{title_of(benchmark)}: {updates.iloc[0]} updates", xlabel=label)
     panels[0].set_yticks(list(places.values()), rows)
+    panels[0].set_ylim(0.6 - len(rows), 0.6)
     dots = [Line2D([], [], color=ink, marker="o", ls="", ms=4) for ink in inks.values()]
     names = [f"× {scale:g}" for scale in times]
     title = f"{profile}, times the updates"
