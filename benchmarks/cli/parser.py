@@ -244,7 +244,8 @@ def command_parser() -> argparse.ArgumentParser:
         "studies",
     )
     sub.add_argument("rows", nargs="*", metavar="METHOD", help="default: all")
-    sub = add("budget", "train Table 1's rows with half and twice the updates (hours)", "studies")
+    text = "train Table 1's rows with half and twice the updates (hours, or in parts)"
+    sub = add("budget", text, "studies")
     sub.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="default: Table 1's")
     sub.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="default: all")
     text = "of the updates; default: 0.5 1 2"

@@ -87,7 +87,7 @@ def study(
         ParamsError: a row, benchmark or seed isn't the profile's, a budget isn't in updates, or
             an earlier call's file isn't as this one writes it.
     """
-    former = None if validation_only else _former(results)
+    former = None if validation_only else _former(params, results)
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
     known = {
@@ -208,8 +208,11 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
     return lines, dict(resampled(params, name_of(scale), scored))
 
 
-def _former(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the lines with test scores, and the pairs, that earlier calls have left."""
+def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the lines with test scores, and the pairs, that earlier calls have left.
+
+    Without a benchmark's whose number of updates has been edited since.
+    """
     found = []
     for name, columns in (("budget_seeds.csv", LINE), ("budget_pairs.csv", PAIRS)):
         path = results / name
@@ -217,7 +220,15 @@ def _former(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         if lost := [column for column in columns if column not in table]:
             raise ParamsError(f"{path}: no column {', '.join(lost)}; without it, all begins anew")
         found.append(table)
-    lines, pairs = found
+    lines = found[0]
+    steps = {b: block.training.get("steps") for b, block in params.benchmarks.items()}
+    default = lines[lines.times == 1]
+    edited = {
+        b for b, n in zip(default.benchmark, default.updates, strict=True) if steps.get(b) != n
+    }
+    for benchmark in sorted(edited):
+        log.warning("%s: earlier calls had another number of updates; left out", benchmark)
+    lines, pairs = (table[~table.benchmark.isin(edited)] for table in found)
     return lines.dropna(subset="miou"), pairs
 
 

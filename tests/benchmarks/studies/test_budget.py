@@ -139,6 +139,14 @@ def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
     assert pairs.empty and "gavs on v2: earlier calls" in caplog.text
 
 
+def test_nothing_is_kept_of_another_number_of_updates(call, params, caplog):
+    call(["sam_fusion", "gavs"], 0.01, [4])
+    params.benchmarks["v2"].training["steps"] = 641
+    table, _ = call(["gavs"], 0.01, [2])
+    assert list(zip(table.row, table.times, strict=True)) == [("gavs", 1), ("gavs", 2)]
+    assert "v2: earlier calls had another number of updates" in caplog.text
+
+
 def test_a_file_of_another_form_is_refused_before_any_training(call, tmp_path):
     (tmp_path / "budget_seeds.csv").write_text("row,benchmark,times,seed\n")
     with pytest.raises(ParamsError, match="budget_seeds.csv: no column alternative, .*revision"):
