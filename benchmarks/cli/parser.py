@@ -251,7 +251,7 @@ def command_parser() -> argparse.ArgumentParser:
     text = "of the updates; default: 0.5 1 2"
     sub.add_argument("--times", nargs="+", type=float, default=[], metavar="X", help=text)
     sub.add_argument("--seeds", nargs="+", type=int, default=[], help="default: the profile's")
-    text = "read no test score: for the choice of a budget"
+    text = "read no test score, for the choice of a budget; writes budget_validation.*"
     sub.add_argument("--validation-only", action="store_true", help=text)
     add(
         "dispersion",

@@ -47,7 +47,7 @@ percent, mean over seeds.
 
 {changes}
 
-![mIoU at each number of updates](figures/budget.png)"""
+![mIoU at each number of updates](figures/{stem}.png)"""
 CHANGES = """\
 Change of mIoU when the updates double from 1: the mean over rows with its standard error, and the
 rows that move by more than {moved} points, by the seeds that have both. With one training per side
@@ -74,7 +74,7 @@ def study(
     """Run the rows at every budget; write `budget.md`, `budget.csv` and `budget_pairs.csv`.
 
     Lines and pairs of earlier calls stay, unless this one measures them. Holm's rule is over the
-    pairs of one call.
+    pairs of one call. By validation alone the files are `budget_validation.*`.
 
     Args:
         times: of the profile's updates; 1 is always among them.
@@ -134,15 +134,20 @@ def study(
         contents["budget_pairs.csv"] = as_csv(pairs)
     table = _ordered(table, [*known["rows"], *known["benchmarks"]])
     means = _means(table)
-    judged = "validation" if validation_only else "miou"
+    judged, stem = "validation" if validation_only else "miou", stem_of(validation_only)
     contents |= {
-        "budget.csv": as_csv(means),
-        "budget_seeds.csv": as_csv(table),
-        "budget.md": page(table, judged, params.profile),
-        "figures/budget.png": png(budget_figure(means, judged, params.profile)),
+        f"{stem}.csv": as_csv(means),
+        f"{stem}_seeds.csv": as_csv(table),
+        f"{stem}.md": page(table, judged, params.profile, stem),
+        f"figures/{stem}.png": png(budget_figure(means, judged, params.profile)),
     }
     publish(results, contents)
     return []
+
+
+def stem_of(validation_only: bool) -> str:
+    """Stem of the study's files: a choice by validation leaves the lines with test scores alone."""
+    return "budget_validation" if validation_only else "budget"
 
 
 def name_of(scale: float) -> str:
@@ -209,7 +214,7 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
 
 
 def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the lines with test scores, and the pairs, that earlier calls have left.
+    """Read the lines and the pairs that earlier calls have left.
 
     Without a benchmark's whose number of updates has been edited since.
     """
@@ -229,7 +234,7 @@ def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for benchmark in sorted(edited):
         log.warning("%s: earlier calls had another number of updates; left out", benchmark)
     lines, pairs = (table[~table.benchmark.isin(edited)] for table in found)
-    return lines.dropna(subset="miou"), pairs
+    return lines, pairs
 
 
 def _with_former(
@@ -289,8 +294,8 @@ def changes(table: pd.DataFrame, judged: str) -> str:
     return CHANGES.format(moved=MOVED, grid=markdown(Grid(header, lines, "llrrl")))
 
 
-def page(table: pd.DataFrame, judged: str, profile: str) -> str:
-    """Page of the lines of budget_seeds.csv: what doubling changes, and a grid per benchmark."""
+def page(table: pd.DataFrame, judged: str, profile: str, stem: str) -> str:
+    """Page of a study's lines: what doubling changes, and a grid per benchmark."""
     means, revisions = _means(table), set(table.revision.astype(str))
     parts = [
         PAGE.format(
@@ -299,6 +304,7 @@ def page(table: pd.DataFrame, judged: str, profile: str) -> str:
             profile=profile,
             seeds=", ".join(map(str, sorted(set(table.seed)))),
             changes=changes(table, judged),
+            stem=stem,
         )
     ]
     for benchmark, here in means.groupby("benchmark", sort=False):

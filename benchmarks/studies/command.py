@@ -18,13 +18,13 @@ def tune(args: argparse.Namespace) -> int:
 def budget(args: argparse.Namespace) -> int:
     """Try other numbers of updates; returns the exit status."""
     params = load(args.params)
-    from benchmarks.studies.budget import study
+    from benchmarks.studies.budget import stem_of, study
 
     failures = study(
         *(params, params.results, args.rows, args.benchmarks, args.times, args.seeds),
         args.validation_only,
     )
-    return outcome(failures, params.results / "budget.md")
+    return outcome(failures, params.results / f"{stem_of(args.validation_only)}.md")
 
 
 def dispersion(args: argparse.Namespace) -> int:

@@ -63,7 +63,8 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
     monkeypatch.setattr(budget, "run_cells", None)
     asked = {"rows": list(gains), "benchmarks": ["v2"], "times": [2], "validation_only": True}
     assert study(params, tmp_path, **asked) == []
-    table = pd.read_csv(tmp_path / "budget.csv").set_index(["row", "times"])
+    assert not list(tmp_path.glob("budget.*"))  # those have test scores
+    table = pd.read_csv(tmp_path / "budget_validation.csv").set_index(["row", "times"])
     assert table.validation.round(6).to_dict() == {
         ("gavs", 1): 0.42,
         ("gavs", 2): 0.44,
@@ -71,7 +72,8 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
         ("sam_fusion", 2): 0.42,
     }
     assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
-    text = (tmp_path / "budget.md").read_text()
+    text = (tmp_path / "budget_validation.md").read_text()
+    assert "(figures/budget_validation.png)" in text
     changed = "| v2 | validation | +1.50 ± 0.50 | 1 of 2 | `gavs` +2.00 |"
     assert changed in text  # (2 + 1) / 2, (2 - 1) / 2
     assert "`python -m benchmarks budget --validation-only`" in text  # what printed it
