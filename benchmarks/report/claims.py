@@ -220,15 +220,20 @@ def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:
     """One line: how many comparisons say what, the lowest and the highest, who takes no part."""
     parts = []
     if contrasts:
-        verdicts = [contrast.difference.verdict for contrast in contrasts]
-        counts = [f"{v} {verdicts.count(v)}" for v in VERDICTS if v in verdicts]
-        parts.append(", ".join(counts) + f" of {len(verdicts)}")
+        parts.append(counts(contrasts))
         extremes = {pick(contrasts, key=lambda c: c.difference.mean): None for pick in (min, max)}
         parts += [describe(contrast) for contrast in extremes]
     if left_out:
         rows = (f"`{row}` ({title_of(b)}: not above {than})" for (row, b), than in left_out.items())
         parts.append(f"without {', '.join(rows)}")
     return "; ".join(parts) or "no record"
+
+
+def counts(contrasts: Sequence[Contrast]) -> str:
+    """Text of how many comparisons say what: holds 1, undecided 34 of 35."""
+    verdicts = [contrast.difference.verdict for contrast in contrasts]
+    parts = [f"{v} {verdicts.count(v)}" for v in VERDICTS if v in verdicts]
+    return ", ".join(parts) + f" of {len(verdicts)}"
 
 
 def describe(contrast: Contrast) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.common.remedy import spelled
 from benchmarks.common.tables import NONE, Grid, bold, markdown, number
 from benchmarks.report.agreement import Agreement
-from benchmarks.report.claims import Claim
+from benchmarks.report.claims import Claim, counts
 from benchmarks.report.contests import Contest, main_contests
 from benchmarks.report.layout import BELOW, OUT, TIED, UNDECIDED, Section, title_of
 from benchmarks.report.measure import Table, missing_of
@@ -200,11 +200,13 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
 
 def _claims(judged: Sequence[Claim]) -> list[str]:
     """The paper's claims, each in a line; what a verdict rests on stands in verdicts.md."""
-    lines = [
-        [claim.text, claim.source, bold(claim.verdict), trainings(claim), ", ".join(claim.depends)]
-        for claim in judged
-    ]
-    grid = Grid(["claim", "paper", "verdict", "n", "another verdict by"], lines, "lllrl")
+    lines = []
+    for claim in judged:
+        comparisons = counts(claim.contrasts) if claim.contrasts else NONE
+        cells = [claim.text, claim.source, bold(claim.verdict), comparisons, trainings(claim)]
+        lines.append([*cells, ", ".join(claim.depends)])
+    header = ["claim", "paper", "verdict", "comparisons", "n", "another verdict by"]
+    grid = Grid(header, lines, "llllrl")
     text = f"{counted(judged)} Evidence, rules and orderings: [verdicts.md](verdicts.md)."
     return ["## The paper's claims", text, markdown(grid)]
 

@@ -15,6 +15,7 @@ RESULTS = Path("results")  # the default profile's
 MARKS = re.compile(r"(<!-- results:begin -->\n).*(<!-- results:end -->)", re.DOTALL)
 BENCHMARK = "v2"
 ROWS = 6  # at most
+ALONE = "One training per row: intervals are over videos, and say nothing of another training."
 
 
 def leaderboard(plan: Plan, table: Table) -> str:
@@ -36,12 +37,14 @@ def leaderboard(plan: Plan, table: Table) -> str:
         layout.score("mIoU (%)", miou),
         layout.interval("95 % interval", miou),
         layout.score("F", f"{BENCHMARK} fscore"),
-        layout.plain("mIoU in silence", f"{BENCHMARK} floor"),
+        layout.plain("silent floor", f"{BENCHMARK} floor"),
     ]
     title = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`"
     where = f"{title}, number of seeds: {plan.trainings}"
-    which = f"the best rows of those in every table, and `{plan.base}`; **bold**: best of a track"
-    text = f"{where}: {which}. All rows: [results/tables.md](../tables.md)."
+    which = f"the best rows of those in every table, and `{plan.base}`"
+    bold = "**bold**: best of a track among them"
+    alone = f" {ALONE}" if plan.trainings == "1" else ""
+    text = f"{where}: {which}; {bold}.{alone} All rows: [results/tables.md](../tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 
 

@@ -34,12 +34,13 @@ What the records of profile `{profile}` (number of seeds: {seeds}) say to the pa
 are verdicts on this world, with these encoders and budgets; the paper's figures are of real data.
 
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
-seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed, of
-"best" claims every one; **reversed**: the other way round, of "best" claims one that is reversed is
-enough; **mixed**: some hold, others are reversed; **undecided**: all else. **n**: trainings of a
-comparison's side that has fewer, fewest to most. **evidence**: how many comparisons say what, then
-the one with the lowest difference and the one with the highest, each with a 95 % interval of its
-own. Rows that aren't shown to be above all dark or their floor are left out and named.{alone}"""
+seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed;
+**reversed**: the other way round; **mixed**: some hold, others are reversed; **undecided**: all
+else. A claim of "best" or "all", of the rows that the paper prints there, holds if every comparison
+does and is reversed by one. **n**: trainings of a comparison's side that has fewer, fewest to most.
+**evidence**: how many comparisons say what, then the one with the lowest difference and the one
+with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all dark
+or their floor are left out and named.{alone}"""
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,
