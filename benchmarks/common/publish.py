@@ -4,11 +4,15 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from benchmarks.common.files import locked
+
 
 def publish(
     folder: Path, contents: Mapping[str, bytes | str], obsolete: Iterable[str] = ()
 ) -> None:
     """Write files below a folder, all or (but for a kill in the middle of the renames) none.
+
+    One process at a time does so in a folder.
 
     Args:
         contents: content by path below `folder`, in the order in which they are swapped in.
@@ -20,19 +24,20 @@ def publish(
     former = [_inside(folder, name) for name in obsolete]
     targets = {name: _inside(folder, name) for name in contents}
     part = folder.with_name(f".{folder.name}.part")  # beside it: the same disk, in no DVC output
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        for name, content in contents.items():
-            path = part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        for name, target in targets.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (part / name).replace(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    for path in former:
-        path.unlink(missing_ok=True)
+    with locked(part.with_suffix(".lock"), f"files of {folder}"):
+        shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+        try:
+            for name, content in contents.items():
+                path = part / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            for name, target in targets.items():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (part / name).replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        for path in former:
+            path.unlink(missing_ok=True)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -35,14 +35,17 @@ def launch(args: argparse.Namespace) -> int:
     for table in args.tables:
         params.table_rows(table)  # an unknown one is an error
     state = State(params.work / "launch")
+    fields = {field: getattr(args, field) for field in ("row", "benchmark", "seed")}
+    only = {field: value for field, value in fields.items() if value is not None}
     if args.cancel:
+        if only or args.dry_run:
+            refused = ", ".join(f"--{name}" for name in [*only, *["dry-run"] * args.dry_run])
+            raise LaunchError(f"--cancel ends the jobs of whole tables; it doesn't take {refused}")
         return _cancel(state, args.tables)
     if args.on is None and not args.status:
         raise LaunchError("say where: --on local or --on slurm")
     at_once = args.jobs or (params.workers if args.on == "local" else params.cluster.jobs)
     progress = Progress(params)
-    fields = {field: getattr(args, field) for field in ("row", "benchmark", "seed")}
-    only = {field: value for field, value in fields.items() if value is not None}
     if args.status or args.dry_run:
         places = state.active()
         jobs = planned(params, args.tables, places, bool(only))

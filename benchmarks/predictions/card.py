@@ -112,7 +112,8 @@ class ResultCard(_Part):
 
 
 def card_of(name: str, stored: list[Stored], before: ResultCard | None = None) -> ResultCard:
-    """A row's card from its records, with what an earlier one says of its author.
+    """A row's card from its records, with what an earlier one says of its author and has of
+    other profiles.
 
     Only tests with the clips' own sound, of models trained in full, are on it.
 
@@ -126,7 +127,9 @@ def card_of(name: str, stored: list[Stored], before: ResultCard | None = None) -
             "`python -m benchmarks import` takes anyone's predictions"
         )
     said = before or ResultCard(schema=SCHEMA, name=name, who=FILL_IN, trained_on=FILL_IN)
-    return said.model_copy(update={"results": results})
+    here = {result.profile for result in results}
+    kept = [result for result in said.results if result.profile not in here]
+    return said.model_copy(update={"results": [*kept, *results]})
 
 
 def _results(stored: Stored) -> Iterator[Result]:

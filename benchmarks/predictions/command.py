@@ -113,7 +113,7 @@ def card(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     """Write one checkpoint, or all of Table 1 with their cards, and print their sizes."""
-    if args.all == bool(args.benchmark):
+    if args.all == bool(args.row and args.benchmark) or (args.all and args.row):
         raise ParamsError("export takes ROW and BENCHMARK, or --all")
     params = load(args.params)
     from benchmarks.grid.export import export

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmarks.common.tables import NONE, SHARE, signed
 
 PLACES = ["table", "method", "where", "measure"]  # columns that name a figure of the tables
+VALUES = ["value", "low", "high"]
 LINES = 40  # of changed figures that are printed
 
 
@@ -32,7 +33,8 @@ def tables_of(name: str, results: Path) -> dict[str, pd.DataFrame] | None:
     if not texts:
         raise CompareError(f"{name}: no tables in {results}/tables; make them with `dvc repro`")
     frames = {table: pd.read_csv(io.StringIO(text)) for table, text in texts.items() if text}
-    return {table: f for table, f in frames.items() if {"value", *PLACES[1:]} <= {*f.columns}}
+    columns = {*PLACES[1:], *VALUES}  # not runs.csv's, which has a line per seed
+    return {table: f for table, f in frames.items() if columns <= {*f.columns}}
 
 
 def _git(*arguments: str) -> str | None:
@@ -62,9 +64,8 @@ def changed(first: Mapping[str, pd.DataFrame], second: Mapping[str, pd.DataFrame
         pd.concat([frame.assign(table=name) for name, frame in sorted(side.items())])
         for side in (first, second)
     ]
-    keys = ["value", "low", "high"]
-    merged = sides[0][PLACES + keys].merge(
-        sides[1][PLACES + keys], "outer", PLACES, suffixes=("_1", "_2"), indicator="only"
+    merged = sides[0][PLACES + VALUES].merge(
+        sides[1][PLACES + VALUES], "outer", PLACES, suffixes=("_1", "_2"), indicator="only"
     )
     merged["change"] = merged.value_1 - merged.value_2
     same = (merged.change.abs() < 1e-6) | (merged.value_1.isna() & merged.value_2.isna())

@@ -98,7 +98,7 @@ def kinds_of(params: Params) -> dict[Kind, Row]:
     for name, benchmark in dict.fromkeys((model.row, model.benchmark) for model in models):
         row = params.row(name, benchmark)
         if not row.method_config.oracle:
-            rows.setdefault(kind_of(outline(params, row), row, benchmark), row)
+            rows.setdefault(kind_of(row, benchmark), row)
     return rows
 
 
@@ -182,7 +182,7 @@ class Tables(Costs):
 
     def trial(self, model: Model) -> Trial | None:
         row = self.params.row(model.row, model.benchmark)
-        return self.trials.get(kind_of(self._method(model), row, model.benchmark))
+        return self.trials.get(kind_of(row, model.benchmark))
 
     def steps(self, model: Model, name: str, training: TrainingParams) -> int:
         return updates(self._set(model, name, training), training)

@@ -56,7 +56,8 @@ class Figures:
     def __init__(self) -> None:
         content = json.loads(FIGURES.read_text())
         self.machine = content["machine"]["GPU"]
-        self._rows = {name: row["figures"] for name, row in content["rows"].items()}
+        rows = content["rows"].items()
+        self._rows = {name: row["figures"] for name, row in rows if "figures" in row}  # measured
 
     def images_per_second(self, size: str, precision: str) -> float:
         """Images per second through SAM's encoder.

@@ -76,7 +76,7 @@ def outline(params: Params, row: Row) -> Method:
         return row.cls(row.method_config, UntrainedEncoders(params.encoders, params.audio))
 
 
-def kind_of(method: Method, row: Row, benchmark: str) -> Kind:
+def kind_of(row: Row, benchmark: str) -> Kind:
     """Kind of a row; rows of one kind cost the same: a method, its stores, its batch, precision."""
     training = row.training
     seconds = CLIP_FRAMES.get(benchmark, 10) if row.by_clip else 1
@@ -111,9 +111,9 @@ def _try(params: Params, row: Row, batch: int, seconds: int, free: float) -> Tri
     encoders = UntrainedEncoders(params.encoders, params.audio)
     method = row.cls(row.method_config, encoders).to(device)
     training, used = row.training, peak_memory_mb(device)
-    scored, size = _score(params, method, row, seconds, device)
+    scored, size = _score(params, method, seconds, device)
     if scored < LONG:  # the first took more: memory and kernels were made for it
-        scored, size = _score(params, method, row, seconds, device)
+        scored, size = _score(params, method, seconds, device)
     frames = max(1, params.scoring.batch_frames // seconds)  # samples at once
     score_memory = used + (peak_memory_mb(device) - used) * frames
     method.train()
@@ -123,7 +123,7 @@ def _try(params: Params, row: Row, batch: int, seconds: int, free: float) -> Tri
     )
 
     def step(samples: int) -> float:
-        inputs = random_batch(params, method, row, samples, seconds).to(device)
+        inputs = random_batch(params, method, samples, seconds).to(device)
         start = time.monotonic()
         with autocast:
             loss: Any = sum(method.loss(method(inputs), inputs).values())
@@ -157,11 +157,11 @@ def _try(params: Params, row: Row, batch: int, seconds: int, free: float) -> Tri
 
 @torch.inference_mode()
 def _score(
-    params: Params, method: Method, row: Row, seconds: int, device: torch.device
+    params: Params, method: Method, seconds: int, device: torch.device
 ) -> tuple[float, float]:
     """Measure the seconds and bytes of one scored frame."""
     method.eval()
-    inputs = random_batch(params, method, row, 1, seconds).to(device)
+    inputs = random_batch(params, method, 1, seconds).to(device)
     start = time.monotonic()
     logits = method(inputs).logits.float().flatten(0, 1)
     side = SAM_SIZES[params.encoders.sam.size].img_size
@@ -178,8 +178,8 @@ def _score(
     return (time.monotonic() - start) / seconds, size / seconds
 
 
-def random_batch(params: Params, method: Method, row: Row, samples: int, seconds: int) -> Batch:
-    """Make a batch of the shapes that the row reads."""
+def random_batch(params: Params, method: Method, samples: int, seconds: int) -> Batch:
+    """Make a batch of the shapes that a method reads."""
     encoders = UntrainedEncoders(params.encoders, params.audio)
     size = (method.target_size,) * 2
     if method.training and method.learns_at_frame_size:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+import pandas as pd
+
 from benchmarks.common.tables import NONE, SHARE, Grid, markdown, number
 from benchmarks.experiments import SPECS, csv_lines, paper_csv
 from benchmarks.predictions.card import (
@@ -14,6 +16,7 @@ from benchmarks.predictions.card import (
 )
 from benchmarks.predictions.imported import Imported
 from benchmarks.predictions.submission import TESTS
+from benchmarks.report.exports import as_csv
 from benchmarks.report.layout import GridColumn, Layout, Section, title_of
 from benchmarks.report.ledger import Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, measure
@@ -43,9 +46,8 @@ def _imported(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Section:
     table = numbers(plan, ledger, keys)
     layout = Layout(plan, table)
     kinds = {
-        key.row: record.imported.kind
-        for key in keys
-        if isinstance(record := ledger.records[key].record, Imported)
+        row: ", ".join(sorted({_kind(ledger, key) for key in keys if key.row == row}))
+        for row in table.rows
     }
     columns = [layout.method(), GridColumn("kind", lambda row: kinds[row], align="l")]
     for name, column in table.columns.items():
@@ -68,13 +70,19 @@ def numbers(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Table:
             first = "mean_iou/fixed/mask" if benchmark == "vggss" else "miou"
             title = "mean IoU" if benchmark == "vggss" else "miou"
             columns.append(Column(benchmark, title, (Part(source, first),), runs, judged=True))
-            record = ledger.records[mine[0]].record
-            if benchmark != "vggss" and isinstance(record, Imported):
-                if record.imported.kind == "probabilities":
-                    f = Part(source, "fscore")
-                    columns.append(Column(benchmark, "fscore", (f,), runs, unit=SHARE))
+            soft = [key for key in mine if _kind(ledger, key) == "probabilities"]
+            if benchmark != "vggss" and soft:
+                f, runs = Part(source, "fscore"), tuple((key.seed, key.draw) for key in soft)
+                columns.append(Column(benchmark, "fscore", (f,), runs, unit=SHARE))
         blocks.append(Block([row], columns))
     return measure("imported", ledger, blocks, plan.base)
+
+
+def _kind(ledger: Ledger, key: Key) -> str:
+    """What was imported: probabilities or masks."""
+    record = ledger.records[key].record
+    assert isinstance(record, Imported)
+    return record.imported.kind
 
 
 def _cards(plan: Plan, cards: Sequence[ResultCard]) -> Section:
@@ -86,9 +94,9 @@ def _cards(plan: Plan, cards: Sequence[ResultCard]) -> Section:
         if figure.metric in ("miou", "ciou")
     ]
     grid = Grid(header, [*lines, *paper], "llllrlr")
-    text = "\n".join(",".join(f'"{cell}"' for cell in line) for line in [header, *grid.rows])
+    text = as_csv(pd.DataFrame(grid.rows, columns=header))
     parts = [f"## Cards, profile `{plan.profile}`", CARDS, markdown(grid)]
-    return Section("cards", parts, text + "\n", grid)
+    return Section("cards", parts, text, grid)
 
 
 def _lines(card: ResultCard) -> Iterator[list[str]]:
@@ -100,8 +108,8 @@ def _lines(card: ResultCard) -> Iterator[list[str]]:
         here = [f for f in told if f.benchmark == result.benchmark]
         place = [card.name, result.benchmark, result.profile, result.kind]
         for rule in dict.fromkeys([*rules, *(f.rule for f in here if f.rule in counted)]):
-            said = next((_percent(f) for f in here if f.rule == rule), NONE)
-            yield [*place, said, rule, number(counted[rule], 100, 2)]
+            for said in [_percent(f) for f in here if f.rule == rule] or [NONE]:
+                yield [*place, said, rule, number(counted[rule], 100, 2)]
         for figure in here:
             if figure.rule not in counted:
                 yield [*place, _percent(figure), figure.rule or NONE, NONE]

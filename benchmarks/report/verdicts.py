@@ -63,10 +63,10 @@ rule over the table), **_** not compared."""
 
 
 class Studies(NamedTuple):
-    """Verdicts of pairs under the studies' alternatives, and mIoU of the default they had."""
+    """Verdicts of pairs under the studies' alternatives, and mIoU of the default beside each."""
 
     pairs: Pairs
-    means: Mapping[tuple[str, str], float]
+    means: Mapping[tuple[str, str, str], tuple[float, int]]  # by alternative; number of seeds
 
 
 def verdicts_page(
@@ -184,34 +184,41 @@ def read_studies(results: Path) -> Studies:
         RecordError: a file can't be read.
     """
     pairs: dict[tuple[str, str, str, str], str] = {}
-    means: dict[tuple[str, str], float] = {}
+    means: dict[tuple[str, str, str], tuple[float, int]] = {}
     for name in STUDIES:
+        alternatives = set()
         path = results / f"{name}_pairs.csv"
         for line in read_lines(path, ("benchmark", "alternative", "better", "worse", "verdict")):
             if line.verdict not in VERDICTS:
                 raise RecordError(f"{path}: {line.verdict!r}, expected {', '.join(VERDICTS)}")
             pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
-        columns = ("benchmark", "alternative", "row", "miou")
+            alternatives.add(line.alternative)
+        columns = ("benchmark", "alternative", "row", "miou", "seeds")
         for line in read_lines(results / f"{name}.csv", columns):
             if line.alternative == DEFAULT:
-                means[line.benchmark, line.row] = line.miou
+                default = (line.miou, line.seeds)
+                means |= {(a, line.benchmark, line.row): default for a in alternatives}
     return Studies(pairs, means)
 
 
 def current(studies: Studies, table: Table) -> Pairs:
     """Select the pairs of rows whose default, when a study was made, is what Table 1 has now.
 
-    table: Table 1. A study of other records says nothing of these.
+    table: Table 1. A study of other records says nothing of these; one of fewer seeds has the
+    first ones.
     """
 
-    def same(benchmark: str, row: str) -> bool:
-        mean = studies.means.get((benchmark, row), np.nan)
-        return abs(table.mean(row, f"{benchmark} miou") - mean) < ROUNDED
+    def same(alternative: str, benchmark: str, row: str) -> bool:
+        mean, seeds = studies.means.get((alternative, benchmark, row), (np.nan, 0))
+        scored = table.samples.get((row, f"{benchmark} miou"))
+        if scored is None or seeds == 0:
+            return False
+        return abs(scored.values[:seeds].mean() - mean) < ROUNDED
 
     return {
         place: verdict
         for place, verdict in studies.pairs.items()
-        if all(same(place[1], row) for row in place[2:])
+        if all(same(*place[:2], row) for row in place[2:])
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.common.files import locked
 from benchmarks.common.publish import publish
 from benchmarks.common.tables import Grid, markdown, share, signed
 from benchmarks.grid.cells import git_revision, run_cells
@@ -32,11 +33,13 @@ log = logging.getLogger(__name__)
 TIMES = (0.5, 1.0, 2.0)
 NAMES = {0.5: "half", 1.0: DEFAULT, 2.0: "double"}  # as the page of verdicts has them
 MOVED = 1.5  # points
-ROUNDED = 1e-6  # of scores in CSV
+DECIMALS = 6  # of numbers in CSV
+ROUNDED = 1e-6  # of scores there
+MOST = 100  # times the profile's updates
 PLACE = ["row", "benchmark", "times", "seed"]  # of a training
 SCORES = ["validation", "miou", "miou_chosen", "wrong_sound"]
 LINE = [*PLACE, "alternative", "updates", *SCORES, "revision"]
-PAIR = ["benchmark", "alternative", "better", "worse"]
+PAIR = PAIRS[:4]  # benchmark, alternative and the two rows
 PAGE = """\
 # Budget: what more or fewer updates change
 
@@ -87,7 +90,14 @@ def study(
         ParamsError: a row, benchmark or seed isn't the profile's, a budget isn't in updates, or
             an earlier call's file isn't as this one writes it.
     """
-    former = None if validation_only else _former(params, results)
+    scales = sorted({1.0, *(times or TIMES)})
+    if bad := [f"{x:g}" for x in scales if not (0 < x <= MOST and x == round(x, DECIMALS))]:
+        raise ParamsError(
+            f"times {', '.join(bad)}: expected numbers above 0, at most {MOST}, with {DECIMALS} "
+            "decimals or fewer"
+        )
+    if not validation_only:
+        _former(params, results)  # what it says of a file comes before hours of work
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
     known = {
@@ -102,7 +112,6 @@ def study(
             raise ParamsError(f"{name} {', '.join(unknown)}: expected of {listed}")
     rows, benchmarks, numbers = (list(asked[name] or known[name]) for name in asked)
     contents: dict[str, str | bytes] = {}
-    scales = sorted({1.0, *(times or TIMES)})
     chosen = {scale: scaled(params, scale, rows, benchmarks) for scale in scales}
     places = list(itertools.product(rows, benchmarks, numbers))
     if validation_only:
@@ -129,19 +138,21 @@ def study(
         if failures:
             return failures
     table = pd.DataFrame(lines).assign(revision=git_revision())
-    if former is not None:
-        table, pairs = _with_former(former, table, compare(scores)[1])
-        contents["budget_pairs.csv"] = as_csv(pairs)
-    table = _ordered(table, [*known["rows"], *known["benchmarks"]])
-    means = _means(table)
     judged, stem = "validation" if validation_only else "miou", stem_of(validation_only)
-    contents |= {
-        f"{stem}.csv": as_csv(means),
-        f"{stem}_seeds.csv": as_csv(table),
-        f"{stem}.md": page(table, judged, params.profile, stem),
-        f"figures/{stem}.png": png(budget_figure(means, judged, params.profile)),
-    }
-    publish(results, contents)
+    with locked(params.work / "budget.lock", "budget"):  # another part may have ended meanwhile
+        if not validation_only:
+            former = _former(params, results)
+            table, pairs = _with_former(former, table, compare(scores)[1])
+            contents["budget_pairs.csv"] = as_csv(pairs)
+        table = _ordered(table, [*known["rows"], *known["benchmarks"]])
+        means = _means(table)
+        contents |= {
+            f"{stem}.csv": as_csv(means),
+            f"{stem}_seeds.csv": as_csv(table),
+            f"{stem}.md": page(table, judged, params.profile, stem),
+            f"figures/{stem}.png": png(budget_figure(means, judged, params.profile)),
+        }
+        publish(results, contents)
     return []
 
 
@@ -242,25 +253,39 @@ def _with_former(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add the lines and pairs of earlier calls that this one doesn't measure.
 
-    A row whose score at the default's budget is another now keeps none: it was other code's.
+    A row whose score at the default's budget isn't what it was, or has no seed that it had, keeps
+    none: they may be other code's.
     """
     lines, duels = former
-    both = lines.merge(table, on=PLACE, suffixes=("", "_now"))
-    moved = both[(both.times == 1) & ((both.miou - both.miou_now).abs() > ROUNDED)]
-    other = set(zip(moved.row, moved.benchmark, strict=True))
+    both = lines[lines.times == 1].merge(table, on=PLACE, suffixes=("", "_now"))
+    same = both[(both.miou - both.miou_now).abs() <= ROUNDED]
+    moved, known = _rows_of(both) - _rows_of(same), _rows_of(same)
+    other = moved | (_rows_of(lines) & _rows_of(table) - known)
     for row, benchmark in sorted(other):
-        log.warning("%s on %s: earlier calls scored something else; left out", row, benchmark)
-    places = zip(lines.row, lines.benchmark, strict=True)
-    lines = lines[np.array([place not in other for place in places], bool)]
-    sides = zip(duels.benchmark, duels.better, duels.worse, strict=True)
-    kept = [not {(x, benchmark), (y, benchmark)} & other for benchmark, x, y in sides]
-    return _added(lines, table, PLACE), _added(duels[np.array(kept, bool)], pairs, PAIR)
+        why = "scored something else" if (row, benchmark) in moved else "had other seeds alone"
+        log.warning("%s on %s: earlier calls %s; left out", row, benchmark, why)
+    now = {*_places(table, PLACE)}
+    kept = [p not in now and p[:2] not in other for p in _places(lines, PLACE)]
+    judged = {(b, a, frozenset(pair)) for b, a, *pair in _places(pairs, PAIR)}
+    standing = [
+        (b, a, frozenset(pair)) not in judged and not {(row, b) for row in pair} & other
+        for b, a, *pair in _places(duels, PAIR)
+    ]
+    return _after(lines[kept], table), _after(duels[standing], pairs)
 
 
-def _added(former: pd.DataFrame, table: pd.DataFrame, place: list[str]) -> pd.DataFrame:
-    """Put the lines of `former` at places that `table` hasn't before its own."""
-    there = pd.MultiIndex.from_frame(former[place]).isin(pd.MultiIndex.from_frame(table[place]))
-    return pd.concat([former[~there], table]) if not there.all() else table
+def _places(table: pd.DataFrame, columns: list[str]) -> list[tuple]:
+    return list(table[columns].itertuples(index=False, name=None))
+
+
+def _rows_of(table: pd.DataFrame) -> set[tuple]:
+    """Rows and benchmarks of some lines."""
+    return {*_places(table, ["row", "benchmark"])}
+
+
+def _after(former: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Put lines after former ones, of which there may be none."""
+    return table if former.empty else pd.concat([former, table])
 
 
 def _ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -313,10 +338,11 @@ def page(table: pd.DataFrame, judged: str, profile: str, stem: str) -> str:
                 line["row"],
                 f"{line['times']:g}",
                 str(line["updates"]),
+                str(line["seeds"]),
                 *(share(line[name]) for name in COLUMNS),
             ]
             for line in here.to_dict("records")
         ]
-        header = ["row", "times", "updates", *COLUMNS.values()]
+        header = ["row", "times", "updates", "seeds", *COLUMNS.values()]
         parts += [f"## {benchmark}", markdown(Grid(header, lines))]
     return "\n\n".join(parts) + "\n"

@@ -88,7 +88,7 @@ def _measure(scale: Scale, row: Row, amp: bool, device: torch.device) -> Figures
     with as_the_trainer():
         while True:
             with torch.device(device):
-                batch = random_batch(scale.params, method, row, samples, seconds).to(device)
+                batch = random_batch(scale.params, method, samples, seconds).to(device)
             try:
                 timing = timed(step, device, scale.calls)
                 break

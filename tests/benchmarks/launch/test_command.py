@@ -78,6 +78,10 @@ def test_what_is_asked_wrongly(project, edit, capsys):
     for what in (["--on", "local"], ["--cancel"], ["--status"]):
         assert cli.main(["launch", "table9", *what]) == 1
         assert "no table 'table9'" in capsys.readouterr().err
+    assert cli.main(["launch", "--cancel", "--row", "gavs", "--dry-run"]) == 1
+    assert "--cancel ends the jobs of whole tables; it doesn't take --row, --dry-run" in (
+        capsys.readouterr().err
+    )
     edit("cluster.stages.train.cores", 1)
     assert cli.main(["launch", "--on", "local"]) == 1
     assert "unknown key cluster.stages.train.cores" in capsys.readouterr().err

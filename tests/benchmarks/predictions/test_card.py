@@ -49,6 +49,9 @@ def test_what_an_author_says_stays_when_the_counts_are_made_anew(card):
     figure = Figure(benchmark="v2", metric="miou", value=0.7, rule="avsbench")
     said = made.model_copy(update={"reported": [figure]})
     assert card_of("theirs", [stored], said) == said
+    other = said.results[0].model_copy(update={"profile": "paper"})
+    both = said.model_copy(update={"results": [other, *said.results]})
+    assert card_of("theirs", [stored], both) == both  # counts that took real data stay
 
 
 def edited(card, **changes):

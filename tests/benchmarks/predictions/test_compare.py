@@ -10,7 +10,7 @@ import torch
 from benchmarks.common.files import sha256, write_sealed
 from benchmarks.predictions.compare import compare, text_of
 from benchmarks.predictions.sides import Operand, Place, side_of
-from benchmarks.predictions.states import CompareError, changed, changes_text
+from benchmarks.predictions.states import CompareError, changed, changes_text, tables_of
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import save_scores
@@ -111,6 +111,16 @@ def test_a_side_is_a_row_a_folder_or_a_run(tmp_path):
         (load,) = side.cells.values()
         assert len(load()["test"]) == 5
     assert side_of("nobody", params) is None and side_of(str(tmp_path / "empty"), params) is None
+
+
+def test_the_tables_figures_stand_once_and_no_seeds(tmp_path):
+    """runs.csv has a line per seed, so that each would meet every other."""
+    (tmp_path / "tables").mkdir()
+    table(miou=(1, 0, 2)).to_csv(tmp_path / "tables/table1.csv", index=False)
+    runs = pd.DataFrame({"table": "table1", "seed": [0, 1], "value": [0.5, 1.5]})
+    runs = runs.assign(method="gavs", where="v2", measure="miou")
+    runs.to_csv(tmp_path / "tables/runs.csv", index=False)
+    assert [*tables_of(".", tmp_path)] == ["table1"]
 
 
 def table(**values):

@@ -1,5 +1,6 @@
 """The costs that need no data, against sums by hand, and the published schedules."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_each_tier_has_the_cells_of_the_one_before(tiers):
             assert read == {(cover, s) for cover, names in listed.items() for s in names}
     with pytest.raises(ParamsError, match="tier"):
         build({**read_yaml(profile_file("paper", ROOT / "params.yaml")), "tier": "second"})
+
+
+def test_a_row_that_failed_on_the_gpu_is_one_that_is_not_measured(tmp_path, monkeypatch):
+    content = json.loads(nominal.FIGURES.read_text())
+    name = next(name for name in content["rows"] if name.startswith("extraction"))
+    content["rows"][name] = {"problem": "no time left"}
+    (tmp_path / "gpu.json").write_text(json.dumps(content))
+    monkeypatch.setattr(nominal, "FIGURES", tmp_path / "gpu.json")
+    size, precision = name.removeprefix("extraction: ").split(", ")
+    with pytest.raises(KeyError, match="extraction"):
+        Figures().images_per_second(size, precision)
 
 
 def test_first_takes_less_than_two_gpu_hours_and_60_gib(tiers):

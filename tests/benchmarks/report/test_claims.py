@@ -163,9 +163,11 @@ def test_boxes_and_fewer_clips(desk):
 
 
 def test_studies_are_looked_up_either_way_round(desk, tmp_path):
-    """gavs has 60 and sam_fusion 40 in both; a study that had another sam_fusion isn't of these."""
+    """gavs has 60 and sam_fusion 40, and 50 with the second seed. A study with another sam_fusion
+    isn't of these, whatever another study had; one of the first seed is."""
     put(desk, "gavs", [4, 2])
-    put(desk, "sam_fusion", [3, 1])
+    desk.put("sam_fusion", [3, 1], 0)
+    desk.put("sam_fusion", [4, 1], 1)
     plan = plan_with()
     ledger = Ledger(read(desk.records, plan), 200)
     lines = [("v1s", "balanced", "sam_fusion", "gavs", "holds")]
@@ -173,19 +175,22 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
     path = tmp_path / "dispersion_pairs.csv"
     pd.DataFrame(lines, columns=columns).to_csv(path, index=False)
 
-    def judge(*means):
+    def judge(*means, seeds=2, study="dispersion"):
         rows = [
-            ("v1s", "default", *line) for line in zip(("gavs", "sam_fusion"), means, strict=True)
+            ("v1s", "default", *line, seeds)
+            for line in zip(("gavs", "sam_fusion"), means, strict=True)
         ]
-        frame = pd.DataFrame(rows, columns=["benchmark", "alternative", "row", "miou"])
-        frame.to_csv(tmp_path / "dispersion.csv", index=False)
+        frame = pd.DataFrame(rows, columns=["benchmark", "alternative", "row", "miou", "seeds"])
+        frame.to_csv(tmp_path / f"{study}.csv", index=False)
         pairs = current(read_studies(tmp_path), numbers(plan, ledger))
         return {claim.name: claim for claim in claims(plan, ledger, pairs)}["pairs_seen"]
 
-    claim = judge(0.6, 0.4)
-    assert claim.sensitivity["regime"] == ("reversed", "holds", 1) and "regime" in claim.depends
+    claim = judge(0.6, 0.45)
+    assert claim.sensitivity["regime"] == ("reversed", "undecided", 1) and "regime" in claim.depends
     assert claim.sensitivity["SAM's weights"].verdict == NOT_MEASURED
-    assert judge(0.6, 0.41).sensitivity["regime"].verdict == NOT_MEASURED
+    assert judge(0.6, 0.4, seeds=1).sensitivity["regime"].verdict == "reversed"
+    assert judge(0.6, 0.4).sensitivity["regime"].verdict == NOT_MEASURED
+    assert judge(0.6, 0.45, study="budget").sensitivity["regime"].verdict == NOT_MEASURED
     path.write_text("benchmark,alternative,better,worse,verdict\nv1s,aux0,a,b,perhaps\n")
     with pytest.raises(RecordError, match="perhaps"):
         read_studies(tmp_path)

@@ -37,6 +37,20 @@ def test_an_imported_row_has_an_interval_a_difference_and_a_place_in_the_summary
     assert "| `binary` | masks | **60.00**" in "\n".join(section.parts)
 
 
+def test_what_was_imported_is_told_of_every_run(desk, tmp_path, monkeypatch):
+    """Seed 0 as probabilities, seed 1 as masks: F is of seed 0 alone."""
+    monkeypatch.chdir(tmp_path)
+    desk.put("gavs", [5, 3], 0)
+    for seed, kind in enumerate(("probabilities", "masks")):
+        desk.put("theirs", [4, 2], seed, folder="elsewhere", imported=ORIGIN | {"kind": kind})
+    (desk.records / "elsewhere").rename(tmp_path / "imported")
+    (section,) = imported.sections(plan_with(), Ledger(read(desk.records, plan_with()), 2000))
+    assert "| `theirs` | masks, probabilities |" in "\n".join(section.parts)
+    scores = section.table.samples
+    assert scores["theirs", "v1s miou"].runs == ((0, None), (1, None))
+    assert scores["theirs", "v1s fscore"].runs == ((0, None),)
+
+
 def test_without_imports_and_cards_the_report_is_as_before(desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     desk.put("gavs", [5, 3], 0)
@@ -49,13 +63,15 @@ def test_cards_show_what_is_reported_against_what_is_counted(ledger, tmp_path):
         Figure(benchmark="v1s", metric="miou", value=0.7, rule="tables"),
         Figure(benchmark="v1s", metric="miou", value=0.71, rule="avsbench_squash"),
         Figure(benchmark="v1m", metric="miou", value=0.5, rule="tables"),
+        Figure(benchmark="v1s", metric="miou", value=0.72, rule="tables", source='v2, "b"\nnext'),
     ]
     said = {"who": "they", "trained_on": "v1s train", "reported": told}
     write_card(tmp_path / "cards/theirs.json", card_of("theirs", [stored]).model_copy(update=said))
     _, section = imported.sections(plan_with(), ledger)
     lines = list(csv.reader(io.StringIO(section.csv)))
-    assert lines[1:4] == [
+    assert lines[1:5] == [
         ["theirs", "v1s", "miniature", "probabilities", "70.00", "tables", "60.00"],
+        ["theirs", "v1s", "miniature", "probabilities", "72.00", "tables", "60.00"],
         ["theirs", "v1s", "miniature", "probabilities", "71.00", "avsbench_squash", "–"],
         ["theirs", "v1m", "–", "reported", "50.00", "tables", "–"],
     ]

@@ -89,25 +89,34 @@ def scored(mean):
 
 @pytest.fixture
 def call(params, monkeypatch, tmp_path):
-    """call(rows, gain, times, start=0.4): a call of the study, with scores by the times."""
+    """call(rows, gain, times, start=0.4): a call of the study, with scores by the times.
+
+    gain, start: of every row, or by row. meanwhile: another call, while this one trains."""
     scores = {}
 
     def read(chosen, scale, cells):
-        start, gain = scores["now"]
-        mean = start + gain * scale
+        start, gain, seeds, meanwhile = scores["now"]
+        if meanwhile and scale == 1:
+            meanwhile()
+            scores["now"] = (start, gain, seeds, None)
+        means = {
+            c.row: start + (gain[c.row] if isinstance(gain, dict) else gain) * scale for c in cells
+        }
         place = {"alternative": budget.name_of(scale), "times": scale, "updates": 640}
-        rest = {"validation": mean, "miou": mean, "miou_chosen": mean, "wrong_sound": 0.2}
         lines = [
-            {"row": c.row, "benchmark": c.benchmark, "seed": 0, **place, **rest} for c in cells
+            {"row": row, "benchmark": "v2", "seed": seed, **place}
+            | dict.fromkeys(["validation", "miou", "miou_chosen", "wrong_sound"], mean)
+            for row, mean in means.items()
+            for seed in seeds
         ]
-        by_row = {cell.row: scored(mean) for cell in cells}
+        by_row = {row: scored(mean) for row, mean in means.items()}
         return lines, {("v2", budget.name_of(scale)): by_row}
 
     monkeypatch.setattr(budget, "run_cells", lambda *_: [])
     monkeypatch.setattr(budget, "_read", read)
 
-    def run(rows, gain, times, start=0.4):
-        scores["now"] = (start, gain)
+    def run(rows, gain, times, start=0.4, seeds=(0,), meanwhile=None):
+        scores["now"] = (start, gain, seeds, meanwhile)
         assert study(params, tmp_path, rows, ["v2"], times) == []
         return pd.read_csv(tmp_path / "budget.csv"), pd.read_csv(tmp_path / "budget_pairs.csv")
 
@@ -139,6 +148,33 @@ def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
         *[("sam_fusion", 1), ("sam_fusion", 4), ("gavs", 1), ("gavs", 2)]
     ]
     assert pairs.empty and "gavs on v2: earlier calls" in caplog.text
+
+
+def test_of_seeds_that_a_row_had_not_before_nothing_is_kept_either(call, caplog):
+    call(["gavs", "sam_fusion"], 0.01, [4])
+    table, _ = call(["gavs"], 0.01, [2], seeds=(1,))
+    mine = table[table.row == "gavs"]
+    assert list(zip(mine.times, mine.seeds, strict=True)) == [(1, 1), (2, 1)]
+    assert "gavs on v2: earlier calls had other seeds alone" in caplog.text
+
+
+def test_a_pair_stands_once_whichever_row_is_ahead(call):
+    """First gavs is .01 ahead at 1, then sam_fusion is: the same pair, its sides exchanged."""
+    call(["gavs", "sam_fusion"], {"gavs": 0.02, "sam_fusion": 0.01}, [2])
+    _, pairs = call(["gavs", "sam_fusion"], {"gavs": 0.01, "sam_fusion": 0.02}, [2])
+    sides = [(d.alternative, d.better, d.worse) for d in pairs.itertuples()]
+    assert sides == [(name, "sam_fusion", "gavs") for name in ("default", "double")]
+
+
+def test_a_part_that_ends_while_another_trains_keeps_its_lines(call):
+    table, _ = call(["gavs"], 0.01, [2], meanwhile=lambda: call(["sam_fusion"], 0.01, [2]))
+    assert set(table.row) == {"gavs", "sam_fusion"}
+
+
+@pytest.mark.parametrize("times", [0, -1, float("nan"), float("inf"), 1 / 3, 1000])
+def test_times_that_say_no_number_of_updates_are_refused(params, tmp_path, times):
+    with pytest.raises(ParamsError, match="times .*: expected numbers above 0, at most 100"):
+        study(params, tmp_path, times=[times])
 
 
 def test_nothing_is_kept_of_another_number_of_updates(call, params, caplog):
