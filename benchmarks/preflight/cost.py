@@ -111,6 +111,9 @@ class Costs:
     def __init__(self, params: Params, processes: int) -> None:
         self.params, self.processes = params, processes
 
+    def _row(self, model: Model) -> Row:
+        return self.params.row(model.row, model.benchmark)
+
     def trial(self, model: Model) -> Trial | None:
         """Cost of a step and of a scored frame of a model; None for the oracle's."""
         raise NotImplementedError
@@ -131,11 +134,12 @@ class Costs:
             before.update(new)
             cells = cells_in(self.params, table)
             costs = [*map(self.training, new), *map(self.scoring, cells)]
+            trained = [model for model in new if not self._row(model).method_config.oracle]
             tried = [trial for model in models if (trial := self.trial(model))]
             lines.append(
                 {
                     "stage": f"run {table}",
-                    "work": f"{len(cells)} cells, {len(new)} trainings",
+                    "work": f"{len(cells)} cells, {len(trained)} trainings",
                     "hours": sum(seconds for seconds, _ in costs) / self.processes / 3600,
                     "disk GiB": sum(size for _, size in costs) / GIB,
                     "GiB per process": max((trial.gib for trial in tried), default=math.nan),
@@ -181,8 +185,7 @@ class Tables(Costs):
         self._clips: dict[tuple[bool, bool, str, str], Samples] = {}
 
     def trial(self, model: Model) -> Trial | None:
-        row = self.params.row(model.row, model.benchmark)
-        return self.trials.get(kind_of(row, model.benchmark))
+        return self.trials.get(kind_of(self._row(model), model.benchmark))
 
     def steps(self, model: Model, name: str, training: TrainingParams) -> int:
         return updates(self._set(model, name, training), training)

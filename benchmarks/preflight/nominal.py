@@ -95,7 +95,7 @@ class NominalCosts(Costs):
     def steps(self, model: Model, name: str, training: TrainingParams) -> int:
         if training.steps is not None:
             return training.steps
-        row = self.params.row(model.row, model.benchmark)
+        row = self._row(model)
         return updates_of(row, training, name)
 
     def frames(self, model: Model, name: str) -> int:

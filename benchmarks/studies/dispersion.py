@@ -63,15 +63,17 @@ PAGE = """\
 # Which orderings survive
 
 Made by `python -m benchmarks dispersion`: profile {profile}, outside the default run.
-Table 1's methods, each with the learning rate chosen on the default, under:
+{count} trained rows of Table 1 (without pairs, operators and released code), number of seeds:
+{seeds}, each with the learning rate chosen on the default, under:
 
 {alternatives}
 
 mIoU in percent, mean over seeds ± standard deviation between them; tau: Kendall's, of
-the order of methods to the default's. Then how many of the orderings that the default
-decides survive, and each ordering. Differences are in points, on the same videos, with
-videos and seeds in the variance; p < {significance} by Holm's rule over the pairs of a column
-decides.
+the order of rows to the default's. Then how many of the orderings that the default
+decides survive, of those with a row whose score the alternative moves at all (rows without
+SAM are the same trainings under two of them), and each ordering. Differences are in points,
+on the same videos, with videos and seeds in the variance; p < {significance} by Holm's rule over
+the pairs of a column decides.
 
 ![V1S in natural and in balanced scenes](figures/scenes.png)"""
 AUX0 = Path("weights/miniature/sam_aux0.safetensors")
@@ -263,7 +265,9 @@ def compare(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
 def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
     """Page with the tables of `compare`, one section per benchmark."""
     alternatives = "\n".join(f"- **{name}**: {TITLES[name]}" for name in rows.alternative.unique())
-    parts = [PAGE.format(profile=profile, alternatives=alternatives, significance=SIGNIFICANCE)]
+    counts = {"count": rows.row.nunique(), "seeds": ", ".join(map(str, sorted({*rows.seeds})))}
+    head = {"profile": profile, "alternatives": alternatives, "significance": SIGNIFICANCE}
+    parts = [PAGE.format(**head, **counts)]
     for benchmark in rows.benchmark.unique():
         scores, duels = rows[rows.benchmark == benchmark], pairs[pairs.benchmark == benchmark]
         names = list(scores.alternative.unique())
@@ -284,9 +288,13 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
             )
             for value in ("verdict", "difference")
         )
-        counts = [_survival(verdicts, name) for name in names if name != DEFAULT]
+        survived = []
+        for name in (n for n in names if n != DEFAULT):
+            moved = means[name] != means[DEFAULT]
+            touched = verdicts[[bool(moved[a] or moved[b]) for a, b in verdicts.index]]
+            survived.append(_survival(touched, name))
         header = ["of those decided by default", *VERDICTS, "of those left open: decided"]
-        parts += [markdown(Grid(header, counts))] if counts else []
+        parts += [markdown(Grid(header, survived))] if survived else []
         lines = [
             [" > ".join(pair), *(_duel(points[n][pair], verdicts[n][pair]) for n in names)]
             for pair in verdicts.index

@@ -91,6 +91,14 @@ def test_the_page_counts_what_became_of_them(compared_scores):
     assert "| a | 70.00 | 61.00 |" in page(rows.assign(std=float("nan")), pairs, "miniature")
 
 
+def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
+    """Only c moves, so a > b, the same trainings twice, says nothing of what survives."""
+    default = {"a": scored(0.6), "b": scored(0.5), "c": scored(0.4)}
+    alternative = default | {"c": scored(0.3)}
+    rows, pairs = compare({("v1s", "default"): default, ("v1s", "bf16"): alternative})
+    assert "| bf16 | 2 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature")
+
+
 def test_an_alternative_without_scores_of_a_benchmark_has_no_column():
     two = {"a": scored(0.6), "b": scored(0.5)}
     rows, pairs = compare({("v1s", "default"): two, ("v2", "default"): two, ("v1s", "aux0"): two})
