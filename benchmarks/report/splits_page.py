@@ -16,8 +16,8 @@ TEXT = """\
 # Splits of profile `{profile}`
 
 Drawn by `splits/` ([definitions and reasons]({readme})). "Unseen" means never learned
-from as an audio-visual pair; the frozen encoders may know the class. Classes are those of the clips'
-labels, in the miniature `off-screen` among them; VGG-Sound's clips are learned from without labels.
+from as an audio-visual pair; the frozen encoders may know the class. Classes are those of the
+labels, the miniature's `off-the-screen` among them; VGG-Sound's clips are read without labels.
 
 {sizes}
 

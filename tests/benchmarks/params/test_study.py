@@ -86,3 +86,11 @@ def test_pairs_and_ablations_have_five_seeds_and_the_rest_three(study):
     five = {row for row, run in seeds.items() if run == {0, 1, 2, 3, 4}}
     assert five >= {row for pair in PAIRS for row in pair} | ablations
     assert {row for row, run in seeds.items() if run == {0, 1, 2}} == {*seeds} - five - {oracle}
+
+
+def test_balanced_trains_the_defaults_rows_on_other_scenes(default):
+    balanced = load(ROOT / "profiles/balanced.yaml")
+    assert balanced.world.regime["v1s"] == "balanced" != default.world.regime["v1s"]
+    assert balanced.world.clips["v1s"] == default.world.clips["v1s"]
+    own = [row for row in balanced.tables.table1.methods if row != "gavs_lora_pre_relu"]
+    assert [balanced.row(row, "v1s") for row in own] == [default.row(row, "v1s") for row in own]
