@@ -8,8 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.common.tables import signed
-from benchmarks.report.layout import title_of
+from benchmarks.report.layout import difference_text, title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.style import GREY, PALETTE, STYLE, label_rows
@@ -36,8 +35,7 @@ def ablations_figure(
             differences[y] = d
             colour = DECIDED if d.decided else GREY
             axes.plot([100 * d.low, 100 * d.high], [y, y], color=colour)
-            text = f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]"
-            axes.annotate(text, (1.01, y), color=colour, **BESIDE)
+            axes.annotate(difference_text(d), (1.01, y), color=colour, **BESIDE)
     colours = [DECIDED if d.decided else GREY for d in differences.values()]
     faces = [DECIDED if d.decided else "white" for d in differences.values()]
     sns.scatterplot(

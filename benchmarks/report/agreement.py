@@ -27,8 +27,8 @@ PAGE = """\
 Three questions to a run on another machine, or of edited code, about the committed study
 ([study/tables.md](study/tables.md)):
 
-- **the same**: is a cell what the study has for the same seeds and draws, to 0.001 points? On the
-  study's machine, with its code, every one is.
+- **the same**: is a cell what the study has for the same seeds and draws, to 0.001 points? On a
+  machine of the same kind, with the same code, every one is.
 - **inside**: is a cell what new trainings score? The 95 % interval for the mean of as many new runs
   as stand here is made of the study's other seeds, on the same test set: about one cell in twenty
   lies outside by chance. Two other seeds make a wide interval (t with one degree of freedom); with

@@ -149,10 +149,7 @@ class Layout:
 
     def method(self) -> GridColumn:
         """Column of the rows' names."""
-        ceiling = self.plan.tables.table1.ceiling
-        return GridColumn(
-            "method", lambda row: f"`{row}`" + " (ceiling)" * (row == ceiling), align="l"
-        )
+        return GridColumn("method", self.plan.label, align="l")
 
     def track(self) -> GridColumn:
         """Column of the rows' tracks."""

@@ -183,8 +183,7 @@ def _overview(plan: Plan, tables: Mapping[str, Table]) -> list[str]:
         return row == ceiling, np.isnan(mean(row, first)), -mean(row, first)
 
     lines = [
-        [f"`{row}`" + " (ceiling)" * (row == ceiling), plan.track(row) or NONE]
-        + [cell(row, contest) for contest in contests]
+        [plan.label(row), plan.track(row) or NONE] + [cell(row, contest) for contest in contests]
         for row in sorted(rows, key=place)
         if any(not np.isnan(mean(row, contest)) for contest in contests)
     ]

@@ -136,6 +136,10 @@ class Plan:
                 folders[root / table / stage] = [*dict.fromkeys([*part, *ablated])]
         return folders
 
+    def label(self, row: str) -> str:
+        """Name of a row in the tables."""
+        return f"`{row}`" + " (ceiling)" * (row == self.tables.table1.ceiling)
+
     def track(self, row: str) -> str:
         """Tracks of a row: "P", "C", "P, C" or none."""
         tracks = {"P": self.published, "C": self.controlled}

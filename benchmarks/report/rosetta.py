@@ -83,8 +83,5 @@ def grid(plan: Plan, scores: pd.DataFrame, benchmark: str) -> Grid:
     }
     ceiling = plan.tables.table1.ceiling
     rows = sorted(order, key=lambda row: row == ceiling)
-    lines = [
-        [f"`{row}`" + " (ceiling)" * (row == ceiling), *(cells[row, r.name] for r in RULES)]
-        for row in rows
-    ]
+    lines = [[plan.label(row), *(cells[row, rule.name] for rule in RULES)] for row in rows]
     return Grid(["method", *(f"`{r.name}`" for r in RULES)], lines)
