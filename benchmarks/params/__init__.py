@@ -99,6 +99,19 @@ class Params(Config):
         return self
 
     @model_validator(mode="after")
+    def _every_regime(self) -> "Params":
+        """Check that all clips that the world draws have a regime."""
+        if self.world is None:
+            return self
+        drawn = [name for name, counts in self.world.clips.items() if any(counts.values())]
+        if missing := [name for name in drawn if name not in self.world.regime]:
+            raise ValueError(
+                f"world.regime: nothing for {', '.join(missing)}; it replaces the default, so name "
+                "every benchmark with clips: natural or balanced"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _results_of_its_own(self) -> "Params":
         """Check that no profile writes over the tables of another."""
         expected = [f"results/{self.profile}", f"work/{self.profile}/results"]

@@ -166,6 +166,12 @@ def test_true_is_no_number(changed, key):
         changed(nested(key, True))
 
 
+def test_clips_without_a_regime_are_refused_before_they_are_drawn(changed):
+    none = {"v2": {"train": 0, "val": 0, "test": 0}}
+    with pytest.raises(ParamsError, match=r"world\.regime: nothing for v1m, vggss, vggsound;"):
+        changed({"world": {"clips": none, "regime": {"v1s": "balanced"}}})
+
+
 def test_an_absurd_world_is_refused(changed):
     with pytest.raises(ParamsError, match=r"world\.clips\.v1s\.train: .*less than or equal"):
         changed({"world": {"clips": {"v1s": {"train": 10**12}}}})
