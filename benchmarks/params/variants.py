@@ -60,6 +60,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         loss_resolution="input",
         training__lr=1.0e-3,
     ),
+    "gavs_lora_pre_relu": {
+        "base": "gavs_lora",
+        "set": {"prompt.audio": "pre_relu"},
+        "note": "the second release, hearing VGGish before its ReLU in place of 8-bit numbers",
+    },
     "avsbench_resnet": {
         "base": "avsbench",
         "set": {"backbone": "resnet", "training.lr": 1.0e-4},  # AVSBench
