@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,3 +164,16 @@ def test_only_the_default_results_reach_the_readme(params, made, monkeypatch, re
     Path("README.md").write_text(marks.format(""))
     write_report(params.model_copy(update={"results": Path(results)}))
     assert Path("README.md").read_text() == marks.format("numbers\n" * filled)
+
+
+def test_two_that_publish_in_one_folder_wait_for_each_other(tmp_path):
+    """A report and a study: their parts lie in the same place."""
+
+    def often(name):
+        for _ in range(20):
+            publish(tmp_path / "results", {f"{name}{k}": name for k in range(50)})
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(often, name) for name in "ab"]:
+            done.result()
+    assert len(list((tmp_path / "results").iterdir())) == 100
