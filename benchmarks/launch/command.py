@@ -198,7 +198,11 @@ def listing(params: Params, jobs: list[Job], at_once: int) -> str:
         )
         lines += [spelled(f"  {RUN}{' '.join(job.arguments)}") for job in array]
     cells = sum(len(job.cells) for job in jobs)
-    trainings = sum(len(job.trains) for job in jobs)
+    trainings = sum(
+        not params.row(model.row, model.benchmark).method_config.oracle
+        for job in jobs
+        for model in job.trains
+    )
     lines.append(f"in all: {len(jobs)} jobs, {cells} cells, {trainings} trainings")
     lines += _totals(params, jobs)
     return "\n".join(lines) if jobs else "nothing to launch"

@@ -29,7 +29,8 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         Column(s.benchmark, metric, (Part(s, metric),), plan.runs)
         for s, metric in zip(generalised.values(), ("miou", HEADLINE), strict=True)
     ]
-    shown = [row for row in plan.tables.ablated if row in rows]
+    measured = {*plan.tables.rows_of("table2")} & {*plan.tables.rows_of("table3")}
+    shown = [row for row in rows if row in measured | {*plan.tables.ablated} and row != base]
     blocks = [Block(rows, [miou, f]), Block([base, *shown] if shown else [], elsewhere)]
     table = measure("ablations", ledger, blocks, base)
     layout = Layout(plan, table)

@@ -28,7 +28,8 @@ Three questions to a run on another machine, or of edited code, about the commit
 ([study/tables.md](study/tables.md)):
 
 - **the same**: is a cell what the study has for the same seeds and draws, to 0.001 points? On a
-  machine of the same kind, with the same code, every one is.
+  machine of the same kind, with the same code, every one is; so is one whose model the study took
+  from this run.
 - **inside**: is a cell what new trainings score? The 95 % interval for the mean of as many new runs
   as stand here is made of the study's other seeds, on the same test set: about one cell in twenty
   lies outside by chance. Two other seeds make a wide interval (t with one degree of freedom); with

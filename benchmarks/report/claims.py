@@ -44,7 +44,7 @@ STUDIES = {  # alternatives of the studies' tables of pairs -> what they change
     "half": "half the budget",
     "double": "twice the budget",
 }
-Pairs = Mapping[tuple[str, str, str, str], str]  # alternative, benchmark, better, worse -> verdict
+Pairs = Mapping[tuple[str, str, str, str], Difference]  # alternative, benchmark, better, worse
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
     Rows in `ledger.below` take no part.
 
     Args:
-        studies: verdicts of pairs under other worlds, weights and budgets, as `dispersion` writes
-            them.
+        studies: pairs under other worlds, weights and budgets, better minus worse as `dispersion`
+            writes them, p of each alone.
     """
     said = statements(plan, {table: read_paper(table) for table in SPECS})
     made = []
@@ -244,22 +244,21 @@ def describe(contrast: Contrast) -> str:
 
 def _studies(statement: Statement, headline: Measured, studies: Pairs) -> dict[str, Reading]:
     """Verdicts under other worlds, weights and budgets, of the comparisons that a study made."""
-    turned = {HOLDS: REVERSED, REVERSED: HOLDS, UNDECIDED: UNDECIDED}
     made = {}
     for alternative, title in STUDIES.items():
-        verdicts: dict[Comparison, str] = {}
+        measured: dict[Comparison, Difference] = {}
         for c in headline:
             place = (alternative, c.better.home)
             plain = c.better.source == c.worse.source and c.better.source.setting == "train"
             if c.margin or not plain:
                 continue
-            if verdict := studies.get((*place, c.better.row, c.worse.row)):
-                verdicts[c] = verdict
-            elif verdict := studies.get((*place, c.worse.row, c.better.row)):
-                verdicts[c] = turned[verdict]
+            if found := studies.get((*place, c.better.row, c.worse.row)):
+                measured[c] = found
+            elif found := studies.get((*place, c.worse.row, c.better.row)):
+                measured[c] = found.turned()
         made[title] = Reading(
-            _together(statement.best, list(verdicts.values())),
-            _verdict(statement, {c: headline[c] for c in verdicts}),
-            len(verdicts),
+            _verdict(statement, measured),
+            _verdict(statement, {c: headline[c] for c in measured}),
+            len(measured),
         )
     return made

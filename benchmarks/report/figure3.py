@@ -60,7 +60,7 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         columns.append(Column(where, "dark", (Part(source, "dark"),), runs[:1]))
         if share < 1:
             both = (Part(full, "miou"), Part(source, "miou"))
-            columns.append(Column(where, "gap", both, draws, np.subtract))
+            columns.append(Column(where, "gap", both, draws, np.subtract, apart=True))
     return measure("figure3", ledger, [Block(plan.tables.rows_of("figure3"), columns)], plan.base)
 
 

@@ -251,8 +251,10 @@ class Layout:
         return GridColumn(title, text)
 
     def with_dark(self, grid: Grid, places: Sequence[str]) -> Grid:
-        """Add a line of what lighting nothing scores, where each place has three columns."""
-        scores = {name: score.mean for (_, name), score in self.table.scores.items()}
+        """Add a line of what lighting nothing scores, where each place has three columns; on the
+        base row's draws, if it is there."""
+        by_row = sorted(self.table.scores.items(), key=lambda item: item[0][0] == self.table.base)
+        scores = {name: score.mean for (_, name), score in by_row}
         means = [scores.get(f"{where} dark") for where in places]
         cells = [cell for mean in means for cell in (share(mean), NONE, NONE)]
         line = ["all dark", NONE, *cells]

@@ -41,6 +41,7 @@ class Column:
     unit: Unit = PERCENT
     judged: bool = False
     gain: bool = False  # a difference of a row to itself, tested against none over all rows
+    apart: bool = False  # a difference of two trainings, whose seeds are nobody's pairs
     twin: "Column | None" = None  # the same judged by another reading, at validation's threshold
     paper: tuple[str, str, str] | None = None  # benchmark, setting and metric in paper.csv
 
@@ -247,6 +248,11 @@ def measure(
     on_record = [(row, c, ledger.runs(row, c.parts, c.runs)) for row, c in places]
     ledger.resample((row, part, runs) for row, c, runs in on_record if runs for part in c.parts)
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
+    apart = {
+        (row, c.name): _apart(ledger, row, c)
+        for row, c in places
+        if c.apart and (row, c.name) in samples
+    }
     table = Table(name, base, blocks, {}, {}, [], _missing(ledger, places), read_paper(name))
     judged = [row for row in table.rows if row not in unjudged]
     left_out = {
@@ -269,11 +275,15 @@ def measure(
     contrasts, twins = (_tested(made, left_out) for made in (contrasts, twins))
     gains: dict[tuple[str, str], Difference] = {}
     for name in [name for name, column in table.columns.items() if column.gain]:
-        tests = {place: statistics.excess(s) for place, s in samples.items() if place[1] == name}
+        tests = {
+            place: apart.get(place) or statistics.excess(s)
+            for place, s in samples.items()
+            if place[1] == name
+        }
         gains |= statistics.adjusted(tests)
     scores = {
         (row, c.name): Score(
-            statistics.interval(samples[row, c.name]),
+            apart[row, c.name].interval if c.apart else statistics.interval(samples[row, c.name]),
             len(ledger.planned(row, c.runs)),
             contrasts.get((c.name, row, base)),
             gains.get((row, c.name)),
@@ -305,6 +315,18 @@ def _sample(ledger: Ledger, row: str, column: Column) -> Sample | None:
         return None
     parts = [ledger.sample(row, part, measured) for part in column.parts]
     return statistics.combine(column.combine, *parts) if column.combine else parts[0]
+
+
+def _apart(ledger: Ledger, row: str, column: Column) -> Difference:
+    """Compute a column of two trainings, first minus second."""
+    runs = ledger.runs(row, column.parts, column.runs)
+
+    def side(part: Part) -> Sample:
+        drawn = ((seed, draw if part.source.drawn else None) for seed, draw in runs)
+        return ledger.sample(row, part, tuple(dict.fromkeys(drawn)))
+
+    first, second = column.parts
+    return statistics.difference(side(first), side(second))
 
 
 def _contrasts(

@@ -51,7 +51,8 @@ HOW_TO_READ = f"""\
 - **{OUT}** in no verdict: not shown to be above all dark, or above its floor (where silent rivals
   are in view, if the data say where), by p < 0.05 after Holm over a row's two tests. Such a row is
   neither best nor tied, and no difference to it is tested.
-- **Δ** difference in points on the same videos. **{UNDECIDED}** undecided: p ≥ 0.05 after Holm
+- **Δ** difference in points on the same videos; of scores by draws of training clips on the draws
+  that both rows have. **{UNDECIDED}** undecided: p ≥ 0.05 after Holm
   over the table, though the 95 % interval, of this comparison alone, may lie on one side of 0.
   **detectable** the smallest difference that one comparison would have shown (80 % power, before
   Holm).
@@ -63,9 +64,9 @@ HOW_TO_READ = f"""\
   frozen SAM embeddings as `gavs`, at its resolution and on its data.
 - **floor** mIoU of the same method trained and tested in silence; **{BELOW}** not shown to be
   lower than with sound. **shuffled** mIoU with the sound of clips of other classes; **{DEAF}** not
-  shown to be lower than with its own. By p < 0.05, Holm over the rows, on the seeds for which they
-  are run. **silent rivals in view** clips that show a silent object that could sound: there a
-  model that can't hear does worse, elsewhere it need not.
+  shown to be lower than with its own. Both over all clips, by p < 0.05, Holm over the rows, on the
+  seeds for which they are run. **silent rivals in view** clips that show a silent object that
+  could sound: there a model that can't hear does worse, elsewhere it need not.
 - **threshold** one cut for a whole test set, the best on the validation clips of all seeds of a
   row; where the records don't hold these clips' scores there is 0.5 alone.
 - **(a to b)** the range over SAM-Fusion's operators, since the paper doesn't name its own; the

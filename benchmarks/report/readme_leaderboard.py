@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from benchmarks.common.files import write_atomic
-from benchmarks.common.tables import markdown
+from benchmarks.common.tables import markdown, share
 from benchmarks.report.layout import Layout, title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
@@ -44,6 +44,11 @@ def leaderboard(plan: Plan, table: Table) -> str:
     which = f"the best rows of those in every table, and `{plan.base}`"
     bold = "**bold**: best of a track among them"
     alone = f" {ALONE}" if plan.trainings == "1" else ""
+    best = layout.ranked(plan.tables.table1.methods, miou, by_track=False)[0]
+    if best not in rows:
+        alone += (
+            f" In Table 1 alone, and above these, `{best}` has {share(table.mean(best, miou))}."
+        )
     text = f"{where}: {which}; {bold}.{alone} All rows: [results/tables.md](../tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 

@@ -139,24 +139,23 @@ def _sound(plan: Plan, benchmark: str) -> list[Column]:
     floor = Part(test_source(benchmark, setting="floor"), "miou")
     shuffled = Part(test_source(benchmark, "test_shuffled"), "miou")
     floors, shuffles = plan.floor_runs, plan.shuffle_runs
+    gain = partial(Column, benchmark, combine=np.subtract, gain=True)
     columns = [
         Column(benchmark, "floor", (floor,), floors),
-        Column(benchmark, "floor_gain", (clean, floor), floors, np.subtract, gain=True),
+        gain("floor_gain", (clean, floor), floors, apart=True),
         Column(benchmark, "shuffled", (shuffled,), shuffles),
-        Column(benchmark, "shuffle_loss", (clean, shuffled), shuffles, np.subtract, gain=True),
+        gain("shuffle_loss", (clean, shuffled), shuffles),
         Column(benchmark, "dark", (clean._replace(metric="dark"),), plan.runs[:1]),
     ]
-    here = [
+    here = tuple(
         part._replace(source=part.source._replace(subset=RIVALS))
         for part in (clean, floor, shuffled)
-    ]
+    )
     return [
         *columns,
         Column(benchmark, "rivals", (here[0],), plan.runs),
-        Column(benchmark, "rivals_floor_gain", (here[0], here[1]), floors, np.subtract, gain=True),
-        Column(
-            benchmark, "rivals_shuffle_loss", (here[0], here[2]), shuffles, np.subtract, gain=True
-        ),
+        gain("rivals_floor_gain", here[:2], floors, apart=True),
+        gain("rivals_shuffle_loss", here[::2], shuffles),
     ]
 
 

@@ -23,9 +23,10 @@ from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
 from benchmarks.report.study import FOLDER, read_lines
 from benchmarks.scoring.records import RecordError
-from benchmarks.scoring.statistics import VERDICTS
+from benchmarks.scoring.statistics import VERDICTS, Difference
 
 STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
+PAIR = ("benchmark", "alternative", "better", "worse", "difference", "low", "high", "p_alone")
 DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
@@ -37,7 +38,8 @@ A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule ov
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed;
 **reversed**: the other way round; **mixed**: some hold, others are reversed; **undecided**: all
 else. A claim of "best" or "all", of the rows that the paper prints there, holds if every comparison
-does and is reversed by one. **n**: trainings of a comparison's side that has fewer, fewest to most.
+does and is reversed by one. **n**: trainings of a comparison's side that has fewer, a range where
+comparisons differ in it.
 **evidence**: how many comparisons say what, then the one with the lowest difference and the one
 with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all dark
 or their floor are left out and named.{alone}"""
@@ -63,7 +65,7 @@ rule over the table), **_** not compared."""
 
 
 class Studies(NamedTuple):
-    """Verdicts of pairs under the studies' alternatives, and mIoU of the default beside each."""
+    """Pairs under the studies' alternatives, and mIoU of the default beside each."""
 
     pairs: Pairs
     means: Mapping[tuple[str, str, str], tuple[float, int]]  # by alternative; number of seeds
@@ -95,7 +97,8 @@ def verdicts_page(
             "## Rows that take part in no verdict",
             "A row is judged on a benchmark where it is shown to be above all dark and above its "
             "floor (p < 0.05 after Holm's rule over the two; the floor where silent rivals are in "
-            "view, if the data say where). These rows aren't.",
+            "view, if the data say where; a row that has no floor, such as a variant or any on "
+            "AVS-V3, above all dark alone). These rows aren't.",
             markdown(_without(below)),
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:
@@ -178,20 +181,22 @@ def claims_csv(claims: Sequence[Claim]) -> str:
 
 
 def read_studies(results: Path) -> Studies:
-    """Read the verdicts of pairs that the studies left beside the tables, if they did.
+    """Read the pairs that the studies left beside the tables, if they did.
 
     Raises:
         RecordError: a file can't be read.
     """
-    pairs: dict[tuple[str, str, str, str], str] = {}
+    pairs: dict[tuple[str, str, str, str], Difference] = {}
     means: dict[tuple[str, str, str], tuple[float, int]] = {}
     for name in STUDIES:
         alternatives = set()
         path = results / f"{name}_pairs.csv"
-        for line in read_lines(path, ("benchmark", "alternative", "better", "worse", "verdict")):
-            if line.verdict not in VERDICTS:
-                raise RecordError(f"{path}: {line.verdict!r}, expected {', '.join(VERDICTS)}")
-            pairs[line.alternative, line.benchmark, line.better, line.worse] = line.verdict
+        for line in read_lines(path, PAIR):
+            figures = (line.difference, line.low, line.high, line.p_alone)
+            if not all(isinstance(f, int | float) for f in figures) or not 0 <= line.p_alone <= 1:
+                raise RecordError(f"{path}: {figures}, expected numbers, the last a p of 0 to 1")
+            place = (line.alternative, line.benchmark, line.better, line.worse)
+            pairs[place] = Difference(*figures, detectable=np.nan, runs=1)
             alternatives.add(line.alternative)
         columns = ("benchmark", "alternative", "row", "miou", "seeds")
         for line in read_lines(results / f"{name}.csv", columns):

@@ -2,8 +2,9 @@
 
 Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
 a ratio of sums (`Terms`): in each draw the ratio is taken for every run. A run is a training seed,
-or a seed with a draw of training clips. Scores on the same videos meet the same draws, so what
-makes a video hard cancels in a difference; scores on different test sets meet independent ones.
+or a seed with a draw of training clips. How often a draw takes a video is Poisson's with mean 1
+(Oza and Russell, 2001), and depends on the video's name alone: wherever it is tested it is drawn as
+often, so what makes a video hard cancels in a difference, also of test sets that share a part.
 
 The variance of a mean is that over draws of videos, of what its runs have in common, plus s^2 / n
 of its n runs (what a run does to single videos is in s^2). Tests and intervals are those of a t
@@ -14,7 +15,7 @@ that training.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -84,8 +85,12 @@ class Difference:
     @property
     def verdict(self) -> str:
         """One of VERDICTS on the claim that the first is the higher."""
-        holds, reversed_, undecided = VERDICTS
-        return undecided if not self.decided else holds if self.mean > 0 else reversed_
+        return verdict_of(self.mean, self.p)
+
+    @property
+    def interval(self) -> Interval:
+        """The same without its test."""
+        return Interval(self.mean, self.low, self.high, np.nan, self.runs)
 
     def turned(self) -> "Difference":
         """Second minus first."""
@@ -93,6 +98,12 @@ class Difference:
 
 
 Place = TypeVar("Place")
+
+
+def verdict_of(difference: float, p: float) -> str:
+    """One of VERDICTS on the claim that a difference is above 0, by its p."""
+    holds, reversed_, undecided = VERDICTS
+    return undecided if not p < SIGNIFICANCE else holds if difference > 0 else reversed_
 
 
 def sample(
@@ -166,13 +177,15 @@ def _resampled(
     for column, t in enumerate(terms):
         for part, numbers in enumerate((t.numerator, t.denominator)):
             sums[part, column] = np.bincount(rows[id(t.video)], numbers, len(videos))
+    numerator, total = np.zeros((2, draws, len(terms)))
+    step = max(1, BLOCK // draws)
+    for first in range(0, len(videos), step):
+        block = slice(first, first + step)
+        weights = np.array([_drawn(name, draws, seed) for name in videos[block]], float)
+        numerator += weights.T @ sums[0, :, block].T
+        total += weights.T @ sums[1, :, block].T
     ratios = np.tile(values, (draws, 1))  # stays where none of a run's own videos is drawn
-    start, named = 0, crc32("\n".join(videos).encode())
-    for weights in _video_weights(len(videos), draws, (seed, 0, named)):
-        drawn = ratios[start : start + len(weights)]
-        numerator, total = weights.astype(float) @ sums.transpose(0, 2, 1)
-        np.divide(numerator, total, out=drawn, where=total > 0)
-        start += len(weights)
+    np.divide(numerator, total, out=ratios, where=total > 0)
     # Rounded, so that equal scores stay equal in whatever order their terms were added.
     return ratios.round(12)
 
@@ -310,23 +323,8 @@ def _over_runs(scores: Sample) -> list[tuple[float, int]]:
     return [(float(g.var(ddof=1) / len(g)), len(g) - 1) for g in groups if len(g) > 1]
 
 
-def _video_weights(videos: int, draws: int, seed: tuple[int, ...]) -> Iterable[np.ndarray]:
-    """Blocks (n, videos) of how often each video is drawn; small ones are remembered."""
-    if videos * draws <= 4 * BLOCK:
-        return _remembered(videos, draws, seed)
-    return _counts(np.random.default_rng(seed), videos, videos, draws)
-
-
-@lru_cache(maxsize=4)
-def _remembered(videos: int, draws: int, seed: tuple[int, ...]) -> list[np.ndarray]:
-    return list(_counts(np.random.default_rng(seed), videos, videos, draws))
-
-
-def _counts(rng: np.random.Generator, items: int, drawn: int, draws: int) -> Iterator[np.ndarray]:
-    """Blocks (n, items) of how often each item is drawn; the draws don't depend on their size."""
-    rows = max(1, BLOCK // items)
-    for start in range(0, draws, rows):
-        n = min(rows, draws - start)
-        picks = rng.integers(items, size=(n, drawn)) + items * np.arange(n)[:, None]
-        picked = np.bincount(picks.ravel(), minlength=n * items)
-        yield picked.reshape(n, items).astype(np.uint16)
+@lru_cache(maxsize=1 << 13)
+def _drawn(video: str, draws: int, seed: int) -> np.ndarray:
+    """(draws,) how often each draw takes a video."""
+    rng = np.random.default_rng((seed, crc32(video.encode())))
+    return rng.poisson(1.0, draws).astype(np.uint8)

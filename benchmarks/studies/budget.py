@@ -26,7 +26,7 @@ from benchmarks.report.style import png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, resampled, stored_of
+from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, judged, resampled, stored_of
 from benchmarks.studies.validated import job_of, validate_all
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ COLUMNS = {
     "validation": "validation",
     "miou": "test, 0.5",
     "miou_chosen": "at validation's threshold",
-    "wrong_sound": "wrong sound",
+    "wrong_sound": "shuffled",
 }
 
 
@@ -76,8 +76,9 @@ def study(
 ) -> list[str]:
     """Run the rows at every budget; write `budget.md`, `budget.csv` and `budget_pairs.csv`.
 
-    Lines and pairs of earlier calls stay, unless this one measures them. Holm's rule is over the
-    pairs of one call. By validation alone the files are `budget_validation.*`.
+    Lines and pairs of earlier calls stay, unless this one measures them. Holm's rule is over all
+    pairs of a benchmark and budget that stand then. By validation alone the files are
+    `budget_validation.*`.
 
     Args:
         times: of the profile's updates; 1 is always among them.
@@ -138,7 +139,7 @@ def study(
         if failures:
             return failures
     table = pd.DataFrame(lines).assign(revision=git_revision())
-    judged, stem = "validation" if validation_only else "miou", stem_of(validation_only)
+    score, stem = "validation" if validation_only else "miou", stem_of(validation_only)
     with locked(params.work / "budget.lock", "budget"):  # another part may have ended meanwhile
         if not validation_only:
             former = _former(params, results)
@@ -149,8 +150,8 @@ def study(
         contents |= {
             f"{stem}.csv": as_csv(means),
             f"{stem}_seeds.csv": as_csv(table),
-            f"{stem}.md": page(table, judged, params.profile, stem),
-            f"figures/{stem}.png": png(budget_figure(means, judged, params.profile)),
+            f"{stem}.md": page(table, score, params.profile, stem),
+            f"figures/{stem}.png": png(budget_figure(means, score, params.profile)),
         }
         publish(results, contents)
     return []
@@ -206,18 +207,21 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
     """Read the scores of a budget's cells: a line each, and samples by benchmark and row."""
     lines: list[dict] = []
     scored: list[tuple[Cell, Any]] = []
-    for cell in cells:
-        stored = stored_of(params, cell)
-        scores: Any = stored.scores()
-        scored.append((cell, scores))
+    validated: dict[tuple[str, str], list[Any]] = {}  # one threshold for all seeds of a row
+    records = [(cell, stored_of(params, cell)) for cell in cells]
+    for cell, stored in records:
+        scored.append((cell, stored.scores()))
+        if val := scored[-1][1].get("val"):
+            validated.setdefault((cell.row, cell.benchmark), []).append(val)
+    numbers = {place: best_threshold(vals, "miou") for place, vals in validated.items()}
+    for (cell, stored), (_, scores) in zip(records, scored, strict=True):
         validations = [e.validation for e in stored.record.history if e.validation is not None]
         figures = {
             "validation": max(validations),
             "miou": miou(scores["test"]),
         }
-        if "val" in scores:
-            number = best_threshold([scores["val"]], "miou")
-            figures["miou_chosen"] = terms_at(scores["test"], "miou", number).value
+        if (place := (cell.row, cell.benchmark)) in numbers:
+            figures["miou_chosen"] = terms_at(scores["test"], "miou", numbers[place]).value
         if "test_shuffled" in scores:
             figures["wrong_sound"] = miou(scores["test_shuffled"])
         lines.append(_line(params, cell.row, cell.benchmark, cell.seed, scale, **figures))
@@ -266,12 +270,12 @@ def _with_former(
         log.warning("%s on %s: earlier calls %s; left out", row, benchmark, why)
     now = {*_places(table, PLACE)}
     kept = [p not in now and p[:2] not in other for p in _places(lines, PLACE)]
-    judged = {(b, a, frozenset(pair)) for b, a, *pair in _places(pairs, PAIR)}
+    again = {(b, a, frozenset(pair)) for b, a, *pair in _places(pairs, PAIR)}
     standing = [
-        (b, a, frozenset(pair)) not in judged and not {(row, b) for row in pair} & other
+        (b, a, frozenset(pair)) not in again and not {(row, b) for row in pair} & other
         for b, a, *pair in _places(duels, PAIR)
     ]
-    return _after(lines[kept], table), _after(duels[standing], pairs)
+    return _after(lines[kept], table), judged(_after(duels[standing], pairs))
 
 
 def _places(table: pd.DataFrame, columns: list[str]) -> list[tuple]:

@@ -17,6 +17,7 @@ from benchmarks.report.table1 import numbers
 from benchmarks.report.verdicts import claims_csv, current, read_studies, verdicts_page
 from benchmarks.report.write import read
 from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.statistics import Difference
 from tests.benchmarks.report.conftest import RULES, Desk, boxes, frames, plan_with
 
 
@@ -170,8 +171,10 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
     desk.put("sam_fusion", [4, 1], 1)
     plan = plan_with()
     ledger = Ledger(read(desk.records, plan), 200)
-    lines = [("v1s", "balanced", "sam_fusion", "gavs", "holds")]
-    columns = ["benchmark", "alternative", "better", "worse", "verdict"]
+    # By itself, as the claim has it, the pair is decided; beside all others of the study it wasn't.
+    lines = [("v1s", "balanced", "sam_fusion", "gavs", 0.1, 0.01, 0.19, 0.03, 0.9, "undecided")]
+    columns = ["benchmark", "alternative", "better", "worse", "difference", "low", "high"]
+    columns += ["p_alone", "p", "verdict"]
     path = tmp_path / "dispersion_pairs.csv"
     pd.DataFrame(lines, columns=columns).to_csv(path, index=False)
 
@@ -191,9 +194,11 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
     assert judge(0.6, 0.4, seeds=1).sensitivity["regime"].verdict == "reversed"
     assert judge(0.6, 0.4).sensitivity["regime"].verdict == NOT_MEASURED
     assert judge(0.6, 0.45, study="budget").sensitivity["regime"].verdict == NOT_MEASURED
-    path.write_text("benchmark,alternative,better,worse,verdict\nv1s,aux0,a,b,perhaps\n")
-    with pytest.raises(RecordError, match="perhaps"):
-        read_studies(tmp_path)
+    lines = path.read_text()
+    for other in ("perhaps", "1.5"):
+        path.write_text(lines.replace(",0.03,", f",{other},"))
+        with pytest.raises(RecordError, match=f"{other}.*expected numbers, the last a p of 0 to 1"):
+            read_studies(tmp_path)
 
 
 def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
@@ -205,16 +210,17 @@ def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
     plan = plan_with(table1={"benchmarks": ["v1s", "v1m"], "pairs": ["gavs_no_cue"]})
     ledger = Ledger(read(desk.records, plan), 200)
 
-    def judge(verdict):
-        studies = {("half", "v1s", "gavs", "gavs_no_cue"): verdict}
+    def judge(points):
+        d = Difference(points, points, points, p=0.04, detectable=0.1, runs=1)
+        studies = {("half", "v1s", "gavs", "gavs_no_cue"): d}
         return {claim.name: claim for claim in claims(plan, ledger, studies)}["cue"]
 
-    claim = judge("holds")
+    claim = judge(0.1)
     assert claim.verdict == "mixed" and len(claim.contrasts) == 2
     assert claim.sensitivity["half the budget"] == ("holds", "holds", 1) and not claim.depends
     page = verdicts_page(plan, [claim], {}, [])
     assert "| holds (1 of 2) |" in page and "**holds" not in page.split("What a verdict")[1]
-    claim = judge("reversed")
+    claim = judge(-0.1)
     assert claim.depends == ["half the budget"]
     assert "| **reversed** (1 of 2) |" in verdicts_page(plan, [claim], {}, [])
 

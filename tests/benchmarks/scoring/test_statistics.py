@@ -1,6 +1,5 @@
-"""Uncertainty against enumeration, textbook formulas and simulated experiments."""
+"""Uncertainty against slow resampling, textbook formulas and simulated experiments."""
 
-import itertools
 import math
 
 import numpy as np
@@ -42,13 +41,14 @@ def compare(a: list[Terms], b: list[Terms], draws: int = DRAWS) -> Difference:
     return difference(sample(a, draws=draws), sample(b, draws=draws))
 
 
-def enumerated(seeds: list[Terms]) -> np.ndarray:
-    """(draws, S) score of each seed in every equally likely draw of as many videos."""
-    videos = range(len(seeds[0].video))
-    drawn = [list(rows) for rows in itertools.product(videos, repeat=len(videos))]
-    return np.array(
-        [[t.numerator[rows].sum() / t.denominator[rows].sum() for t in seeds] for rows in drawn]
-    )
+def drawn_one_by_one(seeds: list[Terms]) -> np.ndarray:
+    """(draws, S) score of each seed on videos of which each is taken a Poisson number of times."""
+    rng, drawn = np.random.default_rng(7), []
+    while len(drawn) < 30_000:
+        rows = np.repeat(np.arange(len(seeds[0].video)), rng.poisson(1, len(seeds[0].video)))
+        if len(rows):
+            drawn.append([t.numerator[rows].sum() / t.denominator[rows].sum() for t in seeds])
+    return np.array(drawn)
 
 
 def covariance(x: np.ndarray, y: np.ndarray) -> float:
@@ -59,18 +59,19 @@ def covariance(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean([np.cov(x[:, i], y[:, j])[0, 1] for i, j in pairs]))
 
 
+FRAMES = [5, 10, 1, 4, 3, 8, 2, 9]
 SEEDS = [
-    terms([0.2, 0.5, 0.9, 0.4], [5, 10, 1, 4]),
-    terms([0.3, 0.4, 0.8, 0.7], [5, 10, 1, 4]),
-    terms([0.1, 0.6, 0.7, 0.5], [5, 10, 1, 4]),
+    terms([0.2, 0.5, 0.9, 0.4, 0.1, 0.7, 0.6, 0.3], FRAMES),
+    terms([0.3, 0.4, 0.8, 0.7, 0.2, 0.8, 0.5, 0.4], FRAMES),
+    terms([0.1, 0.6, 0.7, 0.5, 0.2, 0.6, 0.8, 0.2], FRAMES),
 ]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_interval_against_all_possible_draws(count):
+def test_interval_against_draws_one_by_one(count):
     seeds = SEEDS[:count]
     made = mean(seeds, 40_000)
-    values, drawn = [t.value for t in seeds], enumerated(seeds)
+    values, drawn = [t.value for t in seeds], drawn_one_by_one(seeds)
     videos = covariance(drawn, drawn)
     trainings = np.var(values, ddof=1) / count if count > 1 else 0
     quantile = stats.norm.ppf(0.975)
@@ -87,12 +88,12 @@ def test_interval_against_all_possible_draws(count):
         assert made.std == pytest.approx(np.std(values, ddof=1))
 
 
-def test_difference_against_all_possible_draws():
+def test_difference_against_draws_one_by_one():
     """Three seeds against two: each side has its own variance between seeds, Welch's test."""
-    gains, frames = np.array([0.4, -0.1, -0.3, 0.2]), SEEDS[0].denominator
+    gains, frames = np.array([0.4, -0.1, -0.3, 0.2, 0.1, 0, -0.2, 0.3]), SEEDS[0].denominator
     a, b = SEEDS, [terms(t.numerator / frames + gains, frames) for t in SEEDS[:2]]
     made = compare(a, b, 40_000)
-    x, y = enumerated(a), enumerated(b)
+    x, y = drawn_one_by_one(a), drawn_one_by_one(b)
     videos = covariance(x, x) + covariance(y, y) - 2 * covariance(x, y)
     parts = [np.var([t.value for t in side], ddof=1) / len(side) for side in (a, b)]
     error = math.sqrt(videos + sum(parts))
@@ -201,7 +202,7 @@ def test_no_difference_has_p_one():
 
 
 def test_swapping_the_methods_swaps_the_sign():
-    a, b = SEEDS, [terms([0.4, 0.4, 0.4, 0.5], [5, 10, 1, 4])]  # three seeds against one
+    a, b = SEEDS, [terms([0.4, 0.4, 0.4, 0.5] * 2, FRAMES)]  # three seeds against one
     forth, back = compare(a, b), compare(b, a)
     assert (forth.mean, forth.low, forth.high) == pytest.approx((-back.mean, -back.high, -back.low))
     assert (forth.p, forth.detectable) == pytest.approx((back.p, back.detectable))
@@ -303,7 +304,32 @@ def test_results_depend_on_the_seed_of_the_draws_alone():
     assert mean(other).low == mean(other).low != mean(other, seed=1).low
 
 
-def test_other_test_sets_meet_independent_draws():
+@pytest.mark.parametrize("videos", [15, 60])
+def test_a_mean_over_a_few_videos_has_the_textbook_standard_error(videos):
+    values = np.random.default_rng(videos).random(videos)
+    made = mean([terms(values)], 20_000)
+    error = values.std(ddof=1) / math.sqrt(videos)
+    assert (made.high - made.mean) / 1.96 == pytest.approx(error, rel=0.03)
+
+
+def test_a_video_is_drawn_as_often_in_every_test_set():
+    """Three runs against five on test sets of their draws, which differ by a video: what the
+    videos have in common cancels as on the same ones."""
+    rng = np.random.default_rng(0)
+    a, b = (terms(base + rng.normal(0, 0.01, 61)) for base in 2 * [rng.random(61)])
+
+    def runs(of: Terms, count: int) -> list[Terms]:
+        """A test set per run: all videos but one."""
+        kept = [np.arange(61) != run for run in range(count)]
+        return [Terms(of.video[k], of.numerator[k], of.denominator[k]) for k in kept]
+
+    three, five = (sample(runs(of, n)) for of, n in ((a, 3), (b, 5)))
+    alike = difference(sample([a]), sample([b])).detectable / SEEN
+    apart = (three.draws.mean(1) - five.draws.mean(1)).std()
+    assert apart < 2 * alike < 0.1 * three.draws.mean(1).std()
+
+
+def test_other_videos_meet_independent_draws():
     """On the same videos a score cancels itself; on as many others it adds its own variance."""
     rng = np.random.default_rng(0)
     a = terms(rng.normal(0.5, 0.1, 200))
@@ -319,9 +345,11 @@ def test_runs_may_have_test_sets_of_their_own():
     b = Terms(np.array(["y", "z"]), np.array([0.6, 0.8]), np.ones(2))
     found = sample([a, b], draws=4000)
     assert found.values == pytest.approx([0.3, 0.7])
-    assert {*np.unique(found.draws[:, 0])} <= {0.2, 0.266666666667, 0.3, 0.333333333333, 0.4}
-    only_z = (found.draws[:, 0] == 0.3) & (found.draws[:, 1] == 0.8)
-    assert only_z.mean() == pytest.approx(1 / 27, abs=0.01)
+    x_alone = (found.draws[:, 0] == 0.2) & (found.draws[:, 1] == 0.8)
+    assert x_alone.mean() == pytest.approx((1 - 1 / math.e) ** 2 / math.e, abs=0.02)
+    nothing = (found.draws == [0.3, 0.7]).all(1)
+    assert nothing.mean() > math.exp(-3) - 0.01
+    assert found.draws.min(0).tolist() == [0.2, 0.6] and found.draws.max(0).tolist() == [0.4, 0.8]
 
 
 def test_a_function_of_scores_run_by_run():

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.data.index import load_index
@@ -20,6 +21,7 @@ from benchmarks.studies.dispersion import (
     compare,
     compared,
     disperse,
+    judged,
     page,
     prepare,
     write_params,
@@ -97,6 +99,23 @@ def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
     alternative = default | {"c": scored(0.3)}
     rows, pairs = compare({("v1s", "default"): default, ("v1s", "bf16"): alternative})
     assert "| bf16 | 2 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature")
+
+
+def test_pairs_of_a_benchmark_and_alternative_are_one_family():
+    """Of .02 and .03 Holm's rule makes .04 and .04; what stood there before counts for nothing."""
+    lines = pd.DataFrame(
+        {
+            "benchmark": "v2",
+            "alternative": ["half", "half", "double"],
+            "difference": [0.1, -0.1, -0.1],
+            "p_alone": [0.02, 0.03, 0.06],
+            "p": 0.5,
+            "verdict": "holds",
+        }
+    )
+    pairs = judged(lines)
+    assert pairs.p.tolist() == [0.04, 0.04, 0.06]
+    assert pairs.verdict.tolist() == ["holds", "reversed", "undecided"]
 
 
 def test_an_alternative_without_scores_of_a_benchmark_has_no_column():

@@ -1,5 +1,6 @@
-"""Hook of mkdocs: pictures that pages show from results/, which lies beside docs/."""
+"""Hook of mkdocs: what pages of docs/ show and name of the folders beside it."""
 
+import re
 from pathlib import Path
 
 from mkdocs.structure.files import File
@@ -15,5 +16,6 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, **_):
-    """Turn links to it into those of the site."""
-    return markdown.replace(f"(../{PICTURE})", f"({PICTURE})")
+    """Turn links to the picture into the site's; name other files, which the site doesn't have."""
+    markdown = markdown.replace(f"(../{PICTURE})", f"({PICTURE})")
+    return re.sub(r"\[([^\]]+)\]\(\.\./([^)]+)\)", r"\1 (`\2`)", markdown)
