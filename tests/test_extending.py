@@ -117,7 +117,7 @@ desk.put("half_sam", [5, 4], benchmark="v2")  # 100 and 80 %
 desk.put("gavs_cola_tiny", [3, 2], benchmark="v2", folder="ablations/decoder")
 lit = {"silence": frames([2, 4])}
 desk.write("table5/negatives", "gavs", "v1m", "negatives", lit)
-ledger = Ledger(read(desk.records, plan), 100)
+ledger = Ledger(read(desk.records, plan))
 found["page"] = "".join(table_page(section) for section in lay_out(plan, ledger))
 """
 SHOW = "print(json.dumps(found))"

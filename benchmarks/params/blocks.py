@@ -68,9 +68,6 @@ class BenchmarkParams(Config):
 class ReportParams(Config):
     """Parameters of tables and figures."""
 
-    bootstrap_draws: int = Field(
-        2_000, gt=1, le=1_000_000
-    )  # errors to 1.6 %: only their variance counts
     overlay_clips: int = Field(4, ge=0, le=1000)
 
 

@@ -13,7 +13,7 @@ from benchmarks.predictions.states import CompareError, aligned
 from benchmarks.scoring.boxes import BoxScores, box_terms
 from benchmarks.scoring.metrics import Terms, fscore_terms, iou_terms, restrict
 from benchmarks.scoring.npz import Scores
-from benchmarks.scoring.statistics import DRAWS, Difference, Run, adjusted, difference, sample
+from benchmarks.scoring.statistics import Difference, Run, adjusted, difference, sample
 
 Metric = Callable[[Any], Terms]
 MASKS: dict[str, Metric] = {"miou": iou_terms, "fscore": fscore_terms}
@@ -59,7 +59,7 @@ class Compared:
 
 
 def compare(
-    first: Operand, second: Operand, controls: bool = False, draws: int = DRAWS
+    first: Operand, second: Operand, controls: bool = False
 ) -> tuple[list[Compared], list[Compared]]:
     """Compare two sides on every test that both were scored on: lines of all, lines by class.
 
@@ -81,7 +81,7 @@ def compare(
             if type(both[0][0]) is not type(both[0][1]):
                 continue
             line = partial(Compared, row, benchmark, setting, evaluation)
-            made, split = _test(both, runs, line, draws)
+            made, split = _test(both, runs, line)
             lines += made
             classes += split
     if not controls:
@@ -124,7 +124,6 @@ def _test(
     both: list[tuple[Scores, Scores]],
     runs: list[Run],
     line: Callable[..., Compared],
-    draws: int,
 ) -> tuple[list[Compared], list[Compared]]:
     """Lines of one test, from the scores of both sides by run."""
     sets = [set(scores.uid) for pair in both for scores in pair]
@@ -140,7 +139,7 @@ def _test(
         made = []
         for name in names:
             a, b = (
-                sample([metrics[name](pair[side]).by_video() for pair in pairs], runs, draws)
+                sample([metrics[name](pair[side]).by_video() for pair in pairs], runs)
                 for side in (0, 1)
             )
             judged = difference(a, b)

@@ -180,7 +180,7 @@ def _sets(bench: Workbench) -> list[Finding]:
         try:
             videos = bench.clip_sets[name].video.nunique()
             if name in tested and videos < 2:
-                problems.append(f"{name}: clips of {videos} video; an interval resamples 2 or more")
+                problems.append(f"{name}: clips of {videos} video; an interval needs 2 or more")
             if name in contrast and videos < MIN_VIDEOS:
                 few = f"{name}: clips of {videos} videos, but {contrast[name]}'s alignment"
                 problems.append(f"{few} contrasts {MIN_VIDEOS}")

@@ -76,7 +76,6 @@ CHANGES = {
     "training": {"steps": 1},
     "scoring": {"frames_per_clip": 1, "floor_seeds": []},
     "tables": {"ablated": [], "paired": [], "table1": {"pairs": []}},  # no stage of their own
-    "report": {"bootstrap_draws": 100},
 }
 Command = Callable[[list[str]], int]  # `python -m benchmarks` in this process: its exit code
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Scores from records, each reduced once: by row, source, metric and run."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache, partial
 from hashlib import sha256
@@ -22,7 +22,7 @@ from benchmarks.scoring.metrics import (
 )
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.records import REMEDY, Key, Record, RecordError, Stored
-from benchmarks.scoring.statistics import Run, Sample, samples
+from benchmarks.scoring.statistics import Run, Sample, sample, unsampled
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 
 
@@ -42,7 +42,7 @@ LEARNED = "learned"  # clips of AVS-V3's unseen classes that V2 tests too: its m
 STRATA = (RIVALS, LEARNED)
 VALIDATION = "val"  # evaluation of the validation clips
 CHOSEN = {"miou_chosen": "miou", "fscore_chosen": "fscore"}  # at validation's threshold
-# Terms are resampled; a plain number has no interval.
+# Terms have an interval over videos, a plain number has none.
 METRICS: dict[str, Callable[[Any], Terms | float]] = {  # of masks' scores or of boxes'
     "miou": iou_terms,
     "fscore": fscore_terms,
@@ -55,7 +55,7 @@ METRICS: dict[str, Callable[[Any], Terms | float]] = {  # of masks' scores or of
     "lit_silent": lit_area,
     "lit_boxes": _lit_boxes,
     "dark": _dark,
-    # As above, to be resampled.
+    # As above, with an interval.
     "terms/threshold_0.4": partial(iou_terms, threshold=0.4),
     "terms/squash": partial(iou_terms, resolution="squash"),
     "terms/dataset": partial(iou_terms, unit="dataset"),
@@ -87,7 +87,7 @@ class Part(NamedTuple):
 
 
 def _alone(part: Part, by_run: Sequence[Terms]) -> bool:
-    """Whether a stratum has clips of one video only, which nothing can be drawn from."""
+    """Whether a stratum has clips of one video only, which have no spread."""
     return part.source.subset in STRATA and len({v for t in by_run for v in t.video}) < 2
 
 
@@ -97,7 +97,6 @@ class Ledger:
     def __init__(
         self,
         records: Mapping[Key, Stored],
-        resamples: int,
         strata: Mapping[str, Collection[str]] | None = None,
         planned: Callable[[str, Sequence[Run]], Sequence[Run]] = lambda row, runs: runs,
     ) -> None:
@@ -107,7 +106,7 @@ class Ledger:
             strata: clips, whatever the record (`strata_of`): name -> uids.
             planned: which of some runs a row has (`Plan.planned`).
         """
-        self.records, self.resamples, self.strata = records, resamples, strata or {}
+        self.records, self.strata = records, strata or {}
         self.planned = planned
         self.used: dict[Key, Record] = {}  # records that a table has asked for
         # Rows that take part in no verdict, by row and benchmark: what they aren't above.
@@ -116,8 +115,7 @@ class Ledger:
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
         self._videos: dict[bytes, np.ndarray] = {}  # one array for all scores of the same videos
-        self._together: dict[tuple[str, Part, tuple[Run, ...]], Sample] = {}
-        self._sample = lru_cache(maxsize=256)(self._resample)
+        self._sample = lru_cache(maxsize=4096)(self._sampled)
         self._threshold = cache(self._best_threshold)
 
     def record(self, row: str, source: Source, run: Run) -> Record | None:
@@ -172,35 +170,15 @@ class Ledger:
         )
 
     def sample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
-        """Resample a score of a row, by run; every run must have been measured."""
+        """A score of a row, by run; every run must have been measured."""
         return self._sample(row, part, runs)
 
-    def resample(self, asked: Iterable[tuple[str, Part, tuple[Run, ...]]]) -> None:
-        """Resample scores together, before `sample` is asked for each: it is one product for all.
-
-        They stay in memory until the next call.
-        """
-        terms: dict[Any, Any] = {
-            place: [self._reduce(row, part, run) for run in runs]
-            for place in asked
-            for row, part, runs in [place]
-        }
-        places = [
-            place
-            for place, by_run in terms.items()
-            if isinstance(by_run[0], Terms) and not _alone(place[1], by_run)
-        ]
-        made = samples([terms[p] for p in places], [p[2] for p in places], self.resamples)
-        self._together = dict(zip(places, made, strict=True))
-
-    def _resample(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
-        if (row, part, runs) in self._together:
-            return self._together[row, part, runs]
+    def _sampled(self, row: str, part: Part, runs: tuple[Run, ...]) -> Sample:
         by_run: list[Any] = [self._reduce(row, part, run) for run in runs]
         if isinstance(by_run[0], Terms) and not _alone(part, by_run):
-            return samples([by_run], [runs], self.resamples)[0]
+            return sample(by_run, runs)
         values = [score.value if isinstance(score, Terms) else score for score in by_run]
-        return Sample(runs, np.array(values), np.full((1, len(runs)), np.nan))
+        return unsampled(values, runs)
 
     def _reduce(self, row: str, part: Part, run: Run) -> Terms | float:
         source = part.source

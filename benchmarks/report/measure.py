@@ -171,9 +171,9 @@ class Table:
 
     def compared(self, column: str, first: str, second: str) -> Difference | None:
         """Difference of two rows, first minus second, alone: p isn't adjusted. None without
-        resampled scores."""
+        their spread over videos."""
         a, b = (self.samples.get((row, column)) for row in (first, second))
-        if a is None or b is None or np.isnan(a.draws).any() or np.isnan(b.draws).any():
+        if a is None or b is None or not (a.known and b.known):
             return None
         return statistics.difference(a, b)
 
@@ -245,8 +245,6 @@ def measure(
         unjudged: rows that take part in no comparison.
     """
     places = [(row, c) for block in blocks for row in block.rows for c in block.columns]
-    on_record = [(row, c, ledger.runs(row, c.parts, c.runs)) for row, c in places]
-    ledger.resample((row, part, runs) for row, c, runs in on_record if runs for part in c.parts)
     samples = {(row, c.name): s for row, c in places if (s := _sample(ledger, row, c))}
     apart = {
         (row, c.name): _apart(ledger, row, c)
@@ -309,7 +307,7 @@ def measure(
 
 
 def _sample(ledger: Ledger, row: str, column: Column) -> Sample | None:
-    """Resample a column of a row on the runs that are on record; None without any."""
+    """Scores of a column and row on the runs that are on record; None without any."""
     measured = ledger.runs(row, column.parts, column.runs)
     if not measured:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES, csv_lines
 from benchmarks.params import ABLATED, DEFAULT_PROFILE, Params, TablesParams
 from benchmarks.report.study import FOLDER, Study, read_study
-from benchmarks.scoring.statistics import DRAWS, Run
+from benchmarks.scoring.statistics import Run
 
 RECREATED = "re-created: no code was released"
 # Rows of track P that are on the frozen SAM embeddings of track C as they stand.
@@ -37,7 +37,6 @@ class Plan:
     # rules that know outlines and don't hear
     study: Study = Study()  # beside the default's
     by_heard: bool = False  # VGG-SS's classes by whether they sound in the localisers' list
-    resamples: int = DRAWS
 
     @property
     def base(self) -> str:
@@ -175,7 +174,6 @@ def plan_of(params: Params) -> Plan:
         mute=_mute(params),
         study=read_study(params.results / FOLDER) if params.profile == DEFAULT_PROFILE else Study(),
         by_heard=params.protocol.vggss_heard is not None,
-        resamples=params.report.bootstrap_draws,
     )
 
 

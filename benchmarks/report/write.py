@@ -139,7 +139,7 @@ def tables(
         overlays: names of the figures of masks, which are made elsewhere.
         neighbour: the page that stands beside this one, and its clips.
     """
-    ledger = Ledger(records, plan.resamples, strata, plan.planned)
+    ledger = Ledger(records, strata, plan.planned)
     ledger.below = standing(plan, ledger)
     sections = lay_out(plan, ledger)
     measured = [section.table for section in sections if section.table]

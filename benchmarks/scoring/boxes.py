@@ -40,7 +40,7 @@ class BoxScores:
     """Pixel counts at 224 x 224 of N images by R rules and the two of `Shape`."""
 
     uid: np.ndarray  # (N,) clip
-    video: np.ndarray  # (N,) source video, what statistics resample
+    video: np.ndarray  # (N,) source video, the unit of statistics
     classes: np.ndarray  # (N,) VGG-SS label
     rules: np.ndarray  # (R,) of `Rule`
     target: np.ndarray  # (N,) pixels inside the boxes

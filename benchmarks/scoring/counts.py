@@ -38,7 +38,7 @@ class FrameScores:
     """Counts of N scored frames at Q thresholds, in pixels."""
 
     uid: np.ndarray  # (N,) clip
-    video: np.ndarray  # (N,) source video, what statistics resample
+    video: np.ndarray  # (N,) source video, the unit of statistics
     frame: np.ndarray  # (N,) index in the clip
     classes: np.ndarray  # (N,) classes of the clip joined by "_", as AVSBench's a_obj
     thresholds: np.ndarray  # (Q,) a pixel is lit where p > threshold

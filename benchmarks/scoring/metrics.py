@@ -24,7 +24,7 @@ Resolution = Literal["native", "squash"]
 
 @dataclass(frozen=True)
 class Terms:
-    """A score as a ratio of sums over M terms, the form in which it can be resampled by video."""
+    """A score as a ratio of sums over M terms, from which its variance over videos follows."""
 
     video: np.ndarray  # (M,)
     numerator: np.ndarray  # (M,)
@@ -37,7 +37,7 @@ class Terms:
         return float(self.numerator.sum() / total) if total else float("nan")
 
     def by_video(self) -> "Terms":
-        """The same score with one term per video, (V,) sorted: all that resampling needs."""
+        """The same score with one term per video, (V,) sorted: all that statistics need."""
         videos, rows = np.unique(self.video, return_inverse=True)
         sums = (np.bincount(rows, values) for values in (self.numerator, self.denominator))
         return Terms(videos, *sums)

@@ -1,12 +1,13 @@
 """Uncertainty of a score and of a difference: over videos and over trainings.
 
-Frames of a clip and clips of a video resemble each other, so the video is what is drawn. A score is
-a ratio of sums (`Terms`): in each draw the ratio is taken for every run. A run is a training seed,
-or a seed with a draw of training clips. How often a draw takes a video is Poisson's with mean 1
-(Oza and Russell, 2001), and depends on the video's name alone: wherever it is tested it is drawn as
-often, so what makes a video hard cancels in a difference, also of test sets that share a part.
+Frames of a clip and clips of a video resemble each other, so the video is the unit. A score is a
+ratio of sums (`Terms`), and its variance over videos is that of its linearisation: the sum of the
+squares of what each video adds to its error (Cochran, Sampling Techniques, 1977, 6.4), the limit of
+a bootstrap over videos without the noise of its draws. A run is a training seed, or a seed with a
+draw of training clips. In a difference a video's parts in both scores are subtracted first, so what
+makes it hard cancels, also on test sets that share only a part of their videos.
 
-The variance of a mean is that over draws of videos, of what its runs have in common, plus s^2 / n
+The variance of a mean is that over videos, of what its runs have in common, plus s^2 / n
 of its n runs (what a run does to single videos is in s^2). Tests and intervals are those of a t
 with Satterthwaite's degrees of freedom, the videos' part taken as known. Two scores' seeds are
 independent, whatever their numbers; runs on the same draws of training clips are paired. One run
@@ -15,44 +16,54 @@ that training.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from hashlib import sha256
 from typing import NamedTuple, TypeVar
-from zlib import crc32
 
 import numpy as np
 
 from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.student import NORMAL, quantile, tail
 
-DRAWS = 2_000  # of which only variances are taken: an error is right to 1.6 %
 SIGNIFICANCE = 0.05  # a p, adjusted by Holm's rule, at or above it decides nothing
 VERDICTS = ("holds", "reversed", "undecided")
 POWER = 0.8  # chance to see a difference that is called detectable, at 5 %
-BLOCK = 1 << 22  # numbers in memory at once, of a table of draws by videos and of one of its inputs
+STEP = 1e-6  # of a score, for derivatives
 
 Run = tuple[int, int | str | None]  # training seed and draw of the training clips
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A score by run, and what it would be on other videos."""
+    """A score by run, and what each video adds to its error."""
 
     runs: tuple[Run, ...]  # S of them
     values: np.ndarray  # (S,)
-    draws: np.ndarray  # (D, S) on resampled videos
+    videos: np.ndarray  # (V,) names, sorted; those of all runs
+    parts: np.ndarray  # (V, S): a run's variance over videos is the sum of their squares
 
     @property
     def mean(self) -> float:
         """Mean over the runs."""
         return float(self.values.mean())
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a variance over videos."""
+        return not np.isnan(self.parts).any()
+
     def of(self, runs: Sequence[Run]) -> "Sample":
         """The score of some of its runs."""
         columns = [self.runs.index(run) for run in runs]
-        return Sample(tuple(runs), self.values[columns], self.draws[:, columns])
+        return Sample(tuple(runs), self.values[columns], self.videos, self.parts[:, columns])
+
+    def on(self, videos: np.ndarray) -> np.ndarray:
+        """(W, S) parts of other videos, sorted, all of this score's among them."""
+        if len(videos) == len(self.videos):
+            return self.parts
+        parts = np.zeros((len(videos), len(self.runs)))
+        parts[np.searchsorted(videos, self.videos)] = self.parts
+        return parts
 
 
 @dataclass(frozen=True)
@@ -106,96 +117,51 @@ def verdict_of(difference: float, p: float) -> str:
     return undecided if not p < SIGNIFICANCE else holds if difference > 0 else reversed_
 
 
-def sample(
-    terms: Sequence[Terms],
-    runs: Sequence[Run] | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Sample:
+def sample(terms: Sequence[Terms], runs: Sequence[Run] | None = None) -> Sample:
     """The score of one method from its terms by run (one or more).
 
-    runs: which they are, where the draws of several scores are to be the same; by default 0, 1, ...
+    runs: which they are; by default 0, 1, ...
 
     Raises ValueError for fewer than two videos.
     """
-    return samples([terms], [runs], draws, seed)[0]
+    by_video = [t.by_video() for t in terms]
+    videos = _union([t.video for t in by_video])
+    if len(videos) < 2:
+        raise ValueError(f"{len(videos)} video(s) have no spread; an interval needs at least 2")
+    parts = np.zeros((len(videos), len(terms)))
+    for column, t in enumerate(by_video):
+        rows = np.searchsorted(videos, t.video)
+        if t.denominator.sum():
+            error = (t.numerator - t.value * t.denominator) / t.denominator.sum()
+            parts[rows, column] = error * math.sqrt(len(rows) / max(1, len(rows) - 1))
+    which = [(i, None) for i in range(len(terms))] if runs is None else runs
+    return Sample(tuple(which), np.array([t.value for t in terms]), videos, parts)
 
 
-def samples(
-    scores: Sequence[Sequence[Terms]],
-    runs: Sequence[Sequence[Run] | None],
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> list[Sample]:
-    """Several scores, each as `sample` gives it, in one product for all on the same videos.
-
-    Memory is a multiple of BLOCK, beside the terms and what is returned, however many the videos.
-    """
-    groups: dict[bytes, list[int]] = {}  # scores by the names of their videos
-    videos: dict[bytes, np.ndarray] = {}
-    known: dict[frozenset[int], bytes] = {}  # by arrays: names are slow to sort
-    for number, terms in enumerate(scores):
-        arrays = frozenset(id(t.video) for t in terms)
-        if arrays not in known:
-            names = np.unique(np.concatenate([t.video for t in _by_array(terms)]))
-            if len(names) < 2:
-                raise ValueError(
-                    f"{len(names)} video(s) cannot be resampled; an interval needs at least 2"
-                )
-            known[arrays] = sha256("\n".join(names).encode()).digest()
-            videos[known[arrays]] = names
-        groups.setdefault(known[arrays], []).append(number)
-    made: dict[int, Sample] = {}
-    for key, members in groups.items():
-        names = videos[key]
-        parts = [members[:1]]
-        for number in members[1:]:
-            columns = sum(len(scores[i]) for i in parts[-1]) + len(scores[number])
-            if columns * len(names) > 4 * BLOCK:
-                parts.append([])
-            parts[-1].append(number)
-        for part in parts:
-            together = [t for number in part for t in scores[number]]
-            values = np.array([t.value for t in together])
-            ratios = _resampled(together, values, names, draws, seed)
-            start = 0
-            for number in part:
-                place = slice(start, start + len(scores[number]))
-                start += len(scores[number])
-                given = runs[number]
-                which = [(i, None) for i in range(len(scores[number]))] if given is None else given
-                made[number] = Sample(tuple(which), values[place], ratios[:, place].copy())
-    return [made[number] for number in range(len(scores))]
-
-
-def _resampled(
-    terms: Sequence[Terms], values: np.ndarray, videos: np.ndarray, draws: int, seed: int
-) -> np.ndarray:
-    """(draws, S) ratios of the terms of S scores, whose values are given, on resampled videos."""
-    sums = np.empty((2, len(terms), len(videos)))
-    rows = {id(t.video): np.searchsorted(videos, t.video) for t in _by_array(terms)}
-    for column, t in enumerate(terms):
-        for part, numbers in enumerate((t.numerator, t.denominator)):
-            sums[part, column] = np.bincount(rows[id(t.video)], numbers, len(videos))
-    numerator, total = np.zeros((2, draws, len(terms)))
-    step = max(1, BLOCK // draws)
-    for first in range(0, len(videos), step):
-        block = slice(first, first + step)
-        weights = np.array([_drawn(name, draws, seed) for name in videos[block]], float)
-        numerator += weights.T @ sums[0, :, block].T
-        total += weights.T @ sums[1, :, block].T
-    ratios = np.tile(values, (draws, 1))  # stays where none of a run's own videos is drawn
-    np.divide(numerator, total, out=ratios, where=total > 0)
-    # Rounded, so that equal scores stay equal in whatever order their terms were added.
-    return ratios.round(12)
+def unsampled(values: Sequence[float], runs: Sequence[Run]) -> Sample:
+    """A score without a spread over videos, such as one that is no ratio of sums."""
+    return Sample(tuple(runs), np.array(values), np.array([""]), np.full((1, len(runs)), np.nan))
 
 
 def combine(function: Callable[..., np.ndarray], *samples: Sample) -> Sample:
-    """A function of several scores, run by run, such as their difference or harmonic mean."""
+    """A smooth function of several scores, run by run, such as their difference or harmonic mean;
+    a video's part is its derivative's."""
     if len({s.runs for s in samples}) != 1:
         raise ValueError(f"scores of different runs: {', '.join(str(s.runs) for s in samples)}")
-    values = function(*(s.values for s in samples))
-    return Sample(samples[0].runs, values, function(*(s.draws for s in samples)))
+    values = [s.values for s in samples]
+    videos = _union([s.videos for s in samples])
+    parts = np.zeros((len(videos), len(samples[0].runs)))
+    for place, s in enumerate(samples):
+        up, down = ([*values[:place], s.values + h, *values[place + 1 :]] for h in (STEP, -STEP))
+        parts += s.on(videos) * (function(*up) - function(*down)) / (2 * STEP)
+    return Sample(samples[0].runs, function(*values), videos, parts)
+
+
+def _union(videos: Sequence[np.ndarray]) -> np.ndarray:
+    """Names of all videos, sorted, of which each list has its own sorted."""
+    first = videos[0]
+    same = all(v is first or np.array_equal(v, first) for v in videos[1:])
+    return first if same else np.unique(np.concatenate(videos))
 
 
 def interval(scores: Sample) -> Interval:
@@ -246,7 +212,7 @@ def _spread(videos: float, parts: Sequence[tuple[float, int]]) -> _Spread:
 
 
 def _judged(points: float, spread: _Spread, runs: int) -> Difference:
-    points = round(points, 12)  # as draws are
+    points = round(points, 12)  # equal scores stay so, in whatever order their terms were added
     with np.errstate(divide="ignore"):
         t = np.float64(abs(points)) / spread.error if points else 0.0
     margin = spread.quantile(0.975) * spread.error
@@ -277,25 +243,17 @@ def adjusted(differences: Mapping[Place, Difference]) -> dict[Place, Difference]
     return {place: replace(difference, p=value) for (place, difference), value in pairs}
 
 
-def _by_array(terms: Sequence[Terms]) -> Iterable[Terms]:
-    """One of the terms per array of videos: many share theirs."""
-    return {id(t.video): t for t in terms}.values()
-
-
 def _over_videos(scores: Sample) -> float:
-    """Variance over the draws of videos: the mean covariance of two different runs, so that it is
-    the part that all runs share; a single run's own."""
-    deviations, n = scores.draws - scores.draws.mean(0), len(scores.runs)
-    drawn = max(1, len(deviations) - 1)
-    if n == 1:
-        return float((deviations**2).sum() / drawn)
-    return float(((deviations.sum(1) ** 2).sum() - (deviations**2).sum()) / (n * (n - 1) * drawn))
+    """Variance over videos: the mean covariance of two different runs, so that it is the part that
+    all runs share; a single run's own."""
+    squares, n = float((scores.parts**2).sum()), len(scores.runs)
+    return squares if n == 1 else (float((scores.parts.sum(1) ** 2).sum()) - squares) / (n * n - n)
 
 
 def _between(a: Sample, b: Sample) -> float:
-    """Covariance of two scores' means over the draws of videos."""
-    first, second = (s.draws.mean(1) - s.draws.mean() for s in (a, b))
-    return float(first @ second / max(1, len(first) - 1)) if len(first) == len(second) else np.nan
+    """Covariance of two scores' means over videos."""
+    videos = _union([a.videos, b.videos])
+    return float(a.on(videos).mean(1) @ b.on(videos).mean(1))
 
 
 def _over_both(a: Sample, b: Sample) -> list[tuple[float, int]]:
@@ -321,10 +279,3 @@ def _over_runs(scores: Sample) -> list[tuple[float, int]]:
         for k, items in by
     ]
     return [(float(g.var(ddof=1) / len(g)), len(g) - 1) for g in groups if len(g) > 1]
-
-
-@lru_cache(maxsize=1 << 13)
-def _drawn(video: str, draws: int, seed: int) -> np.ndarray:
-    """(draws,) how often each draw takes a video."""
-    rng = np.random.default_rng((seed, crc32(video.encode())))
-    return rng.poisson(1.0, draws).astype(np.uint8)

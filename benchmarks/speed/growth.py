@@ -5,7 +5,6 @@ must bear. `PARTS` makes the inputs of a part for so many clips and returns what
 """
 
 import gc
-import itertools
 import math
 import tempfile
 import time
@@ -24,7 +23,7 @@ from benchmarks.report.measure import Block, Column, measure
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.records import Key
-from benchmarks.scoring.statistics import samples
+from benchmarks.scoring.statistics import interval, sample
 from benchmarks.speed.clock import seconds_of
 from benchmarks.speed.compare import Line
 from benchmarks.training.audio import audio_from
@@ -32,7 +31,7 @@ from splits import audit, avs_v3, fractions
 
 CLIPS, FACTORS = 4_000, (1, 4, 16)
 MOST = 1.1  # exponent
-ROWS, SEEDS, DRAWS = 20, 5, 100  # of the bootstrap; its cost per draw doesn't depend on the draws
+ROWS, SEEDS = 20, 5  # of scores
 CLASSES, UNSEEN = 60, 8
 
 
@@ -158,12 +157,11 @@ def _checksums(n: int) -> Callable[[], Any]:
     return lambda: frames_checksum(index)
 
 
-def _bootstrap(n: int) -> Callable[[], Any]:
+def _intervals(n: int) -> Callable[[], Any]:
     rng = np.random.default_rng(0)
     video, ones = np.array([f"{i:011}" for i in range(n)]), np.ones(n)
     scores = [[Terms(video, rng.random(n), ones) for _ in range(SEEDS)] for _ in range(ROWS)]
-    seeds = itertools.count()  # other draws each time, none of them remembered
-    return lambda: samples(scores, [None] * ROWS, DRAWS, next(seeds))
+    return lambda: [interval(sample(by_seed)) for by_seed in scores]
 
 
 def _report(n: int) -> Callable[[], Any]:
@@ -177,7 +175,7 @@ def _report(n: int) -> Callable[[], Any]:
             record=SimpleNamespace(evaluations=["test"]),
             scores=lambda scores=scores: {"test": scores},
         )
-    return lambda: measure("figure3", Ledger(stored, DRAWS), [Block(rows, [column])], rows[0])
+    return lambda: measure("figure3", Ledger(stored), [Block(rows, [column])], rows[0])
 
 
 def _scores(n: int, seed: int) -> FrameScores:
@@ -202,6 +200,6 @@ PARTS: Mapping[str, Callable[[int], Callable[[], Any]]] = {
     "audit": _audit,
     "partners in sound": _partners,
     "checksums": _checksums,
-    f"bootstrap of {ROWS} rows, {SEEDS} seeds": _bootstrap,
+    f"intervals of {ROWS} rows, {SEEDS} seeds": _intervals,
     "numbers of a table": _report,
 }

@@ -26,7 +26,7 @@ from benchmarks.report.style import png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, judged, resampled, stored_of
+from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, judged, sampled, stored_of
 from benchmarks.studies.validated import job_of, validate_all
 
 log = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
         if "test_shuffled" in scores:
             figures["wrong_sound"] = miou(scores["test_shuffled"])
         lines.append(_line(params, cell.row, cell.benchmark, cell.seed, scale, **figures))
-    return lines, dict(resampled(params, name_of(scale), scored))
+    return lines, dict(sampled(name_of(scale), scored))
 
 
 def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

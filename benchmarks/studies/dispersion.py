@@ -136,7 +136,7 @@ def _cells(params: Params, name: str) -> list[Cell]:
 
 def _read(chosen: Params, name: str, cells: Sequence[Cell]) -> Scores:
     scored = [(cell, stored_of(chosen, cell).scores()) for cell in cells]
-    return resampled(chosen, name, scored)
+    return sampled(name, scored)
 
 
 def stored_of(params: Params, cell: Cell) -> Stored:
@@ -145,14 +145,13 @@ def stored_of(params: Params, cell: Cell) -> Stored:
     return Stored(read_record(path), path)
 
 
-def resampled(params: Params, name: str, scored: Sequence[tuple[Cell, Any]]) -> Scores:
-    """Resample an alternative's mIoU on the test clips, from the scores of its cells."""
+def sampled(name: str, scored: Sequence[tuple[Cell, Any]]) -> Scores:
+    """MIoU of an alternative on the test clips, from the scores of its cells."""
     terms: Any = defaultdict(lambda: defaultdict(list))
     for cell, scores in scored:
         terms[cell.benchmark, name][cell.row].append(iou_terms(scores["test"]))
-    draws = params.report.bootstrap_draws
     return {
-        place: {row: sample(by_seed, draws=draws) for row, by_seed in rows.items()}
+        place: {row: sample(by_seed) for row, by_seed in rows.items()}
         for place, rows in terms.items()
     }
 

@@ -15,7 +15,6 @@ from benchmarks.scoring.metrics import Terms, iou_terms
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.statistics import Run, Sample
 
-DRAWS = 1_000  # of the groups' intervals: there are ten thousands of them
 VIDEOS = 5  # of a group at least
 SIZES = ("smallest third", "middle third", "largest third")
 
@@ -120,11 +119,11 @@ def rivals_of(index: pd.DataFrame) -> pd.Series:
 
 
 def _within(by_run: Mapping[Run, Terms], mask: np.ndarray) -> Sample | None:
-    """Resample the frames of a group; None for fewer than two videos."""
+    """Scores of the frames of a group; None for fewer than two videos."""
     parts = [Terms(t.video[mask], t.numerator[mask], t.denominator[mask]) for t in by_run.values()]
     if any(len(np.unique(part.video)) < 2 for part in parts):
         return None
-    return statistics.sample(parts, list(by_run), DRAWS)
+    return statistics.sample(parts, list(by_run))
 
 
 def _compare(a: Sample | None, b: Sample | None) -> list[float] | None:

@@ -130,7 +130,6 @@ def _bounds(annotation, metadata):
         "methods.slavc.temperature",
         "scoring.batch_frames",
         "protocol.seen_test_folds",
-        "report.bootstrap_draws",
         "workers",
         "world.size",
     ],
@@ -148,7 +147,7 @@ def test_numbers_are_finite_and_positive(changed, key, value):
         "methods.gavs.cola.width",
         "methods.av_sam.channels",
         "protocol.shots",
-        "report.bootstrap_draws",
+        "report.overlay_clips",
         "workers",
     ],
 )

@@ -142,7 +142,7 @@ def test_too_few_videos_for_contrast_and_for_intervals(project, edit, quick, cap
     edit("data.splits", "few.csv")
     assert cli.main(["check"]) == 1
     err = capsys.readouterr().err
-    assert "v1s/test: clips of 1 video; an interval resamples 2 or more" in err
+    assert "v1s/test: clips of 1 video; an interval needs 2 or more" in err
     assert re.search(r"v1s/train: clips of 3 videos, but gavs\w*'s alignment contrasts 4", err)
 
 

@@ -69,7 +69,6 @@ def plan_with(**tables: Any) -> Plan:
         fractions=[0.1],
         notes=NOTES,
         paradigms={**dict.fromkeys(PROMPT, "prompt"), **dict.fromkeys(FUSION, "fusion")},
-        resamples=2000,
     )
 
 

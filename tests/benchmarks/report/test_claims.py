@@ -23,7 +23,7 @@ from tests.benchmarks.report.conftest import RULES, Desk, boxes, frames, plan_wi
 
 def judged(desk: Desk, strata=None, **changes) -> dict[str, Claim]:
     plan = plan_with(**changes)
-    ledger = Ledger(read(desk.records, plan), 200, strata)
+    ledger = Ledger(read(desk.records, plan), strata)
     ledger.below = standing(plan, ledger)
     return {claim.name: claim for claim in claims(plan, ledger)}
 
@@ -87,8 +87,8 @@ def test_rows_without_standing_take_no_part(desk):
     claim = judged(desk)["pairs_seen"]
     assert claim.verdict == "undecided" and not claim.contrasts
     assert claim.evidence == "without `sam_fusion` (V1S: not above all dark)"
-    put(desk, "sam_fusion", [3, 1])
-    put(desk, "sam_fusion", [3, 1], setting="floor")
+    put(desk, "sam_fusion", [3, 2])
+    put(desk, "sam_fusion", [3, 2], setting="floor")
     assert "`sam_fusion` (V1S: not above its silent floor)" in judged(desk)["pairs_seen"].evidence
 
 
@@ -108,7 +108,7 @@ def test_other_readings_of_the_same_predictions(desk):
         for seed in (0, 1):
             tests = {"test": frames(lit, p=0.45), "val": frames([5, 5], p=0.45)}
             desk.write(f"table1/{row}", row, "v1s", "train", tests, seed)
-    ledger = Ledger(read(desk.records, plan_with()), 200)
+    ledger = Ledger(read(desk.records, plan_with()))
     claim = {c.name: c for c in claims(plan_with(), ledger)}["pairs_seen"]
     assert claim.verdict == "undecided"  # both dark
     assert claim.sensitivity["validation's threshold"] == ("holds", "undecided", 1)
@@ -126,11 +126,11 @@ def test_few_shots_take_the_threshold_of_their_0_shot_model(desk):
     plan = plan_with(table2={"rows": ["gavs", "sam_fusion"]})
     chosen = Part(Source("v3", "1-shot", "unseen", drawn=True), "miou_chosen")
     runs = [(0, 0), (1, 1)]
-    assert not Ledger(read(desk.records, plan), 200).runs("gavs", [chosen], runs)
+    assert not Ledger(read(desk.records, plan)).runs("gavs", [chosen], runs)
     for seed in (0, 1):
         zero = {"unseen": frames([5, 5], p=0.2), "val": frames([5, 5], p=0.45)}
         desk.write("table2/zero_shot", "gavs", "v3", "0-shot", zero, seed)
-    ledger = Ledger(read(desk.records, plan), 200)
+    ledger = Ledger(read(desk.records, plan))
     assert ledger.runs("gavs", [chosen], runs) == tuple(runs)
     assert not ledger.runs("sam_fusion", [chosen], runs)
     assert ledger.sample("gavs", chosen, tuple(runs)).values == pytest.approx([0.9, 0.9])
@@ -150,7 +150,7 @@ def test_boxes_and_fewer_clips(desk):
         half = {"test": frames([4, 3])}
         desk.write("figure3/fractions", "gavs", "v2", "fraction-0.5", half, seed, draw=seed)
     plan = plan_with(table1={"benchmarks": ["v2"]}, table3={"in_set": ["avin"]})
-    ledger = Ledger(read(desk.records, plan), 200)
+    ledger = Ledger(read(desk.records, plan))
     made = {c.name: c for c in claims(replace(plan, fractions=[0.5]), ledger)}
     assert made["cross"].verdict == "reversed"
     assert made["cross"].contrasts[0].difference.mean == pytest.approx(-0.1)
@@ -170,7 +170,7 @@ def test_studies_are_looked_up_either_way_round(desk, tmp_path):
     desk.put("sam_fusion", [3, 1], 0)
     desk.put("sam_fusion", [4, 1], 1)
     plan = plan_with()
-    ledger = Ledger(read(desk.records, plan), 200)
+    ledger = Ledger(read(desk.records, plan))
     # By itself, as the claim has it, the pair is decided; beside all others of the study it wasn't.
     lines = [("v1s", "balanced", "sam_fusion", "gavs", 0.1, 0.01, 0.19, 0.03, 0.9, "undecided")]
     columns = ["benchmark", "alternative", "better", "worse", "difference", "low", "high"]
@@ -208,7 +208,7 @@ def test_a_reading_is_beside_the_headline_on_the_same_comparisons(desk):
         put(desk, "gavs", lit, benchmark=benchmark)
         put(desk, "gavs_no_cue", other, benchmark=benchmark, folder="table1/gavs_no_cue")
     plan = plan_with(table1={"benchmarks": ["v1s", "v1m"], "pairs": ["gavs_no_cue"]})
-    ledger = Ledger(read(desk.records, plan), 200)
+    ledger = Ledger(read(desk.records, plan))
 
     def judge(points):
         d = Difference(points, points, points, p=0.04, detectable=0.1, runs=1)
@@ -258,7 +258,7 @@ def test_the_page_says_what_no_claim_was_tried_by_and_what_is_missing(desk):
     put(desk, "gavs", [4, 2])
     put(desk, "sam_fusion", [3, 1])
     made, plan = list(judged(desk).values()), plan_with()
-    tables = [numbers(plan, Ledger(read(desk.records, plan), 200))]
+    tables = [numbers(plan, Ledger(read(desk.records, plan)))]
     page = verdicts_page(plan, made, {}, tables)
     said = (
         "Not measured here: validation's threshold, oracle size, success rate, silent rivals in "

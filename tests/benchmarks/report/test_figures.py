@@ -242,7 +242,9 @@ def test_rows_are_joined_where_no_two_are_told_apart():
 
 def test_rows_in_no_verdict_are_grey_and_under_no_bar():
     """Three rows with the same score and no spread: a bar over the two that take part."""
-    same = Sample(((0, None), (1, None)), np.array([0.5, 0.5]), np.full((4, 2), 0.5))
+    same = Sample(
+        ((0, None), (1, None)), np.array([0.5, 0.5]), np.array(["v", "w"]), np.zeros((2, 2))
+    )
     rows = ["avsbench", "gavs", "gavs_released"]
     scores = {
         (row, "v1s miou"): score(value, 0.4, 0.6)

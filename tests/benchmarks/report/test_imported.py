@@ -22,7 +22,7 @@ def ledger(desk, tmp_path, monkeypatch):
     for name, kind in (("theirs", "probabilities"), ("binary", "masks")):
         desk.put(name, [4, 2], 0, folder="elsewhere", imported=ORIGIN | {"kind": kind})
     (desk.records / "elsewhere").rename(tmp_path / "imported")
-    return Ledger(read(desk.records, plan_with()), 2000)
+    return Ledger(read(desk.records, plan_with()))
 
 
 def test_an_imported_row_has_an_interval_a_difference_and_a_place_in_the_summary(ledger):
@@ -44,7 +44,7 @@ def test_what_was_imported_is_told_of_every_run(desk, tmp_path, monkeypatch):
     for seed, kind in enumerate(("probabilities", "masks")):
         desk.put("theirs", [4, 2], seed, folder="elsewhere", imported=ORIGIN | {"kind": kind})
     (desk.records / "elsewhere").rename(tmp_path / "imported")
-    (section,) = imported.sections(plan_with(), Ledger(read(desk.records, plan_with()), 2000))
+    (section,) = imported.sections(plan_with(), Ledger(read(desk.records, plan_with())))
     assert "| `theirs` | masks, probabilities |" in "\n".join(section.parts)
     scores = section.table.samples
     assert scores["theirs", "v1s miou"].runs == ((0, None), (1, None))
@@ -54,7 +54,7 @@ def test_what_was_imported_is_told_of_every_run(desk, tmp_path, monkeypatch):
 def test_without_imports_and_cards_the_report_is_as_before(desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     desk.put("gavs", [5, 3], 0)
-    assert imported.sections(plan_with(), Ledger(read(desk.records, plan_with()), 2000)) == []
+    assert imported.sections(plan_with(), Ledger(read(desk.records, plan_with()))) == []
 
 
 def test_cards_show_what_is_reported_against_what_is_counted(ledger, tmp_path):

@@ -45,7 +45,7 @@ def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
     """With no record at all, what is missing is every cell that the parameters ask for."""
     params = load(path)
     plan = plan_of(params)
-    ledger = Ledger({}, 100, planned=plan.planned)
+    ledger = Ledger({}, planned=plan.planned)
     tables = [section.table for section in lay_out(plan, ledger) if section.table]
     missing = {key for table in tables for key in table.missing}
     asked = {
@@ -59,7 +59,7 @@ def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
 
 def test_the_tables_ask_for_evaluations_that_the_protocol_makes():
     params = load(PARAMS)
-    plan, ledger = plan_of(params), Ledger({}, 100)
+    plan, ledger = plan_of(params), Ledger({})
     made = {
         (cell.benchmark, cell.setting, evaluation.name)
         for table in TABLES
@@ -80,7 +80,7 @@ def test_a_new_table_is_an_entry_and_a_module(monkeypatch, capsys):
     extra.section = lambda plan, ledger: Section("extra", ["## Extra"], "a,b\n")
     monkeypatch.setitem(sys.modules, "benchmarks.report.extra", extra)
     monkeypatch.setitem(SPECS, "extra", Spec("extra", "extra", ("train",), "v2"))
-    sections = lay_out(plan_of(load(PARAMS)), Ledger({}, 100))
+    sections = lay_out(plan_of(load(PARAMS)), Ledger({}))
     assert [s.name for s in sections] == ["table1", "rosetta", *list(SPECS)[1:]]
     assert read_paper("extra") == {}
     with pytest.raises(SystemExit):

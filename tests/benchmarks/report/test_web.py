@@ -32,7 +32,7 @@ INDEX = pd.DataFrame({"uid": ["clip0", "clip1"]})
 @pytest.fixture
 def content(full_desk):
     plan = plan_with()
-    ledger = Ledger(read(full_desk.records, plan), plan.resamples)
+    ledger = Ledger(read(full_desk.records, plan))
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
     return numbers(plan, ledger, tables, claims(plan, ledger), INDEX)
 
@@ -67,7 +67,7 @@ def test_a_score_at_validations_threshold_stands_beside_that_at_half(full_desk):
         tests = {"test": frames([4, 4], p=0.45), "val": frames([5, 5], p=0.45)}
         full_desk.write("table1/avsbench", "avsbench", "v1s", "train", tests, seed)
     plan = plan_with()
-    ledger = Ledger(read(full_desk.records, plan), plan.resamples)
+    ledger = Ledger(read(full_desk.records, plan))
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
     contests = {s["name"]: s for s in numbers(plan, ledger, tables, [], INDEX)["contests"]}
     scores = dict(zip(contests["v1s"]["rows"], contests["v1s"]["chosen"], strict=True))
@@ -111,7 +111,7 @@ def test_the_claims_are_those_of_the_verdicts_page(content):
 
 def test_a_row_without_standing_is_named(full_desk):
     plan = plan_with()
-    ledger = Ledger(read(full_desk.records, plan), plan.resamples)
+    ledger = Ledger(read(full_desk.records, plan))
     ledger.below = {("gavs", "v1s"): "all dark"}
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
     contests = numbers(plan, ledger, tables, claims(plan, ledger), INDEX)["contests"]
@@ -151,7 +151,7 @@ def test_hearing_is_judged_where_silent_rivals_are_in_view(full_desk):
     plan = plan_with()
     full_desk.put("gavs", [3, 5, 5], 0, shuffled=[5, 3, 3])
     full_desk.put("gavs", [2, 4, 4], 1)
-    ledger = Ledger(read(full_desk.records, plan), 200, {RIVALS: {"clip1", "clip2"}})
+    ledger = Ledger(read(full_desk.records, plan), {RIVALS: {"clip1", "clip2"}})
     tables = {s.name: s.table for s in lay_out(plan, ledger) if s.table}
     lines = {x["row"]: x for x in numbers(plan, ledger, tables, [], INDEX)["hearing"]}
     gavs = lines["gavs"]

@@ -264,7 +264,7 @@ def test_terms_can_be_resampled():
     scores = score(logits, [QUARTER] * 6)
     for figure in get_args(Figure):
         terms = box_terms(scores, figure, "median", "hull")
-        found = interval(sample([terms, terms], draws=200))
+        found = interval(sample([terms, terms]))
         assert found.low <= found.mean == terms.value <= found.high
 
 

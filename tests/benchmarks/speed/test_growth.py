@@ -40,7 +40,7 @@ def test_the_parts_measure_what_they_say():
     expected = np.mean(scores.intersection[:, 0] / scores.union[:, 0])
     first = table.scores["row0", "v2 miou"].over_runs
     assert first.runs == 2 and abs(first.mean - expected) < 0.05
-    assert len(growth.PARTS[next(k for k in growth.PARTS if "bootstrap" in k)](400)()) == 20
+    assert len(growth.PARTS[next(k for k in growth.PARTS if "intervals" in k)](400)()) == 20
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ VIDEOS = np.array([f"video{k // 2}" for k in range(40)])
 
 
 def scored(mean):
-    return sample([Terms(VIDEOS, np.full(40, mean), np.ones(40))], draws=50)
+    return sample([Terms(VIDEOS, np.full(40, mean), np.ones(40))])
 
 
 @pytest.fixture

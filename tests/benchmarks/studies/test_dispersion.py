@@ -39,7 +39,7 @@ def scored(mean, noise=0.0, seed=0):
     for offset in (-0.001, 0.0, 0.001):
         values = mean + offset + hard - hard.mean() + noise * rng.choice([-1, 1], 100)
         terms.append(Terms(VIDEOS, values, np.ones(100)))
-    return sample(terms, draws=2000)
+    return sample(terms)
 
 
 @pytest.fixture
