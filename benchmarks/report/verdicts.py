@@ -54,7 +54,10 @@ MISSING = (
 HOW = """\
 The verdict by other readings of the same predictions, and under the studies' other worlds, weights
 and budgets. In parentheses: of how many of a claim's comparisons, where not of all. **Bold** where
-it is another than at threshold 0.5 on the same comparisons. {none}: not measured."""
+it is another than at threshold 0.5 on the same comparisons. {none}: not measured. Of boxes, *oracle
+size* lights as many pixels as the truth has, and *success rate* counts IoUs of 0.5 or more. *SAM's
+weights* are those without a semantic head, the *regime* is V1S's balanced scenes, the *precision*
+bf16 (`dispersion.md`)."""
 CONTEXT = """\
 Differences of `{base}` to rows of fusion that differ from it in more than the paradigm (decoder,
 loss, backbone), in points: context, not judged. *Italic*: the 95 % interval contains 0."""
