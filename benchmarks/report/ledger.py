@@ -115,7 +115,7 @@ class Ledger:
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
         self._videos: dict[bytes, np.ndarray] = {}  # one array for all scores of the same videos
-        self._sample = lru_cache(maxsize=4096)(self._sampled)
+        self._sample = lru_cache(maxsize=1024)(self._sampled)
         self._threshold = cache(self._best_threshold)
 
     def record(self, row: str, source: Source, run: Run) -> Record | None:

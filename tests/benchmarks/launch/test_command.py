@@ -161,7 +161,7 @@ def test_one_cell_with_what_it_needs(params, capsys):
 def test_a_dry_run_of_the_paper_profile_ends_with_hours_and_disk(params, edit_paper, capsys):
     assert cli.main(["launch", "table1", "--on", "local", "--dry-run"]) == 0
     *_, jobs, totals = capsys.readouterr().out.splitlines()
-    assert jobs == "in all: 4 jobs, 3 cells, 3 trainings"
+    assert jobs == "in all: 4 jobs, 3 cells, 2 trainings"
     hours, disk = re.fullmatch(
         r"≈ ([\d.]+) GPU hours on one NVIDIA H200, ([\d.]+) GiB of disk \(docs/.*\)", totals
     ).groups()
