@@ -138,10 +138,7 @@ def _test(
     def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Compared]:
         made = []
         for name in names:
-            a, b = (
-                sample([metrics[name](pair[side]).by_video() for pair in pairs], runs)
-                for side in (0, 1)
-            )
+            a, b = (sample([metrics[name](pair[side]) for pair in pairs], runs) for side in (0, 1))
             judged = difference(a, b)
             made.append(line(name, classes, a.mean, b.mean, judged, len(pairs), uids, left_out))
         return made

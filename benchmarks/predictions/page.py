@@ -89,7 +89,7 @@ def figures_of(scored: Scored) -> list[Value]:
         if name == "fscore" and scored.origin.kind == "masks":
             continue
         unit = UNITS.get(name, PERCENT)
-        by_video = interval(sample([metric(scored.scores).by_video()]))
+        by_video = interval(sample([metric(scored.scores)]))
         low, high = share(by_video.low, unit), share(by_video.high, unit)
         title = f"{TITLES[name]} ({unit.name})" if unit.name else TITLES[name]
         figures.append(Value(name, title, share(by_video.mean, unit), f"[{low}, {high}]"))

@@ -33,8 +33,8 @@ CLIPS = {
     **{"vggsound/train": 142_000, "vggsound/val": 2000},
 }
 NOVEL = {"v3": 14, "vggss_sub": 44}  # classes that give shots
+# V3's clips from V1M have five frames, not ten: its frames are counted 3 % too high.
 SECONDS = {"v1s": 5, "v1m": 5, "v2": 10, "v3": 10, "vggss": 1, "vggss_sub": 1, "vggsound": 1}
-# V1M's clips among V3's have five: its frames are counted 3 % too high.
 # Assumptions, for what results/gpu.json doesn't have.
 SHORTEST_STEP = 0.03  # seconds; a GAVS step of 16 frames takes 36 of the 42 ms of one of 40
 DECODING = 0.003  # seconds to decode and resize a frame of 720 x 1280, in 8 threads

@@ -364,7 +364,7 @@ def test_a_function_of_scores_run_by_run():
 
 
 def test_a_function_has_the_derivatives_of_its_scores():
-    """Of the harmonic mean h of a and b it is 2 b^2 / (a + b)^2 by a and 2 a^2 / (a + b)^2 by b."""
+    """Derivatives of the harmonic mean of a and b are 2 b^2 and 2 a^2, over (a + b)^2."""
     a, b = sample([SEEDS[0]]), sample([SEEDS[1]])
     made = combine(lambda x, y: 2 * x * y / (x + y), a, b)
     (x,), (y,) = a.values, b.values

@@ -102,7 +102,7 @@ def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
 
 
 def test_pairs_of_a_benchmark_and_alternative_are_one_family():
-    """Of .02 and .03 Holm's rule makes .04 and .04; what stood there before counts for nothing."""
+    """Holm's rule makes .04 and .04 of .02 and .03; what stood there before counts for nothing."""
     lines = pd.DataFrame(
         {
             "benchmark": "v2",
