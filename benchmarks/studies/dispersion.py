@@ -75,7 +75,9 @@ the order of rows to the default's. Then how many of the orderings that the defa
 decides survive, of those with a row whose score the alternative moves at all (rows without
 SAM are the same trainings under two of them), and each ordering. Differences are in points,
 on the same videos, with videos and seeds in the variance; p < {significance} by Holm's rule over
-the pairs of a column decides. Rows that aren't shown to be above their silent floor, which take no
+the pairs of a column decides. So many pairs with few seeds leave large differences undecided,
+which doesn't say that an ordering is lost: *below 0* counts the differences that changed sign,
+decided or not. Rows that aren't shown to be above their silent floor, which take no
 part in the tables' verdicts, count here too.
 
 ![V1S in natural and in balanced scenes](figures/scenes.png)"""
@@ -301,8 +303,9 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
         for name in (n for n in names if n != DEFAULT):
             moved = means[name] != means[DEFAULT]
             touched = verdicts[[bool(moved[a] or moved[b]) for a, b in verdicts.index]]
-            survived.append(_survival(touched, name))
-        header = ["of those decided by default", *VERDICTS, "of those left open: decided"]
+            survived.append(_survival(touched, points[name], name))
+        left_open = "of those left open: decided"
+        header = ["of those decided by default", *VERDICTS, "below 0", left_open]
         parts += [markdown(Grid(header, survived))] if survived else []
         lines = [
             [" > ".join(pair), *(_duel(points[n][pair], verdicts[n][pair]) for n in names)]
@@ -317,15 +320,18 @@ def _mean(mean: float, spread: float) -> str:
     return share(mean) + (f" ± {share(spread)}" if np.isfinite(spread) else "")
 
 
-def _survival(verdicts: pd.DataFrame, name: str) -> list[str]:
+def _survival(verdicts: pd.DataFrame, points: "pd.Series[float]", name: str) -> list[str]:
     """Count the verdicts on orderings that the default decides, and those that only this decides.
 
     verdicts: one line per pair, one column per alternative.
+    points: differences under the alternative `name`, of these pairs and others.
     """
-    decided = verdicts[verdicts[DEFAULT] != "undecided"][name].value_counts()
+    decided = verdicts[verdicts[DEFAULT] != "undecided"][name]
     undecided = verdicts[verdicts[DEFAULT] == "undecided"][name]
-    counts = [str(decided.get(verdict, 0)) for verdict in VERDICTS]
-    return [name, *counts, f"{(undecided != 'undecided').sum()} of {len(undecided)}"]
+    counts = [(decided == verdict).sum() for verdict in VERDICTS]
+    below = (points[decided.index] < 0).sum()
+    settled = f"{(undecided != 'undecided').sum()} of {len(undecided)}"
+    return [name, *map(str, counts), str(below), settled]
 
 
 def _duel(points: float, verdict: str) -> str:

@@ -85,8 +85,8 @@ def test_the_page_counts_what_became_of_them(compared_scores):
     text = page(*compared_scores, "miniature")
     assert "| a | 70.00 ± 0.10 | 61.00 ± 0.10 |" in text
     assert "| tau | 1.00 | 0.33 |" in text  # one of three pairs is discordant: (2 - 1) / 3
-    assert "| aux0 | 2 | 1 | 0 | 0 of 0 |" in text  # holds, reversed, undecided
-    assert "| balanced | 2 | 0 | 1 | 0 of 0 |" in text
+    assert "| aux0 | 2 | 1 | 0 | 1 | 0 of 0 |" in text  # holds, reversed, undecided, below 0
+    assert "| balanced | 2 | 0 | 1 | 1 | 0 of 0 |" in text  # a > b: −0.40 undecided
     assert "| a > b | +10.00 | −3.00 reversed | " in text
     assert "| b > c | +10.00 | +14.00 | " in text
     rows, pairs = compared_scores
@@ -98,7 +98,7 @@ def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
     default = {"a": scored(0.6), "b": scored(0.5), "c": scored(0.4)}
     alternative = default | {"c": scored(0.3)}
     rows, pairs = compare({("v1s", "default"): default, ("v1s", "bf16"): alternative})
-    assert "| bf16 | 2 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature")
+    assert "| bf16 | 2 | 0 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature")
 
 
 def test_pairs_of_a_benchmark_and_alternative_are_one_family():
