@@ -26,7 +26,15 @@ from benchmarks.report.style import png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
-from benchmarks.studies.dispersion import DEFAULT, PAIRS, compare, judged, sampled, stored_of
+from benchmarks.studies.dispersion import (
+    DEFAULT,
+    PAIRS,
+    compare,
+    judged,
+    sampled,
+    short,
+    stored_of,
+)
 from benchmarks.studies.validated import job_of, validate_all
 
 log = logging.getLogger(__name__)
@@ -329,7 +337,7 @@ def page(table: pd.DataFrame, judged: str, profile: str, stem: str) -> str:
     parts = [
         PAGE.format(
             option=" --validation-only" if judged == "validation" else "",
-            revisions=", ".join(sorted({f"`{r[:7]}{'+' * r.endswith('+')}`" for r in revisions})),
+            revisions=", ".join(sorted(map(short, revisions))),
             profile=profile,
             seeds=", ".join(map(str, sorted(set(table.seed)))),
             changes=changes(table, judged),

@@ -22,7 +22,7 @@ from benchmarks.common.tables import Grid, Unit, markdown, share, signed
 from benchmarks.data.index import write_index
 from benchmarks.data.read import read_index
 from benchmarks.features.extract import extract
-from benchmarks.grid.cells import run_cells
+from benchmarks.grid.cells import git_revision, run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.world import build
@@ -64,7 +64,8 @@ TAU = Unit("", 1, 2)
 PAGE = """\
 # Which orderings survive
 
-Made by `python -m benchmarks dispersion`: profile {profile}, outside the default run.
+Made by `python -m benchmarks dispersion`, at {revision}: profile {profile}, outside the default
+run.
 {count} trained rows of Table 1 (without pairs, operators and the first release), number of seeds:
 {seeds}, each with the learning rate chosen on the default, under:
 
@@ -112,7 +113,7 @@ def disperse(params: Params, results: Path) -> list[str]:
         contents: dict[str, str | bytes] = {
             "dispersion.csv": as_csv(rows),
             "dispersion_pairs.csv": as_csv(pairs),
-            "dispersion.md": page(rows, pairs, params.profile),
+            "dispersion.md": page(rows, pairs, params.profile, git_revision()),
             "figures/scenes.png": png(scenes_figure(rows, look, params.profile)),
         }
         publish(results, contents)
@@ -273,11 +274,12 @@ def judged(pairs: pd.DataFrame) -> pd.DataFrame:
     return lines
 
 
-def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
+def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str, revision: str) -> str:
     """Page with the tables of `compare`, one section per benchmark."""
     alternatives = "\n".join(f"- **{name}**: {TITLES[name]}" for name in rows.alternative.unique())
     counts = {"count": rows.row.nunique(), "seeds": ", ".join(map(str, sorted({*rows.seeds})))}
     head = {"profile": profile, "alternatives": alternatives, "significance": SIGNIFICANCE}
+    head["revision"] = short(revision)
     parts = [PAGE.format(**head, **counts)]
     for benchmark in rows.benchmark.unique():
         scores, duels = rows[rows.benchmark == benchmark], pairs[pairs.benchmark == benchmark]
@@ -313,6 +315,11 @@ def page(rows: pd.DataFrame, pairs: pd.DataFrame, profile: str) -> str:
         ]
         parts.append(markdown(Grid(["ordering", *names], lines)))
     return "\n\n".join(parts) + "\n"
+
+
+def short(revision: str) -> str:
+    """Text of a git revision: seven digits, "+" where the code differed from it."""
+    return f"`{revision[:7]}{'+' * revision.endswith('+')}`"
 
 
 def _mean(mean: float, spread: float) -> str:

@@ -82,7 +82,8 @@ def test_verdicts_are_of_the_default_order(compared_scores):
 
 
 def test_the_page_counts_what_became_of_them(compared_scores):
-    text = page(*compared_scores, "miniature")
+    text = page(*compared_scores, "miniature", "0123456789+")
+    assert "at `0123456+`: profile miniature" in text
     assert "| a | 70.00 ± 0.10 | 61.00 ± 0.10 |" in text
     assert "| tau | 1.00 | 0.33 |" in text  # one of three pairs is discordant: (2 - 1) / 3
     assert "| aux0 | 2 | 1 | 0 | 1 | 0 of 0 |" in text  # holds, reversed, undecided, below 0
@@ -90,7 +91,9 @@ def test_the_page_counts_what_became_of_them(compared_scores):
     assert "| a > b | +10.00 | −3.00 reversed | " in text
     assert "| b > c | +10.00 | +14.00 | " in text
     rows, pairs = compared_scores
-    assert "| a | 70.00 | 61.00 |" in page(rows.assign(std=float("nan")), pairs, "miniature")
+    assert "| a | 70.00 | 61.00 |" in page(
+        rows.assign(std=float("nan")), pairs, "miniature", "0123456789+"
+    )
 
 
 def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
@@ -98,7 +101,7 @@ def test_orderings_of_rows_that_an_alternative_leaves_alone_are_not_counted():
     default = {"a": scored(0.6), "b": scored(0.5), "c": scored(0.4)}
     alternative = default | {"c": scored(0.3)}
     rows, pairs = compare({("v1s", "default"): default, ("v1s", "bf16"): alternative})
-    assert "| bf16 | 2 | 0 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature")
+    assert "| bf16 | 2 | 0 | 0 | 0 | 0 of 0 |" in page(rows, pairs, "miniature", "0123456789+")
 
 
 def test_pairs_of_a_benchmark_and_alternative_are_one_family():
@@ -121,7 +124,7 @@ def test_pairs_of_a_benchmark_and_alternative_are_one_family():
 def test_an_alternative_without_scores_of_a_benchmark_has_no_column():
     two = {"a": scored(0.6), "b": scored(0.5)}
     rows, pairs = compare({("v1s", "default"): two, ("v2", "default"): two, ("v1s", "aux0"): two})
-    text = page(rows, pairs, "miniature").split("## v2")[1]
+    text = page(rows, pairs, "miniature", "0123456789+").split("## v2")[1]
     assert "aux0" not in text and "| row | default |" in text
 
 
