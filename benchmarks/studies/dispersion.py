@@ -53,7 +53,7 @@ BENCHMARKS = {
     "balanced": ("v1s",),
 }
 TITLES = {
-    DEFAULT: "params.yaml as it is",
+    DEFAULT: "the profile as it is, by the seeds that all its rows have",
     "bf16": "features of SAM computed in bfloat16",
     "aux0": "SAM pretrained without its semantic auxiliary head; other methods as they are",
     "balanced": "V1S with the scenes of V1M and V2: 2 to 4 objects, nothing hints at the source",
