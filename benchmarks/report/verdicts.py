@@ -21,7 +21,7 @@ from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
-from benchmarks.report.study import FOLDER, read_lines
+from benchmarks.report.study import read_lines
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS, Difference
 
@@ -89,7 +89,7 @@ def verdicts_page(
         markdown(claims_grid(claims)),
         "## What a verdict depends on",
         HOW.format(none=NONE),
-        _elsewhere(plan, claims),
+        _elsewhere(claims),
         markdown(sensitivity_grid(claims)),
     ]
     if context := [contrast for claim in claims for contrast in claim.context]:
@@ -157,13 +157,10 @@ def _measured(claims: Sequence[Claim]) -> dict[str, bool]:
     return {name: name in with_verdict for name, _ in every}
 
 
-def _elsewhere(plan: Plan, claims: Sequence[Claim]) -> str:
+def _elsewhere(claims: Sequence[Claim]) -> str:
     """Sentence on the readings and studies that no claim has a verdict by."""
     absent = [name for name, measured in _measured(claims).items() if not measured]
-    if not absent:
-        return ""
-    default = "; the default's, of one seed: [verdicts.md](../verdicts.md)"
-    return f"Not measured here: {', '.join(absent)}{default * (plan.profile == FOLDER)}."
+    return f"Not measured here: {', '.join(absent)}." if absent else ""
 
 
 def claims_csv(claims: Sequence[Claim]) -> str:
