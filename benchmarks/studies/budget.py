@@ -16,7 +16,6 @@ import pandas as pd
 
 from benchmarks.common.files import locked
 from benchmarks.common.publish import publish
-from benchmarks.common.tables import Grid, markdown, share, signed
 from benchmarks.grid.cells import git_revision, run_cells
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
@@ -26,13 +25,13 @@ from benchmarks.report.style import png
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.thresholds import best_threshold, terms_at
 from benchmarks.studies.budget_figure import budget_figure
+from benchmarks.studies.budget_page import COURSE, course, means_of, page
 from benchmarks.studies.dispersion import (
     DEFAULT,
     PAIRS,
     compare,
     judged,
     sampled,
-    short,
     stored_of,
 )
 from benchmarks.studies.validated import job_of, validate_all
@@ -40,37 +39,13 @@ from benchmarks.studies.validated import job_of, validate_all
 log = logging.getLogger(__name__)
 TIMES = (0.5, 1.0, 2.0)
 NAMES = {0.5: "half", 1.0: DEFAULT, 2.0: "double"}  # as the page of verdicts has them
-MOVED = 1.5  # points
 DECIMALS = 6  # of numbers in CSV
 ROUNDED = 1e-6  # of scores there
 MOST = 100  # times the profile's updates
 PLACE = ["row", "benchmark", "times", "seed"]  # of a training
 SCORES = ["validation", "miou", "miou_chosen", "wrong_sound"]
-LINE = [*PLACE, "alternative", "updates", *SCORES, "revision"]
+LINE = [*PLACE, "alternative", "updates", *SCORES, *COURSE, "revision"]
 PAIR = PAIRS[:4]  # benchmark, alternative and the two rows
-PAGE = """\
-# Budget: what more or fewer updates change
-
-Made by `python -m benchmarks budget{option}`, in one call or several (`--rows`, `--benchmarks`,
-`--times`), at {revisions}: profile {profile}, seeds {seeds}, outside the default run.
-Rows of Table 1 with so many times their updates; rate, schedule and frames per update stay. mIoU in
-percent, mean over seeds.
-
-{changes}
-
-![mIoU at each number of updates](figures/{stem}.png)"""
-CHANGES = """\
-Change of mIoU when the updates double from 1: the mean over rows with its standard error, and the
-rows that move by more than {moved} points, by the seeds that have both. With one training per side
-a part of a row's change is chance, as between two seeds.
-
-{grid}"""
-COLUMNS = {
-    "validation": "validation",
-    "miou": "test, 0.5",
-    "miou_chosen": "at validation's threshold",
-    "wrong_sound": "shuffled",
-}
 
 
 def study(
@@ -154,7 +129,7 @@ def study(
             table, pairs = _with_former(former, table, compare(scores)[1])
             contents["budget_pairs.csv"] = as_csv(pairs)
         table = _ordered(table, [*known["rows"], *known["benchmarks"]])
-        means = _means(table)
+        means = means_of(table)
         contents |= {
             f"{stem}.csv": as_csv(means),
             f"{stem}_seeds.csv": as_csv(table),
@@ -207,7 +182,7 @@ def _line(
 ) -> dict[str, Any]:
     updates = params.row(row, benchmark).training.steps
     place = {"row": row, "benchmark": benchmark, "alternative": name_of(scale), "times": scale}
-    empty = dict.fromkeys(SCORES, np.nan)
+    empty = dict.fromkeys([*SCORES, *COURSE], np.nan)
     return {**place, "updates": updates, "seed": seed, **empty, **scores}
 
 
@@ -223,11 +198,7 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
             validated.setdefault((cell.row, cell.benchmark), []).append(val)
     numbers = {place: best_threshold(vals, "miou") for place, vals in validated.items()}
     for (cell, stored), (_, scores) in zip(records, scored, strict=True):
-        validations = [e.validation for e in stored.record.history if e.validation is not None]
-        figures = {
-            "validation": max(validations),
-            "miou": miou(scores["test"]),
-        }
+        figures = course(stored.record.history) | {"miou": miou(scores["test"])}
         if (place := (cell.row, cell.benchmark)) in numbers:
             figures["miou_chosen"] = terms_at(scores["test"], "miou", numbers[place]).value
         if "test_shuffled" in scores:
@@ -305,56 +276,3 @@ def _ordered(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     ranks = {name: rank for rank, name in enumerate(names)}
     keys = [table.row.map(ranks), table.benchmark.map(ranks), table.times, table.seed]
     return table.iloc[np.lexsort(keys[::-1])]
-
-
-def _means(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over seeds: one line per row, benchmark and budget."""
-    groups = table.groupby(["row", "benchmark", "alternative", "times", "updates"], sort=False)
-    means = groups.mean(numeric_only=True).drop(columns="seed")
-    return means.assign(seeds=groups.size()).reset_index()
-
-
-def changes(table: pd.DataFrame, judged: str) -> str:
-    """Text of what doubling the updates from 1 changes: a line per benchmark and threshold."""
-    lines = []
-    for score in ("miou", "miou_chosen") if judged == "miou" else (judged,):
-        for benchmark, here in table.groupby("benchmark", sort=False):
-            wide = here.pivot(index=["row", "seed"], columns="times", values=score)
-            scores = wide.reindex(columns=[1.0, 2.0]).dropna()  # seeds that have both
-            change = (scores[2.0] - scores[1.0]).groupby("row").mean()
-            change = change.reindex([row for row in dict.fromkeys(table.row) if row in change])
-            far = [f"`{row}` {signed(d)}" for row, d in change.items() if abs(d) > MOVED / 100]
-            mean = f"{signed(change.mean())} ± {share(change.sem())}"
-            count = f"{len(far)} of {len(change)}"
-            lines.append([str(benchmark), COLUMNS[score], mean, count, ", ".join(far) or "none"])
-    header = ["benchmark", "score", "mean change", "rows", "by how much"]
-    return CHANGES.format(moved=MOVED, grid=markdown(Grid(header, lines, "llrrl")))
-
-
-def page(table: pd.DataFrame, judged: str, profile: str, stem: str) -> str:
-    """Page of a study's lines: what doubling changes, and a grid per benchmark."""
-    means, revisions = _means(table), set(table.revision.astype(str))
-    parts = [
-        PAGE.format(
-            option=" --validation-only" if judged == "validation" else "",
-            revisions=", ".join(sorted(map(short, revisions))),
-            profile=profile,
-            seeds=", ".join(map(str, sorted(set(table.seed)))),
-            changes=changes(table, judged),
-            stem=stem,
-        )
-    ]
-    for benchmark, here in means.groupby("benchmark", sort=False):
-        lines = [
-            [
-                line["row"],
-                f"{line['times']:g}",
-                str(line["updates"]),
-                str(line["seeds"]),
-                *(share(line[name]) for name in COLUMNS),
-            ]
-            for line in here.to_dict("records")
-        ]
-        header = ["row", "times", "updates", "seeds", *COLUMNS.values()]
-        parts += [f"## {benchmark}", markdown(Grid(header, lines))]
-    return "\n\n".join(parts) + "\n"

@@ -10,9 +10,11 @@ from benchmarks.grid.protocol import training_of
 from benchmarks.params import ParamsError, load
 from benchmarks.report.verdicts import read_studies
 from benchmarks.scoring.metrics import Terms
+from benchmarks.scoring.records import Epoch
 from benchmarks.scoring.statistics import sample
 from benchmarks.studies import budget, validated
-from benchmarks.studies.budget import changes, scaled, study
+from benchmarks.studies.budget import scaled, study
+from benchmarks.studies.budget_page import changes, course, courses
 from tests.benchmarks.studies.bench import Bench
 from tests.copies import ROOT, small_project
 
@@ -74,7 +76,7 @@ def test_validation_alone_reads_no_test_score_and_names_what_moves(params, monke
     assert table.miou.isna().all() and not (tmp_path / "budget_pairs.csv").exists()
     text = (tmp_path / "budget_validation.md").read_text()
     assert "(figures/budget_validation.png)" in text
-    changed = "| v2 | validation | +1.50 ± 0.50 | 1 of 2 | `gavs` +2.00 |"
+    changed = "| v2 | validation | +1.50 ± 0.50 | – | 1 of 2 | `gavs` +2.00 |"
     assert changed in text  # (2 + 1) / 2, (2 - 1) / 2
     assert "`python -m benchmarks budget --validation-only`" in text  # what printed it
     assert read_studies(tmp_path).pairs == {}
@@ -105,7 +107,7 @@ def call(params, monkeypatch, tmp_path):
         place = {"alternative": budget.name_of(scale), "times": scale, "updates": 640}
         lines = [
             {"row": row, "benchmark": "v2", "seed": seed, **place}
-            | dict.fromkeys(["validation", "miou", "miou_chosen", "wrong_sound"], mean)
+            | dict.fromkeys([*budget.SCORES, *budget.COURSE], mean)
             for row, mean in means.items()
             for seed in seeds
         ]
@@ -138,7 +140,7 @@ def test_what_a_call_does_not_measure_stays(call, tmp_path):
         *((name, "sam_fusion", "sam_fusion_film") for name in ("default", "x4")),
     }
     text = (tmp_path / "budget.md").read_text()
-    assert "+2.00 ± 0.00 | 2 of 2 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
+    assert "+2.00 ± 0.00 | – | 2 of 2 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
 
 
 def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
@@ -192,15 +194,36 @@ def test_a_file_of_another_form_is_refused_before_any_training(call, tmp_path):
 
 
 def test_changes_are_of_the_seeds_that_have_both():
-    """Seed 0: +3 and -1; seed 1 of a: +1; seed 2 of a at 1 alone. Means +2 and -1."""
+    """Row a: +3, +1 and, at 1 alone, none; b: -1. The means are +2 and -1.
+
+    Of a's two changes the variance is 2 points squared, on one degree of freedom; of a mean over
+    two seeds it is 1, over b's one seed 2.
+    """
     lines = [("a", 1, 0, 0.40), ("a", 2, 0, 0.43), ("a", 1, 1, 0.50), ("a", 2, 1, 0.51)]
     lines += [("a", 1, 2, 0.9), ("b", 1, 0, 0.30), ("b", 2, 0, 0.29)]
     table = pd.DataFrame(lines, columns=["row", "times", "seed", "miou"]).assign(benchmark="v2")
     table = table.assign(miou_chosen=table.miou / 2)
     text = changes(table, "miou")
-    assert "| v2 | test, 0.5 | +0.50 ± 1.50 | 1 of 2 | `a` +2.00 |" in text
-    assert "| v2 | at validation's threshold | +0.25 ± 0.75 | 0 of 2 | none |" in text
-    assert "| v2 | test, 0.5 | – ± – | 0 of 0 | none |" in changes(table[table.times == 1], "miou")
+    assert "| v2 | test, 0.5 | +0.50 ± 1.50 | 1.22 | 1 of 2 | `a` +2.00 |" in text
+    assert "| v2 | at validation's threshold | +0.25 ± 0.75 | 0.61 | 0 of 2 | none |" in text
+    nothing = changes(table[table.times == 1], "miou")
+    assert "| v2 | test, 0.5 | – ± – | – | 0 of 0 | none |" in nothing
+
+
+def test_how_trainings_go_on_is_told_from_the_first_validation_to_the_last():
+    """Row a: loss from 2 to 1, validation from .4 by .6 to .5; b, its best last: to 1.2, by .5."""
+    entries = {
+        "a": [(9.0, None), (2.0, 0.4), (1.5, None), (1.4, 0.6), (1.0, 0.5)],
+        "b": [(2.0, 0.2), (1.2, 0.5)],
+    }
+    lines = []
+    for row, run in entries.items():
+        history = [Epoch(epoch=0, step=1, loss=loss, validation=val) for loss, val in run]
+        lines.append({"row": row, "benchmark": "v2", "times": 1.0} | course(history))
+    table = pd.DataFrame(lines)
+    assert table.validation.tolist() == [0.6, 0.5]
+    line = "| v2 | 1 | 2 | −45.00 ± 5.00 | +20.00 ± 10.00 | −5.00 ± 5.00 | 1 of 2 |"
+    assert line in courses(table)
 
 
 def test_a_row_or_a_benchmark_that_is_not_the_profiles_is_named(params, tmp_path):
