@@ -13,32 +13,14 @@ from gavs.extras import missing_extra
 ROOT = Path(__file__).parents[1]
 MODULES = {"segment-anything": "segment_anything", "scikit-learn": "sklearn"}
 CHECK = """
-import json
 import sys
-from pathlib import Path
 for name in {blocked}:
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
 from benchmarks.cli import main
-for words in (["list"], ["params", "scoring"], ["compare", ".", "HEAD"]):
-    assert main(words) == 0, words
 import benchmarks.params.profile
-import benchmarks.predictions.card_check
-import benchmarks.predictions.compare
-import benchmarks.predictions.imported
 import splits.__main__
-import numpy as np
-from PIL import Image
-for name in ("predictions", "masks"):
-    folder = Path({folder!r}) / name / "clip"
-    folder.mkdir(parents=True)
-    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(folder / "0.png")
-folders = ["--predictions", str(folder.parents[1] / "predictions"), "--masks", str(folder.parent)]
-assert main(["score", *folders, "--all-rules"]) == 0
-annotations = Path({folder!r}) / "vggss.json"
-box = {{"file": "a" * 11 + "_000001", "class": "dog", "bbox": [[0, 0, 0.5, 0.5]]}}
-annotations.write_text(json.dumps([box]))
-assert main(["vggss-baselines", "--annotations", str(annotations)]) == 0
-assert main(["card", "--check"]) == 0
+for words in (["list"], ["params", "scoring"]):
+    assert main(words) == 0, words
 assert main(["pretrain", "sam"]) == 1
 """
 
@@ -64,11 +46,10 @@ def test_the_sites_navigation_has_every_page_of_docs():
     assert sorted(pages) == sorted(path.name for path in (ROOT / "docs").rglob("*.md"))
 
 
-def test_without_the_extra_the_rest_works_and_the_extra_is_named(tmp_path):
-    script = CHECK.format(blocked=train_extra(), folder=str(tmp_path))
+def test_without_the_extra_the_extra_is_named():
+    script = CHECK.format(blocked=train_extra())
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "miou                     1.0000" in done.stdout
     assert "needs torch, which the extra `train` brings: pip install" in done.stderr
 
 

@@ -7,7 +7,7 @@ size follows from them; F's histograms would take megabytes, so F is stated and 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,7 +29,6 @@ SCHEMA = 1
 FOLDER = Path("cards")
 PUBLISHED = "schema.json"
 FILL_IN = ""  # what a new card has where only its author knows
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a schema to the next
 PER_FRAME = ("intersection", "union", "predicted")  # at each threshold
 ONE_COUNT = ("frame", "target", "pixels")  # of a frame
 BOXED = ("intersection", "predicted", "target")
@@ -264,7 +263,7 @@ def write_card(path: Path, card: ResultCard) -> None:
 
 
 def read_card(path: Path) -> ResultCard:
-    """Read a card, of an older schema too.
+    """Read a card.
 
     Raises:
         CardError: not JSON, of a schema that isn't known, or a wrong field, which is named.
@@ -273,9 +272,7 @@ def read_card(path: Path) -> ResultCard:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"holds a {type(content).__name__}, expected keys and values")
-        while (version := content.get("schema")) in [*MIGRATIONS]:
-            content = MIGRATIONS[version](content)
-    if version != SCHEMA:
+    if (version := content.get("schema")) != SCHEMA:
         raise CardError(
             f"{path}: schema {version!r}, expected {SCHEMA}; a newer one needs a newer version of "
             "this suite"

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from benchmarks.common.tables import PERCENT, SHARE, Unit, number, share, signed
 from benchmarks.predictions.sides import Operand, Place
 from benchmarks.predictions.states import CompareError, aligned
@@ -29,6 +31,16 @@ CLASSES = 10  # of a test, by the size of the difference
 def metrics_of(scores: Scores) -> dict[str, Metric]:
     """Metrics of masks' scores or of boxes', the tables' first."""
     return BOXES if isinstance(scores, BoxScores) else MASKS
+
+
+def terms_of(scores: Scores) -> Terms:
+    """Terms of the first of them, one per scored frame or image, in stored order."""
+    return next(iter(metrics_of(scores).values()))(scores)
+
+
+def by_clip(scores: Scores) -> pd.Series:
+    """Their mean over each clip's frames, 0 to 1, by uid."""
+    return pd.Series(terms_of(scores).numerator).groupby(scores.uid).mean()
 
 
 @dataclass(frozen=True)

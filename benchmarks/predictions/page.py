@@ -25,11 +25,10 @@ from benchmarks.common.overlay import COLOURS, colour_mask
 from benchmarks.common.tables import PERCENT, Grid, latex_line, share
 from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
-from benchmarks.predictions.compare import UNITS, metrics_of
+from benchmarks.predictions.compare import UNITS, by_clip, metrics_of
 from benchmarks.predictions.imported import Scored
 from benchmarks.scoring.decoding import Resized, read_mask, read_prediction
 from benchmarks.scoring.files import mapped
-from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.statistics import interval, sample
 from splits.vggss_boxes import rasterise
 
@@ -146,7 +145,7 @@ def _pictures(page: Path, folder: Path, scored: Scored, workers: int) -> list[st
     frames: dict[str, list[tuple[int, Path]]] = {}
     for (uid, number), file in scored.files.items():
         frames.setdefault(uid, []).append((number, file))
-    score = _by_clip(scored.scores)
+    score = by_clip(scored.scores)
     clips = [SimpleNamespace(**row) for row in scored.clips.to_dict("records")]
     clips.sort(key=lambda clip: (score[clip.uid], clip.uid))
     pictures = [
@@ -158,14 +157,6 @@ def _pictures(page: Path, folder: Path, scored: Scored, workers: int) -> list[st
         for drawn in mapped(partial(_draw, resized=scored.resized), tasks, workers):
             bar.update(drawn)
     return [_article(page, picture, score[picture.clip.uid]) for picture in pictures]
-
-
-def _by_clip(scores: Scores) -> dict[str, float]:
-    """The first figure's mean over each clip's frames, 0 to 1."""
-    terms = next(iter(metrics_of(scores).values()))(scores)
-    uids, rows = np.unique(scores.uid, return_inverse=True)
-    means = np.bincount(rows, terms.numerator / terms.denominator) / np.bincount(rows)
-    return dict(zip(uids.tolist(), means.tolist(), strict=True))
 
 
 def _draw(pictures: Sequence[_Picture], resized: Resized) -> int:

@@ -1,5 +1,6 @@
 """The published schedules beside a profile's own: optimiser steps, equal or with the reason."""
 
+import math
 from dataclasses import dataclass
 
 from benchmarks.common.tables import Grid, markdown
@@ -16,13 +17,11 @@ class Schedule:
     batch: int
     lr: float
     source: str
-    last_batch: bool = True  # whether an incomplete one is a step
 
     @property
     def updates(self) -> int:
         """Optimiser steps."""
-        whole, rest = divmod(self.clips, self.batch)
-        return self.epochs * (whole + (rest > 0 and self.last_batch))
+        return self.epochs * math.ceil(self.clips / self.batch)
 
 
 _GAVS = "GeWu-Lab/Generalizable-Audio-Visual-Segmentation at 753b23b, scripts"

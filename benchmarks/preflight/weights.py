@@ -3,7 +3,6 @@
 Expected keys and shapes are those of the encoder, built without memory. Nothing is downloaded.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from benchmarks.common.files import sha256
 from benchmarks.miniature.pretrain.weights import CHECKSUMS, read_cards
 from benchmarks.params import Params
 from benchmarks.preflight.published import PUBLISHED, Published
@@ -98,8 +98,7 @@ def _examine(encoder: str, size: str, path: Path) -> tuple[State, str]:
             f"{path}: tensors in the order of SegFormer's MiT-B5, which has PVT-v2-b5's names and "
             "shapes; expected PVT-v2's own weights"
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     facts = f"{length:,} bytes, sha256 {digest[:12]}"
     for published in known:
         if published.sha256 and digest.startswith(published.sha256):

@@ -5,7 +5,7 @@ comparisons are a family of Holm's rule. Each is made again by other readings of
 predictions, and looked up in the studies, so that it is seen what a verdict depends on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -108,14 +108,8 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
         headline = measured.pop(HEADLINE)
         contrasts, left_out = _judge(headline), _left_out(ledger, statement)
         sides = [contrast.difference.runs for contrast in contrasts]
-        sensitivity = {
-            name: Reading(
-                _verdict(statement, by_reading),
-                _verdict(statement, {c: headline[c] for c in by_reading}),
-                len(by_reading),
-            )
-            for name, by_reading in measured.items()
-        }
+        context = (c for c in statement.comparisons if c.context)
+        sensitivity = {n: _reading(statement, found, headline) for n, found in measured.items()}
         claim = Claim(
             statement.name,
             statement.text,
@@ -125,7 +119,7 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
             (min(sides), max(sides)) if sides else None,
             tuple(contrasts),
             sensitivity | _studies(statement, headline, studies or {}),
-            tuple(_context(ledger, [c for c in statement.comparisons if c.context])),
+            tuple(_contrast(c, d) for c in context if (d := _difference(ledger, c, HEADLINE))),
         )
         made.append(claim)
     return made
@@ -183,33 +177,27 @@ def _difference(ledger: Ledger, comparison: Comparison, reading: str) -> Differe
     return None if np.isnan(difference.low) else difference
 
 
-def _context(ledger: Ledger, comparisons: Iterable[Comparison]) -> Iterator[Contrast]:
-    for comparison in comparisons:
-        difference = _difference(ledger, comparison, HEADLINE)
-        if difference is not None:
-            yield _contrast(comparison, difference)
-
-
 def _contrast(comparison: Comparison, difference: Difference) -> Contrast:
     better, worse = comparison.better.label, comparison.worse.label
     return Contrast(comparison.where, better, worse, difference)
 
 
+def _reading(statement: Statement, measured: Measured, headline: Measured) -> Reading:
+    same = {c: headline[c] for c in measured}
+    return Reading(_verdict(statement, measured), _verdict(statement, same), len(measured))
+
+
 def _verdict(statement: Statement, measured: Measured) -> str:
-    verdicts = [contrast.difference.verdict for contrast in _judge(measured)]
-    return _together(statement.best, verdicts)
-
-
-def _together(best: bool, verdicts: Sequence[str]) -> str:
     """Verdict of a claim's comparisons together.
 
     Of "best of all" one that is reversed is enough against it, and every one must hold. Of other
     claims: at least one holds and none is reversed, or the other way round, or both are there.
     """
+    verdicts = [contrast.difference.verdict for contrast in _judge(measured)]
     if not verdicts:
         return NOT_MEASURED
     holds, against = verdicts.count(HOLDS), verdicts.count(REVERSED)
-    if best:
+    if statement.best:
         return REVERSED if against else HOLDS if holds == len(verdicts) else UNDECIDED
     if holds and against:
         return MIXED
@@ -256,9 +244,5 @@ def _studies(statement: Statement, headline: Measured, studies: Pairs) -> dict[s
                 measured[c] = found
             elif found := studies.get((*place, c.worse.row, c.better.row)):
                 measured[c] = found.turned()
-        made[title] = Reading(
-            _verdict(statement, measured),
-            _verdict(statement, {c: headline[c] for c in measured}),
-            len(measured),
-        )
+        made[title] = _reading(statement, measured, headline)
     return made

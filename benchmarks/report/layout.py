@@ -104,39 +104,35 @@ class Layout:
         marked = column in self.table.judged and place in self.table.left_out
         return f" {OUT}" if marked and place in self.table.scores else ""
 
+    def _families(self, rows: Sequence[str], by_track: bool) -> list[list[str]]:
+        """Rows that compete, all or track by track; the ceiling doesn't."""
+        tracks: dict[str, list[str]] = {}
+        for row in rows:
+            if row != self.plan.tables.table1.ceiling:
+                for track in self.plan.track(row).split(", ") if by_track else [""]:
+                    tracks.setdefault(track, []).append(row)
+        return list(tracks.values())
+
     def _best(self, rows: Sequence[str], column: str, by_track: bool) -> set[str]:
         """Find the rows that print the highest score, of all or of their track, less those in no
         verdict."""
-        if not column:
-            return set()
-        tracks: dict[str, dict[str, float]] = {}
-        unit = self.table.columns[column].unit
-        unjudged = {row for row, name in self.table.left_out if name == column}
-        for row in rows:
-            score = self.table.scores.get((row, column))
-            if row in unjudged | {self.plan.tables.table1.ceiling}:
-                continue
-            if score and not np.isnan(score.mean):
-                printed = round(unit.factor * score.mean, unit.decimals)
-                for track in self.plan.track(row).split(", ") if by_track else [""]:
-                    tracks.setdefault(track, {})[row] = printed
-        return {
-            row
-            for printed in tracks.values()
-            for row, value in printed.items()
-            if len(printed) > 1 and value == max(printed.values())
-        }
+        best: set[str] = set()
+        for family in self._families(rows, by_track) if column else ():
+            unit, left_out = self.table.columns[column].unit, self.table.left_out
+            means = {r: self.table.mean(r, column) for r in family if (r, column) not in left_out}
+            printed = {
+                row: round(unit.factor * mean, unit.decimals)
+                for row, mean in means.items()
+                if not np.isnan(mean)
+            }
+            if len(printed) > 1:
+                best |= {row for row, value in printed.items() if value == max(printed.values())}
+        return best
 
     def _tied(self, rows: Sequence[str], column: str, by_track: bool) -> set[str]:
         """Find the rows that can't be told from the best of all or of their track."""
-        if column not in self.table.judged:
-            return set()
-        ranked = [row for row in rows if row != self.plan.tables.table1.ceiling]
-        tracks: dict[str, list[str]] = {}
-        for row in ranked:
-            for track in self.plan.track(row).split(", ") if by_track else [""]:
-                tracks.setdefault(track, []).append(row)
-        return {row for family in tracks.values() for row in self.table.tied(column, family)[1:]}
+        families = self._families(rows, by_track) if column in self.table.judged else []
+        return {row for family in families for row in self.table.tied(column, family)[1:]}
 
     def _cell(self, column: str, text: Callable[[Score], str]) -> Text:
         """Make a text of a score; a dash without one."""

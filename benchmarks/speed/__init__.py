@@ -86,7 +86,7 @@ def _lines(
         lines = import_module(f"{__name__}.{name}").lines()
         while True:
             if clock() >= end:
-                yield Line.not_run(name, NONE, None, "no time left for its lines"), True
+                yield Line(name, NONE, None, remark="no time left for its lines"), True
                 break
             try:
                 yield next(lines), False
@@ -94,7 +94,7 @@ def _lines(
                 break
             except Exception as error:  # the other lines are still measured
                 log.warning("%s: %s", name, problem_of(error), exc_info=True)
-                yield Line.not_run(name, NONE, None, problem_of(error)), True
+                yield Line(name, NONE, None, remark=problem_of(error)), True
                 break
         del lines  # and with it, its inputs and folders
         release()

@@ -23,19 +23,14 @@ class Line:
     what: str
     against: str
     wanted: float | None  # least ratio
-    ratio: float  # the reference's time over ours; NaN: not run here, or outputs that differ
-    spread: tuple[float, float]  # least and greatest ratio of the pairs
-    difference: float | None  # greatest of the outputs
-    bound: float | None  # greatest difference allowed; None: any, it is printed
+    ratio: float = math.nan  # the reference's time over ours; NaN: not run, or outputs differ
+    spread: tuple[float, float] = (math.nan, math.nan)  # least and greatest ratio of the pairs
+    difference: float | None = None  # greatest of the outputs
+    bound: float | None = None  # greatest difference allowed; None: any, it is printed
     remark: str = ""
     seconds: tuple[float, float] | None = None  # medians of ours and of the reference
     points: tuple[tuple[float, float], ...] = ()  # of a growth: factor, CPU seconds
     fast: bool | None = None  # set where another criterion than the least ratio decides
-
-    @classmethod
-    def not_run(cls, what: str, against: str, wanted: float | None, why: str) -> "Line":
-        """Make a line that this machine can't measure, e.g. why = "no CUDA here"."""
-        return cls(what, against, wanted, math.nan, (math.nan, math.nan), None, None, why)
 
     @property
     def reached(self) -> bool | None:
@@ -80,9 +75,8 @@ def compare(
     """
     difference = greatest_difference(ours(), reference(), relative)
     if bound is not None and not difference <= bound:
-        nothing = (math.nan, math.nan)
         remark = "; ".join(filter(None, [remark, "outputs differ, not timed"]))
-        return Line(what, against, wanted, math.nan, nothing, difference, bound, remark)
+        return Line(what, against, wanted, difference=difference, bound=bound, remark=remark)
     times: list[tuple[float, float]] = []
     start = time.monotonic()
     for pairs in range(1, repeats + 1):

@@ -37,7 +37,7 @@ def lines() -> Iterator[Line]:
             what = f"{WHAT}, {precision}"
             rate_of = f"the {precision} matmul rate"
             if precision == "bf16" and not {*BF16} & {*sets}:
-                yield Line.not_run(what, rate_of, SHARE[precision], f"needs {' or '.join(BF16)}")
+                yield Line(what, rate_of, SHARE[precision], remark=f"needs {' or '.join(BF16)}")
                 continue
             line = compare(
                 what,

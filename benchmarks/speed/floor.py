@@ -55,10 +55,8 @@ def lines() -> Iterator[Line]:
             1 / most,
             floor / step,
             (floor / max(seconds), floor / min(seconds)),
-            None,
-            None,
-            f"{step / floor:.1f} times the floor, at most {most:g}",
-            (step, floor),
+            remark=f"{step / floor:.1f} times the floor, at most {most:g}",
+            seconds=(step, floor),
         )
 
 

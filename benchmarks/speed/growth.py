@@ -58,15 +58,12 @@ def growth(what: str, costs: list[float]) -> Line:
     first, second = np.diff(costs)
     ratio = FACTORS[1] / FACTORS[0]
     exponent = math.log(second / first, ratio) if min(first, second) > 0 else math.inf
+    remark = f"the difference is the exponent; {costs[-1]:.2f} s for {CLIPS * FACTORS[-1]:,} clips"
     return Line(
-        f"growth, {what}",
-        "a straight line",
-        None,
-        math.nan,
-        (math.nan, math.nan),
-        exponent,
-        MOST,
-        f"the difference is the exponent; {costs[-1]:.2f} s for {CLIPS * FACTORS[-1]:,} clips",
+        *(f"growth, {what}", "a straight line", None),
+        difference=exponent,
+        bound=MOST,
+        remark=remark,
         points=tuple(zip(map(float, FACTORS), costs, strict=True)),
     )
 

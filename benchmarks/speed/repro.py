@@ -32,10 +32,8 @@ def lines() -> Iterator[Line]:
         1.0,
         SECONDS / median(times),
         (SECONDS / max(times), SECONDS / min(times)),
-        None,
-        None,
-        "all stages of the default, their files without content",
-        (median(times), SECONDS),
+        remark="all stages of the default, their files without content",
+        seconds=(median(times), SECONDS),
     )
 
 

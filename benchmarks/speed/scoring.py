@@ -41,7 +41,7 @@ def lines() -> Iterator[Line]:
                 remark="it has maps of 8 bits and other rules: compared are the means at 0.5",
             )
         else:
-            yield Line.not_run(what, SOD, 5.0, NEEDS)
+            yield Line(what, SOD, 5.0, remark=NEEDS)
         yield compare(
             what,
             AGAINST,

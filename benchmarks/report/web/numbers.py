@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.common.tables import PERCENT
+from benchmarks.predictions.compare import by_clip
 from benchmarks.report import rosetta
 from benchmarks.report.claims import Claim
 from benchmarks.report.contests import Contest, contests_of
@@ -18,7 +19,7 @@ from benchmarks.report.plan import RECREATED, Plan
 from benchmarks.report.style import looks_of
 from benchmarks.report.table1 import test_source
 from benchmarks.report.verdicts import trainings
-from benchmarks.report.web.pairs import by_group, differences, frame_terms
+from benchmarks.report.web.pairs import by_group, differences
 from benchmarks.scoring.rosetta import RULES
 from benchmarks.scoring.statistics import Difference
 
@@ -148,8 +149,7 @@ def clip_scores(ledger: Ledger, contest: Contest, rows: Sequence[str], plan: Pla
         for source in contest.sources:
             if not ledger.record(row, source, run):
                 continue
-            stored = ledger.scores(row, source, run)
-            value = pd.Series(frame_terms(stored).numerator).groupby(stored.uid, sort=True).mean()
+            value = by_clip(ledger.scores(row, source, run))
             uids = uids or value.index.tolist()
             if value.index.tolist() == uids:  # every row is tested on the same clips
                 scores[row] = [round(100 * share) for share in value]

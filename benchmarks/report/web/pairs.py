@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from benchmarks.predictions.compare import terms_of
 from benchmarks.report.contests import Contest
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import Table
 from benchmarks.scoring import statistics
-from benchmarks.scoring.boxes import BoxScores, box_terms
-from benchmarks.scoring.metrics import Terms, iou_terms
+from benchmarks.scoring.metrics import Terms
 from benchmarks.scoring.npz import Scores
 from benchmarks.scoring.statistics import Run, Sample
 
@@ -42,11 +42,6 @@ def differences(table: Table, contest: Contest, rows: Sequence[str]) -> list[lis
     ]
 
 
-def frame_terms(scores: Scores) -> Terms:
-    """Terms of mIoU, one per scored frame or image, in stored order."""
-    return box_terms(scores, "mean_iou") if isinstance(scores, BoxScores) else iou_terms(scores)
-
-
 def by_group(
     ledger: Ledger,
     contest: Contest,
@@ -72,7 +67,7 @@ def by_group(
                 if not frames:
                     frames, masks = scores.uid.tolist(), groups_of(scores, index)
                 if scores.uid.tolist() == frames:  # all rows are scored on the same, in order
-                    terms.setdefault(row, {})[run] = frame_terms(scores)
+                    terms.setdefault(row, {})[run] = terms_of(scores)
     groups = []
     for (kind, name), mask in masks.items():
         by_row = {row: _within(by_run, mask) for row, by_run in terms.items()}

@@ -36,7 +36,6 @@ def run(
     device: str,
     minutes: float,
     names: Sequence[str] = (),
-    clock: Callable[[], float] = time.monotonic,
 ) -> bool:
     """Measure rows that the page lacks, for about `minutes`; returns False if a row failed.
 
@@ -48,7 +47,7 @@ def run(
     """
     if not minutes > 0:
         raise ValueError(f"--minutes {minutes:g}: expected more than 0")
-    end = clock() + 60 * minutes
+    end = time.monotonic() + 60 * minutes
     place = torch.device(device)
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("speed --device cuda needs a CUDA device; this PyTorch sees none")
@@ -60,7 +59,7 @@ def run(
     scale = (published if place.type == "cuda" else tiny)(params)
     tasks = [task for module in MODULES for task in module.tasks(scale, place)]
     page = Page(results, machine_of(place))
-    measure(tasks, page, end, names, clock)
+    measure(tasks, page, end, names)
     print(page.markdown)
     return not any("problem" in page.rows.get(t.key, {}) for t in tasks if selected(t, names))
 

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,26 +10,12 @@ from PIL import Image
 
 from benchmarks.predictions.imported import Imported, read_imported, score_submission
 from benchmarks.predictions.layouts import LAYOUTS
-from benchmarks.predictions.submission import SubmissionError, scored_frames
+from benchmarks.predictions.submission import SubmissionError
 from benchmarks.scoring.boxes import box_terms
 from benchmarks.scoring.decoding import ScoreError
 from benchmarks.scoring.metrics import miou
 from benchmarks.scoring.records import Key, RecordError, write_record
-from benchmarks.training.clips import Samples
 from tests.benchmarks.predictions.conftest import CLIPS, MASK, import_folder, save
-from tests.test_extras import ROOT, train_extra
-
-IMPORT = """
-import sys
-from pathlib import Path
-from types import SimpleNamespace
-for name in {blocked}:
-    sys.modules[name] = None  # importing it raises ModuleNotFoundError
-from benchmarks.predictions.imported import score_submission, write_imported
-params = SimpleNamespace(**{params}, scoring=SimpleNamespace(frames_per_clip=None))
-stored = write_imported(params, "theirs", "v2", 0, score_submission(params, Path({folder!r}), "v2"))
-print(len(stored.scores()["test"]), "frames")
-"""
 
 
 @pytest.mark.parametrize(
@@ -101,18 +84,6 @@ def test_a_row_is_written_and_marked_and_its_counts_do_not_depend_on_workers(
     monkeypatch.setattr("benchmarks.scoring.files.CHUNK", 1)
     import_folder(params, folder, "theirs", "v2", seed=3, workers=2)
     assert stored.path.with_suffix(".npz").read_bytes() == before
-
-
-def test_an_import_needs_nothing_of_the_extra_train(params, folder):
-    values = {name: value for name, value in vars(params).items() if name != "scoring"}
-    text = ", ".join(
-        f"{name!r}: Path({str(value)!r})" if isinstance(value, Path) else f"{name!r}: {value!r}"
-        for name, value in values.items()
-    )
-    script = IMPORT.format(blocked=train_extra(), params=f"{{{text}}}", folder=str(folder))
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "6 frames\n"
 
 
 def test_a_name_of_the_suite_is_not_taken(params, folder):
@@ -301,10 +272,3 @@ def test_dark_heat_maps_are_refused_as_dark_masks_are(params, tmp_path, caplog):
         save(tmp_path / f"maps/{uid}.png", np.zeros((224, 224), np.uint8))
     score_submission(params, tmp_path / "maps", "vggss")
     assert "all 2 predictions are 0 everywhere" in caplog.text
-
-
-def test_scored_frames_are_those_of_the_suite():
-    for per_clip in (None, 1, 2, 3, 7):
-        for frames in (1, 5, 10):
-            samples = SimpleNamespace(frames=per_clip)
-            assert scored_frames(frames, per_clip) == Samples._scored(samples, frames)

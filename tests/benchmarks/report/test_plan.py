@@ -88,8 +88,7 @@ def test_a_new_table_is_an_entry_and_a_module(monkeypatch, capsys):
     assert "ablations, extra" in " ".join(capsys.readouterr().out.split())
 
 
-def test_every_table_is_a_block_of_the_parameters_with_rows_where_it_has_stages():
-    assert set(SPECS) == set(TABLES)
+def test_every_table_has_a_readme():
     for spec in SPECS.values():
         assert (EXPERIMENTS / spec.folder / "README.md").is_file()
 

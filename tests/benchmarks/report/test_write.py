@@ -15,8 +15,7 @@ from benchmarks.params import load
 from benchmarks.report import write
 from benchmarks.report.write import MANIFEST, write_report
 from benchmarks.scoring.records import RecordError
-
-ROOT = Path(__file__).parents[3]
+from tests.copies import small_project
 
 
 def files(folder):
@@ -30,10 +29,7 @@ def files(folder):
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     """Parameters of the smoke profile, in a folder of its own."""
-    text = (ROOT / "params.yaml").read_text()
-    text = text.replace("profile: miniature", "profile: smoke", 1)
-    text = text.replace("results: results", "results: work/smoke/results", 1)
-    (tmp_path / "params.yaml").write_text(text)
+    small_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return load()
 

@@ -100,7 +100,7 @@ def test_outputs_that_cannot_be_compared_are_refused(a, b, message):
 
 
 def test_what_was_not_run_is_neither_reached_nor_missed():
-    assert Line.not_run("a", "b", 100.0, "no CUDA here").reached is None
+    assert Line("a", "b", 100.0, remark="no CUDA here").reached is None
 
 
 def test_pairs_end_where_the_next_would_take_too_long(clock, monkeypatch):
