@@ -64,16 +64,11 @@ def compare(args: argparse.Namespace) -> None:
     from benchmarks.predictions.states import CompareError
 
     names, params = (args.first, args.second), load(args.params)
-    tables = [states.tables_of(name, params.results) for name in names]
-    if tables[0] is not None and tables[1] is not None:
-        changes = states.changed(tables[0], tables[1])
-        text = states.changes_text(changes, names)
-        print(changes.to_json(orient="records", indent=1) if args.json else text)
-        return
     from benchmarks.predictions import compare as comparing
     from benchmarks.predictions.sides import side_of
 
-    sides = [side_of(name, params) for name in names]
+    # Rows before revisions: a branch may have a row's name.
+    sides = [None if name == "." else side_of(name, params) for name in names]
     for i, name in enumerate(names):
         if args.benchmark and sides[i] is None and Path(name).is_dir():
             sides[i] = _folder(name, params, args)
@@ -82,6 +77,15 @@ def compare(args: argparse.Namespace) -> None:
         content = [line.content() for line in [*lines, *classes]]
         text = comparing.text_of(lines, classes if args.by_class else [], names)
         print(json.dumps(content, indent=1) if args.json else text)
+        return
+    tables = [
+        None if side else states.tables_of(name, params.results)
+        for name, side in zip(names, sides, strict=True)
+    ]
+    if tables[0] is not None and tables[1] is not None:
+        changes = states.changed(tables[0], tables[1])
+        text = states.changes_text(changes, names)
+        print(changes.to_json(orient="records", indent=1) if args.json else text)
         return
     unknown = [n for n, *both in zip(names, sides, tables, strict=True) if both == [None, None]]
     if not unknown:
@@ -223,4 +227,5 @@ def _folder(name: str, params: Params, args: argparse.Namespace) -> "Operand":
         params, Path(name), args.benchmark, layout, args.masks, workers=args.workers
     )
     place = Place(name, args.benchmark, test.setting, args.seed, None)
-    return Operand(name, {place: lambda: {test.evaluation: scored.scores}})
+    masks = scored.origin.kind == "masks"
+    return Operand(name, {place: lambda: {test.evaluation: scored.scores}}, masks)

@@ -79,8 +79,10 @@ def compare(
         controls: tests with wrong sound or none too; else only where there is no other.
 
     Raises:
-        CompareError: they have no test, run or clip in common.
+        CompareError: they have no test, run or clip in common, or other frames or another truth
+            of a clip, as of two worlds.
     """
+    masks = first.masks or second.masks
     tests = _common(first, second)
     lines: list[Compared] = []
     classes: list[Compared] = []
@@ -93,7 +95,11 @@ def compare(
             if type(both[0][0]) is not type(both[0][1]):
                 continue
             line = partial(Compared, row, benchmark, setting, evaluation)
-            made, split = _test(both, runs, line)
+            try:
+                made, split = _test(both, runs, line, masks)
+            except CompareError as error:
+                where = f"{first.name} and {second.name}, {benchmark} {setting} {evaluation}"
+                raise CompareError(f"{where}: {error}") from None
             lines += made
             classes += split
     if not controls:
@@ -136,6 +142,7 @@ def _test(
     both: list[tuple[Scores, Scores]],
     runs: list[Run],
     line: Callable[..., Compared],
+    masks: bool,
 ) -> tuple[list[Compared], list[Compared]]:
     """Lines of one test, from the scores of both sides by run."""
     sets = [set(scores.uid) for pair in both for scores in pair]
@@ -145,7 +152,11 @@ def _test(
         both = [(restrict(a, shared), restrict(b, shared)) for a, b in both]
     if len(shared) < 2:
         return [], []
+    for a, b in both:
+        _check_truth(a, b)
     metrics = metrics_of(both[0][0])
+    if masks:
+        metrics = {name: metric for name, metric in metrics.items() if name != "fscore"}
 
     def lines_of(pairs: list, uids: int, names: Sequence[str], classes: str) -> list[Compared]:
         made = []
@@ -169,6 +180,22 @@ def _test(
             pairs = [(restrict(a, uids[name]), restrict(b, uids[name])) for a, b in both]
             split += lines_of(pairs, len(uids[name]), list(metrics)[:1], name)
     return lines, split
+
+
+def _check_truth(first: Scores, second: Scores) -> None:
+    """Check that two scores are of the same frames with the same truth.
+
+    Raises:
+        CompareError: the first clip that isn't.
+    """
+    names = [name for name in ("uid", "frame", "target") if hasattr(first, name)]
+    sides = [pd.DataFrame({n: getattr(s, n) for n in names}) for s in (first, second)]
+    merged = sides[0].merge(sides[1], "outer", names, indicator="of")
+    if odd := sorted(merged.uid[merged.of != "both"]):
+        raise CompareError(
+            f"clip {odd[0]} has other frames or another truth on one side; expected scores of the "
+            "same clips: of one world or release, and one scoring.frames_per_clip"
+        )
 
 
 HEADER = ["test", "first", "second", "difference", "95 %", "p", "detectable", "runs", "clips"]

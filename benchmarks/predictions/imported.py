@@ -136,14 +136,7 @@ def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
     """
     records: dict[Key, Stored] = {}
     for path in sorted(root.rglob("*.json")):
-        try:
-            read_record(path)  # its schema and seal
-            record = Imported.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise RecordError(f"{path}: {where}: not as `import` writes it; {AGAIN}") from None
-        except RecordError as error:  # no stage of DVC makes it
-            raise RecordError(str(error).replace(REMEDY, AGAIN)) from None
+        record = read_import(path)
         if record.profile != profile:
             raise RecordError(f"{path}: profile {record.profile!r}, expected {profile!r}; {AGAIN}")
         if record.key in records:
@@ -152,6 +145,22 @@ def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
             )
         records[record.key] = Stored(record, path)
     return records
+
+
+def read_import(path: Path) -> Imported:
+    """Read an imported record.
+
+    Raises:
+        RecordError: it isn't as `import` writes it.
+    """
+    try:
+        read_record(path)  # its schema and seal
+        return Imported.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RecordError(f"{path}: {where}: not as `import` writes it; {AGAIN}") from None
+    except RecordError as error:  # no stage of DVC makes it
+        raise RecordError(str(error).replace(REMEDY, AGAIN)) from None
 
 
 def place_of(params: Params, name: str, benchmark: str, seed: int) -> Path:

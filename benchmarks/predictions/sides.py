@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.params import Params
-from benchmarks.predictions.imported import read_imported
+from benchmarks.predictions.imported import Imported, read_import, read_imported
 from benchmarks.predictions.states import CompareError
 from benchmarks.scoring.npz import Scores, load_scores
 from benchmarks.scoring.records import SCHEMA, RecordError, Stored, read_record
@@ -30,6 +30,7 @@ class Operand:
 
     name: str
     cells: Mapping[Place, Callable[[], dict[str, Scores]]]
+    masks: bool = False  # of some cells: binary ones, whose F isn't the tables'
 
     @property
     def rows(self) -> list[str]:
@@ -47,18 +48,19 @@ def side_of(name: str, params: Params) -> Operand | None:
     """
     # A row first: `gavs` is a folder of this repository too.
     if stored := [] if "/" in name else stored_of(name, params):
-        return Operand(name, _cells(stored))
+        return _operand(name, stored)
     folder = Path(name)
     if (folder / "record.json").is_file():
         return Operand(name, _run(folder))
     stored = [s for path in sorted(folder.rglob("*.json")) if (s := _record(path))]
-    return Operand(name, _cells(stored)) if stored else None
+    return _operand(name, stored) if stored else None
 
 
 def stored_of(row: str, params: Params) -> list[Stored]:
     """Records of a row of the profile, imported ones too."""
     paths = sorted((params.work / "records").rglob("*.json"))
-    stored = [s for path in paths if (s := _record(path)) and s.record.variant == row]
+    named = [path for path in paths if path.parent.name == row or path.name.startswith(f"{row}-")]
+    stored = [s for path in named if (s := _record(path)) and s.record.variant == row]
     imported = read_imported(params.work / "imported", params.profile).values()
     return stored + [s for s in imported if s.record.variant == row]
 
@@ -69,11 +71,14 @@ def _record(path: Path) -> Stored | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    is_record = isinstance(content, dict) and "variant" in content
-    return Stored(read_record(path), path) if is_record else None
+    if not (isinstance(content, dict) and "variant" in content):
+        return None
+    return Stored(read_import(path) if "imported" in content else read_record(path), path)
 
 
-def _cells(stored: list[Stored]) -> dict[Place, Callable[[], dict[str, Scores]]]:
+def _operand(name: str, stored: list[Stored]) -> Operand:
+    records = [one.record for one in stored]
+    masks = any(isinstance(r, Imported) and r.imported.kind == "masks" for r in records)
     cells: dict[Place, Callable[[], dict[str, Scores]]] = {}
     for one in stored:
         record = one.record
@@ -81,7 +86,7 @@ def _cells(stored: list[Stored]) -> dict[Place, Callable[[], dict[str, Scores]]]
         if cell in cells:
             raise CompareError(f"{one.path}: another record of {record.key}; expected one of each")
         cells[cell] = one.scores
-    return cells
+    return Operand(name, cells, masks)
 
 
 def _run(folder: Path) -> dict[Place, Callable[[], dict[str, Scores]]]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks.common.files import sha256, write_sealed
+from benchmarks.predictions import command, sides, states
 from benchmarks.predictions.compare import compare, text_of
 from benchmarks.predictions.sides import Operand, Place, side_of
 from benchmarks.predictions.states import CompareError, changed, changes_text, tables_of
@@ -15,29 +16,30 @@ from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import save_scores
 from benchmarks.scoring.statistics import difference, sample
+from tests.copies import ROOT
 
 VIDEOS = ["a", "a", "b", "c", "d"]
 
 
-def scores(lit, videos=VIDEOS, classes=None):
-    """Frames of ten pixels, five of which sound, of which `lit` are lit: IoU lit / 5."""
+def scores(lit, videos=VIDEOS, classes=None, target=5, frame=0):
+    """Frames of ten pixels, `target` of which sound, of which `lit` are lit: IoU lit / target."""
     pixels = torch.arange(10)
     return score_frames(
         torch.stack([(pixels < k)[None].float() for k in lit]),
-        (pixels < 5)[None].expand(len(lit), 1, 10),
+        (pixels < target)[None].expand(len(lit), 1, 10),
         uid=[f"{video}{i}" for i, video in enumerate(videos)],
         video=videos,
-        frame=[0] * len(lit),
+        frame=[frame] * len(lit),
         classes=classes or ["dog", "dog", "dog_cat", "dog_cat", "dog"],
     )
 
 
-def side(*runs, name="row", evaluation="test", setting="train"):
+def side(*runs, name="row", evaluation="test", setting="train", masks=False):
     cells = {
         Place(name, "v2", setting, seed, None): lambda run=run: {evaluation: run}
         for seed, run in enumerate(runs)
     }
-    return Operand(name, cells)
+    return Operand(name, cells, masks)
 
 
 def test_means_difference_and_p_are_those_of_the_statistics():
@@ -70,6 +72,19 @@ def test_only_common_runs_and_clips_are_compared():
     lines, _ = compare(side(both, more), side(fewer))
     assert {(line.runs, line.clips, line.left_out) for line in lines} == {(1, 4, 1)}
     assert {line.difference.mean for line in lines} == {0}
+
+
+@pytest.mark.parametrize("odd", [{"target": 6}, {"frame": 1}])
+def test_scores_of_other_frames_or_another_truth_are_not_paired(odd):
+    """Two worlds, or two editions of one, have the same names of clips."""
+    with pytest.raises(CompareError, match="^row and row, v2 train test: clip a0 has other frames"):
+        compare(side(scores([5] * 5)), side(scores([5] * 5, **odd)))
+
+
+def test_of_binary_masks_there_is_no_f():
+    """It has one threshold, the tables' the best of 255."""
+    lines, _ = compare(side(scores([5] * 5)), side(scores([1, 2, 2, 4, 2]), masks=True))
+    assert [line.metric for line in lines] == ["miou"]
 
 
 def test_controls_are_left_out_unless_they_are_asked_for_or_alone():
@@ -111,6 +126,15 @@ def test_a_side_is_a_row_a_folder_or_a_run(tmp_path):
         (load,) = side.cells.values()
         assert len(load()["test"]) == 5
     assert side_of("nobody", params) is None and side_of(str(tmp_path / "empty"), params) is None
+
+
+def test_a_row_is_meant_although_a_branch_has_its_name(monkeypatch, capsys):
+    monkeypatch.setattr(sides, "side_of", lambda name, params: side(scores([5, 4, 3, 5, 2])))
+    monkeypatch.setattr(states, "tables_of", lambda *_: {"table1": pd.DataFrame()})
+    names = {"first": "gavs", "second": "sam_fusion", "params": ROOT / "params.yaml"}
+    flags = {"benchmark": None, "controls": False, "by_class": False, "json": False}
+    command.compare(SimpleNamespace(**names, **flags))
+    assert "v2 train test miou" in capsys.readouterr().out
 
 
 def test_the_tables_figures_stand_once_and_no_seeds(tmp_path):
