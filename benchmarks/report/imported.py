@@ -1,6 +1,7 @@
 """Predictions that were made elsewhere: imported records, and the cards of cards/."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -24,6 +25,7 @@ from benchmarks.report.plan import Plan
 from benchmarks.scoring.records import Key
 from gavs.reading import reading
 
+OTHER_DATA = "**Of another state of the data, so left out: {rows}. Import again.**"
 TEXT = (
     "Predictions that were made elsewhere, scored here by the tables' rule; **masks**: binary "
     "ones, whose F isn't the tables'. Made by `python -m benchmarks import` and `card`."
@@ -37,12 +39,15 @@ CARDS = (
 def sections(plan: Plan, ledger: Ledger) -> list[Section]:
     """Lay out the imported rows and the cards; nothing where there are none."""
     keys = [key for key, stored in ledger.records.items() if isinstance(stored.record, Imported)]
-    laid_out = [_imported(plan, ledger, keys)] if keys else []
+    own = {s.record.checksums.index for key, s in ledger.records.items() if key not in keys}
+    stale = [k for k in keys if own and ledger.records[k].record.checksums.index not in own]
+    keys = [key for key in keys if key not in stale]
+    laid_out = [_imported(plan, ledger, keys, stale)] if keys or stale else []
     cards = read_cards()
     return [*laid_out, _cards(plan, cards)] if cards else laid_out
 
 
-def _imported(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Section:
+def _imported(plan: Plan, ledger: Ledger, keys: Sequence[Key], stale: Sequence[Key]) -> Section:
     table = numbers(plan, ledger, keys)
     layout = Layout(plan, table)
     kinds = {
@@ -51,11 +56,20 @@ def _imported(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Section:
     }
     columns = [layout.method(), GridColumn("kind", lambda row: kinds[row], align="l")]
     for name, column in table.columns.items():
-        columns.append(layout.score(f"{title_of(column.where)} {column.measure}", name))
+        score = layout.score(name, name, after=partial(_runs, table, name))
+        columns.append(score._replace(title=f"{title_of(column.where)} {column.measure}"))
         if column.judged:
             columns += [layout.interval("95 % interval", name), *layout.difference(name)]
     grid = layout.grid(table.rows, columns)
-    return layout.section("Predictions made elsewhere", [TEXT, markdown(grid)], grid)
+    rows = ", ".join(dict.fromkeys(f"`{key.row}`" for key in stale))
+    parts = [TEXT, *([OTHER_DATA.format(rows=rows)] if stale else []), markdown(grid)]
+    return layout.section("Predictions made elsewhere", parts, grid)
+
+
+def _runs(table: Table, column: str, row: str) -> str:
+    """How many seeds a score is over: imports may have others than the profile."""
+    score = table.scores.get((row, column))
+    return f" (n = {score.over_runs.runs})" if score else ""
 
 
 def numbers(plan: Plan, ledger: Ledger, keys: Sequence[Key]) -> Table:

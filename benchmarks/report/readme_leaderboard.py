@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.common.files import write_atomic
 from benchmarks.common.tables import markdown, share
+from benchmarks.experiments import STAGES
 from benchmarks.report.layout import Layout, title_of
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
@@ -28,7 +29,10 @@ def leaderboard(plan: Plan, table: Table) -> str:
     if miou not in table.columns:
         return ""
     layout = Layout(plan, table)
-    ranked = layout.ranked(plan.tables.figure3.rows, miou, by_track=False)
+    tables = [rows for name in STAGES if (rows := getattr(plan.tables, name).rows)]
+    methods = plan.tables.table1.methods
+    shared = [r for r in methods if r == plan.base or all(r in rows for rows in tables)]
+    ranked = layout.ranked(shared, miou, by_track=False)
     ahead = [row for row in ranked if row != plan.base]
     rows = [row for row in ranked if row in {plan.base, *ahead[: ROWS - 1]}]
     columns = [
@@ -41,15 +45,17 @@ def leaderboard(plan: Plan, table: Table) -> str:
     ]
     title = f"{title_of(BENCHMARK)} test, profile `{plan.profile}`"
     where = f"{title}, number of seeds: {plan.trainings}"
-    which = f"the best rows of those in every table, and `{plan.base}`"
+    which = "the best rows of those in every table"
+    which += " but the further pairs (`tables.paired`)" if plan.tables.paired else ""
+    which += f", and `{plan.base}`" if plan.base in rows else ""
     bold = "**bold**: best of a track among them"
     alone = f" {ALONE}" if plan.trainings == "1" else ""
-    best = layout.ranked(plan.tables.table1.methods, miou, by_track=False)[0]
+    best = layout.ranked(methods, miou, by_track=False)[0]
     if best not in rows:
         alone += (
             f" In Table 1 alone, and above these, `{best}` has {share(table.mean(best, miou))}."
         )
-    text = f"{where}: {which}; {bold}.{alone} All rows: [results/tables.md](../tables.md)."
+    text = f"{where}: {which}; {bold}.{alone} All rows: [tables.md](../tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 
 

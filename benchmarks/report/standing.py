@@ -4,6 +4,7 @@ A row that isn't above an all-dark prediction, or above itself trained and teste
 how far its training got and nothing of its method.
 """
 
+import math
 from collections.abc import Mapping
 
 from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
@@ -20,8 +21,8 @@ def standing(plan: Plan, ledger: Ledger) -> Standing:
 
     By p < 0.05, seeds and videos in the variance, after Holm's rule over the two tests of a row:
     it is a question to each row alone. The floor is compared where silent rivals are in view, if
-    the data say where that is: elsewhere a model that can't hear does as well. Rows without a floor
-    are only compared with all dark.
+    the data say where that is and it is two videos or more: elsewhere a model that can't hear does
+    as well. Rows without a floor are only compared with all dark.
     """
     below: dict[tuple[str, str], str] = {}
     for benchmark, rows in _rows(plan).items():
@@ -54,13 +55,17 @@ def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[s
         tests.append(
             (DARK, statistics.excess(statistics.combine(lambda a, b: a - b, scored, dark)))
         )
-    subset = RIVALS if RIVALS in ledger.strata and not unseen else ""
-    sides = [
-        Part(own._replace(setting=setting, subset=subset), "miou")
-        for setting in (own.setting, "floor")
-    ]
-    runs_of = [ledger.runs(row, [part], plan.runs) for part in sides]
-    if all(runs_of):
-        heard, silent = (ledger.sample(row, p, r) for p, r in zip(sides, runs_of, strict=True))
-        tests.append((FLOOR, statistics.difference(heard, silent)))
+    subsets = [RIVALS, ""] if RIVALS in ledger.strata and not unseen else [""]
+    for subset in subsets:
+        sides = [
+            Part(own._replace(setting=setting, subset=subset), "miou")
+            for setting in (own.setting, "floor")
+        ]
+        runs_of = [ledger.runs(row, [part], plan.runs) for part in sides]
+        if all(runs_of):
+            pairs = zip(sides, runs_of, strict=True)
+            heard, silent = (ledger.sample(row, part, runs) for part, runs in pairs)
+            test = statistics.difference(heard, silent)
+            if not math.isnan(test.low):
+                return [*tests, (FLOOR, test)]
     return tests

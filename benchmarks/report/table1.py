@@ -234,7 +234,7 @@ def _with_references(plan: Plan, table: Table, benchmark: str, grid: Grid) -> Gr
 
 def _hearing(layout: Layout, ledger: Ledger, benchmark: str, rows: Sequence[str]) -> list[str]:
     """Heading and grid of what the sound is worth where it decides; empty where the data don't
-    say."""
+    say, or have no such clip."""
     names = {
         "mIoU there (%)": "rivals",
         "there: own sound − floor": "rivals_floor_gain",
@@ -254,6 +254,8 @@ def _hearing(layout: Layout, ledger: Ledger, benchmark: str, rows: Sequence[str]
         len({*ledger.scores(measured[0], source, run).uid})
         for source in (own, own._replace(subset=RIVALS))
     )
+    if not here:
+        return []
     return [
         f"Where silent rivals are in view ({here} of {every} test clips), hearing decides:",
         markdown(layout.grid(measured, columns)),

@@ -72,7 +72,7 @@ def study(
 
     Raises:
         ParamsError: a row, benchmark or seed isn't the profile's, a budget isn't in updates, or
-            an earlier call's file isn't as this one writes it.
+            an earlier call's file isn't as this one writes it, or has seeds that this one lacks.
     """
     scales = sorted({1.0, *(times or TIMES)})
     if bad := [f"{x:g}" for x in scales if not (0 < x <= MOST and x == round(x, DECIMALS))]:
@@ -80,8 +80,6 @@ def study(
             f"times {', '.join(bad)}: expected numbers above 0, at most {MOST}, with {DECIMALS} "
             "decimals or fewer"
         )
-    if not validation_only:
-        _former(params, results)  # what it says of a file comes before hours of work
     tables = params.tables.table1
     known: dict[str, Sequence[Any]]
     known = {
@@ -95,6 +93,15 @@ def study(
             listed = ", ".join(map(str, known[name]))
             raise ParamsError(f"{name} {', '.join(unknown)}: expected of {listed}")
     rows, benchmarks, numbers = (list(asked[name] or known[name]) for name in asked)
+    if not validation_only:  # what is wrong with a former file comes before hours of work
+        lines = _former(params, results)[0]
+        here = lines[lines.row.isin(rows) & lines.benchmark.isin(benchmarks)]
+        if fewer := sorted({*here.seed} - {*numbers}):
+            raise ParamsError(
+                f"seeds {', '.join(map(str, numbers))}: {results / 'budget_seeds.csv'} has seeds "
+                f"{', '.join(map(str, fewer))} of these rows too, and a pair's verdict is of all; "
+                "expected them among the seeds, whose trainings are there, or delete the file"
+            )
     contents: dict[str, str | bytes] = {}
     chosen = {scale: scaled(params, scale, rows, benchmarks) for scale in scales}
     places = list(itertools.product(rows, benchmarks, numbers))

@@ -101,6 +101,15 @@ def test_a_floor_is_compared_where_silent_rivals_are_in_view(desk):
     assert judged(desk, {RIVALS: {"clip1", "clip2"}})["pairs_seen"].verdict == "holds"
 
 
+@pytest.mark.parametrize("rivals", [{"clip1"}, {"elsewhere"}])
+def test_a_floor_is_compared_on_all_clips_where_too_few_have_rivals(desk, rivals):
+    """A single video, or none, has no spread: a test there would decide against every row."""
+    put(desk, "gavs", [5, 5, 4])
+    put(desk, "gavs", [2, 2, 1], setting="floor")
+    put(desk, "sam_fusion", [3, 3, 2])
+    assert judged(desk, {RIVALS: rivals})["pairs_seen"].verdict == "holds"
+
+
 def test_other_readings_of_the_same_predictions(desk):
     """gavs lights the right pixels at 0.45: dark at 0.5, right at the cut that validation chooses;
     sam_fusion is dim in the same way but lights too few."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,33 @@ def test_what_was_imported_is_told_of_every_run(desk, tmp_path, monkeypatch):
     scores = section.table.samples
     assert scores["theirs", "v1s miou"].runs == ((0, None), (1, None))
     assert scores["theirs", "v1s fscore"].runs == ((0, None),)
+
+
+def test_an_imported_row_says_its_own_number_of_seeds(desk, tmp_path, monkeypatch):
+    """Three seeds, of which the plan has two: 60, 50 and 40, its mean over all."""
+    monkeypatch.chdir(tmp_path)
+    desk.put("gavs", [5, 3], 0)
+    origin = ORIGIN | {"kind": "masks"}
+    for seed, lit in ((0, [4, 2]), (1, [3, 2]), (7, [2, 2])):
+        desk.put("theirs", lit, seed, folder="elsewhere", imported=origin)
+    (desk.records / "elsewhere").rename(tmp_path / "imported")
+    plan = plan_with()
+    records = read(desk.records, plan)
+    (section,) = imported.sections(plan, Ledger(records, planned=plan.planned))
+    text = "\n".join(section.parts)
+    assert "| kind | V1S miou |" in text
+    assert "| `theirs` | masks | 50.00 ± 10.00 (n = 3) |" in text
+
+
+def test_an_import_of_other_data_is_named_and_not_compared(ledger):
+    key = next(key for key in ledger.records if key.row == "theirs")
+    stored = ledger.records[key]
+    checksums = stored.record.checksums.model_copy(update={"index": "f" * 64})
+    record = stored.record.model_copy(update={"checksums": checksums})
+    records = {**ledger.records, key: replace(stored, record=record)}
+    (section,) = imported.sections(plan_with(), Ledger(records))
+    assert "left out: `theirs`. Import again.**" in "\n".join(section.parts)
+    assert section.table.rows == ["binary"]
 
 
 def test_without_imports_and_cards_the_report_is_as_before(desk, tmp_path, monkeypatch):

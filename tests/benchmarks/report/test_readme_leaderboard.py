@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from benchmarks.experiments import STAGES
 from benchmarks.report import readme_leaderboard as front
 from benchmarks.report.readme_leaderboard import fill_readme
 from tests.benchmarks.report.conftest import plan_with
@@ -14,7 +15,8 @@ SHARED = ["avsbench", "tpavi_sam", "gavs", "sam_fusion"]
 
 @pytest.fixture
 def plan():
-    return plan_with(table1={"benchmarks": ["v2"]}, figure3={"rows": SHARED})
+    common = {name: {"rows": SHARED} for name in STAGES}
+    return plan_with(**common, table1={"benchmarks": ["v2"]})
 
 
 @pytest.fixture
@@ -63,6 +65,17 @@ def test_the_base_is_there_although_it_is_none_of_the_best(v2, plan, monkeypatch
     monkeypatch.setattr(front, "ROWS", 2)
     v2.report(plan)
     assert [row[0] for row in cells(v2)] == ["avsbench", "gavs"]
+
+
+@pytest.mark.parametrize(
+    ("figure3", "names"),
+    [([], ["avsbench", "sam_fusion", "gavs", "tpavi_sam"]), (["avsbench"], ["avsbench", "gavs"])],
+)
+def test_rows_are_those_that_every_table_with_rows_has(v2, figure3, names):
+    """And the base; a table without rows has no say, as in the profile `quick`."""
+    common = {name: {"rows": SHARED} for name in STAGES} | {"figure3": {"rows": figure3}}
+    v2.report(plan_with(**common, table1={"benchmarks": ["v2"]}))
+    assert [row[0] for row in cells(v2)] == names
 
 
 def test_without_v2_there_is_none(full_desk):

@@ -160,6 +160,14 @@ def test_of_seeds_that_a_row_had_not_before_nothing_is_kept_either(call, caplog)
     assert "gavs on v2: earlier calls had other seeds alone" in caplog.text
 
 
+def test_fewer_seeds_than_a_row_had_are_refused_before_any_training(call, params, tmp_path):
+    """Else its pairs would be of these alone, beside means over all."""
+    call(["gavs", "sam_fusion"], 0.01, [2], seeds=(0, 1))
+    with pytest.raises(ParamsError, match="^seeds 0: .*budget_seeds.csv has seeds 1 of these rows"):
+        study(params, tmp_path, ["gavs"], ["v2"], [2], [0])
+    call(["sam_fusion_film"], 0.01, [2])  # another row may have others
+
+
 def test_a_pair_stands_once_whichever_row_is_ahead(call):
     """First gavs is .01 ahead at 1, then sam_fusion is: the same pair, its sides exchanged."""
     call(["gavs", "sam_fusion"], {"gavs": 0.02, "sam_fusion": 0.01}, [2])
