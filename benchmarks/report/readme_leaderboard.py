@@ -52,9 +52,7 @@ def leaderboard(plan: Plan, table: Table) -> str:
     alone = f" {ALONE}" if plan.trainings == "1" else ""
     best = layout.ranked(methods, miou, by_track=False)[0]
     if best not in rows:
-        alone += (
-            f" In Table 1 alone, and above these, `{best}` has {share(table.mean(best, miou))}."
-        )
+        alone += f" Above these in Table 1: `{best}`, {share(table.mean(best, miou))}."
     text = f"{where}: {which}; {bold}.{alone} All rows: [tables.md](../tables.md)."
     return f"{text}\n\n{markdown(layout.grid(rows, columns))}"
 
