@@ -5,7 +5,7 @@ from functools import partial
 from benchmarks.common.tables import NONE, SHARE, markdown, number
 from benchmarks.report.ablations_figure import ablations_figure
 from benchmarks.report.layout import GridColumn, Layout, Section, title_of
-from benchmarks.report.ledger import Ledger, Part, Source
+from benchmarks.report.ledger import UNSEEN, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.table3 import HEADLINE
@@ -22,7 +22,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     groups = {"base": [base], **plan.groups, "table 1": table1}
     rows = [row for group in groups.values() for row in group]
     generalised = {
-        "unseen classes (%)": Source("v3", "0-shot", "unseen"),
+        "unseen classes (%)": UNSEEN,
         "VGG-SS (%)": Source("vggss", "0-shot", "vggss"),
     }
     elsewhere = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from benchmarks.report.layout import title_of
-from benchmarks.report.ledger import Source
+from benchmarks.report.ledger import UNSEEN, Source
 from benchmarks.report.measure import Table
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import test_source
@@ -36,8 +36,7 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
         )
         for b in plan.tables.table1.benchmarks
     ]  # fmt: skip
-    unseen = Source("v3", "0-shot", "unseen")
-    listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (unseen,)))
+    listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (UNSEEN,)))
     listed += [Contest(f"v3-{k}", f"V3 {k}", "few-shot", "table2", f"{k} miou") for k in few]
     boxed = tuple(Source("vggss", setting, "vggss") for setting in (ZERO_SHOT, IN_SET))
     headline, wrong = f"{WHERE} {HEADLINE}", f"{WHERE} shuffled"

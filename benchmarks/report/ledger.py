@@ -79,6 +79,9 @@ class Source(NamedTuple):
         return Key(row, self.benchmark, self.setting, run[0], run[1] if self.drawn else None)
 
 
+UNSEEN = Source("v3", "0-shot", "unseen")
+
+
 class Part(NamedTuple):
     """One score; its metric is a name of METRICS or, for boxes, figure/rule/shape."""
 

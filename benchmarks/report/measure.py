@@ -182,9 +182,10 @@ class Table:
         return _either_way(self.contrasts, column, first, second)
 
     def verdict(self, claim: str, column: str, better: str, worse: str) -> Verdict | None:
-        """Judge a claim by the table's numbers; None where the two weren't compared."""
+        """Judge a claim by the table's numbers; None where the two weren't compared, or one is in
+        no verdict."""
         difference = self.contrast(column, better, worse)
-        if difference is None:
+        if difference is None or {(better, column), (worse, column)} & self.left_out.keys():
             return None
         twin = _either_way(self.twins, column, better, worse)
         return Verdict(claim, self.columns[column], better, worse, difference, twin)
@@ -301,7 +302,7 @@ def measure(
         table.verdict(PAPER_ORDER, name, *pair)
         for name in table.judged
         for pair in _paper_pairs(table, table.columns[name])
-        if {*pair} <= {*judged} and not {(row, name) for row in pair} & left_out.keys()
+        if {*pair} <= {*judged}
     ]
     return replace(table, verdicts=[verdict for verdict in verdicts if verdict])
 

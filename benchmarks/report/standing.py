@@ -7,7 +7,7 @@ how far its training got and nothing of its method.
 import math
 from collections.abc import Mapping
 
-from benchmarks.report.ledger import RIVALS, Ledger, Part, Source
+from benchmarks.report.ledger import RIVALS, UNSEEN, Ledger, Part, Source
 from benchmarks.report.plan import Plan
 from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import Difference
@@ -47,7 +47,7 @@ def _rows(plan: Plan) -> dict[str, list[str]]:
 def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[str, Difference]]:
     """Differences of a row to all dark and to its floor, as far as there are records."""
     unseen = benchmark == "v3"
-    own = Source(benchmark, "0-shot", "unseen") if unseen else Source(benchmark, "train", "test")
+    own = UNSEEN if unseen else Source(benchmark, "train", "test")
     tests = []
     parts = (Part(own, "miou"), Part(own, "dark"))
     if runs := ledger.runs(row, parts, plan.runs):

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.common.tables import SHARE, markdown
 from benchmarks.report.control import control_columns, control_grid
 from benchmarks.report.layout import GridColumn, Layout, Section
-from benchmarks.report.ledger import LEARNED, RIVALS, Ledger, Part, Source
+from benchmarks.report.ledger import LEARNED, RIVALS, UNSEEN, Ledger, Part, Source
 from benchmarks.report.measure import Block, Column, Table, harmonic_mean, measure
 from benchmarks.report.plan import Plan
 from benchmarks.report.shots_figure import shots_figure
@@ -34,9 +34,10 @@ same model on {clips} clips of the unseen classes, all those that V2 tests too. 
 model of the row, which learned these classes, on the same clips. What the first and the last lose
 and the second doesn't is hearing that is bound to the classes learned."""
 
+COMMON = UNSEEN._replace(subset="test-{draw}")  # clips that are no draw's shots
 HEARD_BY = {  # measure -> clips and the model that is tested on them
     "seen_classes": Source("v3", "0-shot", "seen"),
-    "not_learned": Source("v3", "0-shot", "unseen", subset=LEARNED),
+    "not_learned": UNSEEN._replace(subset=LEARNED),
     "learned": Source("v2", "train", "test", subset=LEARNED),
 }
 
@@ -48,12 +49,10 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     rows = layout.ranked(plan.tables.rows_of("table2"), "0-shot miou")
     overview = layout.grid(rows, _overview(layout))
     overview = layout.with_dark(overview, plan.shot_settings)
-    source = Source("v3", "0-shot", "unseen")
-    common = source._replace(subset="test-{draw}")
     parts = [
         DEFINITIONS,
-        tested(ledger, rows, source, plan.runs, "Tested with 0 shots"),
-        tested(ledger, rows, common, plan.draws["v3"], "Tested with more"),
+        tested(ledger, rows, UNSEEN, plan.runs, "Tested with 0 shots"),
+        tested(ledger, rows, COMMON, plan.draws["v3"], "Tested with more"),
         markdown(overview),
         "![mIoU on unseen and on seen classes by number of shots](figures/table2.png)",
         "### 0-shot on each test set, and what fine-tuning does to the seen classes",
@@ -74,16 +73,14 @@ def section(plan: Plan, ledger: Ledger) -> Section:
 def numbers(plan: Plan, ledger: Ledger) -> Table:
     """Measure unseen and seen classes at every number of shots."""
     columns = [column for setting in plan.shot_settings for column in _columns(plan, setting)]
-    zero = Source("v3", "0-shot", "unseen")
-    for where, subset, runs in (
-        ("pool", "pool", plan.runs),
-        ("common test", "test-{draw}", plan.draws["v3"]),
+    for where, source, runs in (
+        ("pool", UNSEEN._replace(subset="pool"), plan.runs),
+        ("common test", COMMON, plan.draws["v3"]),
     ):
-        part = Part(zero._replace(subset=subset), "miou")
-        columns.append(Column("0-shot", where, (part,), tuple(runs)))
+        columns.append(Column("0-shot", where, (Part(source, "miou"),), tuple(runs)))
     shuffles = plan.shuffle_runs
     heard, wrong = (
-        Part(zero._replace(evaluation=name), "miou") for name in ("unseen", "unseen_shuffled")
+        Part(UNSEEN._replace(evaluation=name), "miou") for name in ("unseen", "unseen_shuffled")
     )
     columns += [
         Column("0-shot", "shuffled", (wrong,), shuffles),
@@ -134,7 +131,7 @@ def _columns(plan: Plan, setting: str) -> list[Column]:
         column("gap", both, combine=np.subtract),
     ]
     if drawn:
-        before = Part(Source("v3", "0-shot", "unseen", subset="test-{draw}"), "miou")
+        before = Part(COMMON, "miou")
         control = Part(unseen._replace(setting=f"{setting}-control"), "miou")
         columns += control_columns(setting, both[1], before, control, runs)
     return columns
