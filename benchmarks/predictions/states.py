@@ -1,13 +1,16 @@
 """Two states of the tables, of the working tree or of git: what an edit did to the figures."""
 
-import io
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.common.lines import read_lines
 from benchmarks.common.tables import NONE, SHARE, signed
+from benchmarks.experiments import SPECS
+from gavs.reading import reason
 
 PLACES = ["table", "method", "where", "measure"]  # columns that name a figure of the tables
 VALUES = ["value", "low", "high"]
@@ -19,9 +22,16 @@ class CompareError(ValueError):
 
 
 def tables_of(name: str, results: Path) -> dict[str, pd.DataFrame] | None:
-    """Tables as CSV of the working tree (`.`) or of a git revision; None if it is neither."""
+    """Tables as CSV of the working tree (`.`) or of a git revision; None if it is neither.
+
+    Raises:
+        CompareError: there are none, or one can't be read.
+    """
+    texts: dict[str, Callable[[], str | None]]
     if name == ".":
-        texts = {p.stem: p.read_text() for p in sorted((results / "tables").glob("*.csv"))}
+        texts = {
+            str(p): partial(p.read_text, "utf-8") for p in sorted(results.glob("tables/*.csv"))
+        }
     else:
         known = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         if known is None:
@@ -29,12 +39,23 @@ def tables_of(name: str, results: Path) -> dict[str, pd.DataFrame] | None:
         prefix = f"./{results.as_posix()}/tables"
         listed = _git("ls-tree", "--name-only", known.strip(), f"{prefix}/") or ""
         paths = [path for path in listed.splitlines() if path.endswith(".csv")]
-        texts = {Path(path).stem: _git("show", f"{name}:./{path}") or "" for path in paths}
+        texts = {f"{name}:{path}": partial(_git, "show", f"{name}:./{path}") for path in paths}
     if not texts:
         raise CompareError(f"{name}: no tables in {results}/tables; make them with `dvc repro`")
-    frames = {table: pd.read_csv(io.StringIO(text)) for table, text in texts.items() if text}
-    columns = {*PLACES[1:], *VALUES}  # not runs.csv's, which has a line per seed
-    return {table: f for table, f in frames.items() if columns <= {*f.columns}}
+    columns = dict.fromkeys(PLACES[1:], str) | dict.fromkeys(VALUES, float)
+    frames = {}
+    for place, read in texts.items():
+        table = Path(place).stem
+        try:
+            text = read() or ""
+            first = text.partition("\n")[0].split(",")
+            if table in SPECS or {*columns} <= {*first}:  # not runs.csv, which has a line per seed
+                frames[table] = read_lines(text, columns, PLACES[1:])
+        except Exception as error:  # as in `gavs.reading`, but of a revision there is no path
+            why = f"can't be read as a table: {reason(error)}"
+            remedy = "; resolve its conflict, or restore it from git" if name == "." else ""
+            raise CompareError(f"{place}: {why}{remedy}") from None
+    return frames
 
 
 def _git(*arguments: str) -> str | None:

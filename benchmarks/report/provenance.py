@@ -8,6 +8,7 @@ from benchmarks.grid.fingerprint import recipe_checksum
 from benchmarks.grid.needs import cells_in
 from benchmarks.grid.protocol import Cell, record_stem
 from benchmarks.params import Params
+from benchmarks.report.study import read_manifest
 
 
 def provenance(params: Params) -> dict[str, Any]:
@@ -21,13 +22,19 @@ def provenance(params: Params) -> dict[str, Any]:
 
 
 def stale_rows(params: Params, path: Path) -> list[str]:
-    """List the rows of committed tables that the present parameters and code would make anew."""
-    committed = json.loads(path.read_text())
-    if committed["profile"] != params.profile:
-        return [f"all: made with profile {committed['profile']}, not {params.profile}"]
+    """List the rows of committed tables that the present parameters and code would make anew.
+
+    path: the tables' manifest.
+
+    Raises:
+        RecordError: it can't be read.
+    """
+    profile, committed = read_manifest(path)
+    if profile != params.profile:
+        return [f"all: made with profile {profile}, not {params.profile}"]
     present = {key(cell): recipe_checksum(params, cell) for cell in first_cells(params)}
-    rows = {**present, **committed["recipes"]}
-    return [row for row in rows if present.get(row) != committed["recipes"].get(row)]
+    rows = {**present, **committed}
+    return [row for row in rows if present.get(row) != committed.get(row)]
 
 
 def first_cells(params: Params) -> list[Cell]:

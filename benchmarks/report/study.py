@@ -4,15 +4,15 @@ The study (`results/study`) has the default's cells of the first seed among its 
 run measures a part of what is committed again; on another machine it says how far one may differ.
 """
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchmarks.common.lines import read_lines
 from benchmarks.common.tables import PERCENT
 from benchmarks.experiments import SPECS
 from benchmarks.report.measure import Column
@@ -23,8 +23,10 @@ from gavs.reading import reading
 FOLDER = "study"  # below the default's results
 RUNS = "tables/runs.csv"  # of a report: its judged scores run by run
 BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
-REMEDY = "restore it from git, or delete it"
-SCORES = ("method", "where", "measure", "unit", "value", "sd", "low", "high", "runs")
+REMEDY = "resolve its conflict, restore it from git, or delete it"
+PLACE = ("method", "where", "measure")  # of a score in a table
+SCORES: dict[str, type] = dict.fromkeys([*PLACE, "unit"], str)
+SCORES |= dict.fromkeys(["value", "sd", "low", "high", "runs"], float)
 Place = tuple[str, str, str]  # table, row and column
 ByRun = Mapping[tuple[int, str], float]  # training seed and draw, "" without one -> score
 
@@ -67,21 +69,20 @@ def read_study(folder: Path) -> Study:
     """
     scores: dict[Place, Interval] = {}
     for name in SPECS:
-        for line in read_lines(folder / "tables" / f"{name}.csv", SCORES):
+        for line in lines_of(folder / "tables" / f"{name}.csv", SCORES, PLACE):
             factor = _factor(line.unit)
             figures = (line.value / factor, line.low / factor, line.high / factor)
             if pd.notna(line.runs):
                 place = (name, line.method, f"{line.where} {line.measure}")
                 scores[place] = Interval(*figures, line.sd / factor, int(line.runs))
     runs: dict[Place, dict[tuple[int, str], float]] = {}
-    for line in read_lines(folder / RUNS, BY_RUN):
+    kinds = dict.fromkeys(BY_RUN, str) | {"seed": int, "value": float}
+    for line in lines_of(folder / RUNS, kinds, ("table", *PLACE, "seed", "draw")):
         place = (line.table, line.method, f"{line.where} {line.measure}")
-        runs.setdefault(place, {})[int(line.seed), line.draw] = line.value / _factor(line.unit)
-    claims = read_lines(folder / "tables" / "claims.csv", ("claim", "verdict"))
-    manifest, recipes = folder / "provenance.json", {}
-    if manifest.is_file():
-        with reading(manifest, RecordError, "as a report's manifest", REMEDY):
-            recipes = dict(json.loads(manifest.read_text(encoding="utf-8"))["recipes"])
+        runs.setdefault(place, {})[line.seed, line.draw] = line.value / _factor(line.unit)
+    claims = lines_of(folder / "tables" / "claims.csv", {"claim": str, "verdict": str}, ["claim"])
+    manifest = folder / "provenance.json"
+    recipes = read_manifest(manifest).recipes if manifest.is_file() else {}
     return Study(scores, runs, {line.claim: line.verdict for line in claims}, recipes)
 
 
@@ -90,17 +91,36 @@ def _factor(unit: Any) -> int:
     return PERCENT.factor if unit == PERCENT.name else 1
 
 
-def read_lines(path: Path, columns: Sequence[str]) -> list[Any]:
-    """Read the lines of a CSV that has these columns and perhaps others; none without a file.
+def lines_of(path: Path, columns: Mapping[str, type], key: Sequence[str]) -> list[Any]:
+    """Read the lines of a CSV as `common.lines` does; none without a file.
 
     Raises:
-        RecordError: it can't be read, or lacks a column.
+        RecordError: it isn't as expected.
     """
     if not path.is_file():
         return []
     with reading(path, RecordError, "as a study's numbers", REMEDY):
-        text = io.StringIO(path.read_text(encoding="utf-8"))
-        frame = pd.read_csv(text, dtype={"draw": str}).fillna({"draw": ""})  # 0, or "official"
-        if missing := [name for name in columns if name not in frame]:
-            raise ValueError(f"columns {', '.join(missing)} are missing")
+        frame = read_lines(path.read_text(encoding="utf-8"), columns, key)
     return list(frame.itertuples())
+
+
+class Manifest(NamedTuple):
+    """What `provenance` says of committed tables."""
+
+    profile: str
+    recipes: Mapping[str, str]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a report's manifest.
+
+    Raises:
+        RecordError: it can't be read.
+    """
+    with reading(path, RecordError, "as a report's manifest", REMEDY):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        given = content if isinstance(content, dict) else {}
+        profile, recipes = given.get("profile"), given.get("recipes")
+        if not isinstance(profile, str) or not isinstance(recipes, dict):
+            raise ValueError("no profile or no recipes in it")
+    return Manifest(profile, recipes)

@@ -21,12 +21,13 @@ from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
-from benchmarks.report.study import read_lines
+from benchmarks.report.study import lines_of
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS, Difference
 
 STUDIES = ("dispersion", "budget")  # that write {name}.csv and {name}_pairs.csv
-PAIR = ("benchmark", "alternative", "better", "worse", "difference", "low", "high", "p_alone")
+PAIR = ("benchmark", "alternative", "better", "worse")
+FIGURES = ("difference", "low", "high", "p_alone")
 DEFAULT = "default"  # alternative of theirs that is the tables' own
 ROUNDED = 1e-6  # of their scores
 SIGNS = dict(zip(VERDICTS, "+−·", strict=True))
@@ -191,15 +192,15 @@ def read_studies(results: Path) -> Studies:
     for name in STUDIES:
         alternatives = set()
         path = results / f"{name}_pairs.csv"
-        for line in read_lines(path, PAIR):
+        for line in lines_of(path, dict.fromkeys(PAIR, str) | dict.fromkeys(FIGURES, float), PAIR):
             figures = (line.difference, line.low, line.high, line.p_alone)
-            if not all(isinstance(f, int | float) for f in figures) or not 0 <= line.p_alone <= 1:
+            if not 0 <= line.p_alone <= 1:
                 raise RecordError(f"{path}: {figures}, expected numbers, the last a p of 0 to 1")
             place = (line.alternative, line.benchmark, line.better, line.worse)
             pairs[place] = Difference(*figures, detectable=np.nan, runs=1)
             alternatives.add(line.alternative)
-        columns = ("benchmark", "alternative", "row", "miou", "seeds")
-        for line in read_lines(results / f"{name}.csv", columns):
+        columns = dict.fromkeys(PAIR[:2], str) | {"row": str, "miou": float, "seeds": int}
+        for line in lines_of(results / f"{name}.csv", columns, (*PAIR[:2], "row")):
             if line.alternative == DEFAULT:
                 default = (line.miou, line.seeds)
                 means |= {(a, line.benchmark, line.row): default for a in alternatives}

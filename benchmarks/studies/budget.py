@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.common.files import locked
+from benchmarks.common.lines import read_lines
 from benchmarks.common.publish import publish
 from benchmarks.grid.cells import git_revision, run_cells
 from benchmarks.grid.protocol import Cell
@@ -35,6 +36,7 @@ from benchmarks.studies.dispersion import (
     stored_of,
 )
 from benchmarks.studies.validated import job_of, validate_all
+from gavs.reading import reading
 
 log = logging.getLogger(__name__)
 TIMES = (0.5, 1.0, 2.0)
@@ -219,12 +221,18 @@ def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Without a benchmark's whose number of updates has been edited since.
     """
+    remedy = "resolve its conflict, restore it from git, or delete it: all begins anew then"
+    line = dict.fromkeys(LINE, str) | dict.fromkeys(["times", *SCORES, *COURSE], float)
+    pair = dict.fromkeys(PAIRS, str) | dict.fromkeys(PAIRS[len(PAIR) : -1], float)
     found = []
-    for name, columns in (("budget_seeds.csv", LINE), ("budget_pairs.csv", PAIRS)):
-        path = results / name
-        table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=columns)
-        if lost := [column for column in columns if column not in table]:
-            raise ParamsError(f"{path}: no column {', '.join(lost)}; without it, all begins anew")
+    for name, columns, place in (
+        ("budget_seeds.csv", line | {"seed": int, "updates": int}, PLACE),
+        ("budget_pairs.csv", pair, PAIR),
+    ):
+        path, table = results / name, pd.DataFrame(columns=[*columns])
+        if path.is_file():
+            with reading(path, ParamsError, "as an earlier call's lines", remedy):
+                table = read_lines(path.read_text(encoding="utf-8"), columns, place)
         found.append(table)
     lines = found[0]
     steps = {b: block.training.get("steps") for b, block in params.benchmarks.items()}

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
+from benchmarks.common.lines import read_lines
 from benchmarks.common.publish import publish
 from benchmarks.common.tables import Grid, bold, markdown, number
 from benchmarks.grid.workbench import Workbench
@@ -67,11 +68,14 @@ def tune(
     known = tuned_rows(params)
     if unknown := set(rows) - set(known):
         raise ParamsError(f"not tuned: {sorted(unknown)}; tuned are {', '.join(known)}")
+    path = results / "tuning.csv"
+    if rows and path.exists():
+        earlier(path, params)  # what it says of the file comes before hours of work
     table, failures = search(params, list(rows) or known)
     if failures:
         return failures
-    if rows and (results / "tuning.csv").exists():
-        others = earlier(results / "tuning.csv", table, params.profile)
+    if rows and path.exists():
+        others = earlier(path, params)
         others = others[others.row.isin(known) & ~others.row.isin(rows)]
         table = pd.concat([others, table], ignore_index=True)
         table = table.sort_values("row", key=lambda r: r.map(known.index), kind="stable")
@@ -86,22 +90,22 @@ def tune(
     return []
 
 
-def earlier(path: Path, table: pd.DataFrame, profile: str) -> pd.DataFrame:
+def earlier(path: Path, params: Params) -> pd.DataFrame:
     """Read the table of an earlier search, whose other rows stay.
 
     Raises:
         ParamsError: it can't be read, or isn't a search of this profile, seed and grid.
     """
     remedy = "search all rows with `python -m benchmarks tune`"
+    columns: dict[str, type] = {"profile": str, "seed": int, "row": str, "lr": float}
+    columns |= dict.fromkeys([*params.tables.table1.benchmarks, "mean"], float) | {"seconds": int}
+    known: dict[str, Sequence[Any]]
+    known = {"profile": [params.profile], "seed": params.seeds[:1], "lr": LADDER}
     with reading(path, ParamsError, "as a search of learning rates", remedy):
-        previous = pd.read_csv(path)
-        if lacking := set(table.columns) - set(previous.columns):
-            raise ValueError(f"no column {', '.join(sorted(lacking))}")
-        for name, expected in (("profile", {profile}), ("seed", {*table.seed}), ("lr", {*LADDER})):
-            if other := {*previous[name]} - expected:
+        previous = read_lines(path.read_text(encoding="utf-8"), columns, ("row", "lr"))
+        for name, expected in known.items():
+            if other := {*previous[name]} - {*expected}:
                 raise ValueError(f"{name} {sorted(other)}, expected {sorted(expected)}")
-        if previous.duplicated(["row", "lr"]).any():
-            raise ValueError("a row and rate twice")
     return previous
 
 

@@ -4,16 +4,13 @@ Their cells of the first seed are the same by fingerprint, so the clips are draw
 the profile whose models they are of; the other's page loads them from there.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.params import DEFAULT_PROFILE, Params
-from benchmarks.report.study import FOLDER, REMEDY, Study
+from benchmarks.report.study import FOLDER, Study, read_manifest
 from benchmarks.report.table3 import IN_SET, ZERO_SHOT
-from benchmarks.scoring.records import RecordError
-from gavs.reading import reading
 
 log = logging.getLogger(__name__)
 PAGE, MANIFEST = "index.html", "provenance.json"
@@ -48,9 +45,7 @@ def beside(params: Params, recipes: Mapping[str, str]) -> Beside:
     above = params.results.parent
     if not (above / MANIFEST).is_file() or not (above / PAGE).is_file():
         return ALONE
-    with reading(above / MANIFEST, RecordError, "as a report's manifest", REMEDY):
-        origin = json.loads((above / MANIFEST).read_text(encoding="utf-8"))
-        profile, others = origin["profile"], dict(origin["recipes"])
+    profile, others = read_manifest(above / MANIFEST)
     if profile != params.work_of:
         return ALONE
     older = {tuple(place.split(" ")[1:]) for place in Study(recipes=others).beside(recipes).older}

@@ -1,6 +1,8 @@
 """Comparison of two sides: paired by video, on common clips and runs, and of states of tables."""
 
 import json
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -152,6 +154,32 @@ def table(**values):
         [["gavs", "v2", name, *numbers] for name, numbers in values.items()],
         columns=["method", "where", "measure", "value", "low", "high"],
     )
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: "", "no column method, where"),
+        (lambda text: text.replace("1,0", "1,,0"), "line 2: 7 values, expected 6"),
+        (lambda text: text.replace("1,0", "one,0"), "line 2: value 'one', expected a number"),
+        (lambda text: f"<<<<<<< HEAD\n{text}", "no column .*, '<<<<<<< HEAD'"),
+        (lambda text: text + "gavs,v2,miou,3,2,4\n", "line 3: method gavs, .* again, as in line 2"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named_in_the_tree_and_in_git(
+    tmp_path, monkeypatch, edit, message
+):
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/tables/table1.csv")
+    path.parent.mkdir(parents=True)
+    table(miou=(1, 0, 2)).to_csv(path, index=False)
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(CompareError, match=f"^{path}: .*{message}.*; resolve its conflict"):
+        tables_of(".", Path("results"))
+    for command in ("init", "add .", "-c user.name=a -c user.email=a commit -m a"):
+        subprocess.run(["git", *command.split()], check=True, capture_output=True)
+    with pytest.raises(CompareError, match=f"^HEAD:{path}: .*{message}"):
+        tables_of("HEAD", Path("results"))
 
 
 def test_an_edit_is_told_by_the_figures_that_it_moves():

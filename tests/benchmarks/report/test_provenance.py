@@ -92,6 +92,23 @@ def test_rows_that_an_edit_of_the_code_moves_are(stale, monkeypatch):
     assert {line.split(": ")[1].split()[1] for line in lines[:-1]} == {"avsbench"}
 
 
+CONFLICT = '<<<<<<< HEAD\n{"profile": "miniature"}\n=======\n{}\n>>>>>>> other\n'
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"profile": "miniature"}', CONFLICT])
+def test_a_manifest_that_cannot_be_read_is_named(stale, committed, capsys, content):
+    path = committed / "results/provenance.json"
+    text = path.read_text()
+    path.write_text(content)
+    try:
+        assert cli.main(["stale"]) == 1
+    finally:
+        path.write_text(text)
+    said = capsys.readouterr().err
+    assert said.startswith("error: results/provenance.json: can't be read as a report's manifest: ")
+    assert said.endswith("; resolve its conflict, restore it from git, or delete it\n")
+
+
 def test_without_tables_or_with_another_profiles(stale, edit):
     edit("results/provenance.json", "profile", "paper")
     code, lines = stale()

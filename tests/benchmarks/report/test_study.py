@@ -33,6 +33,34 @@ def test_a_study_is_read_from_the_tables_it_wrote(full_desk):
         read_study(full_desk.results)
 
 
+TABLE = "method,where,measure,unit,value,sd,low,high,runs\n"
+RUNS = "table,method,where,measure,unit,seed,draw,value\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "table1",
+            TABLE + "gavs,v1s,miou,%,abc,,1,2,3\n",
+            "line 2: value 'abc', expected a number",
+        ),
+        (
+            "table1",
+            TABLE + "gavs,v1s,miou,%,1,,1,2,3\ngavs,v1s,miou,%,2,,1,2,3\n",
+            "line 3: method gavs, where v1s, measure miou again, as in line 2",
+        ),
+        ("runs", RUNS + "table1,gavs,v1s,miou,%,x,,1\n", "line 2: seed 'x', expected a whole"),
+        ("claims", "claim,verdict\n=======\n", "line 2: 1 values, expected 2"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(tmp_path, name, text, message):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / f"tables/{name}.csv").write_text(text)
+    with pytest.raises(RecordError, match=f"tables/{name}.csv: .*{message}.*restore it from git"):
+        read_study(tmp_path)
+
+
 def test_it_stands_beside_each_cell(full_desk):
     scores = {("table1", "gavs", "v1s miou"): Interval(0.5, 0.4, 0.6, 0.1, 5)}
     text = full_desk.report(study=Study(scores))

@@ -195,9 +195,28 @@ def test_nothing_is_kept_of_another_number_of_updates(call, params, caplog):
     assert "v2: earlier calls had another number of updates" in caplog.text
 
 
-def test_a_file_of_another_form_is_refused_before_any_training(call, tmp_path):
-    (tmp_path / "budget_seeds.csv").write_text("row,benchmark,times,seed\n")
-    with pytest.raises(ParamsError, match="budget_seeds.csv: no column alternative, .*revision"):
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("seeds", lambda lines: ["row,benchmark,times,seed"], "no column alternative, .*revision"),
+        ("seeds", lambda lines: [], "no column row"),
+        (
+            "seeds",
+            lambda lines: [*lines, lines[1]],
+            "line 6: row sam_fusion, .* again, as in line 2",
+        ),
+        ("pairs", lambda lines: [s.replace(",0.", ",a") for s in lines], "line 2: difference 'a"),
+        ("seeds", lambda lines: [s.replace(",0.", ",a") for s in lines], "line 2: .* 'a"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_before_any_training(
+    call, tmp_path, monkeypatch, name, edit, message
+):
+    call(["gavs", "sam_fusion"], {"gavs": 0.02, "sam_fusion": 0.01}, [2])
+    path = tmp_path / f"budget_{name}.csv"
+    path.write_text("".join(f"{line}\n" for line in edit(path.read_text().splitlines())))
+    monkeypatch.setattr(budget, "run_cells", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ParamsError, match=f"{path.name}: .*{message}.*delete it: all begins anew"):
         call(["gavs"], 0.01, [2])
 
 

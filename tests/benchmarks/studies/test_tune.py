@@ -179,14 +179,20 @@ def spoil(column, value):
     return change
 
 
+def swap(before, after):
+    return lambda path: path.write_text(path.read_text().replace(before, after))
+
+
 @pytest.mark.parametrize(
     "damage, reason",
     [
         (lambda path: path.write_bytes(b"\xff\xfe\x00"), "can't be read as a search"),
         (lambda path: path.write_text("row,lr\n"), "no column"),
         (spoil("profile", "smoke"), "profile .'smoke'., expected .'miniature'."),
-        (spoil("lr", 0.5), "lr .0.5., expected"),
-        (spoil("row", "gavs"), "a row and rate twice"),
+        (swap(",0.003,", ",0.004,"), "lr .0.004., expected"),
+        (swap(",0.003,", ",fast,"), "line .*: lr 'fast', expected a number"),
+        (swap("gavs,0.003,0", "gavs,0.003,x0"), "line .*: v1s 'x0.*', expected a number"),
+        (spoil("row", "gavs"), "line .*: row gavs, lr .* again, as in line 3"),
     ],
 )
 def test_an_earlier_search_that_cannot_be_kept_is_not_written_over(run, project, damage, reason):
@@ -195,7 +201,7 @@ def test_an_earlier_search_that_cannot_be_kept_is_not_written_over(run, project,
     damage(project / "tuning.csv")
     before = (project / "tuning.csv").read_bytes()
     with pytest.raises(ParamsError, match=f"tuning.csv: .*{reason}.*; search all rows"):
-        run(best_at(rates), ["gavs"])
+        run(lambda *_: pytest.fail("trained"), ["gavs"])
     assert (project / "tuning.csv").read_bytes() == before
 
 
