@@ -265,7 +265,7 @@ def _cancel(state: State, tables: list[str]) -> int:
     """End the jobs of these tables, or all, in Slurm's queue, and a launch on this machine.
 
     Raises:
-        LaunchError: the launch runs on another machine.
+        LaunchError: the launch runs on another machine, or only some tables are to end.
     """
     names = [n for n in state.active() if not tables or n.split("-")[0] in tables]
     if names:
@@ -273,6 +273,8 @@ def _cancel(state: State, tables: list[str]) -> int:
         state.drop(names)
     print(f"{len(names)} jobs cancelled")
     if holder := state.holder():
+        if tables:  # it may run others' jobs too
+            raise LaunchError(f"{holder} is running: it ends only whole, --cancel without TABLE")
         if holder.host != platform.node():
             raise LaunchError(f"{holder} is running: cancel it there")
         os.kill(holder.process, signal.SIGTERM)

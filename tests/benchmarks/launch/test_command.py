@@ -2,8 +2,10 @@
 
 import json
 import pickle
+import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from benchmarks import cli
 from benchmarks.launch import local
+from benchmarks.launch.state import Holder, State
 from benchmarks.params.profile import profile_file
 
 ROOT = Path(__file__).parents[3]
@@ -134,6 +137,19 @@ cp "$1" script-$n; echo Submitted batch job $n"""
     ]
     left = json.loads(Path("work/smoke/launch/jobs.json").read_text())
     assert left.keys() == {name for name in jobs if not name.startswith("table4")}
+
+
+def test_a_launch_on_this_machine_is_not_ended_for_some_of_its_tables(params, monkeypatch, capsys):
+    """It runs table 1, say, and the jobs of table 4 are to end."""
+    signals = []
+    monkeypatch.setattr(State, "holder", lambda self: Holder(platform.node(), 123))
+    monkeypatch.setattr("os.kill", lambda *sent: signals.append(sent))
+    assert cli.main(["launch", "table4", "--cancel"]) == 1
+    assert signals == []
+    said = f"a launch (process 123 on {platform.node()}) is running: it ends only whole, --cancel"
+    assert f"{said} without TABLE" in capsys.readouterr().err
+    assert cli.main(["launch", "--cancel"]) == 0
+    assert signals == [(123, signal.SIGTERM)]
 
 
 def test_one_cell_with_what_it_needs(params, capsys):
