@@ -69,7 +69,8 @@ def launch(args: argparse.Namespace) -> int:
             _submit(params, todo, commands, at_once, state, places)
             print(status_page(selected, progress, state))
             return 0
-        failures = local.run(params.cluster, todo, commands, at_once, state.folder / "logs")
+        logs = state.folder / "logs"
+        failures = local.run(params.cluster, todo, commands, at_once, logs, state.note)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     progress = Progress(params)  # data and features may be new
@@ -240,7 +241,7 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
             waits[place["reason"]] += kind == "queued"
         elif progress.finished(job):
             kind = "done"
-        elif line := state.last_line(job.name):
+        elif line := state.failure(job.name):
             kind = "failed"
             notes.append(f"failed: {job.name}: {line}")
         else:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -38,10 +39,14 @@ def run(
     commands: dict[str, list[str]],
     at_once: int,
     logs: Path,
+    note: Callable[[str, str], None],
 ) -> list[str]:
     """Run jobs, `at_once` side by side, each after those that it needs; returns the failures.
 
     Jobs that need a failed one fail too, and no others. However this ends, no child is left.
+
+    Args:
+        note: called with a job's name and why it failed, and with "" as it starts.
 
     Raises:
         LaunchError: a job asks for more GPUs than there are.
@@ -57,6 +62,10 @@ def run(
     running: dict[str, Child] = {}
     failures: dict[str, str] = {}
     lost: Counter[str] = Counter()
+
+    def fail(name: str, why: str) -> None:
+        failures[name] = f"{name}: {why}"
+        note(name, why)
 
     def say(name: str, text: str) -> None:
         ended = len(jobs) - len(waiting) - len(running)
@@ -79,18 +88,19 @@ def run(
                     say(name, f"again: {lost_text(lost[name])}")
                 else:
                     reason = lost_text(lost[name]) if lost_process(status) else f"status {status}"
-                    failures[name] = f"{name}: {reason}: {last_line(logs / f'{name}.log')}"
+                    fail(name, f"{reason}: {last_line(logs / f'{name}.log')}")
                     say(name, "FAILED")
             for name, job in list(waiting.items()):
                 if failed := [need for need in job.needs if need in failures]:
                     del waiting[name]
-                    failures[name] = f"{name}: it needs {failed[0]}, which failed"
+                    fail(name, f"it needs {failed[0]}, which failed")
                 elif (
                     len(running) < at_once
                     and gpus[name] <= len(free)
                     and not any(need in waiting or need in running for need in job.needs)
                 ):
                     del waiting[name]
+                    note(name, "")
                     child_gpus, free = free[: gpus[name]], free[gpus[name] :]
                     process = _start(commands[name], logs / f"{name}.log", child_gpus)
                     running[name] = Child(job, process, child_gpus, time.monotonic())

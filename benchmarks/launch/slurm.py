@@ -124,9 +124,7 @@ def _ask(program: str, *arguments: str) -> str:
     try:
         process = subprocess.run([program, *arguments], capture_output=True, text=True)
     except FileNotFoundError:
-        raise LaunchError(
-            f"no Slurm here: {program} not found; go to a login node, or use --on local"
-        ) from None
+        raise LaunchError(f"no Slurm here: {program} not found; go to a login node") from None
     if process.returncode:
         raise LaunchError(f"{program}: {_reason(process.stderr)}")
     return process.stdout

@@ -1,6 +1,7 @@
 """State of launches: a small JSON of Slurm's jobs, and the lock of a running launch.
 
 jobs.json        id, log, result and recipe of each job's last launch, by its name
+failures.json    why each job that failed on this machine did, until it starts again
 lock             held by a running launch
 params/SHA.yaml  params.yaml as it was when jobs were launched
 jobs, logs       logs of Slurm's jobs, and of this machine's
@@ -19,6 +20,7 @@ from benchmarks.common.files import sha256, write_json
 from benchmarks.launch import slurm
 from benchmarks.launch.job import LaunchError, last_line
 from benchmarks.params.files import read_values, write_yaml
+from gavs.reading import reading
 
 KEYS = ("id", "log", "result", "recipe")
 
@@ -59,13 +61,36 @@ class State:
             ) from None
 
     def add(self, entries: dict[str, dict[str, str]]) -> None:
-        """Add or replace entries of jobs."""
+        """Add or replace entries of jobs, which start again."""
         write_json(self.folder / "jobs.json", self.jobs | entries)
+        for name in entries:
+            self.note(name)
 
     def drop(self, names: list[str]) -> None:
         """Remove the entries of cancelled jobs, which would count as failed."""
         jobs = {name: job for name, job in self.jobs.items() if name not in names}
         write_json(self.folder / "jobs.json", jobs)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Reasons of jobs that failed on this machine, by name.
+
+        Raises:
+            LaunchError: the file is damaged.
+        """
+        path = self.folder / "failures.json"
+        if not path.is_file():
+            return {}
+        with reading(path, LaunchError, "as a list of failures", "delete it"):
+            return {str(name): str(why) for name, why in json.loads(path.read_bytes()).items()}
+
+    def note(self, name: str, failure: str = "") -> None:
+        """Note down why a job failed on this machine; or, as it starts again, that it hasn't."""
+        before = self.failures
+        after = {other: why for other, why in before.items() if other != name}
+        after |= {name: failure} if failure else {}
+        if after != before:
+            write_json(self.folder / "failures.json", after)
 
     def active(self) -> dict[str, dict[str, str]]:
         """List Slurm's jobs that wait or run: their entries with `state` and `reason`.
@@ -74,7 +99,13 @@ class State:
             LaunchError: some may, but Slurm isn't here to tell.
         """
         ids = {name: job for name, job in self.jobs.items() if not Path(job["result"]).exists()}
-        queue = slurm.queue() if ids else {}  # finished jobs are known without Slurm
+        try:
+            queue = slurm.queue() if ids else {}  # finished jobs are known without Slurm
+        except LaunchError as error:
+            raise LaunchError(
+                f"{error}; {self.folder / 'jobs.json'} has {len(ids)} jobs of Slurm that may still "
+                "run: ask there, or delete it if none does"
+            ) from None
         return {
             name: job | queue[job["id"]]._asdict()
             for name, job in ids.items()
@@ -138,7 +169,11 @@ class State:
                 return None if holder == (platform.node(), os.getpid()) else holder
         return None
 
-    def last_line(self, name: str) -> str:
-        """Last line of a Slurm job's log, and its path; empty if the job didn't start."""
+    def failure(self, name: str) -> str:
+        """Why a job that isn't active ended: of a Slurm job, the last line of its log, and its
+        path; empty if the job didn't start.
+        """
+        if failure := self.failures.get(name):
+            return failure
         path = Path(self.jobs[name]["log"]) if name in self.jobs else None
         return last_line(path) if path and path.is_file() else ""

@@ -1,17 +1,21 @@
 """Jobs on this machine: order, limits, failures, interruptions."""
 
+import json
 import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.launch import local
+from benchmarks.launch.command import status_page
 from benchmarks.launch.job import LaunchError
 from benchmarks.launch.jobs import Job
 from benchmarks.launch.local import run
+from benchmarks.launch.state import State
 
 fork = multiprocessing.get_context("fork")
 
@@ -24,7 +28,8 @@ def start(tmp_path, cluster, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
         jobs = [Job(n, "train", (), needs=tuple((needs or {}).get(n, ()))) for n in lines]
         commands = {name: ["sh", "-c", f"cd {tmp_path}; {line}"] for name, line in lines.items()}
-        return run(cluster(gpus=gpus_each), jobs, commands, at_once, tmp_path / "logs")
+        state = State(tmp_path)
+        return run(cluster(gpus=gpus_each), jobs, commands, at_once, tmp_path / "logs", state.note)
 
     return launch
 
@@ -94,6 +99,24 @@ def test_a_failing_job_takes_along_those_that_need_it_and_no_other(start, tmp_pa
         "few: it needs bad, which failed",
         "fewer: it needs few, which failed",
     ]
+
+
+def test_a_failure_is_on_file_until_the_job_starts_again(start, tmp_path):
+    """`bad` fails and takes `few` along; then all is well but for `few`, which fails by itself."""
+    state, jobs = State(tmp_path), [Job("bad", "train", ()), Job("few", "few_shot", ())]
+    why = f"status 1: error: loss is nan ({tmp_path}/logs/bad.log)"
+    start({"bad": "echo error: loss is nan; exit 1", "few": "true"}, {"few": ["bad"]})
+    page = status_page(jobs, SimpleNamespace(finished=lambda job: False), state).splitlines()
+    assert [line.split() for line in page[1:3]] == [
+        ["train", *"–––1–"],
+        ["few_shot", *"–––1–"],
+    ]
+    assert page[3:5] == [f"failed: bad: {why}", "failed: few: it needs bad, which failed"]
+    start({"bad": "cp failures.json then", "few": "exit 3"}, {"few": ["bad"]})
+    assert json.loads((tmp_path / "then").read_text()) == {"few": "it needs bad, which failed"}
+    assert state.failures == {"few": f"status 3: (empty log) ({tmp_path}/logs/few.log)"}
+    start({"few": "true"})
+    assert state.failures == {} and state.failure("few") == ""
 
 
 def test_a_killed_process_gets_another_go(start, tmp_path):

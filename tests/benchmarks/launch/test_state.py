@@ -87,7 +87,8 @@ def test_what_writes_the_tables_in_the_end(state, file, command):
 def test_what_ended_well_is_told_without_slurm(state, tmp_path, monkeypatch):
     jobs = _add(state, ["a", "b"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LaunchError, match="no Slurm here: squeue not found"):
+    found = "squeue not found; go to a login node; .*/jobs.json has 2 jobs of Slurm that may still"
+    with pytest.raises(LaunchError, match=f"^no Slurm here: {found} run: .*, or delete it"):
         state.active()
     for name in "ab":
         (state.folder / f"{name}.pkl").touch()
@@ -110,6 +111,20 @@ def test_a_damaged_list_of_jobs(state, content):
         LaunchError, match=r"jobs\.json: not a list of jobs .*squeue.*delete the file"
     ):
         state.active()
+
+
+def test_a_job_that_slurm_takes_over_has_not_failed_here(state):
+    state.note("a", "it failed")
+    state.note("b", "it failed too")
+    _add(state, ["a"])
+    assert state.failures == {"b": "it failed too"} and state.failure("a") == ""
+
+
+def test_damaged_failures(state):
+    state.folder.mkdir()
+    (state.folder / "failures.json").write_text("{")
+    with pytest.raises(LaunchError, match=r"failures\.json: can't be read .*; delete it"):
+        state.note("a", "it failed")
 
 
 def _claim(state: State, ready, done) -> None:
