@@ -1,13 +1,23 @@
 """What CI asks of a card: that it says whose it is, and that its counts give its figures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from benchmarks.predictions.card import Result, ResultCard, figures_of, scores_of
+from benchmarks.predictions.card import (
+    BOX_FIGURES,
+    Figure,
+    Result,
+    ResultCard,
+    figures_of,
+    scores_of,
+)
+from benchmarks.predictions.submission import TESTS
 from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.npz import Scores
+from benchmarks.scoring.rosetta import RULES
 
+MASK_FIGURES = ("miou", "fscore")
 TOLERANCE = 1e-9  # of a figure that is computed again from the same counts
 
 
@@ -29,6 +39,8 @@ def problems_of(card: ResultCard, tests: Mapping[str, Tested]) -> list[str]:
     ]
     places = Counter((r.profile, r.benchmark, r.setting, r.seed) for r in card.results)
     problems += [f"{' '.join(map(str, p))}: {n} results" for p, n in places.items() if n > 1]
+    for number, figure in enumerate(card.reported):
+        problems += [f"reported.{number}.{problem}" for problem in _unknown(figure)]
     for result in card.results:
         where = f"{result.benchmark} {result.setting} seed {result.seed}"
         if expected := tests.get(f"{result.profile} {result.benchmark}"):
@@ -41,6 +53,21 @@ def problems_of(card: ResultCard, tests: Mapping[str, Tested]) -> list[str]:
             if a is None or b is None or abs(a - b) > TOLERANCE:
                 problems.append(f"{where}: {name} is {b}, but its counts give {a}")
     return problems
+
+
+def _unknown(figure: Figure) -> list[str]:
+    """Names of a reported figure that the report wouldn't find again among its own."""
+    known: dict[str, Sequence[str]]
+    known = {"benchmark": [*TESTS], "metric": MASK_FIGURES, "rule": [rule.name for rule in RULES]}
+    if figure.benchmark == "vggss":  # where a rule is called as its figure
+        known["metric"] = BOX_FIGURES
+        known["rule"] = [name for name in BOX_FIGURES if name == figure.metric] or BOX_FIGURES
+    known["rule"] = [*known["rule"], ""]  # not known
+    return [
+        f"{key}: {value!r}, expected {', '.join(name or 'nothing' for name in names)}"
+        for key, names in known.items()
+        if (value := getattr(figure, key)) not in names
+    ]
 
 
 def _foreign(result: Result, test: Tested) -> list[str]:

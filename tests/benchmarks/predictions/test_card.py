@@ -81,6 +81,30 @@ def test_a_card_is_checked(card):
     assert problem == "small v2 train 0: 2 results"
 
 
+@pytest.mark.parametrize(
+    ("figure", "expected"),
+    [
+        (("v2", "miou", "tables"), []),
+        (("v1m", "fscore", ""), []),
+        (("vggss", "mean_iou", "mean_iou"), []),
+        (
+            ("V2", "mIoU", "tables"),
+            ["benchmark: 'V2', expected v1s, v1m, v2, v3, vggss", "metric: 'mIoU', expected miou,"],
+        ),
+        (("v2", "miou", "nonsense"), ["rule: 'nonsense', expected tables, gavs_released, avsb"]),
+        (("vggss", "miou", ""), ["metric: 'miou', expected mean_iou, success, auc"]),
+        (("vggss", "mean_iou", "success"), ["rule: 'success', expected mean_iou, nothing"]),
+    ],
+)
+def test_what_is_reported_has_the_names_by_which_the_page_finds_it(card, figure, expected):
+    benchmark, metric, rule = figure
+    told = [Figure(benchmark=benchmark, metric=metric, value=0.5, rule=rule)]
+    problems = problems_of(card[0].model_copy(update={"reported": told}), {})
+    assert len(problems) == len(expected)
+    for problem, start in zip(problems, expected, strict=True):
+        assert problem.startswith(f"reported.0.{start}")
+
+
 def test_the_easy_clips_alone_are_no_test(card):
     """Figures that follow from their counts, and the whole test's checksum: but a clip is gone."""
     made, _ = card
