@@ -66,9 +66,9 @@ def score_folders(
     predictions/CLIP/FRAME.npy, .npz   or one float array (H, W) of probabilities in 0..1
 
     CLIP may be several folders deep; frames of one folder are one clip, and a file directly in the
-    top folder is a clip of its own. Clips and frames are taken in natural order of their names.
-    Predictions have the size of their mask: nothing is resized. A mask holds one value above 0, or
-    the colours or numbers of AVSBench's classes.
+    top folder is a clip of its own, which no folder has the name of. Clips and frames are taken in
+    natural order of their names. Predictions have the size of their mask: nothing is resized. A
+    mask holds one value above 0, or the colours or numbers of AVSBench's classes.
 
     What is odd but may be meant is logged: binary or all but dark predictions, masks that look
     inverted, files of another kind.
@@ -87,6 +87,12 @@ def score_folders(
                 f"{folder} lacks {len(names)} of the {other}' files, e.g. {shown(min(names))}; "
                 "both folders must hold the same relative paths"
             )
+    folders = {name.rpartition("/")[0] for name in truth}
+    if both := sorted(name for name in truth if "/" not in name and name in folders):
+        raise ScoreError(
+            f"{shown(truth[both[0]])}: a clip of its own, but a folder of this name is one too; "
+            "rename the file, or move it into the folder"
+        )
     frames: dict[str, int] = {}
     items = []
     for name in sorted(truth, key=_natural):

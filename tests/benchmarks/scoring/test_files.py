@@ -81,6 +81,20 @@ def test_frames_come_in_natural_order_and_loose_files_are_clips(tmp_path):
     assert scores.predicted[:, 0].tolist() == [1, 1, 0, 1, 1]
 
 
+def test_a_name_that_is_a_file_and_a_folder_is_no_clip(folders):
+    """`deep` is no clip, but a part of one: its own name is free."""
+    predictions, masks = folders
+    for name in ("a/deep", "deep", "b"):
+        save(masks / f"{name}.png", MASK)
+        save(predictions / f"{name}.npy", HALF)
+    with pytest.raises(ScoreError, match="masks/b.png: a clip of its own, but a folder of this"):
+        score_folders(*folders)
+    for path in (masks / "b.png", predictions / "b.npy"):
+        path.unlink()
+    scores, _ = score_folders(*folders)
+    assert scores.uid.tolist() == ["a", "a/deep", "a/deep", "b", "b", "deep"]
+
+
 def test_one_clip_out_of_step_does_not_pair_with_another(folders):
     """Counterparts are found by path, so equal frame names in two clips stay apart."""
     predictions, masks = folders
