@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.common.files import write_atomic
 from benchmarks.common.tables import latex, latex_line
-from benchmarks.experiments import BENCHMARK_OF
 from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError
 
@@ -28,10 +27,14 @@ def import_predictions(args: argparse.Namespace) -> None:
     from benchmarks.predictions.page import figures_of, grid_of, write_page
     from benchmarks.predictions.submission import TESTS
 
-    benchmark = args.benchmark or BENCHMARK_OF.get(args.table or "")
-    if benchmark not in TESTS:
-        raise ParamsError(f"--benchmark {benchmark}: expected one of {', '.join(TESTS)}")
-    if args.table not in (None, TESTS[benchmark].table):
+    known = [name for name, test in TESTS.items() if args.table in (None, test.table)]
+    if not known:
+        tables = dict.fromkeys(test.table for test in TESTS.values())
+        raise ParamsError(f"--table {args.table}: expected one of {', '.join(tables)}")
+    if args.benchmark is None and len(known) > 1:
+        raise ParamsError(f"say of which test: --benchmark {', '.join(known)}")
+    benchmark = args.benchmark or known[0]
+    if benchmark not in known:
         raise ParamsError(
             f"--table {args.table} isn't tested on {benchmark}, which is of "
             f"{TESTS[benchmark].table}"

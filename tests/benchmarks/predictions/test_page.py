@@ -14,9 +14,11 @@ from PIL import Image
 from benchmarks.common.overlay import COLOURS
 from benchmarks.data.clip_files import ClipFileError, file_digests
 from benchmarks.data.index import load_index, write_index
+from benchmarks.params.errors import ParamsError
 from benchmarks.predictions import command
 from benchmarks.predictions.imported import score_submission
 from benchmarks.predictions.page import figures_of, grid_of, write_page
+from benchmarks.predictions.submission import SubmissionError
 from tests.benchmarks.predictions.conftest import MASK, save
 
 
@@ -36,6 +38,34 @@ def importing(params, folder, name, monkeypatch):
         layout="suite", masks=False, workers=1,
     )  # fmt: skip
     return partial(command.import_predictions, args)
+
+
+@pytest.mark.parametrize(
+    ("table", "benchmark", "message"),
+    [
+        (None, None, "say of which test: --benchmark v1s, v1m, v2, v3, vggss"),
+        ("table1", None, "say of which test: --benchmark v1s, v1m, v2"),
+        ("table9", None, "--table table9: expected one of table1, table2, table3"),
+        ("table4", None, "--table table4: expected one of table1, table2, table3"),
+        ("table2", "v2", "--table table2 isn't tested on v2, which is of table1"),
+    ],
+)
+def test_an_import_that_does_not_say_of_which_test_is_told_what_is_missing(
+    params, folder, monkeypatch, table, benchmark, message
+):
+    run = importing(params, folder, "theirs", monkeypatch)
+    run.args[0].table, run.args[0].benchmark = table, benchmark
+    with pytest.raises(ParamsError) as raised:
+        run()
+    assert str(raised.value) == message
+
+
+def test_a_table_of_one_test_says_which(params, folder, monkeypatch):
+    """Table 3 has VGG-SS alone: masks of V2 are none of its images'."""
+    run = importing(params, folder, "theirs", monkeypatch)
+    run.args[0].table, run.args[0].benchmark = "table3", None
+    with pytest.raises(SubmissionError, match="none of the 2 frames of the test is there"):
+        run()
 
 
 def test_every_clip_is_there_once_the_worst_first_with_its_picture_and_its_sound(
