@@ -176,8 +176,8 @@ def test_a_table_that_cannot_be_read_is_named_in_the_tree_and_in_git(
     path.write_text(edit(path.read_text()))
     with pytest.raises(CompareError, match=f"^{path}: .*{message}.*; resolve its conflict"):
         tables_of(".", Path("results"))
-    for command in ("init", "add .", "-c user.name=a -c user.email=a commit -m a"):
-        subprocess.run(["git", *command.split()], check=True, capture_output=True)
+    for words in ("init", "add .", "-c user.name=a -c user.email=a commit -m a"):
+        subprocess.run(["git", *words.split()], check=True, capture_output=True)
     with pytest.raises(CompareError, match=f"^HEAD:{path}: .*{message}"):
         tables_of("HEAD", Path("results"))
 
