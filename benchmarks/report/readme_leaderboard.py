@@ -16,7 +16,10 @@ RESULTS = Path("results")  # the default profile's
 MARKS = re.compile(r"(<!-- results:begin -->\n).*(<!-- results:end -->)", re.DOTALL)
 BENCHMARK = "v2"
 ROWS = 6  # at most
-ALONE = "One training per row: intervals are over videos, and say nothing of another training."
+ALONE = (
+    "Each row was trained once: its interval says how far the score depends on the test videos, "
+    "not how far another training would differ."
+)
 
 
 def leaderboard(plan: Plan, table: Table) -> str:
