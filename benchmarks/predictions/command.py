@@ -73,7 +73,7 @@ def compare(args: argparse.Namespace) -> None:
     # Rows before revisions: a branch may have a row's name.
     sides = [None if name == "." else side_of(name, params) for name in names]
     for i, name in enumerate(names):
-        if args.benchmark and sides[i] is None and Path(name).is_dir():
+        if args.benchmark and sides[i] is None and name != "." and Path(name).is_dir():
             sides[i] = _folder(name, params, args)
     if sides[0] and sides[1]:
         lines, classes = comparing.compare(sides[0], sides[1], args.controls)

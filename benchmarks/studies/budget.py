@@ -165,7 +165,7 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
     Index, features, models and runs are those that the profile uses.
 
     Raises:
-        ParamsError: a row's training has no number of updates, or one of its own.
+        ParamsError: a row's training has no number of updates, one of its own, or no validation.
     """
     blocks = dict(params.benchmarks)
     for benchmark in benchmarks:
@@ -181,8 +181,11 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
         place["work_of"] = params.work_of or params.profile
     changed = Params.model_validate({**dict(params), **place, "benchmarks": blocks})
     for row, benchmark in itertools.product(rows, benchmarks):
-        if changed.row(row, benchmark).training.steps != blocks[benchmark].training["steps"]:
+        own = changed.row(row, benchmark).training
+        if own.steps != blocks[benchmark].training["steps"]:
             raise ParamsError(f"{row}: its own steps on {benchmark} hide the study's")
+        if own.selection == "last":
+            raise ParamsError(f"{row} on {benchmark}: training.selection 'last' has no validation")
     return changed
 
 

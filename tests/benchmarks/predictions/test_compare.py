@@ -139,6 +139,14 @@ def test_a_row_is_meant_although_a_branch_has_its_name(monkeypatch, capsys):
     assert "v2 train test miou" in capsys.readouterr().out
 
 
+def test_the_working_tree_is_no_folder_of_predictions(monkeypatch):
+    monkeypatch.setattr(states, "tables_of", lambda *_: None)
+    monkeypatch.setattr(command, "_folder", lambda *_: pytest.fail("scored as predictions"))
+    names = {"first": ".", "second": "nowhere", "params": ROOT / "params.yaml"}
+    with pytest.raises(CompareError, match=r"^\.: no row"):
+        command.compare(SimpleNamespace(**names, benchmark="v1s", json=False))
+
+
 def test_the_tables_figures_stand_once_and_no_seeds(tmp_path):
     """runs.csv has a line per seed, so that each would meet every other."""
     (tmp_path / "tables").mkdir()

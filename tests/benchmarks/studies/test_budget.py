@@ -41,6 +41,12 @@ def test_only_the_updates_differ_and_the_models_lie_with_the_profiles(params):
     assert scaled(params, 1.0, rows, ["v2"]) == params
 
 
+def test_a_row_that_is_never_validated_is_refused_before_any_training(params):
+    params.methods["gavs"]["training"]["selection"] = "last"
+    with pytest.raises(ParamsError, match="^gavs on v2: training.selection 'last' has no validat"):
+        scaled(params, 2.0, ["tpavi_sam", "gavs"], ["v2"])
+
+
 def test_a_profile_over_another_ones_work_has_that_work_at_every_budget(tmp_path, monkeypatch):
     """Check on `study`, whose folder has records alone."""
     study_params = load(ROOT / "profiles/study.yaml")
