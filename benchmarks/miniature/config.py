@@ -25,7 +25,7 @@ class WorldConfig(Config):
     size: int = Field(128, ge=32, le=4096)  # pixels of the stored frames
     clips: dict[Benchmark, dict[Split, Clips]] = {
         "v1s": {"train": 400, "val": 60, "test": 800},
-        "v1m": {"train": 250, "val": 60, "test": 800},
+        "v1m": {"train": 1000, "val": 60, "test": 800},
         "v2": {"train": 400, "val": 60, "test": 800},
         "vggss": {"test": 900},
         "vggsound": {"train": 1400},
