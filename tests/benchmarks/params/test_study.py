@@ -96,10 +96,10 @@ def test_balanced_trains_the_defaults_rows_on_other_scenes(default):
     assert [balanced.row(row, "v1s") for row in own] == [default.row(row, "v1s") for row in own]
 
 
-def test_more_clips_of_v1m_are_trained_on_by_the_defaults_rows_and_tested_on_its_clips(default):
-    more = load(ROOT / "profiles/v1m_clips.yaml")
+def test_fewer_clips_of_v1m_are_trained_on_by_the_defaults_rows_and_tested_on_its_clips(default):
+    fewer = load(ROOT / "profiles/v1m_clips.yaml")
     clips = default.world.clips["v1m"]
-    assert more.world.clips["v1m"] == clips | {"train": 4 * clips["train"]}
-    rows = more.tables.table1.methods
-    assert [more.row(row, "v1m") for row in rows] == [default.row(row, "v1m") for row in rows]
-    assert more.world.model_copy(update={"clips": default.world.clips}) == default.world
+    assert fewer.world.clips["v1m"] == clips | {"train": clips["train"] / 4}
+    rows = fewer.tables.table1.methods
+    assert [fewer.row(row, "v1m") for row in rows] == [default.row(row, "v1m") for row in rows]
+    assert fewer.world.model_copy(update={"clips": default.world.clips}) == default.world
