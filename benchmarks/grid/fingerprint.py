@@ -247,16 +247,22 @@ def header(
         StoreError: no store has such a name.
     """
     shape, dtype = layout(name, encoders)
-    made_from: dict[str, Any] = {"frames": frames_checksum(index), "code": store_code(name)}
-    if name in ("vggish", "logmel"):
-        made_from["hop_seconds"] = encoders.audio.hop_seconds
-    if name == "spectrogram":
-        made_from["spectrogram_hop"] = encoders.audio.spectrogram_hop
-    if name == "vggish":
-        made_from["weights"] = encoders.checksum("vggish")
-    if name.startswith(("sam", "tokens")):
-        made_from |= {"precision": precision, "weights": encoders.checksum("sam")}
+    made_from = {"frames": frames_checksum(index), **row_values(name, encoders, precision)}
     return Header(name, int(index.frames.sum()), shape, dtype, rows_per_shard, made_from)
+
+
+def row_values(name: str, encoders: ProfileEncoders, precision: str = "fp32") -> dict[str, Any]:
+    """What a store's rows depend on beside their clips: code, weights, parameters."""
+    values: dict[str, Any] = {"code": store_code(name)}
+    if name in ("vggish", "logmel"):
+        values["hop_seconds"] = encoders.audio.hop_seconds
+    if name == "spectrogram":
+        values["spectrogram_hop"] = encoders.audio.spectrogram_hop
+    if name == "vggish":
+        values["weights"] = encoders.checksum("vggish")
+    if name.startswith(("sam", "tokens")):
+        values |= {"precision": precision, "weights": encoders.checksum("sam")}
+    return values
 
 
 class Fingerprints:
@@ -293,6 +299,7 @@ class Fingerprints:
     def model(self, model: Model) -> dict[str, Any]:
         """Everything that a trained model depends on."""
         row, _ = training_of(self.params, model)
+        precision = self.params.features.precision
         encoders = ["vggish", *row.method_config.encoders()]
         if supervision_of(self.params, model) == "sam_mask":
             encoders.append("sam")
@@ -302,7 +309,8 @@ class Fingerprints:
             "clips": {k: self._clips_checksum(v) for k, v in sets.items() if v},
             "classes": self.clip_sets.classes,
             "parent": fingerprint(self.model(model.parent)) if model.parent else None,
-            "stores": {n: self.store(n, row.method_config.cover()).checksum for n in row.stores},
+            # The clips are named by set: with more of one benchmark, others' models stay.
+            "stores": {n: row_values(n, self.encoders, precision) for n in row.stores},
             "weights": {name: self.encoders.checksum(name) for name in encoders},
         }
 

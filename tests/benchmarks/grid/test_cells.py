@@ -212,6 +212,30 @@ def test_what_a_fingerprint_depends_on(project, edit):
     assert fingerprint() != first
 
 
+def test_more_clips_of_one_benchmark_leave_anothers_models(project, edit):
+    cells = [CELL, Cell("table1", "gavs", "gavs", "v2", "train", 0)]
+
+    def made() -> dict[str, bytes]:
+        assert run_cells(load(), cells, workers=1) == []
+        files = [
+            p
+            for kind in ("models/*/*.pt", "runs/*/*.npz")
+            for p in Path().glob(f"work/smoke/{kind}")
+        ]
+        return {f"{p.parent.name}/{p.name}": p.read_bytes() for p in files}
+
+    before = made()
+    edit("world.clips.v1m.train", 20)
+    assert cli.main(["data"]) == cli.main(["features"]) == 0
+    both = made()
+    assert before.items() < both.items() and len(both) == 3 / 2 * len(before)
+    for kind in ("models", "runs"):
+        shutil.rmtree(project / "work/smoke" / kind)
+    # Trained again beside the others' clips, they are the same.
+    again = made()
+    assert len(again) == len(before) and again.items() < both.items()
+
+
 def test_a_failing_cell_fails_alone(project, edit, capsys):
     edit("methods.gavs.training.lr", 1.0e30)  # the loss becomes NaN
     edit("training.clip_grad", None)
