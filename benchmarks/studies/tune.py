@@ -98,7 +98,7 @@ def earlier(path: Path, params: Params) -> pd.DataFrame:
     """
     remedy = "search all rows with `python -m benchmarks tune`"
     columns: dict[str, type] = {"profile": str, "seed": int, "row": str, "lr": float}
-    columns |= dict.fromkeys([*params.tables.table1.benchmarks, "mean"], float) | {"seconds": int}
+    columns |= dict.fromkeys([*params.tables.table1.benchmarks, "mean"], float)
     known: dict[str, Sequence[Any]]
     known = {"profile": [params.profile], "seed": params.seeds[:1], "lr": LADDER}
     with reading(path, ParamsError, "as a search of learning rates", remedy):
@@ -144,7 +144,7 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
     """Train `rows` at every rate, side by side; returns a table and the reasons of failures.
 
     The table has profile, seed, row, lr, one column of mIoU (0..1) per benchmark of Table 1, NaN
-    where the training diverged, their mean, and the seconds of training and validation.
+    where the training diverged, and their mean.
     """
     benchmarks, seed = params.tables.table1.benchmarks, params.seeds[0]
     benches = {rate: Workbench(at_rate(params, rows, rate)) for rate in LADDER}
@@ -174,9 +174,8 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
             jobs = dict(zip(benchmarks, jobs_of(row, [rate]), strict=True))
             scores = {b: round(outcome.scores.get(job, np.nan), 6) for b, job in jobs.items()}
             mean = round(float(np.mean(list(scores.values()))), 6)
-            spent = round(sum(outcome.seconds.get(job, 0) for job in jobs.values()))
             line: dict[str, Any] = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
-            lines.append(line | scores | {"mean": mean, "seconds": spent})
+            lines.append(line | scores | {"mean": mean})
     return pd.DataFrame(lines), outcome.failures
 
 
@@ -250,8 +249,8 @@ def page(table: pd.DataFrame, benchmarks: Sequence[str], budget: str) -> str:
         cells = [_text(line["lr"])]
         cells += ["diverged" if np.isnan(value) else number(value, 100, 2) for value in values]
         cells = [bold(cell) if line["chosen"] else cell for cell in cells]
-        lines.append([line["row"], *cells, str(line["seconds"])])
-    header = ["row", "rate", *benchmarks, "mean", "seconds"]
+        lines.append([line["row"], *cells])
+    header = ["row", "rate", *benchmarks, "mean"]
     extent = table.groupby("row").lr.agg(["min", "max"]).to_dict("index")
     edges = [
         f"{line.row} ({_text(line.lr)})"

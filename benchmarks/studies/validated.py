@@ -29,10 +29,9 @@ class Job(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Validation scores (NaN: diverged) and seconds by job, and the reasons of failures."""
+    """Validation scores by job (NaN: diverged), and the reasons of failures."""
 
     scores: dict[Job, float] = field(default_factory=dict)
-    seconds: dict[Job, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
@@ -82,7 +81,7 @@ def validate_all(
                 job = waiting.pop(future)
                 name, done = _name(title, job), done + _cost(job)
                 try:
-                    outcome.scores[job], outcome.seconds[job] = future.result()
+                    outcome.scores[job] = future.result()
                 except Exception as error:  # a failing training must not stop the others
                     log.error("%s: FAILED: %s", name, error)
                     outcome.failures.append(f"{name}: {error}")
@@ -95,15 +94,14 @@ def validate_all(
     return outcome
 
 
-def _validated(job: Job, name: str) -> tuple[float, float]:
-    """Train in a worker; returns the selected mIoU (NaN: diverged), and seconds."""
-    started = time.monotonic()
+def _validated(job: Job, name: str) -> float:
+    """Train in a worker; returns the selected mIoU (NaN: diverged)."""
     try:
         _, facts = trained(_benches[job.key], job.model, name)
     except Diverged as error:
         log.warning("%s", error)
-        return np.nan, time.monotonic() - started
-    return facts["selection"]["validation"], facts["seconds"]
+        return np.nan
+    return facts["selection"]["validation"]
 
 
 def _cost(job: Job) -> float:
