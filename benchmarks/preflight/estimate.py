@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.common.tables import Grid, markdown
 from benchmarks.params import Params, ParamsError, build
 from benchmarks.params.tiers import TIERS
+from benchmarks.preflight.cost import cells_in, models_of
 from benchmarks.preflight.nominal import (
     Figures,
     NominalCosts,
@@ -93,7 +94,7 @@ def estimate(values: Mapping[str, Any]) -> str:
     totals = [
         [
             name,
-            *lines_of_work(part),
+            *cells_and_trainings(tiers[name]),
             *(f"{sum(line[key] for line in part):,.1f}" for key in ("hours", "disk GiB")),
         ]
         for name, part in lines.items()
@@ -107,10 +108,7 @@ def estimate(values: Mapping[str, Any]) -> str:
     return PAGE.format(
         machine=figures.machine,
         tiers=markdown(Grid(["tier", "cells", "trainings", "GPU hours", "disk, GiB"], totals)),
-        stages="".join(
-            f"### {name}\n{lines_text([line for line in part if line['work'] != NOTHING])}\n\n"
-            for name, part in lines.items()
-        ),
+        stages="".join(f"### {name}\n{lines_text(part)}\n\n" for name, part in lines.items()),
         dominating=markdown(Grid(["row", "benchmark", "trainings", "GPU hours"], ranked, "llrr")),
         read=1000 * full.row_bytes(tokens) / figures.disk,
         made=1000 * full.made_anew(tokens),
@@ -119,10 +117,10 @@ def estimate(values: Mapping[str, Any]) -> str:
     )
 
 
-NOTHING = "0 cells, 0 trainings"
-
-
-def lines_of_work(lines: list[dict[str, Any]]) -> tuple[str, str]:
-    """Cells and trainings of a tier, from its lines."""
-    works = [line["work"].split() for line in lines if line["stage"].startswith("run ")]
-    return str(sum(int(w[0]) for w in works)), str(sum(int(w[2]) for w in works))
+def cells_and_trainings(params: Params) -> tuple[str, str]:
+    """Counts of a tier's cells and trainings."""
+    models = models_of(params)
+    cells = sum(len(cells_in(params, table)) for table in models)
+    every = {model for same in models.values() for model in same}
+    oracles = [m for m in every if params.row(m.row, m.benchmark).method_config.oracle]
+    return str(cells), str(len(every) - len(oracles))

@@ -229,11 +229,12 @@ def tuning_hours(costs: NominalCosts) -> float:
 
 
 def lines_text(lines: list[Line]) -> str:
-    """Table of the stages' costs in Markdown, with their sum."""
+    """Table of the costs of stages that cost something, in Markdown, with their sum."""
     total = [sum(line[key] for line in lines) for key in ("hours", "disk GiB")]
     rows = [
         [line["stage"], line["work"], f"{line['hours']:,.1f}", f"{line['disk GiB']:,.1f}"]
         for line in lines
+        if line["hours"] or line["disk GiB"]
     ]
     rows.append(["**all**", "", *(f"**{value:,.1f}**" for value in total)])
     return markdown(Grid(["stage", "work", "GPU hours", "disk, GiB"], rows))
