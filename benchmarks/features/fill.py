@@ -223,7 +223,7 @@ def _pace(jobs: Sequence[ShardJob]) -> float:
         return (time.monotonic() - start) / len(part)
 
     seconds(first[:1])  # loads the encoder
-    one = seconds(first[1:2])
+    one = seconds(first[1:3])
     if one > 2:  # memory and kernels made for the first batch hardly count
         return one
     seconds(first)

@@ -48,7 +48,9 @@ def _encoded(
 ) -> dict[str, np.ndarray]:
     cuts = {int(m["cut"]): name for name in names if (m := kind_of(name))["cut"]}
     embedding = [name for name in names if kind_of(name)["sam"]]
-    out = {}
+    out, frames = {}, len(images)
+    if frames == 1:  # a convolution of one alone is rounded otherwise than of several
+        images = images.expand(2, -1, -1, -1)
     with torch.autocast(images.device.type, DTYPES[precision], enabled=precision != "fp32"):
         x = tokens(sam, images, 0)  # (n, h, w, D)
         blocks = sam.image_encoder.blocks
@@ -61,7 +63,7 @@ def _encoded(
                 break
         for name in embedding:
             out[name] = continue_from_tokens(sam, x, len(blocks)).half()
-    return {name: rows.cpu().numpy() for name, rows in out.items()}
+    return {name: rows[:frames].cpu().numpy() for name, rows in out.items()}
 
 
 @lru_cache(maxsize=1)
