@@ -22,8 +22,9 @@ from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import VERDICTS, Difference
 
 HOLDS, REVERSED, UNDECIDED = VERDICTS
-MIXED, NOT_MEASURED = "mixed", "not measured"
-CLAIM_VERDICTS = (HOLDS, REVERSED, MIXED, UNDECIDED, NOT_MEASURED)
+MIXED, NOT_JUDGED, NOT_MEASURED = "mixed", "not judged", "not measured"
+CLAIM_VERDICTS = (HOLDS, REVERSED, MIXED, UNDECIDED, NOT_JUDGED, NOT_MEASURED)
+NO_VERDICT = (NOT_JUDGED, NOT_MEASURED)  # without a comparison
 HEADLINE, RIVALS_IN_VIEW = "threshold 0.5", "silent rivals in view"
 READINGS = {  # name -> metric of masks, metric of boxes; "": there is none
     HEADLINE: ("miou", "mean_iou/fixed/mask"),
@@ -108,13 +109,13 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
         headline = measured.pop(HEADLINE)
         contrasts, left_out = _judge(headline), _left_out(ledger, statement)
         sides = [contrast.difference.runs for contrast in contrasts]
-        context = (c for c in statement.comparisons if c.context)
+        context = (c for c in statement.comparisons if c.context and _standing(ledger, c))
         sensitivity = {n: _reading(statement, found, headline) for n, found in measured.items()}
         claim = Claim(
             statement.name,
             statement.text,
             statement.source,
-            UNDECIDED if left_out and not contrasts else _verdict(statement, headline),
+            NOT_JUDGED if left_out and not contrasts else _verdict(statement, headline),
             _evidence(contrasts, left_out),
             (min(sides), max(sides)) if sides else None,
             tuple(contrasts),
@@ -129,13 +130,17 @@ def _measure(ledger: Ledger, statement: Statement) -> dict[str, dict[Comparison,
     """Compare by every reading, only rows with standing."""
     measured: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
     for comparison in statement.comparisons:
-        sides = (comparison.better, comparison.worse)
-        if comparison.context or any((side.row, side.home) in ledger.below for side in sides):
+        if comparison.context or not _standing(ledger, comparison):
             continue
         for name in READINGS:  # all of one record at a time: it is read once
             if difference := _difference(ledger, comparison, name):
                 measured[name][comparison] = difference
     return measured
+
+
+def _standing(ledger: Ledger, comparison: Comparison) -> bool:
+    sides = (comparison.better, comparison.worse)
+    return not any((side.row, side.home) in ledger.below for side in sides)
 
 
 def _judge(measured: Measured) -> list[Contrast]:
@@ -205,11 +210,15 @@ def _verdict(statement: Statement, measured: Measured) -> str:
 
 
 def _evidence(contrasts: Sequence[Contrast], left_out: Standing) -> str:
-    """One line: how many comparisons say what, the lowest and the highest, who takes no part."""
+    """One line: how many comparisons say what, the lowest and the highest, who takes no part.
+
+    Those that are decided carry the verdict, so the extremes are theirs where there are any.
+    """
     parts = []
     if contrasts:
         parts.append(counts(contrasts))
-        extremes = {pick(contrasts, key=lambda c: c.difference.mean): None for pick in (min, max)}
+        shown = [c for c in contrasts if c.difference.verdict != UNDECIDED] or contrasts
+        extremes = {pick(shown, key=lambda c: c.difference.mean): None for pick in (min, max)}
         parts += [describe(contrast) for contrast in extremes]
     if left_out:
         rows = (f"`{row}` ({title_of(b)}: not above {than})" for (row, b), than in left_out.items())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks.report.claims import CLAIM_VERDICTS, NOT_MEASURED, Claim
+from benchmarks.report.claims import CLAIM_VERDICTS, NO_VERDICT, Claim
 from benchmarks.report.contests import Contest, contests_of, main_contests
 from benchmarks.report.exports import as_csv
 from benchmarks.report.figure3 import shares_of
@@ -24,7 +24,7 @@ def headline(plan: Plan, tables: Mapping[str, Table], judged: Sequence[Claim]) -
     """JSON of the base row's score (%) in the first contests, how many of the paper's claims hold,
     are reversed, mixed or undecided, and how many records are missing."""
     verdicts = [claim.verdict for claim in judged]
-    rest = {kind: verdicts.count(kind) for kind in CLAIM_VERDICTS if kind != NOT_MEASURED}
+    rest = {kind: verdicts.count(kind) for kind in CLAIM_VERDICTS if kind not in NO_VERDICT}
     rest["missing"] = len(missing_of(tables.values()))
     scores: dict[str, float] = {}
     for contest in main_contests(plan, tables)[: LARGEST - len(rest)]:

@@ -14,7 +14,7 @@ from benchmarks.report.layout import BELOW, OUT, TIED, UNDECIDED, Section, title
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
 from benchmarks.report.table1 import DEAF
-from benchmarks.report.verdicts import counted, trainings
+from benchmarks.report.verdicts import BEST, counted, trainings
 from benchmarks.scoring.records import Key, Record
 
 PROFILES = {
@@ -68,7 +68,8 @@ HOW_TO_READ = f"""\
   seeds for which they are run. **silent rivals in view** clips that show a silent object that
   could sound: there a model that can't hear does worse, elsewhere it need not.
 - **threshold** one cut for a whole test set, the best on the validation clips of all seeds of a
-  row; where the records don't hold these clips' scores there is 0.5 alone.
+  row (few shots leave none: their 0-shot models' cut); where the records don't hold these clips'
+  scores there is 0.5 alone.
 - **(a to b)** the range over SAM-Fusion's operators, since the paper doesn't name its own; the
   default concatenates and takes a 1×1 convolution.
 - **paper** what the paper prints, on real data; in parentheses: of the original system, which had
@@ -207,7 +208,7 @@ def _claims(judged: Sequence[Claim]) -> list[str]:
         lines.append([*cells, ", ".join(claim.depends)])
     header = ["claim", "paper", "verdict", "comparisons", "n", "another verdict by"]
     grid = Grid(header, lines, "llllrl")
-    text = f"{counted(judged)} Evidence, rules and orderings: [verdicts.md](verdicts.md)."
+    text = f"{counted(judged)} {BEST} Evidence, rules and orderings: [verdicts.md](verdicts.md)."
     return ["## The paper's claims", text, markdown(grid)]
 
 

@@ -36,7 +36,7 @@ def leaderboard(plan: Plan, table: Table) -> str:
     methods = plan.tables.table1.methods
     shared = [r for r in methods if r == plan.base or all(r in rows for rows in tables)]
     ranked = layout.ranked(shared, miou, by_track=False)
-    ahead = [row for row in ranked if row != plan.base]
+    ahead = [row for row in ranked if row != plan.base and (row, miou) not in table.left_out]
     rows = [row for row in ranked if row in {plan.base, *ahead[: ROWS - 1]}]
     columns = [
         layout.method(),
@@ -53,7 +53,8 @@ def leaderboard(plan: Plan, table: Table) -> str:
     which += f", and `{plan.base}`" if plan.base in rows else ""
     bold = "**bold**: best of a track among them"
     alone = f" {ALONE}" if plan.trainings == "1" else ""
-    best = layout.ranked(methods, miou, by_track=False)[0]
+    standing = [row for row in methods if (row, miou) not in table.left_out]
+    best = next(iter(layout.ranked(standing, miou, by_track=False)), plan.base)
     if best not in rows:
         alone += f" Above these in Table 1: `{best}`, {share(table.mean(best, miou))}."
     text = f"{where}: {which}; {bold}.{alone} All rows: [tables.md](../tables.md)."

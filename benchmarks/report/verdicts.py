@@ -38,12 +38,16 @@ are verdicts on this world, with these encoders and budgets; the paper's figures
 A claim is a list of comparisons, tested together: p < 0.05 after Holm's rule over the claim's,
 seeds and videos in the variance. **holds**: at least one comparison holds and none is reversed;
 **reversed**: the other way round; **mixed**: some hold, others are reversed; **undecided**: all
-else. A claim of "best" or "all", of the rows that the paper prints there, holds if every comparison
-does and is reversed by one. **n**: trainings of a comparison's side that has fewer, a range where
-comparisons differ in it.
-**evidence**: how many comparisons say what, then the one with the lowest difference and the one
-with the highest, each with a 95 % interval of its own. Rows that aren't shown to be above all dark
-or their floor are left out and named.{alone}"""
+else. {best} **n**: trainings of a comparison's side that has fewer, a range where comparisons
+differ in it.
+**evidence**: how many comparisons say what, then the lowest and the highest difference of those
+that are decided, or of all where none is, each with a 95 % interval of its own. Rows that aren't
+shown to be above all dark or their floor are left out and named; **not judged**: no comparison is
+left.{alone}"""
+BEST = (
+    'A claim of "best", or above "all", "any" or "other" rows, holds if every comparison does and '
+    "is reversed by one."
+)
 ALONE = """
 
 With one training per side the interval is over videos only, and the verdict is on these trainings,
@@ -58,7 +62,8 @@ and budgets. In parentheses: of how many of a claim's comparisons, where not of 
 it is another than at threshold 0.5 on the same comparisons. {none}: not measured. Of boxes, *oracle
 size* lights as many pixels as the truth has, and *success rate* counts IoUs of 0.5 or more. *SAM's
 weights* are those without a semantic head, the *regime* is V1S's balanced scenes, the *precision*
-bf16 (`dispersion.md`)."""
+bf16 (`dispersion.md`). Studies have their own number of seeds; whether a row is left out is the
+tables' matter there too."""
 CONTEXT = """\
 Differences of `{base}` to rows of fusion that differ from it in more than the paradigm (decoder,
 loss, backbone), in points: context, not judged. *Italic*: the 95 % interval contains 0."""
@@ -83,7 +88,7 @@ def verdicts_page(
     parts = [
         f"# Verdicts on the paper's claims, profile `{plan.profile}`",
         INTRODUCTION.format(
-            profile=plan.profile, seeds=plan.trainings, alone=ALONE if single else ""
+            profile=plan.profile, seeds=plan.trainings, best=BEST, alone=ALONE if single else ""
         ),
         MISSING.format(missing) if (missing := len(missing_of(tables))) else "",
         counted(claims),
@@ -102,7 +107,9 @@ def verdicts_page(
             "A row is judged on a benchmark where it is shown to be above all dark and above its "
             "floor (p < 0.05 after Holm's rule over the two; the floor where silent rivals are in "
             "view, if the data say where; a row that has no floor, such as a variant or any on "
-            "AVS-V3, above all dark alone). These rows aren't.",
+            "AVS-V3, above all dark alone). These rows aren't. On VGG-SS, VGG-SS-Sub and fractions "
+            "of V2 a row stands as it does on V2, with shots as with none; § in Table 3 marks who "
+            "isn't shown to be above a square there.",
             markdown(_without(below)),
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:
@@ -146,7 +153,7 @@ def sensitivity_grid(claims: Sequence[Claim]) -> Grid:
             part = f" ({reading.comparisons} of {len(claim.contrasts)})"
             verdict = bold(reading.verdict) if name in claim.depends else reading.verdict
             cells.append(verdict + part * (reading.comparisons < len(claim.contrasts)))
-        headline = NONE if claim.verdict == NOT_MEASURED else claim.verdict
+        headline = claim.verdict if claim.contrasts else NONE
         lines.append([claim.text, headline, *cells])
     return Grid(["claim", HEADLINE, *names], lines, "l" * (2 + len(names)))
 

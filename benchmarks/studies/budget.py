@@ -255,7 +255,7 @@ def _with_former(
     """Add the lines and pairs of earlier calls that this one doesn't measure.
 
     A row whose score at the default's budget isn't what it was, or has no seed that it had, keeps
-    none: they may be other code's.
+    none: they may be other code's. One with more seeds now keeps no pair of fewer.
     """
     lines, duels = former
     both = lines[lines.times == 1].merge(table, on=PLACE, suffixes=("", "_now"))
@@ -267,9 +267,11 @@ def _with_former(
         log.warning("%s on %s: earlier calls %s; left out", row, benchmark, why)
     now = {*_places(table, PLACE)}
     kept = [p not in now and p[:2] not in other for p in _places(lines, PLACE)]
+    new = {p for p in _places(table, PLACE) if p not in {*_places(lines, PLACE)}}
+    grown = {p[:2] for p in new if p[2] == 1} & _rows_of(lines)
     again = {(b, a, frozenset(pair)) for b, a, *pair in _places(pairs, PAIR)}
     standing = [
-        (b, a, frozenset(pair)) not in again and not {(row, b) for row in pair} & other
+        (b, a, frozenset(pair)) not in again and not {(row, b) for row in pair} & (other | grown)
         for b, a, *pair in _places(duels, PAIR)
     ]
     return _after(lines[kept], table), judged(_after(duels[standing], pairs))

@@ -30,9 +30,10 @@ function showBest() {
     { title: "p", cell: (r) => (r.lead ? pValue(r.lead.p) : NONE) },
     { title: DATA.base, cell: (r) => {
       const i = r.s.rows.indexOf(DATA.base);
-      const place = r.s.scores.filter((score) => i >= 0 && score[0] > r.s.scores[i][0]).length + 1;
       if (i < 0) return NONE;
-      return `${fixed(r.s.scores[i][0])}, ${r.s.left_out[DATA.base] ? "no verdict" : `${place} of ${r.s.rows.length}`}`;
+      const judged = r.s.rows.flatMap((row, k) => (r.s.left_out[row] ? [] : [r.s.scores[k][0]]));
+      const place = judged.filter((score) => score > r.s.scores[i][0]).length + 1;
+      return `${fixed(r.s.scores[i][0])}, ${r.s.left_out[DATA.base] ? "no verdict" : `${place} of ${judged.length}`}`;
     } },
     { title: "closer", className: "text", cell: (r) => (r.lead ? el("button", { type: "button", onclick: compare(r) },
       "compare", el("span", { class: "skip" }, ` the best two on ${r.s.title}`)) : "") },

@@ -28,7 +28,7 @@ HEARING = (  # columns of Table 1
     "miou", "floor", "floor_gain", "shuffled", "shuffle_loss",
     "rivals_floor_gain", "rivals_shuffle_loss",
 )  # fmt: skip
-DIGITS = 4  # of per cents, so that what the page rounds again is what the tables print
+DIGITS = 6  # of per cents, so that what the page rounds again is what the tables print
 
 
 def numbers(

@@ -49,8 +49,20 @@ def test_prompt_against_fusion_is_judged_on_pairs_that_differ_in_that_alone(desk
     assert claim.evidence == "holds 1 of 1; V1S: `gavs` − `sam_fusion` +20.00 [+20.00, +20.00]"
     put(desk, "sam_fusion_add", [5, 3])  # another operator is better
     assert judged(desk)["pairs_seen"].verdict == "mixed"
+    put(desk, "avsbench", [0, 0])  # below all dark: no context either
+    assert not judged(desk)["pairs_seen"].context
     put(desk, "sam_fusion", [5, 3])
     assert judged(desk)["pairs_seen"].verdict == "reversed"
+
+
+def test_the_evidence_is_of_what_is_decided(desk):
+    """sam_fusion is below on one video and above on the other: the lower difference, undecided."""
+    put(desk, "gavs", [4, 2])
+    put(desk, "sam_fusion", [3, 4])
+    put(desk, "sam_fusion_add", [3, 1])
+    claim = judged(desk)["pairs_seen"]
+    shown = "V1S: `gavs` − `sam_fusion_add` +20.00 [+20.00, +20.00]"
+    assert claim.evidence == f"holds 1, undecided 1 of 2; {shown}"
 
 
 def test_best_of_all_takes_every_rival_and_falls_with_one(desk):
@@ -85,7 +97,7 @@ def test_rows_without_standing_take_no_part(desk):
     put(desk, "gavs", [4, 2])
     put(desk, "sam_fusion", [0, 0])
     claim = judged(desk)["pairs_seen"]
-    assert claim.verdict == "undecided" and not claim.contrasts
+    assert claim.verdict == "not judged" and not claim.contrasts
     assert claim.evidence == "without `sam_fusion` (V1S: not above all dark)"
     put(desk, "sam_fusion", [3, 2])
     put(desk, "sam_fusion", [3, 2], setting="floor")
@@ -97,7 +109,7 @@ def test_a_floor_is_compared_where_silent_rivals_are_in_view(desk):
     put(desk, "gavs", [1, 5, 4])
     put(desk, "gavs", [5, 3, 2], setting="floor")
     put(desk, "sam_fusion", [1, 3, 2])
-    assert judged(desk)["pairs_seen"].verdict == "undecided"
+    assert judged(desk)["pairs_seen"].verdict == "not judged"
     assert judged(desk, {RIVALS: {"clip1", "clip2"}})["pairs_seen"].verdict == "holds"
 
 
@@ -254,7 +266,10 @@ def test_the_page_and_the_csv_have_every_claim(desk):
     put(desk, "sam_fusion", [3, 1])
     made = list(judged(desk).values())
     page = verdicts_page(plan_with(), made, {("tpavi_sam", "v1s"): "all dark"}, [])
-    assert f"holds 2, reversed 0, mixed 0, undecided 0, not measured {len(made) - 2}" in page
+    assert (
+        f"holds 2, reversed 0, mixed 0, undecided 0, not judged 0, not measured {len(made) - 2}"
+        in page
+    )
     assert "| prompt above fusion on seen classes | 3.1 | **holds** | 2 |" in page
     assert "| V1S | all dark | `tpavi_sam` |" in page
     assert "With one training per side" not in page

@@ -61,6 +61,16 @@ def test_the_leaderboard_has_scores_floors_and_order(v2, plan):
     assert text.startswith("V2 test, profile `miniature`, number of seeds: 2")
 
 
+def test_a_row_in_no_verdict_is_not_named_above_them(v2, plan):
+    v2.put("gavs_released", [5, 5], benchmark="v2")
+    v2.put("gavs_released", [5, 5], setting="floor", benchmark="v2")
+    v2.put("avsbench", [5, 5], setting="floor", benchmark="v2")
+    v2.report(plan)
+    text = (v2.results / "tables/leaderboard.md").read_text()
+    assert "Above these" not in text
+    assert "avsbench" not in [row[0] for row in cells(v2)]
+
+
 def test_the_base_is_there_although_it_is_none_of_the_best(v2, plan, monkeypatch):
     monkeypatch.setattr(front, "ROWS", 2)
     v2.report(plan)

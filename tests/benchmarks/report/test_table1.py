@@ -79,8 +79,8 @@ def test_a_row_in_no_verdict_is_neither_best_nor_tied(full_desk):
     above its floor, isn't either; gavs_released isn't above its own."""
     text = full_desk.report()
     front = (full_desk.results / "tables.md").read_text()
-    assert "\nholds 0, reversed 0, mixed 0, undecided 2, not measured 16. " in front
-    assert "| the visual cue helps | 2.2 | **undecided** | – | – |  |" in front
+    assert "\nholds 0, reversed 0, mixed 0, undecided 0, not judged 2, not measured 16. " in front
+    assert "| the visual cue helps | 2.2 | **not judged** | – | – |  |" in front
     assert "| `gavs` | P, C | 70.0 ⁿ |" in front
     assert line_of(text, "gavs", TRACK_P, bold=True)[1:3] == ["70.00 ± 14.14 ⁿ", "0.889 ± 0.063"]
     assert line_of(text, "gavs_released", V1S)[4].endswith("] ⁿ")

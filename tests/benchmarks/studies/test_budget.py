@@ -182,6 +182,12 @@ def test_a_pair_stands_once_whichever_row_is_ahead(call):
     assert sides == [(name, "sam_fusion", "gavs") for name in ("default", "double")]
 
 
+def test_a_pair_of_fewer_seeds_than_a_row_has_now_goes(call, caplog):
+    call(["gavs", "sam_fusion"], 0.1, [2])
+    lines, pairs = call(["gavs"], 0.1, [2], seeds=(0, 1))
+    assert len(lines) == 4 and pairs.empty
+
+
 def test_a_part_that_ends_while_another_trains_keeps_its_lines(call):
     table, _ = call(["gavs"], 0.01, [2], meanwhile=lambda: call(["sam_fusion"], 0.01, [2]))
     assert set(table.row) == {"gavs", "sam_fusion"}
