@@ -7,6 +7,8 @@ recipe is what can be said without data; `Fingerprints` adds the data.
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,7 @@ def model_code(params: Params, model: Model) -> str:
     validated = training.selection != "last"
     parts = {
         **_of_silence(row, model.silent),
-        "benchmarks.features.live": bool({*row.stores} & {*params.features.live}),
+        "benchmarks.features.live": bool({*_read_stores(params, model)} & {*params.features.live}),
         "benchmarks.grid.budget": model.full,
         "benchmarks.training.sam_masks": supervision_of(params, model) == "sam_mask",
         "benchmarks.training.evaluate": validated,
@@ -149,10 +151,26 @@ def recipe(params: Params, model: Model) -> dict[str, Any]:
         "code": model_code(params, model),
         "seed": model.seed,
         "silent": model.silent,
-        "budget": params.protocol.fraction_budget if model.full else None,
-        "scoring": scoring_values(params) if training.selection != "last" else None,
+        "budget": _budget(params, model),
+        # What selects is a loss, or mIoU at 0.5 and at the frames' own size.
+        "frames_per_clip": params.scoring.frames_per_clip if training.selection != "last" else None,
         "supervision": supervision_of(params, model) if model.shots else None,
     }
+
+
+def _budget(params: Params, model: Model) -> list[str] | None:
+    """How long a fraction's training is: as many steps as the whole set's, or its share of them."""
+    if model.full is None:
+        return None
+    budget = params.protocol.fraction_budget
+    return [budget] if budget == "steps" else [budget, model.train.split("-")[1]]
+
+
+def _read_stores(params: Params, model: Model) -> list[str]:
+    """Names of the stores that a training reads: its method's, and SAM's for masks of boxes."""
+    row, _ = training_of(params, model)
+    masks = ["sam_rgb"] if supervision_of(params, model) == "sam_mask" else []
+    return list(dict.fromkeys([*row.stores, *masks]))
 
 
 def scoring_values(params: Params) -> dict[str, Any]:
@@ -163,7 +181,16 @@ def scoring_values(params: Params) -> dict[str, Any]:
 def drawing_values(params: Params) -> dict[str, Any]:
     """The parameters of `protocol` that decide which clips a drawn set has."""
     others = {"cross", "fraction_videos", "fraction_budget", "one_budget"}
-    return params.protocol.model_dump(mode="json", exclude=others)
+    values = params.protocol.model_dump(mode="json", exclude=others)
+    paths = {name: value for name, value in params.protocol if isinstance(value, Path)}
+    return values | {name: _content(path) for name, path in paths.items()}
+
+
+def _content(path: Path) -> Any:
+    """Checksums of a file, or of all in a folder; the path of what isn't there."""
+    if path.is_dir():
+        return {p.relative_to(path).as_posix(): sha256(p) for p in sorted(path.rglob("*.csv"))}
+    return sha256(path) if path.is_file() else str(path)
 
 
 def recipe_checksum(params: Params, cell: Cell) -> str:
@@ -180,6 +207,7 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
     row, _ = training_of(params, models[0])
     used = ["sam", "vggish", *row.method_config.encoders()]
     values = params.model_dump(mode="json", include={"data", "world", "audio"})
+    heard = params.protocol.vggss_heard
     return fingerprint(
         {
             "models": [[recipe(params, model), repr(model)] for model in models],
@@ -189,6 +217,7 @@ def recipe_checksum(params: Params, cell: Cell) -> str:
             "weights": _weights(params, used),
             "scoring": scoring_values(params),
             "protocol": drawing_values(params) if drawn else None,
+            "heard": _content(heard) if heard and "vggss/all" in names else None,
             "precision": params.features.precision,
             **values,
         }
@@ -299,7 +328,10 @@ class Fingerprints:
     def model(self, model: Model) -> dict[str, Any]:
         """Everything that a trained model depends on."""
         row, _ = training_of(self.params, model)
-        precision = self.params.features.precision
+        stores, precision = _read_stores(self.params, model), self.params.features.precision
+        # What is fingerprinted now must be what a worker, forked from here, will run.
+        for module in closure.project().closure([row.method_config.network]):
+            import_module(module)
         encoders = ["vggish", *row.method_config.encoders()]
         if supervision_of(self.params, model) == "sam_mask":
             encoders.append("sam")
@@ -307,10 +339,11 @@ class Fingerprints:
         return {
             **recipe(self.params, model),
             "clips": {k: self._clips_checksum(v) for k, v in sets.items() if v},
-            "classes": self.clip_sets.classes,
+            # Of a clip's classes the others' methods ask whether two clips share one.
+            "classes": self.clip_sets.classes if hasattr(row.method_config, "classes") else None,
             "parent": fingerprint(self.model(model.parent)) if model.parent else None,
             # The clips are named by set: with more of one benchmark, others' models stay.
-            "stores": {n: row_values(n, self.encoders, precision) for n in row.stores},
+            "stores": {name: row_values(name, self.encoders, precision) for name in stores},
             "weights": {name: self.encoders.checksum(name) for name in encoders},
         }
 

@@ -2,7 +2,8 @@
 
 Every training is one of the grid's, found again by its fingerprint, so the profile's own budget
 costs nothing after the default run, and a second run of the study nothing at all. What a call
-doesn't ask for stays as an earlier one has written it, so the study can be run in parts.
+doesn't ask for stays as an earlier one has written it while its run is the one that the parameters,
+code and data ask for, so the study can be run in parts.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from benchmarks.common.files import locked
 from benchmarks.common.lines import read_lines
 from benchmarks.common.publish import publish
 from benchmarks.grid.cells import git_revision, run_cells
+from benchmarks.grid.fingerprint import fingerprint
 from benchmarks.grid.protocol import Cell
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
@@ -42,11 +44,10 @@ log = logging.getLogger(__name__)
 TIMES = (0.5, 1.0, 2.0)
 NAMES = {0.5: "half", 1.0: DEFAULT, 2.0: "double"}  # as the page of verdicts has them
 DECIMALS = 6  # of numbers in CSV
-ROUNDED = 1e-6  # of scores there
 MOST = 100  # times the profile's updates
 PLACE = ["row", "benchmark", "times", "seed"]  # of a training
 SCORES = ["validation", "miou", "miou_chosen", "wrong_sound"]
-LINE = [*PLACE, "alternative", "updates", *SCORES, *COURSE, "revision"]
+LINE = [*PLACE, "alternative", "updates", *SCORES, *COURSE, "run", "revision"]
 PAIR = PAIRS[:4]  # benchmark, alternative and the two rows
 
 
@@ -121,7 +122,7 @@ def study(
         failures, lines = [], []
         scores: dict[Any, Any] = {}
         for scale, alternative in chosen.items():
-            cells = [Cell("table1", row, row, b, "train", seed) for row, b, seed in places]
+            cells = [_cell(*place) for place in places]
             reasons = run_cells(alternative, cells, params.workers)
             failures += [f"{name_of(scale)}: {reason}" for reason in reasons]
             if not failures:
@@ -167,6 +168,17 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
     Raises:
         ParamsError: a row's training has no number of updates, one of its own, or no validation.
     """
+    changed = _at_times(params, scale, benchmarks)
+    for row, benchmark in itertools.product(rows, benchmarks):
+        own = changed.row(row, benchmark).training
+        if own.steps != changed.benchmarks[benchmark].training["steps"]:
+            raise ParamsError(f"{row}: its own steps on {benchmark} hide the study's")
+        if own.selection == "last":
+            raise ParamsError(f"{row} on {benchmark}: training.selection 'last' has no validation")
+    return changed
+
+
+def _at_times(params: Params, scale: float, benchmarks: Sequence[str]) -> Params:
     blocks = dict(params.benchmarks)
     for benchmark in benchmarks:
         steps = blocks[benchmark].training.get("steps") if benchmark in blocks else None
@@ -179,14 +191,15 @@ def scaled(params: Params, scale: float, rows: Sequence[str], benchmarks: Sequen
         profile = f"{params.profile}_{name_of(scale)}".replace(".", "_")
         place = {"profile": profile, "results": Path("work", profile, "results")}
         place["work_of"] = params.work_of or params.profile
-    changed = Params.model_validate({**dict(params), **place, "benchmarks": blocks})
-    for row, benchmark in itertools.product(rows, benchmarks):
-        own = changed.row(row, benchmark).training
-        if own.steps != blocks[benchmark].training["steps"]:
-            raise ParamsError(f"{row}: its own steps on {benchmark} hide the study's")
-        if own.selection == "last":
-            raise ParamsError(f"{row} on {benchmark}: training.selection 'last' has no validation")
-    return changed
+    return Params.model_validate({**dict(params), **place, "benchmarks": blocks})
+
+
+def _cell(row: str, benchmark: str, seed: int) -> Cell:
+    return Cell("table1", row, row, benchmark, "train", seed)
+
+
+def _run_of(bench: Workbench, cell: Cell) -> str:
+    return fingerprint(bench.fingerprints.record(cell))[:16]
 
 
 def _line(
@@ -201,6 +214,7 @@ def _line(
 def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dict], dict]:
     """Read the scores of a budget's cells: a line each, and samples by benchmark and row."""
     lines: list[dict] = []
+    bench = Workbench(params)
     scored: list[tuple[Cell, Any]] = []
     validated: dict[tuple[str, str], list[Any]] = {}  # one threshold for all seeds of a row
     records = [(cell, stored_of(params, cell)) for cell in cells]
@@ -215,15 +229,13 @@ def _read(params: Params, scale: float, cells: Sequence[Cell]) -> tuple[list[dic
             figures["miou_chosen"] = terms_at(scores["test"], "miou", numbers[place]).value
         if "test_shuffled" in scores:
             figures["wrong_sound"] = miou(scores["test_shuffled"])
-        lines.append(_line(params, cell.row, cell.benchmark, cell.seed, scale, **figures))
+        line = _line(params, cell.row, cell.benchmark, cell.seed, scale, **figures)
+        lines.append(line | {"run": _run_of(bench, cell)})
     return lines, dict(sampled(name_of(scale), scored))
 
 
 def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the lines and the pairs that earlier calls have left.
-
-    Without a benchmark's whose number of updates has been edited since.
-    """
+    """Read lines and pairs that earlier calls have left, of runs that are still asked for."""
     remedy = "resolve its conflict, restore it from git, or delete it: all begins anew then"
     line = dict.fromkeys(LINE, str) | dict.fromkeys(["times", *SCORES, *COURSE], float)
     pair = dict.fromkeys(PAIRS, str) | dict.fromkeys(PAIRS[len(PAIR) : -1], float)
@@ -237,53 +249,57 @@ def _former(params: Params, results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             with reading(path, ParamsError, "as an earlier call's lines", remedy):
                 table = read_lines(path.read_text(encoding="utf-8"), columns, place)
         found.append(table)
-    lines = found[0]
-    steps = {b: block.training.get("steps") for b, block in params.benchmarks.items()}
-    default = lines[lines.times == 1]
-    edited = {
-        b for b, n in zip(default.benchmark, default.updates, strict=True) if steps.get(b) != n
+    lines, pairs = found
+    fresh = lines[lines.run == np.array(_runs(params, lines), object)]
+    for row, benchmark in sorted({*_places(lines, PLACE[:2])} - {*_places(fresh, PLACE[:2])}):
+        log.warning("%s on %s: earlier calls' runs are of other values; left out", row, benchmark)
+    return fresh, pairs[_standing(pairs, lines, fresh)]
+
+
+def _runs(params: Params, lines: pd.DataFrame) -> list[str | None]:
+    """Name the runs that the parameters, code and data now ask for in the place of each line."""
+    tables = params.tables.table1
+    rows, benchmarks = {*tables.methods, *tables.operators}, {*tables.benchmarks}
+    benches = {
+        times: Workbench(_at_times(params, times, sorted(benchmarks & {*part.benchmark})))
+        for times, part in lines.groupby("times")
     }
-    for benchmark in sorted(edited):
-        log.warning("%s: earlier calls had another number of updates; left out", benchmark)
-    lines, pairs = (table[~table.benchmark.isin(edited)] for table in found)
-    return lines, pairs
+    return [
+        _run_of(benches[times], _cell(row, b, seed)) if row in rows and b in benchmarks else None
+        for row, b, times, seed in _places(lines, PLACE)
+    ]
 
 
 def _with_former(
     former: tuple[pd.DataFrame, pd.DataFrame], table: pd.DataFrame, pairs: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Add the lines and pairs of earlier calls that this one doesn't measure.
-
-    A row whose score at the default's budget isn't what it was, or has no seed that it had, keeps
-    none: they may be other code's. One with more seeds now keeps no pair of fewer.
-    """
+    """Add the lines and pairs of earlier calls that this one doesn't measure."""
     lines, duels = former
-    both = lines[lines.times == 1].merge(table, on=PLACE, suffixes=("", "_now"))
-    same = both[(both.miou - both.miou_now).abs() <= ROUNDED]
-    moved, known = _rows_of(both) - _rows_of(same), _rows_of(same)
-    other = moved | (_rows_of(lines) & _rows_of(table) - known)
-    for row, benchmark in sorted(other):
-        why = "scored something else" if (row, benchmark) in moved else "had other seeds alone"
-        log.warning("%s on %s: earlier calls %s; left out", row, benchmark, why)
     now = {*_places(table, PLACE)}
-    kept = [p not in now and p[:2] not in other for p in _places(lines, PLACE)]
-    new = {p for p in _places(table, PLACE) if p not in {*_places(lines, PLACE)}}
-    grown = {p[:2] for p in new if p[2] == 1} & _rows_of(lines)
+    others = np.array([place not in now for place in _places(lines, PLACE)], bool)
+    both = _after(lines[others], table)
     again = {(b, a, frozenset(pair)) for b, a, *pair in _places(pairs, PAIR)}
-    standing = [
-        (b, a, frozenset(pair)) not in again and not {(row, b) for row in pair} & (other | grown)
-        for b, a, *pair in _places(duels, PAIR)
+    old = [(b, a, frozenset(pair)) not in again for b, a, *pair in _places(duels, PAIR)]
+    return both, judged(_after(duels[_standing(duels, lines, both) & np.array(old, bool)], pairs))
+
+
+def _standing(pairs: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray:
+    """Tell which pairs are of rows that have the same runs in both tables of lines."""
+
+    def runs(lines: pd.DataFrame) -> dict[tuple, set[str]]:
+        places = lines.groupby(["benchmark", "alternative", "row"]).run
+        return {place: {*names} for place, names in places}
+
+    was, now = runs(before), runs(after)
+    same = [
+        all(was.get((b, a, row)) == now.get((b, a, row)) for row in rows)
+        for b, a, *rows in _places(pairs, PAIR)
     ]
-    return _after(lines[kept], table), judged(_after(duels[standing], pairs))
+    return np.array(same, bool)
 
 
 def _places(table: pd.DataFrame, columns: list[str]) -> list[tuple]:
     return list(table[columns].itertuples(index=False, name=None))
-
-
-def _rows_of(table: pd.DataFrame) -> set[tuple]:
-    """Rows and benchmarks of some lines."""
-    return {*_places(table, ["row", "benchmark"])}
 
 
 def _after(former: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.common import closure
-from benchmarks.grid.fingerprint import model_code, recipe_checksum, record_code, store_code
-from benchmarks.grid.protocol import Cell, cells_of, model_of
+from benchmarks.grid.fingerprint import (
+    fingerprint,
+    model_code,
+    recipe_checksum,
+    record_code,
+    store_code,
+)
+from benchmarks.grid.protocol import Cell, Model, cells_of, model_of
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import TABLES, Params, load
 
 ROOT = Path(__file__).parents[3]
@@ -231,3 +238,67 @@ def test_of_the_protocol_only_what_draws_clips_moves_a_recipe(params):
     assert recipe(one_budget=[]) == recipe(cross=True) == recipe()
     assert recipe(strict=True) != recipe()
     assert recipe(shots=[1]) != recipe()
+
+
+def test_a_recipe_follows_what_a_split_file_says_not_its_place(params, tmp_path):
+    v3 = Cell("table2", "zero_shot", "gavs", "v3", "0-shot", 0)
+    boxes = Cell("table3", "zero_shot", "gavs", "vggss", "0-shot", 0, home="v2")
+
+    def recipes(**files):
+        protocol = params.protocol.model_copy(update=files)
+        changed = params.model_copy(update={"protocol": protocol})
+        return [recipe_checksum(changed, cell) for cell in (v3, boxes)]
+
+    text = (ROOT / params.protocol.unseen).read_text()
+    copy, other = tmp_path / "copy.csv", tmp_path / "other.csv"
+    copy.write_text(text)
+    other.write_text(text.rsplit("\n", 2)[0])
+    at_root = {
+        n: ROOT / getattr(params.protocol, n) for n in ("unseen", "vggss_labels", "vggss_heard")
+    }
+    first = recipes(**at_root)
+    assert recipes(**at_root | {"unseen": copy}) == first
+    moved = [a != b for a, b in zip(recipes(**at_root | {"unseen": other}), first, strict=True)]
+    assert moved == [True, False]
+    assert recipes(**at_root | {"vggss_heard": other})[1] != first[1]
+
+
+def test_a_model_depends_on_what_selects_it_and_on_all_that_it_reads(project, edit):
+    parent = Model("gavs", "v2", "v2/train", "v2/val", 0)
+    shots = Model("gavs", "v2", "vggss_sub/1-shot-0", None, 0, shots=True, parent=parent)
+    cell = Cell("table1", "gavs", "gavs", "v2", "train", 0)
+
+    def identities():
+        found = Workbench(load()).fingerprints
+        return [*map(fingerprint, (found.model(parent), found.model(shots), found.record(cell)))]
+
+    first = identities()
+    edit("scoring.thresholds", [0.3, 0.4, 0.5])  # selection is at 0.5
+    scored = identities()
+    assert [a == b for a, b in zip(first, scored, strict=True)] == [True, True, False]
+    edit("scoring.frames_per_clip", 3)
+    assert identities()[0] != first[0]
+
+
+def test_masks_of_boxes_bring_sams_embeddings_into_a_methods_identity(project, edit):
+    """AVSBench reads none itself."""
+    parent = Model("avsbench", "v2", "v2/train", "v2/val", 0)
+    shots = Model("avsbench", "v2", "vggss_sub/1-shot-0", None, 0, shots=True, parent=parent)
+    found = {}
+    for supervision in ("box_fill", "sam_mask"):
+        edit("few_shot.supervision", supervision)
+        for precision in ("fp32", "bf16"):
+            edit("features.precision", precision)
+            identity = Workbench(load()).fingerprints.model(shots)
+            found[supervision, precision] = fingerprint(identity)
+    assert found["box_fill", "fp32"] == found["box_fill", "bf16"]
+    assert len({*found.values()}) == 3
+
+
+def test_only_who_has_a_column_for_each_class_depends_on_which_there_are(project):
+    found = Workbench(load()).fingerprints
+    rows = ("gavs", "avsbench", "auss", "avsc")
+    first = [found.model(Model(row, "v2", "v2/train", "v2/val", 0)) for row in rows]
+    found.clip_sets.classes = [*found.clip_sets.classes, "new"]
+    again = [found.model(Model(row, "v2", "v2/train", "v2/val", 0)) for row in rows]
+    assert [a == b for a, b in zip(first, again, strict=True)] == [True, True, False, False]

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.grid.protocol import training_of
+from benchmarks.grid.fingerprint import fingerprint
+from benchmarks.grid.protocol import Cell, training_of
+from benchmarks.grid.workbench import Workbench
 from benchmarks.params import ParamsError, load
 from benchmarks.report.verdicts import read_studies
 from benchmarks.scoring.metrics import Terms
@@ -99,8 +101,12 @@ def scored(mean):
 def call(params, monkeypatch, tmp_path):
     """call(rows, gain, times, start=0.4): a call of the study, with scores by the times.
 
-    gain, start: of every row, or by row. meanwhile: another call, while this one trains."""
-    scores = {}
+    gain, start: of every row, or by row. meanwhile: another call, while this one trains.
+    edited: rows of other runs from then on."""
+    scores, code = {}, {}
+
+    def run_of(row, benchmark, times, seed):
+        return f"{row} {benchmark} x{times:g} seed {seed} code {code.get(row, 0)}"
 
     def read(chosen, scale, cells):
         start, gain, seeds, meanwhile = scores["now"]
@@ -114,6 +120,7 @@ def call(params, monkeypatch, tmp_path):
         lines = [
             {"row": row, "benchmark": "v2", "seed": seed, **place}
             | dict.fromkeys([*budget.SCORES, *budget.COURSE], mean)
+            | {"run": run_of(row, "v2", scale, seed)}
             for row, mean in means.items()
             for seed in seeds
         ]
@@ -122,8 +129,14 @@ def call(params, monkeypatch, tmp_path):
 
     monkeypatch.setattr(budget, "run_cells", lambda *_: [])
     monkeypatch.setattr(budget, "_read", read)
+    monkeypatch.setattr(
+        budget,
+        "_runs",
+        lambda params, lines: [run_of(*place) for place in budget._places(lines, budget.PLACE)],
+    )
 
-    def run(rows, gain, times, start=0.4, seeds=(0,), meanwhile=None):
+    def run(rows, gain, times, start=0.4, seeds=(0,), meanwhile=None, edited=()):
+        code.update({row: code.get(row, 0) + 1 for row in edited})
         scores["now"] = (start, gain, seeds, meanwhile)
         assert study(params, tmp_path, rows, ["v2"], times) == []
         return pd.read_csv(tmp_path / "budget.csv"), pd.read_csv(tmp_path / "budget_pairs.csv")
@@ -149,21 +162,30 @@ def test_what_a_call_does_not_measure_stays(call, tmp_path):
     assert "+2.00 ± 0.00 | – | 2 of 2 | `sam_fusion` +2.00, `gavs` +2.00 |" in text
 
 
-def test_a_row_that_other_code_measured_keeps_nothing(call, caplog):
-    call(["sam_fusion", "gavs"], 0.01, [4])
-    table, pairs = call(["gavs"], 0.01, [2], start=0.5)
+def test_a_row_whose_runs_are_others_now_keeps_nothing(call, caplog):
+    """Whoever is measured: sam_fusion isn't in the second call."""
+    call(["sam_fusion", "gavs", "sam_fusion_film"], 0.01, [4])
+    table, pairs = call(["gavs"], 0.01, [2], edited=["sam_fusion"])
     assert list(zip(table.row, table.times, strict=True)) == [
-        *[("sam_fusion", 1), ("sam_fusion", 4), ("gavs", 1), ("gavs", 2)]
+        *[("gavs", 1), ("gavs", 2), ("gavs", 4), ("sam_fusion_film", 1), ("sam_fusion_film", 4)]
     ]
-    assert pairs.empty and "gavs on v2: earlier calls" in caplog.text
+    assert {*pairs.better, *pairs.worse} == {"gavs", "sam_fusion_film"} and len(pairs) == 2
+    assert "sam_fusion on v2: earlier calls' runs are of other values; left out" in caplog.text
 
 
-def test_of_seeds_that_a_row_had_not_before_nothing_is_kept_either(call, caplog):
-    call(["gavs", "sam_fusion"], 0.01, [4])
-    table, _ = call(["gavs"], 0.01, [2], seeds=(1,))
-    mine = table[table.row == "gavs"]
-    assert list(zip(mine.times, mine.seeds, strict=True)) == [(1, 1), (2, 1)]
-    assert "gavs on v2: earlier calls had other seeds alone" in caplog.text
+def test_the_runs_are_those_that_the_parameters_ask_for(project, edit):
+    places = [("gavs", "v2", 1.0, 0), ("gavs", "v2", 2.0, 0), ("sam_fusion", "v2", 1.0, 0)]
+    lines = pd.DataFrame([*places, ("gone", "v2", 1.0, 0)], columns=budget.PLACE)
+    edit("benchmarks.v2.training.steps", 4)
+    before = budget._runs(load(), lines)
+    cell = Cell("table1", "gavs", "gavs", "v2", "train", 0)
+    assert before[0] == fingerprint(Workbench(load()).fingerprints.record(cell))[:16]
+    assert before[3] is None and len({*before}) == 4
+    edit("methods.gavs.training.lr", 1.0e-4)
+    after = budget._runs(load(), lines)
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, False, True, True]
+    edit("benchmarks.v2.training.steps", 5)
+    assert not {*before[:3]} & {*budget._runs(load(), lines)}
 
 
 def test_fewer_seeds_than_a_row_had_are_refused_before_any_training(call, params, tmp_path):
@@ -197,14 +219,6 @@ def test_a_part_that_ends_while_another_trains_keeps_its_lines(call):
 def test_times_that_say_no_number_of_updates_are_refused(params, tmp_path, times):
     with pytest.raises(ParamsError, match="times .*: expected numbers above 0, at most 100"):
         study(params, tmp_path, times=[times])
-
-
-def test_nothing_is_kept_of_another_number_of_updates(call, params, caplog):
-    call(["sam_fusion", "gavs"], 0.01, [4])
-    params.benchmarks["v2"].training["steps"] = 641
-    table, _ = call(["gavs"], 0.01, [2])
-    assert list(zip(table.row, table.times, strict=True)) == [("gavs", 1), ("gavs", 2)]
-    assert "v2: earlier calls had another number of updates" in caplog.text
 
 
 @pytest.mark.parametrize(
