@@ -152,6 +152,7 @@ class Ledger:
             key
             for key, stored in self.records.items()
             if (key.row, key.benchmark, key.setting) == (row, source.benchmark, setting)
+            and self.planned(row, [(key.seed, key.draw)])
             and VALIDATION in stored.record.evaluations
         ]
 

@@ -15,10 +15,11 @@ from benchmarks.common.publish import publish
 from benchmarks.common.tables import latex
 from benchmarks.data.index import load_index
 from benchmarks.experiments import SPECS
+from benchmarks.features.layout import frames_checksum
 from benchmarks.grid.workbench import Workbench
 from benchmarks.miniature.sheet import contact_sheet
 from benchmarks.params import Params
-from benchmarks.predictions.imported import read_imported
+from benchmarks.predictions.imported import Imported, read_imported
 from benchmarks.report import exports
 from benchmarks.report.agreement import agreement, agreement_page
 from benchmarks.report.claims import claims
@@ -57,12 +58,13 @@ def write_report(params: Params) -> Path:
     folder that this one doesn't make are removed, and no others. Returns the page of tables.
 
     Raises:
-        RecordError: there is no record of this profile, a file below its records can't be used, or
-            the folder holds another profile's tables.
+        RecordError: there is no record of this profile, one is of other clips than the index has, a
+            file below its records can't be used, or the folder holds another profile's tables.
     """
     plan, results = plan_of(params), params.results
     records = read(params.work / "records", plan)
     index, bench = load_index(params.shared / "index.csv"), Workbench(params)
+    _of_these_clips(records, index, params.work / "records")
     # Of the first seed: another profile that has its models draws them.
     qualities = qualitative(plan, records, index) if params.work_of is None else {}
     figures = {name: png(figure) for name, figure in qualities.items()}
@@ -94,6 +96,22 @@ def write_report(params: Params) -> Path:
         if results == RESULTS:
             fill_readme(Path("README.md"), str(contents.get("tables/leaderboard.md", "")))
     return results / "tables.md"
+
+
+def _of_these_clips(records: Mapping[Key, Stored], index: pd.DataFrame, records_root: Path) -> None:
+    """Refuse records of other clips; imports are left out where the tables name them."""
+    now = frames_checksum(index)
+    others = [
+        str(key)
+        for key, stored in records.items()
+        if not isinstance(stored.record, Imported) and stored.record.checksums.index != now
+    ]
+    if others:
+        raise RecordError(
+            f"{records_root}: {len(others)} of {len(records)} records, first {others[0]}, are of "
+            "other clips than the index has now; make them with `dvc repro`, or `launch` for a "
+            "profile of more seeds"
+        )
 
 
 def read(records_root: Path, plan: Plan) -> dict[Key, Stored]:

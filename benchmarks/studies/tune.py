@@ -84,8 +84,9 @@ def tune(
     csv = table.to_csv(index=False, lineterminator="\n")
     text = page(table, params.tables.table1.benchmarks, budget_text(params))
     publish(results, {"tuning.csv": csv, "tuning.md": text})
+    searched = {row: rate for row, rate in chosen.items() if not rows or row in rows}
     for file in files:
-        for change in write_rates(file, chosen, params.methods):
+        for change in write_rates(file, searched, params.methods):
             log.info("%s: %s", file, change)
     return []
 

@@ -14,7 +14,7 @@ from benchmarks.common.publish import publish
 from benchmarks.params import load
 from benchmarks.report import write
 from benchmarks.report.write import MANIFEST, write_report
-from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.records import Key, RecordError
 from tests.copies import small_project
 
 
@@ -57,6 +57,7 @@ def made(monkeypatch):
     monkeypatch.setattr(
         write, "load_index", lambda path: pd.DataFrame({"uid": [], "benchmark": []})
     )
+    monkeypatch.setattr(write, "frames_checksum", lambda index: "now")
     monkeypatch.setattr(write, "Workbench", lambda params: SimpleNamespace(clip_sets=None))
     monkeypatch.setattr(write, "contact_sheet", lambda root, path, vggss: path.write_bytes(b"png"))
     monkeypatch.setattr(write, "splits_page", lambda params, sets: "sets")
@@ -100,6 +101,20 @@ def test_a_failure_at_any_part_leaves_the_results(params, committed, made, monke
     with pytest.raises(RecordError, match=part):
         write_report(params)
     assert files(committed) == before
+
+
+def test_records_of_other_clips_than_the_indexs_are_refused(params, committed, made, monkeypatch):
+    """Its strata and frames would be those of clips that were never scored."""
+
+    def record(index: str) -> SimpleNamespace:
+        return SimpleNamespace(record=SimpleNamespace(checksums=SimpleNamespace(index=index)))
+
+    records = {Key("gavs", "v2", "train", 0): record("now")}
+    monkeypatch.setattr(write, "read", lambda root, plan: records)
+    write_report(params)
+    records[Key("gavs", "v1m", "train", 0)] = record("then")
+    with pytest.raises(RecordError, match="^.*1 of 2 records, first gavs/v1m-train-seed0, are of"):
+        write_report(params)
 
 
 def test_the_tables_of_another_profile_are_not_written_over(params, committed, made):
