@@ -109,10 +109,9 @@ def test_records_of_other_clips_than_the_indexs_are_refused(params, committed, m
     def record(index: str) -> SimpleNamespace:
         return SimpleNamespace(record=SimpleNamespace(checksums=SimpleNamespace(index=index)))
 
-    records = {Key("gavs", "v2", "train", 0): record("now")}
+    keys = [Key("gavs", benchmark, "train", 0) for benchmark in ("v2", "v1m")]
+    records = dict(zip(keys, map(record, ("now", "then")), strict=True))
     monkeypatch.setattr(write, "read", lambda root, plan: records)
-    write_report(params)
-    records[Key("gavs", "v1m", "train", 0)] = record("then")
     with pytest.raises(RecordError, match="^.*1 of 2 records, first gavs/v1m-train-seed0, are of"):
         write_report(params)
 
