@@ -66,7 +66,8 @@ bf16 (`dispersion.md`). Studies have their own number of seeds; whether a row is
 tables' matter there too."""
 CONTEXT = """\
 Differences of `{base}` to rows of fusion that differ from it in more than the paradigm (decoder,
-loss, backbone), in points: context, not judged. *Italic*: the 95 % interval contains 0."""
+loss, backbone), in points: context, on which no verdict rests. *Italic*: the 95 % interval
+contains 0."""
 MATRIX = """\
 The row's method against the column's, which the paper prints below it, in the table's columns from
 left to right: **+** as the paper has it, **−** reversed, **·** undecided (p ≥ 0.05 after Holm's
