@@ -101,7 +101,9 @@ def _settings(
         names = [f"{k}-shot{kind}" for kind in ("", "-control") for k in params.protocol.shots]
         return [(name, seed, draw) for name in names for seed, draw in draws]
     if stage == "zero_shot":
-        return [("0-shot", seed, None) for seed in seeds]
+        floors = seeds if table == "table2" and row in params.tables.table2.floor else []
+        silent = [(FLOOR, seed, None) for seed in floors if scoring.floors(seed)]
+        return [*(("0-shot", seed, None) for seed in seeds), *silent]
     if stage == "in_set":
         return [("in-set", seed, None) for seed in seeds]
     if stage == "fractions":
@@ -141,13 +143,15 @@ def _validations_of(params: Params, cell: Cell) -> list[Evaluation]:
     Few shots leave nothing to validate on: their 0-shot model's serve. The release's AVS-V3 leaves
     none where it is strict (`avs_v3.strict`).
     """
+    audio = "silence" if cell.setting == FLOOR else "own"
     if cell.benchmark == "v3":
         none_left = params.protocol.official and params.protocol.strict
-        return [] if cell.stage == "few_shot" or none_left else [Evaluation(VALIDATION, "v3/val")]
+        if cell.stage == "few_shot" or none_left:
+            return []
+        return [Evaluation(VALIDATION, "v3/val", audio)]
     trained = cell.setting in ("train", FLOOR) or cell.setting.startswith("fraction-")
     if not trained or params.row(cell.row, cell.benchmark).method_config.oracle:
         return []
-    audio = "silence" if cell.setting == FLOOR else "own"
     return [Evaluation(VALIDATION, f"{cell.benchmark}/val", audio)]
 
 
@@ -156,6 +160,8 @@ def _tests_of(params: Params, cell: Cell) -> list[Evaluation]:
     if cell.benchmark == "v3":
         unseen = f"v3/test-{draw}" if few else "v3/unseen"
         sets = {"unseen": unseen, "seen": "v3/seen_test"}
+        if cell.setting == FLOOR:
+            return [Evaluation(name, tested, "silence") for name, tested in sets.items()]
         tests = [Evaluation(name, tested) for name, tested in sets.items()]
         if not few and params.scoring.shuffles(cell.seed):
             tests += [Evaluation(f"{n}_shuffled", tested, "shuffled") for n, tested in sets.items()]

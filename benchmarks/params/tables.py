@@ -65,6 +65,13 @@ class RowsParams(Config):
     rows: Rows  # `tables.rows` if none are named
 
 
+class Table2Params(RowsParams):
+    """Rows of Table 2."""
+
+    # Rows that are also trained and tested in silence, without shots: a floor on unseen classes.
+    floor: Rows = []
+
+
 class Table3Params(RowsParams):
     """Rows of Table 3: `rows` zero-shot, trained on V2; `in_set` trained on VGG-Sound."""
 
@@ -95,7 +102,7 @@ class TablesParams(Config):
     base: Name = "gavs"  # the row that every table's Δ is taken against
     table1: Table1Params = Table1Params()
     ablations: AblationsParams = AblationsParams()
-    table2: RowsParams  # AVS-V3, 0 to 5 shots
+    table2: Table2Params  # AVS-V3, 0 to 5 shots
     table3: Table3Params  # VGG-SS
     table4: RowsParams  # VGG-SS-Sub, 0 to 5 shots
     figure3: RowsParams  # fractions of V2
@@ -113,6 +120,13 @@ class TablesParams(Config):
             **values,
             **{k: {"rows": rows, **v} if isinstance(v, Mapping) else v for k, v in tables.items()},
         }
+
+    @model_validator(mode="after")
+    def _floors_of_rows(self) -> "TablesParams":
+        """Check that Table 2 has the rows that are to have a floor there."""
+        if unknown := sorted({*self.table2.floor} - {*self.rows_of("table2")}):
+            raise ValueError(f"table2.floor: {', '.join(unknown)} not among the rows of Table 2")
+        return self
 
     def rows_of(self, table: str) -> list[str]:
         """Rows of a table of `STAGES`, less those that are in-set or ablated."""

@@ -96,7 +96,7 @@ Measured = Mapping[Comparison, Difference]  # p not adjusted
 def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Claim]:
     """Judge every claim of the paper by the records that exist.
 
-    Rows in `ledger.below` take no part.
+    Rows without standing (`Ledger.not_above`) take no part.
 
     Args:
         studies: pairs under other worlds, weights and budgets, better minus worse as `dispersion`
@@ -140,7 +140,7 @@ def _measure(ledger: Ledger, statement: Statement) -> dict[str, dict[Comparison,
 
 def _standing(ledger: Ledger, comparison: Comparison) -> bool:
     sides = (comparison.better, comparison.worse)
-    return not any((side.row, side.home) in ledger.below for side in sides)
+    return not any(ledger.not_above(side.row, side.source) for side in sides)
 
 
 def _judge(measured: Measured) -> list[Contrast]:
@@ -153,9 +153,13 @@ def _left_out(ledger: Ledger, statement: Statement) -> Standing:
     rows: dict[tuple[str, str], str] = {}
     for comparison in statement.comparisons:
         sides = (comparison.better, comparison.worse)
-        places = [p for side in sides if (p := (side.row, side.home)) in ledger.below]
+        places = {
+            (side.row, side.home): than
+            for side in sides
+            if (than := ledger.not_above(side.row, side.source))
+        }
         if places and not comparison.context and _difference(ledger, comparison, HEADLINE):
-            rows |= {place: ledger.below[place] for place in places}
+            rows |= places
     return rows
 
 

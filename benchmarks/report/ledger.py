@@ -40,6 +40,7 @@ def _dark(scores: FrameScores | BoxScores) -> Terms:
 RIVALS = "rivals"  # clips with a silent object in view that could sound
 LEARNED = "learned"  # clips of AVS-V3's unseen classes that V2 tests too: its models learned them
 STRATA = (RIVALS, LEARNED)
+DARK, FLOOR = "all dark", "its silent floor"  # what a row without standing isn't above
 VALIDATION = "val"  # evaluation of the validation clips
 CHOSEN = {"miou_chosen": "miou", "fscore_chosen": "fscore"}  # at validation's threshold
 # Terms have an interval over videos, a plain number has none.
@@ -141,6 +142,15 @@ class Ledger:
                 for part in parts
             )
         )
+
+    def not_above(self, row: str, source: Source) -> str | None:
+        """What a row isn't above where the models of a source learned; None: it has standing.
+
+        AVS-V3's floor is on unseen classes, which shots teach: models with shots stand without it.
+        """
+        home = "v2" if source.benchmark.startswith("vggss") else source.benchmark
+        than = self.below.get((row, home))
+        return None if (than, home, source.drawn) == (FLOOR, "v3", True) else than
 
     def _validated(self, row: str, source: Source) -> list[Key]:
         """List the records with scores of validation clips that choose the threshold of a row and

@@ -258,7 +258,7 @@ def measure(
         (row, name): than
         for name, column in table.columns.items()
         for row in judged
-        if (than := ledger.below.get((row, _home(column))))
+        if (than := ledger.not_above(row, column.parts[0].source))
     }
     contrasts: dict[tuple[str, str, str], Difference] = {}
     twins: dict[tuple[str, str, str], Difference] = {}
@@ -342,12 +342,6 @@ def _contrasts(
         if a is not None and b is not None:
             differences[name, *pair] = statistics.difference(a, b)
     return differences
-
-
-def _home(column: Column) -> str:
-    """Benchmark that a column's models are trained on."""
-    benchmark = column.parts[0].source.benchmark
-    return "v2" if benchmark.startswith("vggss") else benchmark
 
 
 def _tested(

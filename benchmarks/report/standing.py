@@ -7,12 +7,11 @@ how far its training got and nothing of its method.
 import math
 from collections.abc import Mapping
 
-from benchmarks.report.ledger import RIVALS, UNSEEN, Ledger, Part, Source
+from benchmarks.report.ledger import DARK, FLOOR, RIVALS, UNSEEN, Ledger, Part, Source
 from benchmarks.report.plan import Plan
 from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import Difference
 
-DARK, FLOOR = "all dark", "its silent floor"
 Standing = Mapping[tuple[str, str], str]  # by row and benchmark: what the row isn't above
 
 
@@ -22,7 +21,8 @@ def standing(plan: Plan, ledger: Ledger) -> Standing:
     By p < 0.05, seeds and videos in the variance, after Holm's rule over the two tests of a row:
     it is a question to each row alone. The floor is compared where silent rivals are in view, if
     the data say where that is and it is two videos or more: elsewhere a model that can't hear does
-    as well. Rows without a floor are only compared with all dark.
+    as well. Rows without a floor are only compared with all dark. AVS-V3's floor is of models
+    without shots, and says nothing of those with (`Ledger.not_above`).
     """
     below: dict[tuple[str, str], str] = {}
     for benchmark, rows in _rows(plan).items():
@@ -46,8 +46,7 @@ def _rows(plan: Plan) -> dict[str, list[str]]:
 
 def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[str, Difference]]:
     """Differences of a row to all dark and to its floor, as far as there are records."""
-    unseen = benchmark == "v3"
-    own = UNSEEN if unseen else Source(benchmark, "train", "test")
+    own = UNSEEN if benchmark == "v3" else Source(benchmark, "train", "test")
     tests = []
     parts = (Part(own, "miou"), Part(own, "dark"))
     if runs := ledger.runs(row, parts, plan.runs):
@@ -55,7 +54,7 @@ def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[s
         tests.append(
             (DARK, statistics.excess(statistics.combine(lambda a, b: a - b, scored, dark)))
         )
-    subsets = [RIVALS, ""] if RIVALS in ledger.strata and not unseen else [""]
+    subsets = [RIVALS, ""] if RIVALS in ledger.strata else [""]
     for subset in subsets:
         sides = [
             Part(own._replace(setting=setting, subset=subset), "miou")

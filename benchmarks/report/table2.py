@@ -82,22 +82,37 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     heard, wrong = (
         Part(UNSEEN._replace(evaluation=name), "miou") for name in ("unseen", "unseen_shuffled")
     )
+    silent = Part(UNSEEN._replace(setting="floor"), "miou")
+    floors = [
+        Column("0-shot", "floor", (silent,), plan.floor_runs),
+        _above_floor("floor_gain", plan, heard, silent),
+    ]
     columns += [
         Column("0-shot", "shuffled", (wrong,), shuffles),
         Column("0-shot", "shuffle_loss", (heard, wrong), shuffles, np.subtract, gain=True),
     ]
     if RIVALS in ledger.strata:
-        here = [p._replace(source=p.source._replace(subset=RIVALS)) for p in (heard, wrong)]
+        here, wrong, silent = (
+            part._replace(source=part.source._replace(subset=RIVALS))
+            for part in (heard, wrong, silent)
+        )
         columns += [
-            Column("0-shot", "rivals", (here[0],), plan.runs),
-            Column("0-shot", "rivals_shuffle_loss", tuple(here), shuffles, np.subtract),
+            Column("0-shot", "rivals", (here,), plan.runs),
+            Column("0-shot", "rivals_shuffle_loss", (here, wrong), shuffles, np.subtract),
         ]
+        floors.append(_above_floor("rivals_floor_gain", plan, here, silent))
     rows = plan.tables.rows_of("table2")
-    blocks = [Block(rows, columns)]
+    blocks = [Block(rows, columns), Block(plan.tables.table2.floor, floors)]
     if LEARNED in ledger.strata and "v2" in plan.tables.table1.benchmarks:
         both = [row for row in rows if row in plan.tables.table1.methods]
         blocks.append(Block(both, _heard_columns(plan)))
     return measure("table2", ledger, blocks, plan.base)
+
+
+def _above_floor(name: str, plan: Plan, heard: Part, silent: Part) -> Column:
+    """Measure of how far a row is above its floor, which is another training."""
+    parts = (heard, silent)
+    return Column("0-shot", name, parts, plan.floor_runs, np.subtract, gain=True, apart=True)
 
 
 def _heard_columns(plan: Plan) -> list[Column]:
@@ -204,4 +219,13 @@ def _details(layout: Layout) -> list[GridColumn]:
         columns.append(
             layout.change("the same, silent rivals in view", "0-shot rivals_shuffle_loss")
         )
+    if layout.table.measures("0-shot floor_gain"):
+        columns += [
+            layout.plain("0-shot floor", "0-shot floor"),
+            layout.change("own sound − floor", "0-shot floor_gain"),
+        ]
+        if "0-shot rivals_floor_gain" in layout.table.columns:
+            columns.append(
+                layout.change("the same, silent rivals in view", "0-shot rivals_floor_gain")
+            )
     return columns
