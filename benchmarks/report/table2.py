@@ -102,7 +102,9 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
         ]
         floors.append(_above_floor("rivals_floor_gain", plan, here, silent))
     rows = plan.tables.rows_of("table2")
-    blocks = [Block(rows, columns), Block(plan.tables.table2.floor, floors)]
+    blocks = [Block(rows, columns)]
+    if silent_rows := plan.tables.table2.floor:
+        blocks.append(Block(silent_rows, floors))
     if LEARNED in ledger.strata and "v2" in plan.tables.table1.benchmarks:
         both = [row for row in rows if row in plan.tables.table1.methods]
         blocks.append(Block(both, _heard_columns(plan)))
@@ -219,7 +221,7 @@ def _details(layout: Layout) -> list[GridColumn]:
         columns.append(
             layout.change("the same, silent rivals in view", "0-shot rivals_shuffle_loss")
         )
-    if layout.table.measures("0-shot floor_gain"):
+    if "0-shot floor" in layout.table.columns:
         columns += [
             layout.plain("0-shot floor", "0-shot floor"),
             layout.change("own sound − floor", "0-shot floor_gain"),

@@ -69,6 +69,25 @@ def test_a_floor_is_trained_and_tested_in_silence():
         assert model_of(cell).silent == silent and ({*heard} == {"silence"}) == silent
 
 
+def test_a_floor_on_unseen_classes_is_of_the_rows_that_are_named():
+    named = {"seeds": [0, 4], "tables": {"table2": {"floor": ["gavs"]}}}
+    params = build(merge(read_yaml(ROOT / "params.yaml"), named))
+    silent = [c for c in cells_of(params, "table2", "zero_shot") if c.setting == "floor"]
+    assert [(cell.row, cell.benchmark, cell.seed) for cell in silent] == [
+        ("gavs", "v3", 0),
+        ("gavs", "v3", 4),
+    ]
+    assert model_of(silent[0]).silent and model_of(silent[0]).train == "v3/train"
+    tests = [(test.name, test.clips, test.audio) for test in evaluations_of(params, silent[0])]
+    assert tests == [
+        ("unseen", "v3/unseen", "silence"),
+        ("seen", "v3/seen_test", "silence"),
+        ("val", "v3/val", "silence"),
+    ]
+    others = [cells_of(params, f"table{n}", "zero_shot") for n in (3, 4)]
+    assert "floor" not in {cell.setting for cells in others for cell in cells}
+
+
 def test_validation_clips_are_scored_as_the_cell_hears_and_last():
     """So that the report can choose a threshold by them; the first test stays the headline."""
     params = load(ROOT / "params.yaml")

@@ -29,6 +29,7 @@ from .conftest import ROOT, nested
         ("training.epochs", "five", "training.epochs: Input should be a valid integer"),
         ("methods.audio_sma", {}, "methods.audio_sma: no such method; did you mean 'audio_sam'"),
         ("tables.table1.published", ["avsbnech"], "did you mean 'avsbench'"),
+        ("tables.table2.floor", ["sama"], "table2.floor: sama not among the rows of Table 2"),
         ("tables.ablations.groups", ["promt"], "no group 'promt'; did you mean 'prompt'"),
         (
             "ablations.prompt.gavs_six_slots.set",

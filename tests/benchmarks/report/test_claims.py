@@ -104,6 +104,20 @@ def test_rows_without_standing_take_no_part(desk):
     assert "`sam_fusion` (V1S: not above its silent floor)" in judged(desk)["pairs_seen"].evidence
 
 
+def test_a_floor_on_unseen_classes_judges_models_without_shots_alone(desk):
+    """The shots teach these classes: what a model without them hears says nothing of one with."""
+    for row, lit in (("gavs", [4, 3]), ("sam_fusion", [3, 2])):
+        for seed in (0, 1):
+            scores = {"unseen": frames(lit)}
+            desk.write("table2/zero_shot", row, "v3", "0-shot", scores, seed)
+            desk.write("table2/few_shot", row, "v3", "1-shot", scores, seed, draw=seed)
+            desk.write("table2/zero_shot", row, "v3", "floor", {"unseen": frames([3, 2])}, seed)
+    rows = ["gavs", "sam_fusion"]
+    claim = judged(desk, table2={"rows": rows, "floor": rows})["pairs_unseen"]
+    assert [c.where for c in claim.contrasts] == ["AVS-V3 1-shot"]
+    assert claim.evidence.endswith("without `sam_fusion` (AVS-V3: not above its silent floor)")
+
+
 def test_a_floor_is_compared_where_silent_rivals_are_in_view(desk):
     """Three clips: the hearing model gains on the two with rivals, and loses on the first."""
     put(desk, "gavs", [1, 5, 4])

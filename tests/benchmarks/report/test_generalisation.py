@@ -125,6 +125,22 @@ def test_table_2_with_controls_and_silent_rivals(desk):
     assert details[12].startswith("+40.00 [") and details[13].startswith("+40.00 [")
 
 
+def test_table_2_with_a_silent_floor(desk):
+    """Seed 0 has 70 on all unseen clips and 90 on those with rivals, its floor 30 and 40."""
+    put_unseen(desk)
+    put_unseen(desk, "avsbench", less=1)
+    silent = {"unseen": frames([2, 1, 2, 1], "u"), "seen": frames([1, 1], "s")}
+    desk.write("table2/zero_shot", "gavs", "v3", "floor", silent, subsets=UNSEEN)
+    plan = plan_with(table2={"floor": ["gavs"]})
+    text = section(desk.report(plan, strata={"rivals": {"u0", "u2"}}), "## Table 2")
+    heading = "### 0-shot on each test set"
+    floor = line_of(text, "gavs", heading)[-3:]
+    assert floor[0] == "30.00"
+    assert floor[1].startswith("+40.00 [") and floor[2].startswith("+50.00 [")
+    assert line_of(text, "avsbench", heading)[-3:] == ["–"] * 3
+    assert "floor" not in section(desk.report(), "## Table 2")
+
+
 def test_table_2_with_clips_whose_classes_another_model_of_the_row_learned(desk):
     """Seen classes 100 and 80 with their own sound; seed 0 with another's 70. u1 and u3: 50 and 30,
     and 10; by V2's model 90, and 30."""

@@ -16,6 +16,7 @@ from benchmarks.report.write import lay_out
 from benchmarks.scoring.records import Key, RecordError
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
+PROFILES = [PARAMS, *(PARAMS.parent / f"profiles/{name}.yaml" for name in ("study", "unseen"))]
 
 
 def test_the_plan_of_the_default_parameters():
@@ -40,7 +41,7 @@ def test_every_record_that_the_parameters_ask_for_is_looked_for():
             assert {cell.row for cell in cells_of(params, table, stage)} <= set(rows)
 
 
-@pytest.mark.parametrize("path", [PARAMS, PARAMS.parent / "profiles/study.yaml"])
+@pytest.mark.parametrize("path", PROFILES)
 def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
     """With no record at all, what is missing is every cell that the parameters ask for."""
     params = load(path)
@@ -57,8 +58,9 @@ def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
     assert missing == asked
 
 
-def test_the_tables_ask_for_evaluations_that_the_protocol_makes():
-    params = load(PARAMS)
+@pytest.mark.parametrize("path", PROFILES)
+def test_the_tables_ask_for_evaluations_that_the_protocol_makes(path):
+    params = load(path)
     plan, ledger = plan_of(params), Ledger({})
     made = {
         (cell.benchmark, cell.setting, evaluation.name)
@@ -68,11 +70,11 @@ def test_the_tables_ask_for_evaluations_that_the_protocol_makes():
         for evaluation in evaluations_of(params, cell)
     }
     for section in lay_out(plan, ledger):
-        if table := section.table:
-            for column in table.columns.values():
-                for part in column.parts:
-                    source = part.source
-                    assert (source.benchmark, source.setting, source.evaluation) in made
+        blocks = section.table.blocks if section.table else []
+        for column in (column for block in blocks if block.rows for column in block.columns):
+            for part in column.parts:
+                source = part.source
+                assert (source.benchmark, source.setting, source.evaluation) in made
 
 
 def test_a_new_table_is_an_entry_and_a_module(monkeypatch, capsys):
