@@ -135,6 +135,13 @@ class Plan:
                 folders[root / table / stage] = [*dict.fromkeys([*part, *ablated])]
         return folders
 
+    def shows(self, table: str) -> bool:
+        """Whether the parameters ask for any row of a table beside Table 1's."""
+        if table in STAGES:
+            in_set = self.tables.table3.in_set if table == "table3" else []
+            return bool(self.tables.rows_of(table) or in_set)
+        return table != "ablations" or bool(self.groups)
+
     def label(self, row: str) -> str:
         """Name of a row in the tables."""
         return f"`{row}`" + " (ceiling)" * (row == self.tables.table1.ceiling)

@@ -103,15 +103,15 @@ def verdicts_page(
         text, grid = CONTEXT.format(base=plan.base), markdown(_context(plan.base, context))
         parts += ["## Prompt and fusion, not in pairs", text, grid]
     if below:
+        shots = " with shots" if plan.tables.table2.floor else ""
         parts += [
             "## Rows that take part in no verdict",
             "A row is judged on a benchmark where it is shown to be above all dark and above its "
             "floor (p < 0.05 after Holm's rule over the two; the floor where silent rivals are in "
-            "view, if the data say where; a row that has no floor, such as a variant, or on AVS-V3 "
-            "one that `tables.table2.floor` doesn't name, above all dark alone; with shots every "
-            "row there). These rows aren't. On VGG-SS, VGG-SS-Sub and fractions of V2 a row stands "
-            "as it does on V2, with shots as with none; § in Table 3 marks who isn't shown to be "
-            "above a square there.",
+            "view, if the data say where; a row that has no floor, such as a variant or any on "
+            f"AVS-V3{shots}, above all dark alone). These rows aren't. On VGG-SS, VGG-SS-Sub and "
+            "fractions of V2 a row stands as it does on V2, with shots as with none; § in Table 3 "
+            "marks who isn't shown to be above a square there.",
             markdown(_without(below)),
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:

@@ -195,8 +195,9 @@ def tables(
 
 
 def lay_out(plan: Plan, ledger: Ledger) -> list[Section]:
-    """Lay out the tables in the order of tables.md, each by a module of this package."""
-    first, *others = SPECS
+    """Lay out the tables that have a row, in the order of tables.md, each by a module of this
+    package."""
+    first, *others = filter(plan.shows, SPECS)
     names = [first, "rosetta", *others]  # Table 1's predictions once more, by other rules
     sections = [import_module(f"benchmarks.report.{n}").section(plan, ledger) for n in names]
     return [*sections, *import_module("benchmarks.report.imported").sections(plan, ledger)]
