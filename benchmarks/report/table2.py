@@ -1,6 +1,7 @@
 """Table 2: AVS-V3, unseen classes with 0 to 5 shots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -34,11 +35,21 @@ same model on {clips} clips of the unseen classes, all those that V2 tests too. 
 model of the row, which learned these classes, on the same clips. What the first and the last lose
 and the second doesn't is hearing that is bound to the classes learned."""
 
+SILENT = """\
+**floor**: the row trained and tested in silence, on the same clips, at 0.5 and at the threshold
+that is best on its own validation clips. **own − floor** is what the row gains by sound on classes
+whose sound it never learned; below 0 a model that can't hear does better."""
+
 COMMON = UNSEEN._replace(subset="test-{draw}")  # clips that are no draw's shots
 HEARD_BY = {  # measure -> clips and the model that is tested on them
     "seen_classes": Source("v3", "0-shot", "seen"),
     "not_learned": UNSEEN._replace(subset=LEARNED),
     "learned": Source("v2", "train", "test", subset=LEARNED),
+}
+FLOORS = {  # measure -> its clips and metric, and its title in print
+    "floor": ("", "miou", "floor"),
+    "floor_rivals": (RIVALS, "miou", "floor, silent rivals in view"),
+    "floor_chosen": ("", "miou_chosen", "its floor there"),
 }
 
 
@@ -60,6 +71,7 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         "### What the shots teach: the control",
         CONTROL,
         markdown(layout.grid(rows, _taught(layout))),
+        *_floors(layout),
         *_heard(layout, ledger, rows),
         "### How sure: mIoU on unseen classes",
         layout.sure(rows, table.judged),
@@ -82,39 +94,40 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
     heard, wrong = (
         Part(UNSEEN._replace(evaluation=name), "miou") for name in ("unseen", "unseen_shuffled")
     )
-    silent = Part(UNSEEN._replace(setting="floor"), "miou")
-    floors = [
-        Column("0-shot", "floor", (silent,), plan.floor_runs),
-        _above_floor("floor_gain", plan, heard, silent),
-    ]
     columns += [
         Column("0-shot", "shuffled", (wrong,), shuffles),
         Column("0-shot", "shuffle_loss", (heard, wrong), shuffles, np.subtract, gain=True),
     ]
     if RIVALS in ledger.strata:
-        here, wrong, silent = (
-            part._replace(source=part.source._replace(subset=RIVALS))
-            for part in (heard, wrong, silent)
-        )
+        here = [p._replace(source=p.source._replace(subset=RIVALS)) for p in (heard, wrong)]
         columns += [
-            Column("0-shot", "rivals", (here,), plan.runs),
-            Column("0-shot", "rivals_shuffle_loss", (here, wrong), shuffles, np.subtract),
+            Column("0-shot", "rivals", (here[0],), plan.runs),
+            Column("0-shot", "rivals_shuffle_loss", tuple(here), shuffles, np.subtract),
         ]
-        floors.append(_above_floor("rivals_floor_gain", plan, here, silent))
     rows = plan.tables.rows_of("table2")
     blocks = [Block(rows, columns)]
-    if silent_rows := plan.tables.table2.floor:
-        blocks.append(Block(silent_rows, floors))
+    if plan.tables.table2.floor:
+        blocks.append(Block(plan.tables.table2.floor, _floor_columns(plan)))
     if LEARNED in ledger.strata and "v2" in plan.tables.table1.benchmarks:
         both = [row for row in rows if row in plan.tables.table1.methods]
         blocks.append(Block(both, _heard_columns(plan)))
     return measure("table2", ledger, blocks, plan.base)
 
 
-def _above_floor(name: str, plan: Plan, heard: Part, silent: Part) -> Column:
-    """Measure of how far a row is above its floor, which is another training."""
-    parts = (heard, silent)
-    return Column("0-shot", name, parts, plan.floor_runs, np.subtract, gain=True, apart=True)
+def _floor_columns(plan: Plan) -> list[Column]:
+    """Measures of the rows' silent floors, which are other trainings."""
+    columns = []
+    for name, (subset, metric, _) in FLOORS.items():
+        own, silent = (
+            Part(UNSEEN._replace(setting=setting, subset=subset), metric)
+            for setting in ("0-shot", "floor")
+        )
+        gain = Column("0-shot", f"{name}_gain", (own, silent), plan.floor_runs, np.subtract)
+        columns += [
+            Column("0-shot", name, (silent,), plan.floor_runs),
+            replace(gain, gain=True, apart=True),
+        ]
+    return columns
 
 
 def _heard_columns(plan: Plan) -> list[Column]:
@@ -163,6 +176,24 @@ def _taught(layout: Layout) -> list[GridColumn]:
             *control_grid(layout, setting),
         ]
     return columns
+
+
+def _floors(layout: Layout) -> list[str]:
+    """Title, text and grid of the silent floors; or nothing."""
+    columns = [layout.method(), layout.score("0-shot mIoU (%)", "0-shot miou")]
+    for name, (*_, title) in FLOORS.items():
+        if layout.table.measures(f"0-shot {name}"):
+            if name == "floor_chosen":
+                columns.append(layout.score("at validation's threshold", "0-shot miou_chosen"))
+            columns += [
+                layout.plain(title, f"0-shot {name}"),
+                layout.change("own − floor [95 % interval]", f"0-shot {name}_gain"),
+            ]
+    rows = layout.ranked(layout.plan.tables.table2.floor, "0-shot miou")
+    if not any((row, "0-shot floor") in layout.table.scores for row in rows):
+        return []
+    grid = markdown(layout.grid(rows, columns))
+    return ["### Without shots, above itself trained in silence?", SILENT, grid]
 
 
 def _heard(layout: Layout, ledger: Ledger, rows: Sequence[str]) -> list[str]:
@@ -221,13 +252,4 @@ def _details(layout: Layout) -> list[GridColumn]:
         columns.append(
             layout.change("the same, silent rivals in view", "0-shot rivals_shuffle_loss")
         )
-    if "0-shot floor" in layout.table.columns:
-        columns += [
-            layout.plain("0-shot floor", "0-shot floor"),
-            layout.change("own sound − floor", "0-shot floor_gain"),
-        ]
-        if "0-shot rivals_floor_gain" in layout.table.columns:
-            columns.append(
-                layout.change("the same, silent rivals in view", "0-shot rivals_floor_gain")
-            )
     return columns

@@ -126,19 +126,20 @@ def test_table_2_with_controls_and_silent_rivals(desk):
 
 
 def test_table_2_with_a_silent_floor(desk):
-    """Seed 0 has 70 on all unseen clips and 90 on those with rivals, its floor 30 and 40."""
+    """Seed 0 has 70 on all unseen clips and 90 on those with rivals, its floor 30 and 40. Dim, the
+    floor is dark at 0.5, and at the threshold of its validation 30."""
     put_unseen(desk)
     put_unseen(desk, "avsbench", less=1)
-    silent = {"unseen": frames([2, 1, 2, 1], "u"), "seen": frames([1, 1], "s")}
-    desk.write("table2/zero_shot", "gavs", "v3", "floor", silent, subsets=UNSEEN)
-    plan = plan_with(table2={"floor": ["gavs"]})
-    text = section(desk.report(plan, strata={"rivals": {"u0", "u2"}}), "## Table 2")
-    heading = "### 0-shot on each test set"
-    floor = line_of(text, "gavs", heading)[-3:]
-    assert floor[0] == "30.00"
-    assert floor[1].startswith("+40.00 [") and floor[2].startswith("+50.00 [")
-    assert line_of(text, "avsbench", heading)[-3:] == ["–"] * 3
-    assert "floor" not in section(desk.report(), "## Table 2")
+    plan, heading = plan_with(table2={"floor": ["gavs"]}), "### Without shots, above itself"
+    for p, expected in ((1, ("30.00", "+40.00", "40.00", "+50.00")), (0.45, ("0.00", "+70.00"))):
+        silent = {"unseen": frames([2, 1, 2, 1], "u", p=p), "val": frames([5, 5], "v", p=p)}
+        desk.write("table2/zero_shot", "gavs", "v3", "floor", silent, subsets=UNSEEN)
+        text = section(desk.report(plan, strata={"rivals": {"u0", "u2"}}), "## Table 2")
+        line = line_of(text, "gavs", heading)
+        assert all(map(str.startswith, line[2:], expected)), line
+    assert line[6:8] == ["–", "30.00"]
+    assert "`avsbench`" not in section(text, heading)
+    assert heading not in desk.report()
 
 
 def test_table_2_with_clips_whose_classes_another_model_of_the_row_learned(desk):
