@@ -36,9 +36,9 @@ model of the row, which learned these classes, on the same clips. What the first
 and the second doesn't is hearing that is bound to the classes learned."""
 
 SILENT = """\
-**floor**: the row trained and tested in silence, on the same clips, at 0.5 and at the threshold
-that is best on its own validation clips. **own − floor** is what the row gains by sound on classes
-whose sound it never learned; below 0 a model that can't hear does better."""
+**floor**: the row trained and tested in silence, on the same clips. Both also at the threshold that
+is best on their own validation clips. **own − floor** is what the row gains by sound; below 0 a
+model that can't hear does better."""
 
 COMMON = UNSEEN._replace(subset="test-{draw}")  # clips that are no draw's shots
 HEARD_BY = {  # measure -> clips and the model that is tested on them
@@ -46,10 +46,11 @@ HEARD_BY = {  # measure -> clips and the model that is tested on them
     "not_learned": UNSEEN._replace(subset=LEARNED),
     "learned": Source("v2", "train", "test", subset=LEARNED),
 }
-FLOORS = {  # measure -> its clips and metric, and its title in print
-    "floor": ("", "miou", "floor"),
-    "floor_rivals": (RIVALS, "miou", "floor, silent rivals in view"),
-    "floor_chosen": ("", "miou_chosen", "its floor there"),
+FLOORS = {  # measure -> clips, metric and its title in print
+    "floor": ("unseen", "miou", "unseen classes"),
+    "floor_chosen": ("unseen", "miou_chosen", "at validation's threshold"),
+    "floor_seen": ("seen", "miou_chosen", "seen classes, at validation's threshold"),
+    "floor_lit": ("unseen", "lit", "unseen classes, share of the frame lit at 0.5 (%)"),
 }
 
 
@@ -115,15 +116,15 @@ def numbers(plan: Plan, ledger: Ledger) -> Table:
 
 
 def _floor_columns(plan: Plan) -> list[Column]:
-    """Measures of the rows' silent floors, which are other trainings."""
+    """Measures of rows with a silent floor, of the floors, and the differences of the two."""
     columns = []
-    for name, (subset, metric, _) in FLOORS.items():
+    for name, (evaluation, metric, _) in FLOORS.items():
         own, silent = (
-            Part(UNSEEN._replace(setting=setting, subset=subset), metric)
-            for setting in ("0-shot", "floor")
+            Part(Source("v3", setting, evaluation), metric) for setting in ("0-shot", "floor")
         )
         gain = Column("0-shot", f"{name}_gain", (own, silent), plan.floor_runs, np.subtract)
         columns += [
+            Column("0-shot", f"{name}_own", (own,), plan.floor_runs),
             Column("0-shot", name, (silent,), plan.floor_runs),
             replace(gain, gain=True, apart=True),
         ]
@@ -180,18 +181,17 @@ def _taught(layout: Layout) -> list[GridColumn]:
 
 def _floors(layout: Layout) -> list[str]:
     """Title, text and grid of the silent floors; or nothing."""
-    columns = [layout.method(), layout.score("0-shot mIoU (%)", "0-shot miou")]
+    columns = [layout.method()]
     for name, (*_, title) in FLOORS.items():
         if layout.table.measures(f"0-shot {name}"):
-            if name == "floor_chosen":
-                columns.append(layout.score("at validation's threshold", "0-shot miou_chosen"))
             columns += [
-                layout.plain(title, f"0-shot {name}"),
+                layout.plain(title, f"0-shot {name}_own"),
+                layout.plain("floor", f"0-shot {name}"),
                 layout.change("own − floor [95 % interval]", f"0-shot {name}_gain"),
             ]
-    rows = layout.ranked(layout.plan.tables.table2.floor, "0-shot miou")
-    if not any((row, "0-shot floor") in layout.table.scores for row in rows):
+    if len(columns) == 1:
         return []
+    rows = layout.ranked(layout.plan.tables.table2.floor, "0-shot miou")
     grid = markdown(layout.grid(rows, columns))
     return ["### Without shots, above itself trained in silence?", SILENT, grid]
 
