@@ -69,8 +69,7 @@ def test_clips_of_another_profile_or_of_an_unreadable_report(results):
         beside(of(results / "more", "more", "miniature"), RECIPES)
 
 
-def test_what_is_committed_is_complete_and_at_most_25_megabytes():
-    size = 0
+def test_a_committed_page_is_complete_and_with_its_clips_at_most_25_megabytes():
     for page in (ROOT / "results").rglob("index.html"):
         text = page.read_text(encoding="utf-8")
         data = re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)
@@ -78,6 +77,6 @@ def test_what_is_committed_is_complete_and_at_most_25_megabytes():
         named = [*content["files"].values(), *(f["path"] for f in content["figures"])]
         named += [content["link"][0]] if content.get("link") else []
         assert named and [name for name in named if not (page.parent / name).is_file()] == []
-        parts = [page, *page.parent.glob("page/*"), *page.parent.glob("figures/*")]
-        size += sum(part.stat().st_size for part in parts)
-    assert 0 < size <= 25e6
+        clips = [page.parent / name for name in content["files"].values()]
+        parts = [page, *clips, *page.parent.glob("figures/*")]
+        assert 0 < sum(part.stat().st_size for part in parts) <= 25e6
