@@ -36,7 +36,8 @@ def contests_of(plan: Plan, tables: Mapping[str, Table]) -> list[Contest]:
         )
         for b in plan.tables.table1.benchmarks
     ]  # fmt: skip
-    listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (UNSEEN,)))
+    floor = "0-shot floor"  # of the rows that `tables.table2.floor` names
+    listed.append(Contest("v3", "V3 unseen", "unseen", "table2", "0-shot miou", (UNSEEN,), floor))
     listed += [Contest(f"v3-{k}", f"V3 {k}", "few-shot", "table2", f"{k} miou") for k in few]
     boxed = tuple(Source("vggss", setting, "vggss") for setting in (ZERO_SHOT, IN_SET))
     headline, wrong = f"{WHERE} {HEADLINE}", f"{WHERE} shuffled"

@@ -337,10 +337,8 @@ class Layout:
 
 
 def title_of(where: str) -> str:
-    """Title of a benchmark or setting: v1s -> V1S, v3 -> AVS-V3, vggss -> VGG-SS, 5-shot stays."""
-    if where[:1] != "v":
-        return where
-    return where.upper().replace("VGGSS", "VGG-SS").replace("V3", "AVS-V3")
+    """Title of a benchmark or setting: v1s -> V1S, vggss -> VGG-SS, 5-shot stays."""
+    return where.upper().replace("VGGSS", "VGG-SS") if where[:1] == "v" else where
 
 
 def _incomplete(score: Score) -> str:

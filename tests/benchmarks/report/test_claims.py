@@ -115,7 +115,7 @@ def test_a_floor_on_unseen_classes_judges_models_without_shots_alone(desk):
     rows = ["gavs", "sam_fusion"]
     claim = judged(desk, table2={"rows": rows, "floor": rows})["pairs_unseen"]
     assert [c.where for c in claim.contrasts] == ["AVS-V3 1-shot"]
-    assert claim.evidence.endswith("without `sam_fusion` (AVS-V3: not above its silent floor)")
+    assert claim.evidence.endswith("without `sam_fusion` (V3: not above its silent floor)")
 
 
 def test_a_floor_is_compared_where_silent_rivals_are_in_view(desk):
