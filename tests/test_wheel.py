@@ -96,8 +96,9 @@ def install(wheel: Path, site: Path, extra: str = "") -> None:
         package = distribution(requirement.name)
         needed += [Requirement(line) for line in package.requires or []]
         for name in {file.parts[0] for file in package.files or [] if file.parts[0] != ".."}:
-            if name != "__pycache__" and not (site / name).exists():
-                (site / name).symlink_to(package.locate_file(name))
+            source = Path(str(package.locate_file(name)))  # an egg-info lists its setup.py too
+            if name != "__pycache__" and source.exists() and not (site / name).exists():
+                (site / name).symlink_to(source)
 
 
 def run_at(site: Path, script: str, cwd: Path = ROOT) -> str:

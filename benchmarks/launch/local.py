@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from benchmarks.launch.jobs import Job
 from benchmarks.params.cluster import ClusterParams
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+ENDING = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C and `launch --cancel`
 PATIENCE = 10  # seconds that a process has to end, before it is killed
 log = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None)  # before a fork
@@ -102,8 +103,9 @@ def run(
                     del waiting[name]
                     note(name, "")
                     child_gpus, free = free[: gpus[name]], free[gpus[name] :]
-                    process = _start(commands[name], logs / f"{name}.log", child_gpus)
-                    running[name] = Child(job, process, child_gpus, time.monotonic())
+                    with _held():  # else a child that nobody knows of would go on
+                        process = _start(commands[name], logs / f"{name}.log", child_gpus)
+                        running[name] = Child(job, process, child_gpus, time.monotonic())
             time.sleep(0.1)
     finally:
         _end([child.process for child in running.values()])
@@ -132,8 +134,19 @@ def _start(command: list[str], path: Path, gpus: list[str]) -> subprocess.Popen:
         )
 
 
+@contextmanager
+def _held() -> Iterator[None]:
+    """Hold back Ctrl-C and `launch --cancel` until the block has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_parent() -> None:
-    """Let the kernel end this child when the launch is killed."""
+    """Let the kernel end this child when the launch is killed; it hears what `_held` holds back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

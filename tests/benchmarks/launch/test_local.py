@@ -130,6 +130,20 @@ def test_a_job_that_is_killed_every_time_fails_in_the_end(start, tmp_path):
     assert "for the 3. time" in failure and "memory_gb" in failure
 
 
+def test_a_launch_that_is_ended_while_it_starts_a_job_ends_it_too(start, monkeypatch):
+    children, started = [], local._start
+
+    def ended_meanwhile(*arguments):
+        children.append(started(*arguments))
+        signal.raise_signal(signal.SIGTERM)
+        return children[0]
+
+    monkeypatch.setattr(local, "_start", ended_meanwhile)
+    with pytest.raises(KeyboardInterrupt):
+        start({"a": "sleep 60"})
+    assert children[0].poll() == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_an_ended_launch_leaves_no_process(start, tmp_path, monkeypatch, how):
     """Ctrl-C, `launch --cancel`, or killed; a worker of the job included, a stopped one too."""
