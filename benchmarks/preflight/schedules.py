@@ -24,13 +24,16 @@ class Schedule:
         return self.epochs * math.ceil(self.clips / self.batch)
 
 
-_GAVS = "GeWu-Lab/Generalizable-Audio-Visual-Segmentation at 753b23b, scripts"
+_GAVS = "GeWu-Lab/Generalizable-Audio-Visual-Segmentation at"
+_SCRIPTS = f"{_GAVS} 753b23b, scripts"
+_NO_SCRIPT = f"{_SCRIPTS} of V1M and V3; taken for {{}}, which has none"
+_SECOND = f"{_GAVS} 0013686: the default, as its commands name no epochs"
 _AVSBENCH, _FORMER = "OpenNLPLab/AVSBench", "vvvb-github/AVSegFormer"
 _SAMA, _HARD = "jinxiang-liu/anno-free-AVS", "hche11/Localizing-Visual-Sounds-the-Hard-Way"
 
 
-def _gavs(clips: int) -> Schedule:
-    return Schedule(clips, 60, 1, 1e-3, _GAVS)
+def _gavs(clips: int, source: str = _SCRIPTS, epochs: int = 60) -> Schedule:
+    return Schedule(clips, epochs, 1, 1e-3, source)
 
 
 # What the originals count on our benchmarks' clips: AVSBench's and AVSegFormer's V2 are the 8,498
@@ -41,8 +44,10 @@ PUBLISHED = {
     **{("avsegformer", b): Schedule(n, e, size, 2e-5, _FORMER) for b, n, e, size in (
         ("v1s", 3452, 30, 2), ("v1m", 296, 60, 2), ("v2", 4750, 30, 4))},
     **{("sama", b): Schedule(n, 80, 2, 2e-4, _SAMA) for b, n in (("v1s", 3452), ("v1m", 296))},
-    **{(row, b): _gavs(n) for row in ("gavs_released", "gavs_released_fixed", "gavs_lora", "gavs")
-       for b, n in (("v1s", 3452), ("v1m", 296), ("v2", 4750))},
+    **{(row, b): _gavs(n, source) for row in ("gavs_released", "gavs_released_fixed", "gavs")
+       for b, n, source in (("v1s", 3452, _NO_SCRIPT.format("V1S")), ("v1m", 296, _SCRIPTS),
+                            ("v2", 4750, _NO_SCRIPT.format("V2")))},
+    **{("gavs_lora", b): _gavs(n, _SECOND, 80) for b, n in (("v1s", 3452), ("v1m", 296))},
     ("gavs", "v3"): _gavs(4807),
     ("hardway", "vggsound"): Schedule(144_000, 80, 256, 1e-4, f"paper; {_HARD} has no training"),
     ("ez_vsl", "vggsound"): Schedule(144_000, 20, 128, 1e-4, "stoneMo/EZ-VSL"),

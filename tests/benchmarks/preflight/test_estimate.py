@@ -88,7 +88,7 @@ def test_a_training_s_hours_are_its_steps_reads_and_validations(tiers):
     costs = NominalCosts(tiers["core"], Figures())
     frame = costs.figures.training("avsbench", False)["ms"] / 40 / 1000
     reading = (128 * 4 + 3 * 224 * 224) / costs.figures.disk
-    scored = frame / 3 + 0.017 + reading
+    scored = frame / 3 + 0.0034 + reading
     expected = 2220 * 20 * (frame + reading) + 30 * 320 * scored
     model = Model("avsbench", "v1m", "v1m/train", "v1m/val", 0)
     assert costs.training(model)[0] == pytest.approx(expected)
@@ -116,6 +116,15 @@ def test_rows_named_released_train_as_released(tiers):
             assert (training.whole_clips, training.batch_clips) == (True, 1)
             assert (training.first_mask, training.amp, training.lr) == ("copied", False, 1e-3)
             assert row.config["loss_resolution"] == "frame"
+    for benchmark, steps in (("v1s", 276_160), ("v1m", 23_680)):  # 80 epochs, a clip a step
+        row = tiers["full"].row("gavs_lora", benchmark)
+        assert updates_of(row, row.training, f"{benchmark}/train") == steps
+
+
+def test_track_c_has_one_number_of_updates_on_avs_v3(tiers):
+    """Its clips from V1M have five frames, the others ten."""
+    gavs, tpavi = (tiers["full"].row(name, "v3") for name in ("gavs", "tpavi_sam"))
+    assert updates_of(gavs, gavs.training, "v3/train") == tpavi.training.steps == 155_160
 
 
 def test_updates_without_a_reason_are_refused(monkeypatch, tiers):
