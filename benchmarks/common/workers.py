@@ -68,10 +68,16 @@ def _die_with_parent() -> None:
 
     A stopped worker ends too, which would keep its parent's locks for ever.
     """
-    if _starting is not None and _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _starting is not None:
+        end_with_parent(signal.SIGKILL)
         if os.getppid() != _starting:
             os._exit(1)
+
+
+def end_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends, where the system can."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, number)
 
 
 os.register_at_fork(after_in_child=_die_with_parent)

@@ -82,10 +82,10 @@ def run(
         return 0
     with ranks(params.device):
         failures = run_cells(params, chosen, args.workers or params.workers)
+    done = [c for c in chosen if not any(f.startswith(f"{c}:") for f in failures)]
     if args.dump:
-        done = [c for c in chosen if not any(f.startswith(f"{c}:") for f in failures)]
         _dump(params, done, args.dump)
-    for line in comments(params, chosen):
+    for line in comments(params, done):  # a failed one may have an earlier run's record
         print(line)
     return outcome(failures)
 

@@ -43,7 +43,7 @@ def model_folder(params: Params, model: Any) -> Path:
 
 def cost(bench: Workbench, cell: Cell) -> float:
     """Cost of a cell that trains its own model, by nothing that was done before."""
-    return _training(bench, model_of(cell)) + _tests(bench, cell)
+    return training_cost(bench, model_of(cell)) + _tests(bench, cell)
 
 
 def remaining(bench: Workbench, cells: Iterable[Cell]) -> dict[Cell, Work]:
@@ -61,15 +61,17 @@ def remaining(bench: Workbench, cells: Iterable[Cell]) -> dict[Cell, Work]:
                 folder = model_folder(params, bench.fingerprints.model(model))
                 if (folder / "model.json").is_file():
                     break
-                frames += _training(bench, model)
+                frames += training_cost(bench, model)
                 model = model.parent
         work[cell] = Work(params.row(cell.row, model_of(cell).benchmark).method, frames)
     return work
 
 
-def _training(bench: Workbench, model: Model) -> float:
+def training_cost(bench: Workbench, model: Model) -> float:
+    """Frames, roughly, that pass through a method in a training, there and back."""
     row, training = training_of(bench.params, model)
-    frames = bench.clip_sets[model.full or model.train].frames
+    whole = model.full if bench.params.protocol.fraction_budget == "steps" else None
+    frames = bench.clip_sets[whole or model.train].frames
     learned = frames.sum() * training.epochs
     if training.steps is not None:
         batch = row.samples(model.benchmark) * (frames.mean() if row.by_clip else 1)

@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
@@ -19,6 +20,7 @@ from benchmarks.launch.state import LaunchError, State
 from benchmarks.params import TABLES, Params, load
 from benchmarks.preflight.nominal import FIGURES, GIB, Figures, NominalCosts
 
+PATIENCE = 60  # seconds that a launch has to end
 STATES = ("done", "running", "queued", "failed", "to launch")
 log = logging.getLogger(__name__)
 
@@ -91,20 +93,19 @@ def planned(
 
 
 def _selected(jobs: list[Job], tables: list[str], only: Mapping[str, object]) -> list[Job]:
-    """Select the jobs of these tables, or all; of one row, benchmark or seed with what they need.
+    """Select the jobs of these tables, or all, or of one row, benchmark or seed, with those that
+    they need: another table's active jobs keep the models that they train.
 
     Raises:
         LaunchError: no job has this row, benchmark and seed.
     """
     chosen = [j for j in jobs if not tables or not j.cells or j.cells[0].table in tables]
-    if not only:
-        return chosen
     wanting = [
         job
         for job in chosen
-        if job.cells and all(getattr(job.cells[0], key) == v for key, v in only.items())
+        if not only or job.cells and all(getattr(job.cells[0], k) == v for k, v in only.items())
     ]
-    if not wanting:
+    if only and not wanting:
         asked = ", ".join(f"--{field} {value}" for field, value in only.items())
         known = sorted({f"{j.cells[0].row} {j.cells[0].benchmark}" for j in chosen if j.cells})
         raise LaunchError(f"no job of {asked}; there are {', '.join(known)}")
@@ -136,7 +137,8 @@ def refuse_other_recipes(
     if others:
         raise LaunchError(
             f"{others[0]} (and {len(others) - 1} more) runs or waits with other parameters than "
-            "params.yaml has now: let it end, or `launch --cancel` first"
+            "params.yaml has now, or in other parts than --row, --benchmark and --seed make: let "
+            "it end, or `launch --cancel` first"
         )
 
 
@@ -154,25 +156,21 @@ def _submit(
     for (_, stage), group in groupby(todo, lambda job: (job.wave, job.stage)):
         array = list(group)
         needs = [{n: submitted[n] for n in job.needs if n in submitted} for job in array]
-        entries = slurm.submit(
-            params.cluster,
-            stage,
-            f"{params.profile}-{stage}",
-            [
-                Command(
-                    commands[job.name],
-                    params.cluster.retries,
-                    {name: Path(place["result"]) for name, place in needed.items()},
-                )
-                for job, needed in zip(array, needs, strict=True)
-            ],
-            at_once,
-            {place["id"].split("_")[0] for needed in needs for place in needed.values()},
-            state.folder / "jobs",
-        )
-        for job, entry in zip(array, entries, strict=True):
-            submitted[job.name] = entry | {"recipe": recipe(params, job)}
-        state.add({job.name: submitted[job.name] for job in array})
+        made = [
+            Command(
+                commands[job.name],
+                params.cluster.retries,
+                {name: Path(place["result"]) for name, place in needed.items()},
+            )
+            for job, needed in zip(array, needs, strict=True)
+        ]
+        after = {place["id"].split("_")[0] for needed in needs for place in needed.values()}
+        title, folder = f"{params.profile}-{stage}", state.folder / "jobs"
+        with local.held():  # else an array that nobody knows of would wait in the queue
+            entries = slurm.submit(params.cluster, stage, title, made, at_once, after, folder)
+            for job, entry in zip(array, entries, strict=True):
+                submitted[job.name] = entry | {"recipe": recipe(params, job)}
+            state.add({job.name: submitted[job.name] for job in array})
         log.info("%s: array %s of %d jobs", stage, entries[0]["id"].split("_")[0], len(array))
 
 
@@ -263,21 +261,28 @@ def status_page(jobs: list[Job], progress: Progress, state: State) -> str:
 
 
 def _cancel(state: State, tables: list[str]) -> int:
-    """End the jobs of these tables, or all, in Slurm's queue, and a launch on this machine.
+    """End a launch on this machine, then the jobs of these tables, or all, in Slurm's queue.
 
     Raises:
-        LaunchError: the launch runs on another machine, or only some tables are to end.
+        LaunchError: the launch runs on another machine, only some tables are to end, or it doesn't
+            end; nothing is cancelled then.
     """
-    names = [n for n in state.active() if not tables or n.split("-")[0] in tables]
-    if names:
-        slurm.cancel([state.jobs[name]["id"] for name in names])
-        state.drop(names)
-    print(f"{len(names)} jobs cancelled")
     if holder := state.holder():
         if tables:  # it may run others' jobs too
             raise LaunchError(f"{holder} is running: it ends only whole, --cancel without TABLE")
         if holder.host != platform.node():
             raise LaunchError(f"{holder} is running: cancel it there")
         os.kill(holder.process, signal.SIGTERM)
-        print(f"{holder} ends")
+        until = time.monotonic() + PATIENCE
+        while state.holder() == holder:  # it may be submitting arrays
+            if time.monotonic() > until:
+                raise LaunchError(f"{holder} hasn't ended {PATIENCE} s after it was told to")
+            time.sleep(0.1)
+        print(f"{holder} has ended")
+    with state.claim():
+        names = [n for n in state.active() if not tables or n.split("-")[0] in tables]
+        if names:
+            slurm.cancel([state.jobs[name]["id"] for name in names])
+            state.drop(names)
+    print(f"{len(names)} jobs cancelled")
     return 0

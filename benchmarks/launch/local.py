@@ -1,6 +1,5 @@
 """Jobs on this machine: child processes, each on GPUs that no other child has."""
 
-import ctypes
 import logging
 import os
 import signal
@@ -14,15 +13,14 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.common.workers import end_with_parent
 from benchmarks.launch.job import LaunchError, last_line, lost_process, lost_text
 from benchmarks.launch.jobs import Job
 from benchmarks.params.cluster import ClusterParams
 
-PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 ENDING = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C and `launch --cancel`
 PATIENCE = 10  # seconds that a process has to end, before it is killed
 log = logging.getLogger(__name__)
-_libc = ctypes.CDLL(None)  # before a fork
 
 
 class Child(NamedTuple):
@@ -103,7 +101,7 @@ def run(
                     del waiting[name]
                     note(name, "")
                     child_gpus, free = free[: gpus[name]], free[gpus[name] :]
-                    with _held():  # else a child that nobody knows of would go on
+                    with held():  # else a child that nobody knows of would go on
                         process = _start(commands[name], logs / f"{name}.log", child_gpus)
                         running[name] = Child(job, process, child_gpus, time.monotonic())
             time.sleep(0.1)
@@ -117,7 +115,7 @@ def _visible_gpus() -> list[str]:
     """Numbers of this machine's GPUs, or those that CUDA_VISIBLE_DEVICES names."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     numbers = range(torch.cuda.device_count()) if visible is None else visible.split(",")
-    return [str(number) for number in numbers if number != ""]
+    return [str(number) for number in numbers if number not in ("", "-1")]  # -1: none
 
 
 def _start(command: list[str], path: Path, gpus: list[str]) -> subprocess.Popen:
@@ -135,7 +133,7 @@ def _start(command: list[str], path: Path, gpus: list[str]) -> subprocess.Popen:
 
 
 @contextmanager
-def _held() -> Iterator[None]:
+def held() -> Iterator[None]:
     """Hold back Ctrl-C and `launch --cancel` until the block has ended."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
@@ -145,9 +143,9 @@ def _held() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel end this child when the launch is killed; it hears what `_held` holds back."""
+    """Let the kernel end this child when the launch is killed; it hears what `held` holds back."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
 
 
 def _end(processes: list[subprocess.Popen]) -> None:

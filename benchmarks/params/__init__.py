@@ -28,7 +28,7 @@ from benchmarks.params.errors import ParamsError, nearest, validate
 from benchmarks.params.files import read_values
 from benchmarks.params.one_budget import check_one_budget
 from benchmarks.params.row import BENCHMARKS, Row, method_names, resolve
-from benchmarks.params.tables import ABLATED, TABLES, TablesParams
+from benchmarks.params.tables import TABLES, TablesParams
 from benchmarks.params.tiers import tiered
 from benchmarks.params.variants import ABLATIONS, VARIANTS, Variant
 from benchmarks.scoring.config import ScoringParams
@@ -214,34 +214,28 @@ class Params(Config):
             training |= self.benchmarks[benchmark].training
         return resolve(name, benchmark, self.methods, self._variants, training)
 
+    @property
+    def asked(self) -> TablesParams:
+        """Tables with the rows that there is data for."""
+        return self.tables.on(self.data.vggss is not None, self.data.vggsound is not None)
+
     def table_rows(self, table: str) -> dict[str, list[str]]:
         """List the rows of a table by the folder of records that they are in.
 
         Raises:
             ParamsError: no such table.
         """
-        tables = self.tables
+        tables = self.asked
         if table == "table1":
             return {name: [name] for name in tables.table1.rows}
         if table == "ablations":
-            # One that Table 1 measures on the same benchmark is read from there.
-            there = tables.ablations.benchmark in tables.table1.benchmarks
-            measured = set(tables.table1.rows) if there else set()
-            return {
-                group: [name for name in self.ablations[group] if name not in measured]
+            return {  # one that Table 1 measures is read from there
+                group: [name for name in self.ablations[group] if name not in tables.table1.rows]
                 for group in tables.ablations.groups
             }
         if table not in STAGES:
             raise ParamsError(f"no table '{table}'{nearest(table, list(TABLES))}")
-        needs_vggss = BENCHMARK_OF.get(table, "").startswith("vggss")
-        if needs_vggss and self.data.vggss is None:
-            return {stage: [] for stage in STAGES[table]}
-        rows = {stage: tables.rows_of(table) for stage in STAGES[table]}
-        if table in ABLATED:
-            rows["zero_shot"] += [row for row in tables.ablated if row not in rows["zero_shot"]]
-        if table == "table3":
-            rows["in_set"] = list(tables.table3.in_set) if self.data.vggsound else []
-        return rows
+        return tables.stages_of(table)
 
     def table_benchmarks(self, table: str) -> list[str]:
         """List the benchmarks of a table's columns."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from benchmarks.common.checks import Distinct
 from benchmarks.common.paths import Name
@@ -17,7 +17,7 @@ Rows = Distinct[Name]
 class Table1Params(Config):
     """Rows and benchmarks of Table 1."""
 
-    benchmarks: Distinct[Benchmark] = ["v1s", "v1m", "v2"]
+    benchmarks: Distinct[Benchmark] = Field(["v1s", "v1m", "v2"], min_length=1)
     published: Rows = [  # track P
         *("avsbench", "avsbench_resnet", "avsegformer", "autr", "auss", "avsc", "av_sam", "sama"),
         *("audio_sam", "sam_fusion"),
@@ -122,6 +122,17 @@ class TablesParams(Config):
         }
 
     @model_validator(mode="after")
+    def _ablations_beside_table1(self) -> "TablesParams":
+        """Check that Table 1 trains the base that the ablations are compared with."""
+        where, benchmarks = self.ablations.benchmark, self.table1.benchmarks
+        if self.ablations.groups and where not in benchmarks:
+            raise ValueError(
+                f"ablations.benchmark: {where}; expected one of table1.benchmarks "
+                f"({', '.join(benchmarks)}), where their base is trained, or groups: []"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _floors_of_rows(self) -> "TablesParams":
         """Check that Table 2 has the rows that are to have a floor there."""
         if unknown := sorted({*self.table2.floor} - {*self.rows_of("table2")}):
@@ -133,6 +144,25 @@ class TablesParams(Config):
         rows = getattr(self, table).rows
         paired = self.paired if rows and table in PAIRED else []
         return list(dict.fromkeys([*rows, *paired]))
+
+    def stages_of(self, table: str) -> dict[str, list[str]]:
+        """Rows of a table of `STAGES` by the folder of records that they are in."""
+        rows = self.rows_of(table)
+        stages = {stage: rows for stage in STAGES[table]}
+        if rows and table in ABLATED:
+            stages["zero_shot"] = list(dict.fromkeys([*rows, *self.ablated]))
+        if table == "table3":
+            stages["in_set"] = list(self.table3.in_set)
+        return stages
+
+    def on(self, vggss: bool, vggsound: bool) -> "TablesParams":
+        """Copy without the rows of Tables 3 and 4 that there is no data for."""
+        rows = {"table3": self.table3.rows, "table4": self.table4.rows}
+        rows = {name: names if vggss else [] for name, names in rows.items()}
+        in_set = self.table3.in_set if vggss and vggsound else []
+        table3 = self.table3.model_copy(update={"rows": rows["table3"], "in_set": in_set})
+        table4 = self.table4.model_copy(update={"rows": rows["table4"]})
+        return self.model_copy(update={"table3": table3, "table4": table4})
 
 
 TABLES = tuple(SPECS)

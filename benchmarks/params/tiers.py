@@ -29,6 +29,7 @@ _CORE: dict[str, Any] = {  # the paper's systems with public code, Tables 1 to 4
         },
         "ablated": [],
         "paired": [],
+        "table2": {"floor": []},
         "table3": {"in_set": ["hardway", "ez_vsl", "slavc", "avin"]},
         "figure3": {"rows": []},
         "robustness": {"rows": []},

@@ -66,10 +66,16 @@ def stored_of(row: str, params: Params) -> list[Stored]:
 
 
 def _record(path: Path) -> Stored | None:
-    """A record; None where the JSON is something else."""
+    """A record; None where the JSON is something else.
+
+    Raises:
+        RecordError: it is damaged; what lies beside scores of its name was a record.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        if path.with_suffix(".npz").is_file():
+            read_record(path)
         return None
     if not (isinstance(content, dict) and "variant" in content):
         return None

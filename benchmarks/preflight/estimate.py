@@ -26,8 +26,8 @@ PAGE = """\
 Written by `python -m benchmarks --params profiles/paper.yaml estimate --out docs/paper-profile.md`,
 from the published numbers of clips, the parameters, and the steps measured on one GPU
 ({machine}; results/gpu.md). Assumed, not measured: a scored frame takes a
-third of a training step's time and 3.4 ms to be counted, no step is shorter than 30 ms, a stored row
-is read at the measured rate of a disk, none of it hidden behind the step. `python -m benchmarks
+third of a training step's time and 3.4 ms to be counted, no step is shorter than 30 ms, a stored
+row is read at the measured rate of a disk, none of it hidden behind the step. `python -m benchmarks
 check` measures a machine of yours, with the data.
 
 ## Tiers

@@ -11,6 +11,11 @@ from benchmarks.report.plan import Plan
 from benchmarks.report.table3 import HEADLINE
 from benchmarks.report.tested import tested
 
+GENERALISED = {  # 0-shot cells of other tables: title, source and metric
+    "table2": ("unseen classes (%)", UNSEEN, "miou"),
+    "table3": ("VGG-SS (%)", Source("vggss", "0-shot", "vggss"), HEADLINE),
+}
+
 
 def section(plan: Plan, ledger: Ledger) -> Section:
     """Lay out the ablations; Table 1's GAVS rows follow, since they are variants that exist."""
@@ -22,15 +27,14 @@ def section(plan: Plan, ledger: Ledger) -> Section:
     groups = {"base": [base], **plan.groups, "table 1": table1}
     rows = [row for group in groups.values() for row in group]
     generalised = {
-        "unseen classes (%)": UNSEEN,
-        "VGG-SS (%)": Source("vggss", "0-shot", "vggss"),
+        table: found for table, found in GENERALISED.items() if base in plan.tables.rows_of(table)
     }
     elsewhere = [
         Column(s.benchmark, metric, (Part(s, metric),), plan.runs)
-        for s, metric in zip(generalised.values(), ("miou", HEADLINE), strict=True)
+        for _, s, metric in generalised.values()
     ]
-    measured = {*plan.tables.rows_of("table2")} & {*plan.tables.rows_of("table3")}
-    shown = [row for row in rows if row in measured | {*plan.tables.ablated} and row != base]
+    measured = [plan.tables.stages_of(table)["zero_shot"] for table in generalised]
+    shown = [row for row in rows if row != base and measured and all(row in m for m in measured)]
     blocks = [Block(rows, [miou, f]), Block([base, *shown] if shown else [], elsewhere)]
     table = measure("ablations", ledger, blocks, base)
     layout = Layout(plan, table)
@@ -49,7 +53,11 @@ def section(plan: Plan, ledger: Ledger) -> Section:
         layout.score("F", f.name),
         *layout.study(miou.name),
         *layout.difference(miou.name),
-        *(layout.score(t, c.name) for t, c in zip(generalised, elsewhere, strict=True) if shown),
+        *(
+            layout.score(title, column.name)
+            for (title, *_), column in zip(generalised.values(), elsewhere, strict=True)
+            if shown
+        ),
         GridColumn("trained parameters", trained_parameters),
         GridColumn("what differs", lambda row: plan.notes.get(row, ""), align="l"),
     ]

@@ -1,17 +1,18 @@
 """The published figure beside a result, by the rule of the code that printed it.
 
 Figures, rules and sources stand in `paper.csv` of each table's folder. Column `rule`: one of
-scoring.rosetta's rules for masks; for boxes `success` at 0.5 or `mean_iou`, which the figures of
-the segmentation rows look like; empty where the code isn't public.
+scoring.rosetta's rules for masks, empty where the code isn't public; for boxes figure and rule of
+`box_terms`, as table3.PAPER_NOTE says why.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from benchmarks.experiments import csv_lines, paper_csv
 from benchmarks.grid.protocol import Cell, record_stem
 from benchmarks.params import Params
 from benchmarks.report.measure import row_of
-from benchmarks.scoring.boxes import BoxScores, Figure, box_terms
+from benchmarks.scoring.boxes import BoxScores, Figure, Rule, box_terms
 from benchmarks.scoring.counts import FrameScores
 from benchmarks.scoring.metrics import fscore, miou
 from benchmarks.scoring.npz import load_scores
@@ -46,17 +47,18 @@ def _lines(params: Params, cell: Cell) -> list[str]:
 
 def _named(rule: str) -> str:
     sources = {known.name: known.source.split(":")[0] for known in RULES}
-    boxes = {"success": "the share of IoUs above 0.5", "mean_iou": "mean IoU, as it looks"}
-    return f"the rule of {sources[rule]}" if rule in sources else boxes.get(rule, "an unnamed rule")
+    if rule in sources:
+        return f"the rule of {sources[rule]}"
+    figure, _, boxes = rule.partition("/")
+    named = {"success": "the share of IoUs of 0.5 or more", "mean_iou": "mean IoU", "auc": "AUC"}
+    return f"{named[figure]}, rule {boxes}, as it looks" if boxes else "an unnamed rule"
 
 
 def _yours(scores: FrameScores | BoxScores, metric: str, rule: str) -> str:
     """A result in the published figure's unit; by the tables' rule where none is named."""
     if isinstance(scores, BoxScores):
-        measure: Figure = "mean_iou"
-        if metric == "auc" or rule == "success":
-            measure = "auc" if metric == "auc" else "success"
-        value = box_terms(scores, measure, "fixed", "mask").value
+        figure, boxes = rule.split("/")
+        value = box_terms(scores, cast(Figure, figure), cast(Rule, boxes), "mask").value
         return f"{value:.3f}" if metric == "auc" else f"{100 * value:.2f}"
     known = {known.name: known for known in RULES}
     by = known.get(rule, known["tables"])

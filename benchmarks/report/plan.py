@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.experiments import BENCHMARK_OF, EXPERIMENTS, SPECS, STAGES, csv_lines
-from benchmarks.params import ABLATED, DEFAULT_PROFILE, Params, TablesParams
+from benchmarks.params import DEFAULT_PROFILE, Params, TablesParams
 from benchmarks.report.study import FOLDER, Study, read_study
 from benchmarks.scoring.statistics import Run
 
@@ -127,19 +127,15 @@ class Plan:
         folders = {root / "table1" / row: [row] for row in rows}
         for group, names in self.groups.items():  # what Table 1 measures is read from there
             folders[root / "ablations" / group] = [name for name in names if name not in rows]
-        for table, stages in STAGES.items():
-            for stage in stages:
-                in_set = stage == "in_set"
-                part = tables.table3.in_set if in_set else tables.rows_of(table)
-                ablated = tables.ablated if table in ABLATED and stage == "zero_shot" else []
-                folders[root / table / stage] = [*dict.fromkeys([*part, *ablated])]
+        for table in STAGES:
+            stages = tables.stages_of(table).items()
+            folders |= {root / table / stage: part for stage, part in stages}
         return folders
 
     def shows(self, table: str) -> bool:
         """Whether the parameters ask for any row of a table beside Table 1's."""
         if table in STAGES:
-            in_set = self.tables.table3.in_set if table == "table3" else []
-            return bool(self.tables.rows_of(table) or in_set)
+            return any(self.tables.stages_of(table).values())
         return table != "ablations" or bool(self.groups)
 
     def label(self, row: str) -> str:
@@ -154,7 +150,7 @@ class Plan:
 
 def plan_of(params: Params) -> Plan:
     """Make the plan that a parameter file asks for."""
-    tables = params.tables
+    tables = params.asked
     groups = {group: list(params.ablations[group]) for group in tables.ablations.groups}
     methods = {row.name: row.method_config for row in params.rows_in_use()}
     notes = {name: RECREATED for name, config in methods.items() if config.recreated}

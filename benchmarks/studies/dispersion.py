@@ -204,7 +204,7 @@ def write_params(params: Params, name: str) -> Params:
     stores = {store for place in places for store in params.row(*place).stores}
     values["features"]["stores"] = {"avs": sorted(stores)}
     for table in filter(lambda table: isinstance(table, dict), values["tables"].values()):
-        unused = ("rows", "in_set", "groups", "operators", "pairs")
+        unused = ("rows", "in_set", "groups", "operators", "pairs", "floor")
         table |= {key: [] for key in unused if key in table}
     values["tables"]["ablated"] = []
     table = values["tables"]["table1"]

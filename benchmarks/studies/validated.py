@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.common.workers import worker_pool
 from benchmarks.grid.models import trained
+from benchmarks.grid.progress import training_cost
 from benchmarks.grid.protocol import Cell, Model, model_of, training_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.params import Params, ParamsError
-from benchmarks.params.row import CLIP_FRAMES
+from benchmarks.params import ParamsError
 from benchmarks.training.loop import Diverged
 
 log = logging.getLogger(__name__)
@@ -105,15 +105,7 @@ def _validated(job: Job, name: str) -> float:
 
 
 def _cost(job: Job) -> float:
-    """Roughly, frames that pass through the method in training."""
-    row, training = training_of(_params(job), job.model)
-    frames = CLIP_FRAMES.get(job.model.benchmark, 10) if row.by_clip else 1
-    updates = training.steps or training.epochs
-    return updates * row.samples(job.model.benchmark) * frames
-
-
-def _params(job: Job) -> Params:
-    return _benches[job.key].params
+    return training_cost(_benches[job.key], job.model)
 
 
 def _name(title: str, job: Job) -> str:

@@ -3,17 +3,23 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from tqdm import tqdm
 
 from benchmarks import cli
 from benchmarks.cli.stages import check_records, stage_line
+from benchmarks.common.checks import merge
 from benchmarks.common.paths import PathError
-from benchmarks.grid.progress import CellLog, TimeLeft, Work, duration, remaining
-from benchmarks.grid.protocol import Cell, cells_of
+from benchmarks.grid.progress import CellLog, TimeLeft, Work, duration, remaining, training_cost
+from benchmarks.grid.protocol import Cell, cells_of, model_of
 from benchmarks.grid.workbench import Workbench
-from benchmarks.params import load
+from benchmarks.params import build, load
+from benchmarks.params.files import read_yaml
+from benchmarks.params.profile import profile_file
+from tests.copies import ROOT
 
 
 def test_time_left_by_hand():
@@ -42,6 +48,19 @@ def test_time_left_by_hand():
     assert left.seconds(110) == 0  # e has run for longer than it should
     left.end("e", 30)
     assert left.seconds(140) == 0
+
+
+@pytest.mark.parametrize("budget, clips", [("epochs", 10), ("steps", 100)])
+def test_the_cost_of_a_fraction_by_its_budget(budget, clips):
+    """60 epochs of its own ten clips of ten frames, there and back, or of the whole set's."""
+    values = read_yaml(profile_file("paper", ROOT / "params.yaml"))
+    params = build(merge(values, {"protocol": {"fraction_budget": budget}}))
+    cells = cells_of(params, "figure3", "fractions")
+    model = model_of(next(cell for cell in cells if cell.row == "gavs"))
+    sets = {model.full: SimpleNamespace(frames=np.full(100, 10))}
+    sets |= {model.train: SimpleNamespace(frames=np.full(10, 10))}
+    bench = SimpleNamespace(params=params, clip_sets=sets)
+    assert training_cost(bench, model) == 60 * clips * 10 * 2
 
 
 def test_what_is_left_of_cells_and_a_line_for_each_with_the_time(project, capfd):

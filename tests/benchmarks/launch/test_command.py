@@ -139,10 +139,21 @@ cp "$1" script-$n; echo Submitted batch job $n"""
     assert left.keys() == {name for name in jobs if not name.startswith("table4")}
 
 
+def test_an_array_whose_launch_ends_while_it_submits_is_known(params, programs):
+    """SIGTERM comes when Slurm has the array and the launch hasn't noted it."""
+    sbatch = '[ "$1" = --test-only ] && exit; kill -TERM $PPID; echo Submitted batch job 41'
+    programs(sbatch=sbatch)
+    command = [sys.executable, "-m", "benchmarks", "launch", "table1", "--on", "slurm"]
+    assert subprocess.run(command).returncode == -signal.SIGTERM
+    jobs = json.loads(Path("work/smoke/launch/jobs.json").read_text())
+    assert {name: job["id"] for name, job in jobs.items()} == {"data": "41"}
+
+
 def test_a_launch_on_this_machine_is_not_ended_for_some_of_its_tables(params, monkeypatch, capsys):
     """It runs table 1, say, and the jobs of table 4 are to end."""
-    signals = []
-    monkeypatch.setattr(State, "holder", lambda self: Holder(platform.node(), 123))
+    signals: list[tuple[int, int]] = []
+    running = Holder(platform.node(), 123)
+    monkeypatch.setattr(State, "holder", lambda self: None if signals else running)
     monkeypatch.setattr("os.kill", lambda *sent: signals.append(sent))
     assert cli.main(["launch", "table4", "--cancel"]) == 1
     assert signals == []

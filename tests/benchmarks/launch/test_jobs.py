@@ -9,7 +9,7 @@ import pytest
 from benchmarks.cli.parser import command_parser
 from benchmarks.common.checks import merge
 from benchmarks.grid.protocol import cells_of, model_of
-from benchmarks.launch.command import planned, refuse_other_recipes
+from benchmarks.launch.command import _selected, planned, refuse_other_recipes
 from benchmarks.launch.job import LaunchError
 from benchmarks.launch.jobs import Job, jobs_of, recipe
 from benchmarks.params import TABLES, Params, build
@@ -134,6 +134,14 @@ def test_a_table_launched_later_waits_for_models_in_training(finest):
     assert (first.stage, first.needs) == ("score", ("features", "table1-gavs-v2-seed0"))
     alone = _named(planned(finest, ["table3"], {}))["table3-zero_shot-gavs-vggss-seed0"]
     assert (alone.stage, alone.needs) == ("train", ("features",))
+
+
+def test_a_table_is_launched_with_what_it_needs_of_another(finest):
+    """One job of Table 1 runs: its others keep the models that they would train."""
+    jobs = planned(finest, ["table3"], {"table1-sam_fusion-v2-seed0": {}})
+    selected = _named(_selected(jobs, ["table3"], {}))
+    assert "table1-gavs-v2-seed0" in selected and "table1-gavs-v1s-seed0" not in selected
+    assert all(need in selected for job in selected.values() for need in job.needs)
 
 
 def test_jobs_in_hand_of_another_recipe_or_split_refuse_a_launch(params, finest):

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.experiments import STAGES
 from benchmarks.grid.protocol import cells_of
-from benchmarks.params import TABLES, load
+from benchmarks.params import TABLES, ParamsError, load
 from benchmarks.params.profile import profile_file
 from benchmarks.report.plan import plan_of
 from benchmarks.report.statements import PAIRS
@@ -69,3 +69,12 @@ def test_ablated_rows_have_0_shot_cells_on_unseen_and_foreign_clips():
         zero, other = (params.table_rows(table)[stage] for stage in stages)
         assert {*params.tables.ablated} <= {*zero} and not {*params.tables.ablated} & {*other}
     assert not {*params.tables.ablated} & {*params.table_rows("table4")["zero_shot"]}
+
+
+def test_ablations_are_where_table_1_trains_their_base(changed):
+    """Else their base would have no model, and an ablation of Table 1's list no record."""
+    with pytest.raises(ParamsError, match="ablations.benchmark: v2; expected one of table1"):
+        changed({"tables": {"table1": {"benchmarks": ["v1s", "v1m"]}}})
+    changed({"tables": {"table1": {"benchmarks": ["v1s"]}, "ablations": {"groups": []}}})
+    with pytest.raises(ParamsError, match="table1.benchmarks"):
+        changed({"tables": {"table1": {"benchmarks": []}}})

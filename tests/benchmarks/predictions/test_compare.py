@@ -17,6 +17,7 @@ from benchmarks.predictions.states import CompareError, changed, changes_text, t
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import save_scores
+from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import difference, sample
 from tests.copies import ROOT
 
@@ -128,6 +129,10 @@ def test_a_side_is_a_row_a_folder_or_a_run(tmp_path):
         (load,) = side.cells.values()
         assert len(load()["test"]) == 5
     assert side_of("nobody", params) is None and side_of(str(tmp_path / "empty"), params) is None
+    path.write_text(path.read_text()[:-9])  # else the row would have a seed less without a word
+    for name in names[:2]:
+        with pytest.raises(RecordError, match="v2-train-seed0.json"):
+            side_of(name, params)
 
 
 def test_a_row_is_meant_although_a_branch_has_its_name(monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from benchmarks.params import build
 from benchmarks.params.files import read_yaml
 from benchmarks.params.profile import profile_file
 from benchmarks.report.expected import published_lines
+from benchmarks.scoring.boxes import BoxScores
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.npz import save_scores
 
@@ -53,6 +55,29 @@ def test_each_figure_is_by_the_rule_of_the_code_that_printed_it(params):
     line = published_lines(params, [released])[0]
     assert "published: 63.70 by the rule of released GAVS code" in line
     assert line.endswith("yours: 100.00")  # at its threshold of .4 nothing is missed
+
+
+def test_in_set_figures_of_vggss_are_beside_the_rule_that_they_look_like(params):
+    """A box of 4 pixels. Rule fixed lights one of them, IoU 1/4; median all and 4 more, IoU 1/2."""
+    lit = np.array([[[1, 1], [8, 8], [4, 4]]])
+    scores = BoxScores(
+        **dict.fromkeys(("uid", "video", "classes"), np.array(["a"])),
+        rules=np.array(["fixed", "median", "oracle"]), target=np.array([4]),
+        intersection=lit.clip(max=4), lit=lit, confidence=np.array([0.9]),
+    )  # fmt: skip
+    figures = []
+    for row, stage, setting in (("hardway", "in_set", "in-set"), ("gavs", "zero_shot", "0-shot")):
+        stem = record_stem(params, cell := Cell("table3", stage, row, "vggss", setting, 0))
+        stem.parent.mkdir(parents=True)
+        save_scores(stem.with_name(f"{stem.name}.npz"), {"vggss": scores})
+        ciou, auc = published_lines(params, [cell])
+        figures.append(ciou.split("published: ")[1])
+        assert f"AUC, rule {'median' if row == 'hardway' else 'fixed'}, as it looks" in auc
+    assert figures == [
+        "34.4 by the share of IoUs of 0.5 or more, rule median, as it looks (Table 3); "
+        "yours: 100.00",
+        "41.07 by mean IoU, rule fixed, as it looks (Table 3); yours: 25.00",
+    ]
 
 
 def test_nothing_is_published_of_a_world_of_ones_own(params, tmp_path):

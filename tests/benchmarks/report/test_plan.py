@@ -5,9 +5,11 @@ from types import ModuleType
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.common.checks import merge
 from benchmarks.experiments import EXPERIMENTS, SPECS, Spec
 from benchmarks.grid.protocol import cells_of, evaluations_of
-from benchmarks.params import TABLES, load
+from benchmarks.params import TABLES, build, load
+from benchmarks.params.files import read_values
 from benchmarks.report.layout import Section
 from benchmarks.report.ledger import Ledger
 from benchmarks.report.measure import read_paper
@@ -17,6 +19,8 @@ from benchmarks.scoring.records import Key, RecordError
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 PROFILES = [PARAMS, *(PARAMS.parent / f"profiles/{name}.yaml" for name in ("study", "unseen"))]
+WITHOUT = [{"vggss": None, "vggsound": None}, {"vggsound": None}]  # data that some don't have
+CASES = [*((path, {}) for path in PROFILES), *((PARAMS, {"data": data}) for data in WITHOUT)]
 
 
 def test_the_plan_of_the_default_parameters():
@@ -41,10 +45,10 @@ def test_every_record_that_the_parameters_ask_for_is_looked_for():
             assert {cell.row for cell in cells_of(params, table, stage)} <= set(rows)
 
 
-@pytest.mark.parametrize("path", PROFILES)
-def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
+@pytest.mark.parametrize("path, changes", CASES)
+def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path, changes):
     """With no record at all, what is missing is every cell that the parameters ask for."""
-    params = load(path)
+    params = build(merge(read_values(path), changes))
     plan = plan_of(params)
     ledger = Ledger({}, planned=plan.planned)
     tables = [section.table for section in lay_out(plan, ledger) if section.table]
@@ -58,9 +62,9 @@ def test_the_tables_ask_for_the_cells_of_the_protocol_and_no_others(path):
     assert missing == asked
 
 
-@pytest.mark.parametrize("path", PROFILES)
-def test_the_tables_ask_for_evaluations_that_the_protocol_makes(path):
-    params = load(path)
+@pytest.mark.parametrize("path, changes", CASES)
+def test_the_tables_ask_for_evaluations_that_the_protocol_makes(path, changes):
+    params = build(merge(read_values(path), changes))
     plan, ledger = plan_of(params), Ledger({})
     made = {
         (cell.benchmark, cell.setting, evaluation.name)

@@ -153,6 +153,13 @@ def test_an_alternative_changes_what_it_says_and_nothing_else(name, tmp_path, mo
         assert chosen.data.root != params.data.root
 
 
+def test_a_profile_with_floors_on_unseen_classes_has_alternatives(tmp_path, monkeypatch):
+    params = load(ROOT / "profiles/unseen.yaml")
+    monkeypatch.chdir(tmp_path)
+    chosen = write_params(params, "bf16")
+    assert params.tables.table2.floor and not chosen.tables.table2.floor
+
+
 def _fingerprint(params, row):
     model = model_of(Cell("table1", row, row, "v1s", "train", 0))
     return fingerprint(Workbench(params).fingerprints.model(model))
