@@ -31,9 +31,9 @@ Three questions to a run on another machine, or of edited code, about the commit
   machine of the same kind, with the same code, every one is; so is one whose model the study took
   from this run.
 - **inside**: is a cell what new trainings score? The 95 % interval for the mean of as many new runs
-  as stand here is made of the study's other seeds, on the same test set: about one cell in twenty
-  lies outside by chance. Two other seeds make a wide interval (t with one degree of freedom); with
-  fewer there is none.
+  as stand here is made of the study's other seeds, on the same test set (of shots on each draw's
+  own): about one cell in twenty lies outside by chance. Two other seeds make a wide interval (t
+  with one degree of freedom); with fewer there is none.
 - **verdicts**: do these trainings come to the verdicts that the study comes to with more?"""
 
 
@@ -119,11 +119,18 @@ def agreement(study: Study, tables: Sequence[Table], claims: Sequence[Claim]) ->
     """Compare the judged scores and the verdicts with the study's; None without a study."""
     if not study.scores:
         return None
-    cells = []
+    cells, once = [], set()  # a score may stand in several tables
     for table in tables:
         for (row, name), score in table.samples.items():
             column, there = table.columns[name], study.runs.get((table.name, row, name))
-            if column.judged and there and study.score(table.name, row, column):
+            place = (row, column.parts, score.runs)
+            if (
+                place not in once
+                and column.judged
+                and there
+                and study.score(table.name, row, column)
+            ):
+                once.add(place)
                 here = {
                     (seed, "" if draw is None else str(draw)): float(value)
                     for (seed, draw), value in zip(score.runs, score.values, strict=True)

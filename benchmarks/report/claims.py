@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.experiments import SPECS
 from benchmarks.report.layout import difference_text, title_of
-from benchmarks.report.ledger import RIVALS, Ledger, Part
+from benchmarks.report.ledger import CHOSEN, RIVALS, Ledger, Part
 from benchmarks.report.measure import read_paper
 from benchmarks.report.plan import Plan
 from benchmarks.report.standing import Standing
@@ -127,20 +127,22 @@ def claims(plan: Plan, ledger: Ledger, studies: Pairs | None = None) -> list[Cla
 
 
 def _measure(ledger: Ledger, statement: Statement) -> dict[str, dict[Comparison, Difference]]:
-    """Compare by every reading, only rows with standing."""
+    """Compare by every reading, only rows with standing; at validation's threshold there too."""
     measured: dict[str, dict[Comparison, Difference]] = {name: {} for name in READINGS}
     for comparison in statement.comparisons:
         if comparison.context or not _standing(ledger, comparison):
             continue
-        for name in READINGS:  # all of one record at a time: it is read once
+        for name, (metric, _) in READINGS.items():  # all of one record at a time: it is read once
+            if metric in CHOSEN and not _standing(ledger, comparison, metric):
+                continue
             if difference := _difference(ledger, comparison, name):
                 measured[name][comparison] = difference
     return measured
 
 
-def _standing(ledger: Ledger, comparison: Comparison) -> bool:
+def _standing(ledger: Ledger, comparison: Comparison, metric: str = "miou") -> bool:
     sides = (comparison.better, comparison.worse)
-    return not any(ledger.not_above(side.row, side.source) for side in sides)
+    return not any(ledger.not_above(side.row, side.source, metric) for side in sides)
 
 
 def _judge(measured: Measured) -> list[Contrast]:

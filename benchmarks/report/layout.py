@@ -11,6 +11,7 @@ from benchmarks.common.tables import NONE, Grid, Unit, bold, markdown, number, s
 from benchmarks.report import exports
 from benchmarks.report.measure import Score, Table
 from benchmarks.report.plan import RECREATED, Plan
+from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import VERDICTS, Difference, Interval
 
 TIED = "ᵃ"  # mark of a row that can't be told from the best one
@@ -280,7 +281,8 @@ class Layout:
             pair = (v.better, v.worse)
             figures = [self.table.figure(row, name) for row in pair]
             printed = [number(figure, decimals=unit.decimals) for figure in figures]
-            means = [share(self.table.scores[row, name].mean, unit) for row in pair]
+            a, b = (self.table.samples[row, name] for row in pair)
+            means = [share(side.mean, unit) for side in statistics.paired(a, b) or (a, b)]
             lines.append(
                 [
                     v.claim,

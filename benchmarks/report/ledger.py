@@ -113,8 +113,9 @@ class Ledger:
         self.records, self.strata = records, strata or {}
         self.planned = planned
         self.used: dict[Key, Record] = {}  # records that a table has asked for
-        # Rows that take part in no verdict, by row and benchmark: what they aren't above.
-        self.below: Mapping[tuple[str, str], str] = {}
+        # Rows that take part in no verdict, by metric, then row and benchmark: what they aren't
+        # above.
+        self.below: Mapping[str, Mapping[tuple[str, str], str]] = {}
         self._terms: dict[tuple, Terms | float] = {}
         self._read = lru_cache(maxsize=8)(lambda key: self.records[key].scores())
         self._restricted = lru_cache(maxsize=8)(self._restrict)
@@ -143,13 +144,13 @@ class Ledger:
             )
         )
 
-    def not_above(self, row: str, source: Source) -> str | None:
+    def not_above(self, row: str, source: Source, metric: str = "miou") -> str | None:
         """What a row isn't above where the models of a source learned; None: it has standing.
 
         AVS-V3's floor is on unseen classes, which shots teach: models with shots stand without it.
         """
         home = "v2" if source.benchmark.startswith("vggss") else source.benchmark
-        than = self.below.get((row, home))
+        than = self.below.get(metric, {}).get((row, home))
         return None if (than, home, source.drawn) == (FLOOR, "v3", True) else than
 
     def _validated(self, row: str, source: Source) -> list[Key]:

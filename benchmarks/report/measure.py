@@ -146,8 +146,9 @@ class Table:
     def against_best(
         self, column: str, rows: Sequence[str]
     ) -> tuple[str | None, dict[str, Difference]]:
-        """Compare the best of some rows with each other one, with p adjusted by Holm's rule over
-        these comparisons; rows in no verdict take no part.
+        """Compare the best of some rows with each other one; rows in no verdict take no part.
+
+        It is the scores that say which is best, so p is adjusted by Holm's rule over all pairs.
 
         Returns:
             The best row, None without a score, and best minus other by row, the next best first.
@@ -157,8 +158,13 @@ class Table:
         if not measured:
             return None, {}
         best, *others = sorted(measured, key=lambda row: -self.mean(row, column))
-        pairs = {row: d for row in others if (d := self.compared(column, best, row))}
-        return best, statistics.adjusted(pairs)
+        pairs = {
+            pair: difference
+            for pair in itertools.combinations([best, *others], 2)
+            if (difference := self.compared(column, *pair))
+        }
+        judged = statistics.adjusted(pairs)
+        return best, {other: d for (row, other), d in judged.items() if row == best}
 
     def measures(self, column: str) -> bool:
         """Whether any row has a score there."""
@@ -188,6 +194,8 @@ class Table:
         if difference is None or {(better, column), (worse, column)} & self.left_out.keys():
             return None
         twin = _either_way(self.twins, column, better, worse)
+        if twin and np.isnan(twin.p):  # a row in no verdict by that reading
+            twin = None
         return Verdict(claim, self.columns[column], better, worse, difference, twin)
 
 
@@ -271,7 +279,13 @@ def measure(
         contrasts |= _contrasts(ledger, samples, column, column.name, in_order)
         if column.twin:
             twins |= _contrasts(ledger, samples, column.twin, column.name, in_order)
-    contrasts, twins = (_tested(made, left_out) for made in (contrasts, twins))
+    at_twins = {
+        (row, name): than
+        for name, column in table.columns.items()
+        for row in judged
+        if column.twin and (than := ledger.not_above(row, *column.twin.parts[0]))
+    }
+    contrasts, twins = _tested(contrasts, left_out), _tested(twins, left_out | at_twins)
     gains: dict[tuple[str, str], Difference] = {}
     for name in [name for name, column in table.columns.items() if column.gain]:
         tests = {

@@ -47,10 +47,10 @@ HOW_TO_READ = f"""\
   (linearised) plus s²/n over runs, t with Satterthwaite's degrees of freedom. With one run it is
   over videos only, about this training and not about the method.
 - **{TIED}** can't be told from the best of its column (and track): the best against each other
-  row, p ≥ 0.05 after Holm over these comparisons.
+  row, p ≥ 0.05 after Holm over all pairs of these rows.
 - **{OUT}** in no verdict: not shown to be above all dark, or above its floor (where silent rivals
-  are in view, if the data say where), by p < 0.05 after Holm over a row's two tests. Such a row is
-  neither best nor tied, and no difference to it is tested.
+  are in view, if the data say where), at threshold 0.5, by p < 0.05 after Holm over a row's two
+  tests. Such a row is neither best nor tied, and no difference to it is tested.
 - **Δ** difference in points on the same videos; of scores by draws of training clips on the draws
   that both rows have. **{UNDECIDED}** undecided: p ≥ 0.05 after Holm
   over the table, though the 95 % interval, of this comparison alone, may lie on one side of 0.

@@ -13,10 +13,16 @@ from benchmarks.scoring import statistics
 from benchmarks.scoring.statistics import Difference
 
 Standing = Mapping[tuple[str, str], str]  # by row and benchmark: what the row isn't above
+AT = ("miou", "miou_chosen")  # threshold 0.5, and validation's
 
 
-def standing(plan: Plan, ledger: Ledger) -> Standing:
-    """Find the rows that aren't shown to be above all dark, or above their floor.
+def standings(plan: Plan, ledger: Ledger) -> dict[str, Standing]:
+    """Judge the rows at each threshold of `AT`, for the verdicts by it."""
+    return {metric: standing(plan, ledger, metric) for metric in AT}
+
+
+def standing(plan: Plan, ledger: Ledger, metric: str = AT[0]) -> Standing:
+    """Find the rows that aren't shown to be above all dark, or above their floor, by a metric.
 
     By p < 0.05, seeds and videos in the variance, after Holm's rule over the two tests of a row:
     it is a question to each row alone. The floor is compared where silent rivals are in view, if
@@ -27,7 +33,7 @@ def standing(plan: Plan, ledger: Ledger) -> Standing:
     below: dict[tuple[str, str], str] = {}
     for benchmark, rows in _rows(plan).items():
         for row in rows:
-            tests = statistics.adjusted(dict(_tests(plan, ledger, row, benchmark)))
+            tests = statistics.adjusted(dict(_tests(plan, ledger, row, benchmark, metric)))
             for than, test in tests.items():
                 if test.verdict != "holds":
                     below.setdefault((row, benchmark), than)
@@ -44,11 +50,13 @@ def _rows(plan: Plan) -> dict[str, list[str]]:
     return rows | {"v3": list(dict.fromkeys(unseen))}
 
 
-def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[str, Difference]]:
+def _tests(
+    plan: Plan, ledger: Ledger, row: str, benchmark: str, metric: str
+) -> list[tuple[str, Difference]]:
     """Differences of a row to all dark and to its floor, as far as there are records."""
     own = UNSEEN if benchmark == "v3" else Source(benchmark, "train", "test")
     tests = []
-    parts = (Part(own, "miou"), Part(own, "dark"))
+    parts = (Part(own, metric), Part(own, "dark"))
     if runs := ledger.runs(row, parts, plan.runs):
         scored, dark = (ledger.sample(row, part, runs) for part in parts)
         tests.append(
@@ -57,7 +65,7 @@ def _tests(plan: Plan, ledger: Ledger, row: str, benchmark: str) -> list[tuple[s
     subsets = [RIVALS, ""] if RIVALS in ledger.strata else [""]
     for subset in subsets:
         sides = [
-            Part(own._replace(setting=setting, subset=subset), "miou")
+            Part(own._replace(setting=setting, subset=subset), metric)
             for setting in (own.setting, "floor")
         ]
         runs_of = [ledger.runs(row, [part], plan.runs) for part in sides]

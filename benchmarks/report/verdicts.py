@@ -20,7 +20,7 @@ from benchmarks.report.exports import as_csv
 from benchmarks.report.layout import title_of
 from benchmarks.report.measure import Table, missing_of
 from benchmarks.report.plan import Plan
-from benchmarks.report.standing import Standing
+from benchmarks.report.standing import AT, Standing
 from benchmarks.report.study import lines_of
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import VERDICTS, Difference
@@ -82,7 +82,10 @@ class Studies(NamedTuple):
 
 
 def verdicts_page(
-    plan: Plan, claims: Sequence[Claim], below: Standing, tables: Sequence[Table]
+    plan: Plan,
+    claims: Sequence[Claim],
+    below: Mapping[str, Standing],
+    tables: Sequence[Table],
 ) -> str:
     """Text of verdicts.md."""
     single = any(claim.runs and claim.runs[0] == 1 for claim in claims)
@@ -102,7 +105,7 @@ def verdicts_page(
     if context := [contrast for claim in claims for contrast in claim.context]:
         text, grid = CONTEXT.format(base=plan.base), markdown(_context(plan.base, context))
         parts += ["## Prompt and fusion, not in pairs", text, grid]
-    if below:
+    if any(below.values()):
         shots = " with shots" if plan.tables.table2.floor else ""
         parts += [
             "## Rows that take part in no verdict",
@@ -111,7 +114,8 @@ def verdicts_page(
             "view, if the data say where; a row that has no floor, such as a variant or any on "
             f"AVS-V3{shots}, above all dark alone). These rows aren't. On VGG-SS, VGG-SS-Sub and "
             "fractions of V2 a row stands as it does on V2, with shots as with none; § in Table 3 "
-            "marks who isn't shown to be above a square there.",
+            "marks who isn't shown to be above a square there. Verdicts at validation's threshold "
+            "are of rows that stand at both thresholds, all others of those that do at 0.5.",
             markdown(_without(below)),
         ]
     if orderings := [part for table in tables for part in _orderings(table)]:
@@ -237,13 +241,19 @@ def current(studies: Studies, table: Table) -> Pairs:
     }
 
 
-def _without(below: Standing) -> Grid:
+def _without(below: Mapping[str, Standing]) -> Grid:
     """Grid of the rows without standing, by benchmark and what they aren't above."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for (row, benchmark), than in below.items():
-        places.setdefault((benchmark, than), []).append(f"`{row}`")
-    lines = [[title_of(b), than, ", ".join(rows)] for (b, than), rows in places.items()]
-    return Grid(["benchmark", "not above", "rows"], lines, "lll")
+    places: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for metric, rows in below.items():
+        for (row, benchmark), than in rows.items():
+            lists = places.setdefault((benchmark, than), {name: [] for name in AT})
+            lists[metric].append(f"`{row}`")
+    lines = [
+        [title_of(b), than, *(", ".join(lists[metric]) or NONE for metric in AT)]
+        for (b, than), lists in places.items()
+    ]
+    header = ["benchmark", "not above", "rows at threshold 0.5", "at validation's threshold"]
+    return Grid(header, lines, "llll")
 
 
 def _context(base: str, contrasts: Sequence[Contrast]) -> Grid:

@@ -32,7 +32,7 @@ from benchmarks.report.provenance import provenance
 from benchmarks.report.qualitative import qualitative
 from benchmarks.report.readme_leaderboard import RESULTS, fill_readme, leaderboard
 from benchmarks.report.splits_page import splits_page
-from benchmarks.report.standing import standing
+from benchmarks.report.standing import standings
 from benchmarks.report.strata import strata_of
 from benchmarks.report.study import RUNS
 from benchmarks.report.style import png
@@ -158,7 +158,7 @@ def tables(
         neighbour: the page that stands beside this one, and its clips.
     """
     ledger = Ledger(records, strata, plan.planned)
-    ledger.below = standing(plan, ledger)
+    ledger.below = standings(plan, ledger)
     sections = lay_out(plan, ledger)
     measured = [section.table for section in sections if section.table]
     first = next((table for table in measured if table.name == "table1"), None)

@@ -9,7 +9,9 @@ makes it hard cancels, also on test sets that share only a part of their videos.
 
 The variance of a mean is that over videos, of what its runs have in common, plus s^2 / n
 of its n runs (what a run does to single videos is in s^2). Tests and intervals are those of a t
-with Satterthwaite's degrees of freedom, the videos' part taken as known. Two scores' seeds are
+with Satterthwaite's degrees of freedom, the videos' part taken as known, and never narrower than
+those of the runs alone: where these are few and differ, a known part raises the degrees by more
+than the error, and a 5 % test of three paired draws would err in up to 7.5 %. Two scores' seeds are
 independent, whatever their numbers; runs on the same draws of training clips are paired. One run
 tells nothing of s^2: beside several it is taken to vary as they do, and one beside one is judged as
 that training.
@@ -166,8 +168,7 @@ def _union(videos: Sequence[np.ndarray]) -> np.ndarray:
 
 def interval(scores: Sample) -> Interval:
     """Mean over the runs and its interval over videos and runs."""
-    spread = _spread(_over_videos(scores), _over_runs(scores))
-    margin = spread.quantile(0.975) * spread.error
+    margin = _spread(_over_videos(scores), _over_runs(scores)).margin(0.975)
     n = len(scores.values)
     std = float(np.std(scores.values, ddof=1)) if n > 1 else np.nan
     return Interval(scores.mean, scores.mean - margin, scores.mean + margin, std, n)
@@ -178,12 +179,19 @@ def difference(a: Sample, b: Sample, over: float = 0.0) -> Difference:
 
     A single common draw says nothing of how runs vary: where a score has more, they aren't paired.
     """
-    common = [run for run in a.runs if run[1] is not None and run in b.runs]
-    if len(common) > 1 or (common and len(a.runs) == len(b.runs) == 1):
-        return excess(combine(np.subtract, a.of(common), b.of(common)), over)
+    if sides := paired(a, b):
+        return excess(combine(np.subtract, *sides), over)
     videos = _over_videos(a) + _over_videos(b) - 2 * _between(a, b)
     spread = _spread(videos, _over_both(a, b))
     return _judged(a.mean - b.mean - over, spread, min(len(a.runs), len(b.runs)))
+
+
+def paired(a: Sample, b: Sample) -> tuple[Sample, Sample] | None:
+    """Both scores on the draws of training clips that both have; None where they aren't paired."""
+    common = [run for run in a.runs if run[1] is not None and run in b.runs]
+    if len(common) > 1 or (common and len(a.runs) == len(b.runs) == 1):
+        return a.of(common), b.of(common)
+    return None
 
 
 def excess(gain: Sample, over: float = 0.0) -> Difference:
@@ -193,35 +201,42 @@ def excess(gain: Sample, over: float = 0.0) -> Difference:
 
 
 class _Spread(NamedTuple):
-    """Standard error of a mean or difference, and the degrees of freedom of its t."""
+    """Standard errors of a mean or difference, each with the degrees of freedom of its t."""
 
-    error: float
-    freedom: float
+    whole: tuple[float, float]  # over videos and runs
+    runs: tuple[float, float]  # alone
 
-    def quantile(self, share: float) -> float:
-        return quantile(self.freedom, share)
+    def margin(self, share: float) -> float:
+        return max(quantile(freedom, share) * error for error, freedom in self)
+
+    def p(self, points: float) -> float:
+        with np.errstate(divide="ignore"):
+            t = [float(np.float64(abs(points)) / error) if points else 0.0 for error, _ in self]
+        return min(1.0, 2 * max(map(tail, (freedom for _, freedom in self), t)))
 
 
 def _spread(videos: float, parts: Sequence[tuple[float, int]]) -> _Spread:
     """Videos' variance, taken as known, and variances of which each has so many degrees."""
     if math.isnan(videos):
-        return _Spread(np.nan, np.nan)
-    total = max(0.0, round(videos, 15)) + sum(variance for variance, _ in parts)
+        return _Spread((np.nan, np.nan), (np.nan, np.nan))
+    runs = sum(variance for variance, _ in parts)
     doubt = sum(variance**2 / degrees for variance, degrees in parts)
-    return _Spread(math.sqrt(total), min(total**2 / doubt, NORMAL) if doubt else NORMAL)
+
+    def of(total: float) -> tuple[float, float]:
+        return math.sqrt(total), min(total**2 / doubt, NORMAL) if doubt else NORMAL
+
+    return _Spread(of(max(0.0, round(videos, 15)) + runs), of(runs))
 
 
 def _judged(points: float, spread: _Spread, runs: int) -> Difference:
     points = round(points, 12)  # equal scores stay so, in whatever order their terms were added
-    with np.errstate(divide="ignore"):
-        t = np.float64(abs(points)) / spread.error if points else 0.0
-    margin = spread.quantile(0.975) * spread.error
+    margin = spread.margin(0.975)
     return Difference(
         mean=points,
         low=points - margin,
         high=points + margin,
-        p=min(1.0, 2 * tail(spread.freedom, float(t))),
-        detectable=margin + spread.quantile(POWER) * spread.error,
+        p=spread.p(points),
+        detectable=margin + spread.margin(POWER),
         runs=runs,
     )
 

@@ -56,6 +56,8 @@ def plan_with(**tables: Any) -> Plan:
     """A small plan; keyword arguments replace keys of a table."""
     values: dict[str, Any] = {n: block | tables.get(n, {}) for n, block in TABLES.items()}
     values |= {"ablated": tables.get("ablated", [])}
+    if values["ablations"]["benchmark"] not in (known := values["table1"]["benchmarks"]):
+        values["ablations"] |= {"benchmark": known[0]}
     draws = {name: ((0, 0), (1, 1)) for name in ("v2", "v3", "vggss_sub")}
     return Plan(
         profile="miniature",
@@ -211,7 +213,7 @@ class Desk:
                 patch("benchmarks.report.write.lay_out", lay_out if draw else undrawn)
             )
             if all_judged:
-                stack.enter_context(patch("benchmarks.report.write.standing", lambda *_: {}))
+                stack.enter_context(patch("benchmarks.report.write.standings", lambda *_: {}))
             publish(self.results, tables(read(self.records, plan), plan, strata=strata))
         front = (self.results / "tables.md").read_text(encoding="utf-8")
         names = re.findall(r"^- \[.*\]\(tables/(\w+)\.md\)$", front, re.MULTILINE)

@@ -42,10 +42,10 @@ def results(tmp_path_factory):
         for i in range(2)
     ]
     plan = plan_with()
-    below = {("gavs_released", "v1s"): "its silent floor"}
+    below = {"miou": {("gavs_released", "v1s"): "its silent floor"}}
     with (
         patch.object(web, "drawn", lambda *parts: masks),
-        patch("benchmarks.report.write.standing", lambda *parts: below),
+        patch("benchmarks.report.write.standings", lambda *parts: below),
     ):
         records, link = read(desk.records, plan), ("study/index.html", "The study")
         made = tables(records, plan, index=index, bench=object(), neighbour=Beside(link=link))

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.report.claims import NOT_MEASURED, Claim, claims
 from benchmarks.report.ledger import LEARNED, RIVALS, Ledger, Part, Source
-from benchmarks.report.standing import standing
+from benchmarks.report.standing import standings
 from benchmarks.report.strata import strata_of
 from benchmarks.report.table1 import numbers
 from benchmarks.report.verdicts import claims_csv, current, read_studies, verdicts_page
@@ -24,7 +24,7 @@ from tests.benchmarks.report.conftest import RULES, Desk, boxes, frames, plan_wi
 def judged(desk: Desk, strata=None, **changes) -> dict[str, Claim]:
     plan = plan_with(**changes)
     ledger = Ledger(read(desk.records, plan), strata)
-    ledger.below = standing(plan, ledger)
+    ledger.below = standings(plan, ledger)
     return {claim.name: claim for claim in claims(plan, ledger)}
 
 
@@ -284,13 +284,14 @@ def test_the_page_and_the_csv_have_every_claim(desk):
     put(desk, "gavs", [4, 2])
     put(desk, "sam_fusion", [3, 1])
     made = list(judged(desk).values())
-    page = verdicts_page(plan_with(), made, {("tpavi_sam", "v1s"): "all dark"}, [])
+    below = {"miou": {("tpavi_sam", "v1s"): "all dark"}}
+    page = verdicts_page(plan_with(), made, below, [])
     assert (
         f"holds 2, reversed 0, mixed 0, undecided 0, not judged 0, not measured {len(made) - 2}"
         in page
     )
     assert "| prompt above fusion on seen classes | 3.1 | **holds** | 2 |" in page
-    assert "| V1S | all dark | `tpavi_sam` |" in page
+    assert "| V1S | all dark | `tpavi_sam` | – |" in page
     assert "With one training per side" not in page
     lines = claims_csv(made).splitlines()
     assert len(lines) == 1 + len(made) and lines[0].startswith("claim,text,source,verdict,runs,")

@@ -30,7 +30,7 @@ NOVEL = {"test-0": ["file0", "file1"], "test-1": ["file1", "file2"]}
 @pytest.fixture(autouse=True)
 def every_row_has_standing(monkeypatch):
     """Two clips say too little of a row to be above all dark."""
-    monkeypatch.setattr("benchmarks.report.write.standing", lambda *_: {})
+    monkeypatch.setattr("benchmarks.report.write.standings", lambda *_: {})
 
 
 def put_v2(desk, row, by_seed):

@@ -73,7 +73,7 @@ def test_a_row_in_no_verdict_is_not_named_above_them(v2, plan):
 
 def test_the_base_is_there_although_it_is_none_of_the_best(v2, plan, monkeypatch):
     monkeypatch.setattr(front, "ROWS", 2)
-    v2.report(plan)
+    v2.report(plan, all_judged=True)
     assert [row[0] for row in cells(v2)] == ["avsbench", "gavs"]
 
 
@@ -84,7 +84,7 @@ def test_the_base_is_there_although_it_is_none_of_the_best(v2, plan, monkeypatch
 def test_rows_are_those_that_every_table_with_rows_has(v2, figure3, names):
     """And the base; a table without rows has no say, as in the profile `quick`."""
     common = {name: {"rows": SHARED} for name in STAGES} | {"figure3": {"rows": figure3}}
-    v2.report(plan_with(**common, table1={"benchmarks": ["v2"]}))
+    v2.report(plan_with(**common, table1={"benchmarks": ["v2"]}), all_judged=True)
     assert [row[0] for row in cells(v2)] == names
 
 

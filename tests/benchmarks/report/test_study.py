@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.common.tables import PERCENT
 from benchmarks.report.agreement import Measured, agreement, predicted
+from benchmarks.report.ledger import Ledger
 from benchmarks.report.page import UNKNOWN, page
 from benchmarks.report.study import Study, read_study
+from benchmarks.report.table1 import numbers
 from benchmarks.report.write import read
 from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
@@ -136,7 +138,8 @@ def test_cells_outside_and_verdicts_that_differ_are_named(full_desk):
         ("table1", "oracle_click", "v1s miou"): by_seed(1),
     }
     scores = {place: Interval(0.5, 0.4, 0.6, 0.01, len(by_run)) for place, by_run in runs.items()}
-    text = full_desk.report(study=Study(scores, runs, {"single": "holds", "sub": "holds"}))
+    study = Study(scores, runs, {"single": "holds", "sub": "holds"})
+    text = full_desk.report(study=study)
     page = (full_desk.results / "agreement.md").read_text()
     summary = (
         "2 of 3 cells are what the study has for the same seeds, 1 of 2 lie inside the interval of "
@@ -151,6 +154,8 @@ def test_cells_outside_and_verdicts_that_differ_are_named(full_desk):
     assert "`avsbench`" not in page
     assert page.count("; the study: holds") == 1  # `sub` isn't measured here
     assert agreement(Study(), [], []) is None
+    table = numbers(plan_with(), Ledger(read(full_desk.records, plan_with())))
+    assert len(agreement(study, [table, table], []).cells) == 3  # a score of two tables is one
     full_desk.report()
     assert "agreement.md" not in (full_desk.results / "tables.md").read_text()
 

@@ -119,9 +119,12 @@ def test_details(full_desk):
         "60",
         "20 / 30",
     ]
-    low, high = map(float, line_of(text, "gavs", V1S)[3].strip("[]").split(", "))
-    # Two videos 40 apart have 400, seeds 20 apart 100 with one degree: 500 squared by 100 squared.
-    assert high - 70 == pytest.approx(stats.t.ppf(0.975, 25) * 500**0.5, abs=0.01)
+    bounds = line_of(text, "gavs", V1S)[3].replace("−", "-").strip("[]").split(", ")
+    low, high = map(float, bounds)
+    # Two videos 40 apart have 400, seeds 20 apart 100 with one degree: 500 with 25 degrees, which
+    # is narrower than the seeds alone.
+    assert stats.t.ppf(0.975, 25) * 500**0.5 < high - 70
+    assert high - 70 == pytest.approx(stats.t.ppf(0.975, 1) * 10, abs=0.01)
     assert high - 70 == pytest.approx(70 - low, abs=0.02)
     assert line_of(text, "oracle_click", V1S)[-4:] == ["–", "1,234", "–", "– / –"]
 

@@ -1,6 +1,6 @@
 """Table 1's verdicts: matched pairs, the paper's orders, and who takes part in none."""
 
-from tests.benchmarks.report.conftest import plan_with, section, verdicts_of
+from tests.benchmarks.report.conftest import frames, plan_with, section, verdicts_of
 
 PAIR = "prompt > fusion, matched pair"
 PAPER = "the paper's order"
@@ -66,6 +66,22 @@ def test_an_order_of_the_paper_holds_is_reversed_or_undecided(full_desk):
     assert word == "reversed" and "### Verdicts: holds 0, reversed 1, undecided 0" in text
     put("avsbench", [3, 5], [3, 5])  # worse on one video, better on the other
     assert verdict()[0] == "undecided"
+
+
+def test_a_row_stands_at_each_threshold_by_itself(full_desk):
+    """The silent training is as good, but dim: at 0.5 it lights nothing."""
+    for seed in (0, 1):
+        for setting, p in (("train", 0.9), ("floor", 0.45)):
+            tests = {"test": frames([4, 3, 4], p=p), "val": frames([4, 3, 4], p=p)}
+            place = ("table1/avsbench", "avsbench", "v1s", setting)
+            full_desk.write(*place, tests, seed)
+    full_desk.report()
+    (line,) = [
+        line
+        for line in (full_desk.results / "verdicts.md").read_text().splitlines()
+        if line.startswith("| V1S | its silent floor")
+    ]
+    assert line.endswith("| `gavs_released` | `avsbench` |")  # the former has no floor's val
 
 
 def test_rows_below_all_dark_or_their_floor_are_in_no_verdict(full_desk):
