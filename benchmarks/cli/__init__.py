@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import resource
+import signal
 import sys
 
 from benchmarks.cli.parser import command_parser
@@ -53,9 +54,15 @@ def _run(args: argparse.Namespace) -> int:
     from benchmarks.common.workers import AGAIN
 
     try:
-        return args.command(args) or 0
+        status = args.command(args) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (OSError, ValueError) as error:  # the suite's own are of the second kind
-        lines = spelled(f"error: {error}").split("\n")
+        full = isinstance(error, OSError) and error.errno is None  # NumPy's, of a short write
+        lines = spelled(f"error: {error}" + "; is the disk full?" * full).split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)  # names with ESC clear no screen
         return 1
     except (MemoryError, ImportError) as error:  # a library that can't be loaded for its size

@@ -68,7 +68,7 @@ def check(params: Params) -> bool:
     lines: list[Line] = []
     findings, places = _places(params)
     weights = [f for f in find_weights(params) if not f.usable]
-    findings += _weights(weights)
+    findings += [*_weights(weights), *_writable(params)]
     index, broken = _clips(params)
     findings += broken
     if places[0].type == "cpu":  # nothing is tried on a GPU that isn't there
@@ -224,6 +224,18 @@ def _stores(params: Params, headers: Mapping[str, Header]) -> list[Finding]:
         problems = [problem for problem in results if problem] if listed else []
     remedy = "`python -m benchmarks features` encodes these again"
     return _findings(problems, remedy)
+
+
+def _writable(params: Params) -> list[Finding]:
+    """Report folders that the stages write to and can't."""
+    folders = dict.fromkeys([params.work, params.shared, params.results])
+    there = {next(p for p in (f, *f.absolute().parents) if p.exists()): f for f in folders}
+    problems = [
+        f"{folder}: can't be written"
+        for place, folder in there.items()
+        if not os.access(place, os.W_OK)
+    ]
+    return _findings(problems, "make it writable, or work in a copy elsewhere")
 
 
 def _resources(

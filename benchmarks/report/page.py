@@ -31,6 +31,11 @@ PROFILES = {
     ),
     "smoke": "A check that everything runs: the numbers mean nothing.",
     "quick": "A first look at the default's world: one seed, five rows, the default's numbers.",
+    **dict.fromkeys(
+        ("unseen", "balanced", "listening", "v1m_clips"),
+        "One question to the default's world, or to a variant of it (docs/miniature.md): real "
+        "measurements with its encoders, which are not comparable with the paper's figures.",
+    ),
 }
 MASKS = "Masks of every row with their IoU: "
 UNKNOWN = "A profile of your own: its figures don't compare with the paper's."

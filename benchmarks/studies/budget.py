@@ -37,7 +37,7 @@ from benchmarks.studies.dispersion import (
     sampled,
     stored_of,
 )
-from benchmarks.studies.validated import job_of, validate_all
+from benchmarks.studies.validated import attempt_of, validate_all
 from gavs.reading import reading
 
 log = logging.getLogger(__name__)
@@ -110,13 +110,13 @@ def study(
     places = list(itertools.product(rows, benchmarks, numbers))
     if validation_only:
         benches = {scale: Workbench(chosen[scale]) for scale in scales}
-        jobs = {(s, *p): job_of(s, *p) for s in scales for p in places}
-        outcome = validate_all("budget x{:g}", benches, list(jobs.values()))
+        attempts = {(s, *p): attempt_of(s, *p) for s in scales for p in places}
+        outcome = validate_all("budget x{:g}", benches, list(attempts.values()))
         if outcome.failures:
             return outcome.failures
         lines = [
-            _line(chosen[scale], row, benchmark, seed, scale, validation=outcome.scores[job])
-            for (scale, row, benchmark, seed), job in jobs.items()
+            _line(chosen[scale], row, benchmark, seed, scale, validation=outcome.scores[attempt])
+            for (scale, row, benchmark, seed), attempt in attempts.items()
         ]
     else:
         failures, lines = [], []

@@ -22,7 +22,7 @@ from benchmarks.common.tables import Grid, bold, markdown, number
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, ParamsError
 from benchmarks.params.files import edit_yaml
-from benchmarks.studies.validated import Job, Outcome, job_of, validate_all
+from benchmarks.studies.validated import Attempt, Outcome, attempt_of, validate_all
 from gavs.configs import CONFIGS
 from gavs.reading import reading
 
@@ -151,29 +151,31 @@ def search(params: Params, rows: Sequence[str]) -> tuple[pd.DataFrame, list[str]
     benches = {rate: Workbench(at_rate(params, rows, rate)) for rate in LADDER}
     tried = {row: list(RATES) for row in rows}
 
-    def jobs_of(row: str, rates: Iterable[float]) -> list[Job]:
-        return [job_of(rate, row, b, seed) for rate in rates for b in benchmarks]
+    def attempts_of(row: str, rates: Iterable[float]) -> list[Attempt]:
+        return [attempt_of(rate, row, b, seed) for rate in rates for b in benchmarks]
 
-    def more(outcome: Outcome, job: Job) -> list[Job]:
-        row = job.model.row
-        every = jobs_of(row, tried[row])
+    def more(outcome: Outcome, attempt: Attempt) -> list[Attempt]:
+        row = attempt.model.row
+        every = attempts_of(row, tried[row])
         if not all(other in outcome.scores for other in every):
             return []
         means = {
-            rate: float(np.mean([outcome.scores[other] for other in jobs_of(row, [rate])]))
+            rate: float(np.mean([outcome.scores[other] for other in attempts_of(row, [rate])]))
             for rate in tried[row]
         }
         added = beyond(means)
         tried[row] += added
-        return jobs_of(row, added)
+        return attempts_of(row, added)
 
-    first = [job for row in rows for job in jobs_of(row, RATES)]
+    first = [attempt for row in rows for attempt in attempts_of(row, RATES)]
     outcome = validate_all("tune lr {:.1e}", benches, first, more)
     lines = []
     for row in rows:
         for rate in sorted(tried[row]):
-            jobs = dict(zip(benchmarks, jobs_of(row, [rate]), strict=True))
-            scores = {b: round(outcome.scores.get(job, np.nan), 6) for b, job in jobs.items()}
+            attempts = dict(zip(benchmarks, attempts_of(row, [rate]), strict=True))
+            scores = {
+                b: round(outcome.scores.get(attempt, np.nan), 6) for b, attempt in attempts.items()
+            }
             mean = round(float(np.mean(list(scores.values()))), 6)
             line: dict[str, Any] = {"profile": params.profile, "seed": seed, "row": row, "lr": rate}
             lines.append(line | scores | {"mean": mean})

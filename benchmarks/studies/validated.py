@@ -20,7 +20,7 @@ from benchmarks.training.loop import Diverged
 log = logging.getLogger(__name__)
 
 
-class Job(NamedTuple):
+class Attempt(NamedTuple):
     """A training: under which of the study's parameters, and the model."""
 
     key: float  # of the workbench: a rate, or times the updates
@@ -29,27 +29,27 @@ class Job(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Validation scores by job (NaN: diverged), and the reasons of failures."""
+    """Validation scores by attempt (NaN: diverged), and the reasons of failures."""
 
-    scores: dict[Job, float] = field(default_factory=dict)
+    scores: dict[Attempt, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
 _benches: dict[float, Workbench] = {}  # inherited by the forked workers
 
 
-def job_of(key: float, row: str, benchmark: str, seed: int) -> Job:
-    """Job of Table 1's training of a row."""
-    return Job(key, model_of(Cell("table1", row, row, benchmark, "train", seed)))
+def attempt_of(key: float, row: str, benchmark: str, seed: int) -> Attempt:
+    """Attempt of Table 1's training of a row."""
+    return Attempt(key, model_of(Cell("table1", row, row, benchmark, "train", seed)))
 
 
 def validate_all(
     title: str,
     benches: Mapping[float, Workbench],
-    jobs: Sequence[Job],
-    more: Callable[[Outcome, Job], Sequence[Job]] = lambda outcome, job: (),
+    attempts: Sequence[Attempt],
+    more: Callable[[Outcome, Attempt], Sequence[Attempt]] = lambda outcome, attempt: (),
 ) -> Outcome:
-    """Train every job, the longest first, and whatever `more` asks for after one has ended.
+    """Train every attempt, the longest first, and whatever `more` asks for after one has ended.
 
     A finished training costs nothing.
 
@@ -58,56 +58,59 @@ def validate_all(
     """
     _benches.clear()
     _benches.update(benches)
-    for job in jobs:
-        params = benches[job.key].params
-        if training_of(params, job.model)[1].selection == "last":
+    for attempt in attempts:
+        params = benches[attempt.key].params
+        if training_of(params, attempt.model)[1].selection == "last":
             raise ParamsError(
-                f"{job.model.row} on {job.model.benchmark}: training.selection is 'last': "
+                f"{attempt.model.row} on {attempt.model.benchmark}: training.selection is 'last': "
                 "no validation"
             )
-        benches[job.key].fingerprints.model(job.model)  # errors before work, and before forking
+        benches[attempt.key].fingerprints.model(
+            attempt.model
+        )  # errors before work, and before forking
     outcome, started, done = Outcome(), time.monotonic(), 0.0
-    workers = min(next(iter(benches.values())).params.workers, len(jobs))
+    workers = min(next(iter(benches.values())).params.workers, len(attempts))
     with worker_pool(workers) as pool:
-        waiting: dict[Future, Job] = {}
+        waiting: dict[Future, Attempt] = {}
 
-        def submit(asked: Sequence[Job]) -> None:
-            for job in sorted(asked, key=lambda job: -_cost(job)):
-                waiting[pool.submit(_validated, job, _name(title, job))] = job
+        def submit(asked: Sequence[Attempt]) -> None:
+            for attempt in sorted(asked, key=lambda attempt: -_cost(attempt)):
+                waiting[pool.submit(_validated, attempt, _name(title, attempt))] = attempt
 
-        submit(jobs)
+        submit(attempts)
         while waiting:
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                job = waiting.pop(future)
-                name, done = _name(title, job), done + _cost(job)
+                attempt = waiting.pop(future)
+                name, done = _name(title, attempt), done + _cost(attempt)
                 try:
-                    outcome.scores[job] = future.result()
+                    outcome.scores[attempt] = future.result()
                 except Exception as error:  # a failing training must not stop the others
                     log.error("%s: FAILED: %s", name, error)
                     outcome.failures.append(f"{name}: {error}")
                     continue
-                submit(more(outcome, job))
+                submit(more(outcome, attempt))
                 left = sum(map(_cost, waiting.values())) * (time.monotonic() - started) / done
-                score = 100 * outcome.scores[job]
+                score = 100 * outcome.scores[attempt]
                 text = "%s: val mIoU %.1f; %d to go, about %.0f min"
                 log.info(text, name, score, len(waiting), left / 60)
     return outcome
 
 
-def _validated(job: Job, name: str) -> float:
+def _validated(attempt: Attempt, name: str) -> float:
     """Train in a worker; returns the selected mIoU (NaN: diverged)."""
     try:
-        _, facts = trained(_benches[job.key], job.model, name)
+        _, facts = trained(_benches[attempt.key], attempt.model, name)
     except Diverged as error:
         log.warning("%s", error)
         return np.nan
     return facts["selection"]["validation"]
 
 
-def _cost(job: Job) -> float:
-    return training_cost(_benches[job.key], job.model)
+def _cost(attempt: Attempt) -> float:
+    return training_cost(_benches[attempt.key], attempt.model)
 
 
-def _name(title: str, job: Job) -> str:
+def _name(title: str, attempt: Attempt) -> str:
     """Name of a training in the log."""
-    return f"{title.format(job.key)} {job.model.row} {job.model.benchmark} seed {job.model.seed}"
+    model = attempt.model
+    return f"{title.format(attempt.key)} {model.row} {model.benchmark} seed {model.seed}"

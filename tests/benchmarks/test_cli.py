@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -192,3 +193,15 @@ def test_a_table_of_which_nothing_is_asked_has_an_empty_folder(tmp_path, monkeyp
     for table in ("ablations", "table2"):
         assert cli.main(["--params", str(ROOT / "profiles/quick.yaml"), "run", table]) == 0
         assert (tmp_path / "work/quick/records" / table).is_dir()
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    """As `| head -1` does."""
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == "" and listing.wait() == 128 + signal.SIGPIPE

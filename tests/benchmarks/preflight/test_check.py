@@ -42,6 +42,13 @@ def test_nothing_is_wrong_with_a_finished_project(project, quick, capsys):
     assert len(re.findall(r"^ *features .* done", out, re.M)) == 5
 
 
+def test_a_folder_that_cannot_be_written_is_an_error(project, quick, capsys, monkeypatch):
+    """Root may write anywhere but on a file system that is mounted to be read."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert cli.main(["check"]) == 1
+    assert "error: work/smoke: can't be written" in capsys.readouterr().err
+
+
 def test_everything_that_is_wrong_is_told_at_once(project, edit, quick, capsys, monkeypatch):
     params = load()
     index = Workbench(params).index
