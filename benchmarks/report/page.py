@@ -49,8 +49,8 @@ HOW_TO_READ = f"""\
   track where tracks stand in one table.
 - **±** standard deviation over runs: training seeds, or seeds with draws of training clips, as
   many as there are seeds unless n says otherwise. **[a, b]** 95 % interval: variance over videos
-  (linearised) plus s²/n over runs, t with Satterthwaite's degrees of freedom. With one run it is
-  over videos only, about this training and not about the method.
+  (linearised) plus s²/n over runs, t with Satterthwaite's degrees of freedom, never narrower than
+  the runs alone. With one run it is over videos only, about this training and not about the method.
 - **{TIED}** can't be told from the best of its column (and track): the best against each other
   row, p ≥ 0.05 after Holm over all pairs of these rows.
 - **{OUT}** in no verdict: not shown to be above all dark, or above its floor (where silent rivals
