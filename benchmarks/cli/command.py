@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from benchmarks.params import Params
 
 RESULTS = Path("results")
-PROVENANCE = "provenance.json"  # in a profile's results
 PRETRAINED = Path("work/pretrained")
 
 
@@ -150,9 +149,10 @@ def stale(args: argparse.Namespace) -> int:
     from benchmarks.common.remedy import spelled
     from benchmarks.params import load
     from benchmarks.report.provenance import stale_rows
+    from benchmarks.report.study import MANIFEST
 
     params = load(args.params)
-    path = params.results / PROVENANCE
+    path = params.results / MANIFEST
     if not path.exists():
         print(spelled(f"{path}: no tables yet; make them with `dvc repro`"))
         return 1

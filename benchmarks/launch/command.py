@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
+from benchmarks.common.memory import GIB
 from benchmarks.common.remedy import RUN, is_default, spelled
 from benchmarks.launch import local, slurm
 from benchmarks.launch.job import Command
 from benchmarks.launch.jobs import Job, Progress, jobs_of, recipe, unfinished
 from benchmarks.launch.state import LaunchError, State
 from benchmarks.params import TABLES, Params, load
-from benchmarks.preflight.nominal import FIGURES, GIB, Figures, NominalCosts
+from benchmarks.preflight.nominal import FIGURES, Figures, NominalCosts
 
 PATIENCE = 60  # seconds that a launch has to end
 STATES = ("done", "running", "queued", "failed", "to launch")

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from benchmarks.common import memory
+from benchmarks.common.memory import GIB
 from benchmarks.common.ranks import DeviceError, Rank, devices
 from benchmarks.common.remedy import spelled
 from benchmarks.common.workers import worker_pool
@@ -35,7 +36,6 @@ from benchmarks.training.audio import audio_from
 from gavs.losses import MIN_VIDEOS
 from splits.files import SplitError
 
-GIB = 2**30
 PUBLISHED = [f"{b}/{s}" for b in ("v1s", "v1m", "v2") for s in ("train", "val", "test")]
 PUBLISHED += ["v3/unseen", "vggss/all"]  # sets whose clips are counted by the data sets
 

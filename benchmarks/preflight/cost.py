@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.common.memory import GIB
 from benchmarks.features.extract import bytes_to_write, listed_and_stored, passes
 from benchmarks.features.fill import FillPlan, ShardJob, pace
 from benchmarks.features.layout import covered
@@ -21,7 +22,6 @@ from benchmarks.training.config import TrainingParams
 from benchmarks.training.loop import updates
 from gavs.method import Method
 
-GIB = 2**30
 Line = dict[str, Any]  # stage, work, hours, disk GiB, GiB per process
 
 

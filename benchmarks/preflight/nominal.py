@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from benchmarks.common.closure import ROOT
+from benchmarks.common.memory import GIB
 from benchmarks.common.tables import Grid, markdown
 from benchmarks.features.extract import passes
 from benchmarks.features.layout import COVERS, kind_of, layout
 from benchmarks.features.pretrained import ProfileEncoders
 from benchmarks.grid.protocol import Model
 from benchmarks.params import Params, Row
-from benchmarks.preflight.cost import GIB, Costs, Line, models_of
+from benchmarks.preflight.cost import Costs, Line, models_of
 from benchmarks.preflight.trial import Trial
 from benchmarks.scoring.counts import score_frames
 from benchmarks.training.config import TrainingParams

@@ -20,6 +20,7 @@ from benchmarks.scoring.records import RecordError
 from benchmarks.scoring.statistics import Interval
 from gavs.reading import reading
 
+MANIFEST = "provenance.json"  # of a report, among its files
 FOLDER = "study"  # below the default's results
 RUNS = "tables/runs.csv"  # of a report: its judged scores run by run
 BY_RUN = ["table", "method", "where", "measure", "unit", "seed", "draw", "value"]
@@ -81,7 +82,7 @@ def read_study(folder: Path) -> Study:
         place = (line.table, line.method, f"{line.where} {line.measure}")
         runs.setdefault(place, {})[line.seed, line.draw] = line.value / _factor(line.unit)
     claims = lines_of(folder / "tables" / "claims.csv", {"claim": str, "verdict": str}, ["claim"])
-    manifest = folder / "provenance.json"
+    manifest = folder / MANIFEST
     recipes = read_manifest(manifest).recipes if manifest.is_file() else {}
     return Study(scores, runs, {line.claim: line.verdict for line in claims}, recipes)
 

@@ -34,7 +34,7 @@ from benchmarks.report.readme_leaderboard import RESULTS, fill_readme, leaderboa
 from benchmarks.report.splits_page import splits_page
 from benchmarks.report.standing import standings
 from benchmarks.report.strata import strata_of
-from benchmarks.report.study import RUNS
+from benchmarks.report.study import MANIFEST, RUNS
 from benchmarks.report.style import png
 from benchmarks.report.verdicts import (
     Studies,
@@ -43,7 +43,7 @@ from benchmarks.report.verdicts import (
     read_studies,
     verdicts_page,
 )
-from benchmarks.report.web.beside import ALONE, MANIFEST, Beside, beside
+from benchmarks.report.web.beside import ALONE, Beside, beside
 from benchmarks.report.web.build import build
 from benchmarks.scoring.records import Key, RecordError, Stored, load_records
 from gavs.reading import reading

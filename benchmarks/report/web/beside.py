@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.params import DEFAULT_PROFILE, Params
-from benchmarks.report.study import FOLDER, Study, read_manifest
+from benchmarks.report.study import FOLDER, MANIFEST, Study, read_manifest
 from benchmarks.report.table3 import IN_SET, ZERO_SHOT
 
 log = logging.getLogger(__name__)
-PAGE, MANIFEST = "index.html", "provenance.json"
+PAGE = "index.html"
 DRAWN = ("train", ZERO_SHOT, IN_SET)  # settings whose masks the page shows
 
 
