@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from gavs.extras import missing_extra
 from gavs.reading import shown
 
+N = TypeVar("N", int, float)
 EPILOG = """\
 what goes in:
   A checkpoint is one file: the trained part of a method, and which SAM and VGGish it needs. It is
@@ -20,8 +23,10 @@ what goes in:
   second. --fps takes more or fewer frames. Any rate and number of channels of sound will do.
   A video's default tracks are taken, and named where there are several. A name that begins with
   "-" is taken where there is such a file; else write --image=-ID.jpg.
-  Several images are frames of consecutive seconds of the sound; a single one lies in --second.
-  --clips is a folder of clips: videos, or folders with frames/ and one sound, as AVSBench's.
+  Several images are frames of consecutive seconds of the sound, by the numbers that end their
+  names, without a gap, or as they are given if none has one; the first one lies in --second.
+  --clips is a folder of clips: videos, or folders with frames/ and one sound, as AVSBench's. All
+  are read before the first is predicted; what is no clip is passed over and named.
 
 what comes out, in DIR:
   masks/NAME.png          white where something sounds, at the frame's own size
@@ -30,6 +35,7 @@ what comes out, in DIR:
                           score` reads
   VIDEO.mp4               for --video: all frames with the masks in colour, and its sound
   NAME is the image's, or the frame's number, from 00000; with --clips, CLIP/NAME.
+  The same command may be run again into DIR; masks of other inputs there are an error.
 
 examples:
   python -m gavs predict --checkpoint gavs.safetensors --video dog.mp4 --out out
@@ -48,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--image and --audio go together")
     if (args.method is None) != (args.benchmark is None):
         parser.error("--method and --benchmark go together")
+    if args.folder and not args.method:
+        parser.error("--folder is where the file of --method is looked for; --checkpoint is a path")
     if args.second and not args.image:
         parser.error(
             "--second says where an image lies in --audio; a video or clip knows that itself"
@@ -55,8 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         predict(args)
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(args.out)  # a failed write names no file: the disk is full
         lines = f"error: {error}".split("\n")
         print("\n".join(map(shown, lines)), file=sys.stderr)
         return 1
@@ -65,6 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"error: {line}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; what is written is whole", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -93,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="frames of consecutive seconds, by the numbers that end their names",
+        help="frames of consecutive seconds, by the numbers that end their names, without a gap",
     )
     source.add_argument("--clips", type=Path, metavar="DIR", help="a folder of clips")
     sub.add_argument("--audio", type=Path, metavar="FILE", help="the sound of the images")
@@ -162,23 +171,30 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 0 to 1, below 1")
-    return value
+    return _number(text, float, lambda value: 0 <= value < 1, "a number from 0 to 1, below 1")
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: expected 0 or more")
-    return value
+    return _number(text, int, lambda value: value >= 0, "a whole number, 0 or more")
 
 
 def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
+    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def _number(text: str, kind: type[N], fits: Callable[[N], bool], expected: str) -> N:
+    """Number of an option.
+
+    Raises:
+        ArgumentTypeError: no number, or one that doesn't fit; argparse itself would name our
+            function.
+    """
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"{text}: expected {expected}")
     return value
 
 

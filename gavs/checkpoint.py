@@ -7,7 +7,6 @@ their own files; the header has their sizes, paths and checksums. Backbones are 
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from gavs.configs import STORE_NAME, Config, MethodConfig
 from gavs.reading import reading, shown
+from gavs.writing import write_whole
 
 KEY = "gavs"  # of the header in the file's metadata
 DIGEST = "sha256"  # of the checksum beside it, in files of version 1
@@ -90,13 +90,7 @@ def checkpoint_bytes(header: CheckpointHeader, trained: Mapping[str, Tensor]) ->
 
 def write_checkpoint(path: Path, header: CheckpointHeader, trained: Mapping[str, Tensor]) -> None:
     """Write a checkpoint whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_bytes(checkpoint_bytes(header, trained))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, checkpoint_bytes(header, trained))
 
 
 def read_checkpoint(path: Path) -> tuple[CheckpointHeader, dict[str, Tensor]]:

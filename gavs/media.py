@@ -6,7 +6,6 @@ it: one frame per second, 15/16 into it, heard with the sound of that second.
 
 import errno
 import heapq
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from PIL import Image
 from gavs.images import MAX_RATIO, read_image
 from gavs.reading import MediaError, reading, shown
 from gavs.sound import check_end, default_track, open_media, placed, read_sound
+from gavs.writing import writing
 
 __all__ = [
     "MediaError",
@@ -34,6 +34,10 @@ __all__ = [
     "sample_frames",
 ]
 
+# What FFmpeg reads, in any case; other files beside videos (.json, .vtt, .wav) are none.
+VIDEOS = tuple(
+    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
+)
 INSTANT = 15 / 16  # of an interval at which its frame is taken, as AVSBench
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no disk, quota or file takes more
 LONGEST_REST = 3600.0  # seconds that the last one may stay by the header's word alone
@@ -66,9 +70,13 @@ class Picture(NamedTuple):
 
 def read_video_sound(path: Path) -> np.ndarray:
     """`read_sound` from a video's first picture on."""
+    return read_sound(path, first_time(path))
+
+
+def first_time(path: Path) -> float:
+    """The container's time of a video's first picture."""
     with reading(path, MediaError, "as a video", REMEDY):
-        start = next(pictures(path)).time
-    return read_sound(path, start)
+        return next(pictures(path)).time
 
 
 def sample_frames(path: Path, fps: float = 1) -> Iterator[np.ndarray]:
@@ -221,27 +229,22 @@ def overlay_video(
         size: (H, W) of its upright frames; an odd side gains a pixel, as H.264 needs.
         paint: RGB frame (H, W, 3) uint8 and its time -> a frame of the same size.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with _writing(target), av.open(part, "w", format="mp4") as out:
-            with open_media(source) as container:
-                stream = picture_track(source, container)
-                rate, unit = stream.average_rate or 25, stream.time_base or Fraction(1, 90_000)
-            video = out.add_stream("libx264", rate=rate, options={"crf": "18"})
-            video.height, video.width = (side + side % 2 for side in size)
-            video.pix_fmt = "yuv420p"
-            video.codec_context.time_base = unit  # a variable frame rate stays one
-            audio = out.add_stream("aac", rate=SOUND_RATE, layout="stereo")
-            start = next(pictures(source)).time
-            painted, sound = _painted(source, paint), _sound(source, start)
-            for _, frame in heapq.merge(painted, sound, key=lambda pair: pair[0]):
-                track: Any = audio if isinstance(frame, av.AudioFrame) else video
-                out.mux(track.encode(frame))
-            out.mux(video.encode())
-            out.mux(audio.encode())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(target) as part, _told(target), av.open(part, "w", format="mp4") as out:
+        with open_media(source) as container:
+            stream = picture_track(source, container)
+            rate, unit = stream.average_rate or 25, stream.time_base or Fraction(1, 90_000)
+        video = out.add_stream("libx264", rate=rate, options={"crf": "18"})
+        video.height, video.width = (side + side % 2 for side in size)
+        video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = unit  # a variable frame rate stays one
+        audio = out.add_stream("aac", rate=SOUND_RATE, layout="stereo")
+        start = next(pictures(source)).time
+        painted, sound = _painted(source, paint), _sound(source, start)
+        for _, frame in heapq.merge(painted, sound, key=lambda pair: pair[0]):
+            track: Any = audio if isinstance(frame, av.AudioFrame) else video
+            out.mux(track.encode(frame))
+        out.mux(video.encode())
+        out.mux(audio.encode())
 
 
 def _painted(path: Path, paint: Callable) -> Iterator[tuple[float, av.VideoFrame]]:
@@ -285,7 +288,7 @@ def _sound(path: Path, start: float) -> Iterator[tuple[float, av.AudioFrame]]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _told(path: Path) -> Iterator[None]:
     """Turn FFmpeg's word on a file that it can't write into an error that names it."""
     try:
         yield

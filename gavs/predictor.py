@@ -54,7 +54,7 @@ def load_model(
 
     Raises:
         FileNotFoundError: no such model; it lists those that are there.
-        CheckpointError: it, or an encoder, is another file than it should be.
+        CheckpointError: it, or an encoder, is another file than it should be, or another row's.
         ImportError: a repository, but huggingface_hub isn't installed.
     """
     if benchmark is not None:
@@ -77,6 +77,7 @@ def model_file(row: str, benchmark: str, folder: Path = FOLDER) -> Path:
 
     Raises:
         FileNotFoundError: it isn't there; it lists those that are.
+        CheckpointError: a file of that name says that it is another row, or learned from others.
     """
     path = folder / f"{row}-{benchmark}.safetensors"
     if not path.is_file():
@@ -85,6 +86,13 @@ def model_file(row: str, benchmark: str, folder: Path = FOLDER) -> Path:
             f"{shown(path)}: no such model; {f'there are {there}' if there else 'none is there'}. "
             f"`python -m benchmarks export {shown(row)} {shown(benchmark)} --out {shown(path)}` "
             "makes it"
+        )
+    origin = read_checkpoint(path)[0].origin
+    found = origin.get("row", row), str(origin.get("trained on", benchmark)).split("/")[0]
+    if found != (row, benchmark):
+        raise CheckpointError(
+            f"{path}: a checkpoint of row {found[0]}, trained on {found[1]}, expected {row}, "
+            f"trained on {benchmark}"
         )
     return path
 

@@ -28,17 +28,13 @@ from benchmarks.data.files import AUDIO_TOLERANCE, SAMPLE_RATE, frame_file
 from benchmarks.data.index import DataError
 from benchmarks.data.vggss import FRAME_SECOND, clip_paths
 from benchmarks.data.vggss import SECONDS as VGGSS_SECONDS
-from gavs.media import INSTANT, picture_track, pictures, untimed
+from gavs.media import INSTANT, VIDEOS, picture_track, pictures, untimed
 from gavs.reading import MediaError, reading, shown
 from gavs.sound import open_media, read_sound
 from splits.files import SplitError
 from splits.vggsound import read_list
 from splits.vggss_boxes import read_annotations
 
-# What FFmpeg reads, in any case; other files beside the videos (.json, .vtt, .wav) are none.
-SUFFIXES = tuple(
-    ".3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
-)
 TOO_LONG = 1.0  # seconds over the clip's: then it isn't known which part of the video the clip is
 OBJECT_SIZE = 224  # pixels; of AVSBench-object's frames and masks
 log = logging.getLogger(__name__)
@@ -63,8 +59,8 @@ def extract_videos(
     """Fill a data set's folder with the frames and WAVs of its clips; what is there is kept.
 
     Args:
-        videos: folder of videos (SUFFIXES), in any subfolders, each trimmed to its clip and named
-            as the data set names the clip, VGG-Sound's in any scheme of `clip_name`.
+        videos: folder of videos (`gavs.media.VIDEOS`), in any subfolders, each trimmed to its clip
+            and named as the data set names the clip, VGG-Sound's in any scheme of `clip_name`.
         out: `avsbench`: the folder with metadata.csv and AVSBench's masks, in either layout.
             `vggss`: the folder for frames/ and audio/.
         layout: one of VIDEO_LAYOUTS.
@@ -78,7 +74,7 @@ def extract_videos(
     paths: dict[str, Path] = {}
     twice = []
     files = sorted(p for p in videos.rglob("*") if not p.is_dir())
-    for path in (p for p in files if p.suffix.lower() in SUFFIXES):
+    for path in (p for p in files if p.suffix.lower() in VIDEOS):
         name = clip_name(path.stem) if layout == "vggss" else path.stem
         if paths.setdefault(name, path) is not path:
             twice.append(f"{path}: a second video of {name}, besides {paths[name]}")
@@ -104,7 +100,7 @@ def _no_video(videos: Path, files: list[Path], names: dict, out: Path) -> str:
     content = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in kinds)
     return (
         f"{shown(videos)}: no video of the {len(names)} clips of {shown(out)}; expected names like "
-        f"{next(iter(names), 'ID')}.mp4 ({' '.join(SUFFIXES)}), it holds {content or 'no file'}"
+        f"{next(iter(names), 'ID')}.mp4 ({' '.join(VIDEOS)}), it holds {content or 'no file'}"
     )
 
 

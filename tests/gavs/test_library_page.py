@@ -13,6 +13,7 @@ from benchmarks.miniature.config import WorldConfig
 from benchmarks.miniature.world import build
 from gavs import load_model, read_image, read_sound
 from gavs.__main__ import main
+from gavs.checkpoint import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/library.md").read_text()
@@ -29,8 +30,9 @@ def folder(tmp_path, monkeypatch) -> Path:
         (tmp_path / f"clips/{name}/labels_rgb").rename(tmp_path / f"clips/{name}/masks")
     shutil.copytree(ROOT / "weights/miniature", tmp_path / "weights/miniature")
     (tmp_path / "weights/models").mkdir()
-    shipped, model = "weights/miniature/gavs.safetensors", "weights/models/gavs-v1s.safetensors"
-    shutil.copy(tmp_path / shipped, tmp_path / model)
+    header, trained = read_checkpoint(tmp_path / "weights/miniature/gavs.safetensors")  # of V2
+    header.origin["trained on"] = "v1s/train"
+    write_checkpoint(tmp_path / "weights/models/gavs-v1s.safetensors", header, trained)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -20,7 +20,7 @@ from benchmarks.features.sound import hear
 from benchmarks.grid.export import header_of
 from benchmarks.params import load
 from benchmarks.training.clips import Features, Samples
-from gavs.checkpoint import CheckpointError, saved_state, write_checkpoint
+from gavs.checkpoint import CheckpointError, read_checkpoint, saved_state, write_checkpoint
 from gavs.method import Method
 from gavs.predictor import Predictor, clips_of
 from gavs.views import to_native
@@ -237,6 +237,12 @@ def test_a_model_is_found_by_row_and_benchmark(tmp_path, monkeypatch):
     assert gavs.load_model("gavs", "v1m", folder=tmp_path).header.method == "gavs"
     with pytest.raises(FileNotFoundError, match=r"gavs-v2\.safetensors: no such .* are gavs-v1m"):
         gavs.load_model("gavs", "v2", folder=tmp_path)
+    header, trained = read_checkpoint(tmp_path / "gavs-v1m.safetensors")
+    header.origin.update({"row": "avsegformer", "trained on": "v2/train"})
+    write_checkpoint(tmp_path / "gavs-v1m.safetensors", header, trained)
+    words = "gavs-v1m.*: a checkpoint of row avsegformer, trained on v2, expected gavs.* on v1m"
+    with pytest.raises(CheckpointError, match=words):
+        gavs.load_model("gavs", "v1m", folder=tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("some/models").mkdir(parents=True)
     for name in ("gavs", "some/models", "some/gavs.safetensors"):
