@@ -64,7 +64,7 @@ def edited(card, **changes):
     return type(card[0]).model_validate(content)
 
 
-def tested(result):
+def here_for(result):
     """The test that a result was counted on."""
     clips = {
         clip.uid: TestedClip(
@@ -81,7 +81,7 @@ def test_a_card_is_checked(card):
     figures = made.results[0].rescored | {"tables": 0.99}
     (problem,) = problems_of(edited(card, rescored=figures), {})
     assert problem.startswith("v2 train seed 0: tables is 0.99, but its counts give 0.8333")
-    test = tested(made.results[0])
+    test = here_for(made.results[0])
     assert problems_of(made, {"small v2": test}) == []
     (problem,) = problems_of(made, {"small v2": test._replace(data="another")})
     assert "but the test here is another" in problem
@@ -133,7 +133,7 @@ def test_the_easy_clips_alone_are_no_test(card):
     figures = dict.fromkeys(result.rescored, 1.0)
     better = edited(card, clips=clips, rescored=figures)
     assert problems_of(better, {}) == []
-    test = tested(result)
+    test = here_for(result)
     (problem,) = problems_of(better, {"small v2": test})
     assert problem == "v2 train seed 0: 2 frames aren't counted, e.g. aa_0_2 frame 0"
     first = {"aa_0_2": test.clips["aa_0_2"]}
