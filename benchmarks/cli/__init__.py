@@ -77,5 +77,6 @@ def _run(args: argparse.Namespace) -> int:
         print(spelled(f"error: {error}"), file=sys.stderr)
         return AGAIN
     except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        again = "continues where it stopped" if args.resumed else "begins again"
+        print(f"interrupted; the same command {again}", file=sys.stderr)
         return 130

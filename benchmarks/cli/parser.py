@@ -15,6 +15,10 @@ MOST_WORKERS = 4096
 MODELS = Path("weights/models")  # where `gavs.load_model` looks
 LEARNED_FROM = ["v1s", "v1m", "v2", "v3", "vggsound"]
 
+RESUMED = (  # commands that find what they had finished when they were interrupted
+    *("data", "extract-video", "features", "rehearse", "run", "launch", "pretrain"),
+    *("tune", "budget", "dispersion"),
+)
 FUNCTIONS = {"list": "list_all", "params": "list_params", "import": "import_predictions"}
 PREDICTED = ["v1s", "v1m", "v2", "v3", "vggss"]
 
@@ -99,6 +103,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    """Parse a training's seed."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0")
+    return int(text)
+
+
 def command_parser() -> argparse.ArgumentParser:
     """Make the parser of all commands."""
     whole = argparse.ArgumentParser(
@@ -118,7 +129,7 @@ def command_parser() -> argparse.ArgumentParser:
         if "epilog" in options:
             options["formatter_class"] = argparse.RawDescriptionHelpFormatter
         sub = subparsers.add_parser(name, help=text, description=text, **options)
-        sub.set_defaults(command=_of(room, name))
+        sub.set_defaults(command=_of(room, name), resumed=name in RESUMED)
         return sub
 
     add("list", "list every method (with its paper) and benchmark, one per line")
@@ -205,7 +216,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path, metavar="DIR")
     sub.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the row")
     sub.add_argument("--table", help="table1, table2 or table3; default: the benchmark's")
-    sub.add_argument("--seed", type=int, default=0, help="trained with; default: %(default)s")
+    sub.add_argument("--seed", type=_seed, default=0, help="trained with; default: %(default)s")
     _add_submission(sub)
     sub = add(
         "compare",
@@ -218,7 +229,7 @@ def command_parser() -> argparse.ArgumentParser:
     sub.add_argument("--by-class", action="store_true", help="the classes that differ most too")
     sub.add_argument("--controls", action="store_true", help="wrong sound and silence too")
     sub.add_argument("--json", action="store_true", help="as JSON: every class too, 0 to 1")
-    sub.add_argument("--seed", type=int, default=0, help="of folders of predictions")
+    sub.add_argument("--seed", type=_seed, default=0, help="of folders of predictions")
     _add_submission(sub)
     sub = add("card", "make a row's result card, or check cards", "predictions")
     text = "a row; with --check cards, or folders of cards"
@@ -289,7 +300,8 @@ def _add_row(sub: argparse.ArgumentParser, nargs: str | None) -> None:
 
 def _add_submission(sub: argparse.ArgumentParser) -> None:
     """Add the words that say what a folder of predictions holds."""
-    sub.add_argument("--benchmark", choices=PREDICTED, help="whose test it is of")
+    text = "whose test it is of; of rows that are compared, the only one"
+    sub.add_argument("--benchmark", choices=PREDICTED, help=text)
     text = "binary masks, lit where they aren't 0: colours and arrays of any numbers too"
     sub.add_argument("--masks", action="store_true", help=text)
     sub.add_argument("--layout", choices=LAYOUTS, default="suite", help="default: %(default)s")

@@ -29,7 +29,7 @@ from benchmarks.common.workers import worker_pool
 from benchmarks.data.files import read_labels
 from benchmarks.data.index import DataError
 from benchmarks.data.masks import voc_palette
-from benchmarks.data.video import jpeg, sample_window, wav
+from benchmarks.data.video import by_name, check_videos, jpeg, sample_window, wav
 from gavs.media import INSTANT, MediaError
 from gavs.reading import shown
 from splits.tables import COLUMNS, SPLITS
@@ -53,15 +53,16 @@ class _Clip:
     first_number: int  # in the name of the first frame's mask
 
     @property
-    def finished(self) -> bool:
-        """Whether its last file is there."""
-        return (self.folder / "audio.wav").is_file()
+    def audio(self) -> Path:
+        """Path of its last file: where it is there, the clip is finished."""
+        return self.folder / "audio.wav"
 
 
 def convert_lu_avs(
     videos: Path, annotations: Path, out: Path, workers: int = 1, first_number: int = 0
 ) -> None:
-    """Write clips, label2idx.json and, last, metadata.csv under `out`; what is there is kept.
+    """Write clips, label2idx.json and, last, metadata.csv under `out`; what is there is kept,
+    unless it was made with another `first_number`, which first_mask.txt tells.
 
     Args:
         videos: folder of the videos, in any subfolders.
@@ -77,9 +78,20 @@ def convert_lu_avs(
         {label for videos in listed.values() for s, _ in videos.values() for *_, label in s}
     )
     colours = {"background": 0} | {label: number for number, label in enumerate(labels, 1)}
-    files = {path.stem: path for path in sorted(videos.rglob("*")) if path.is_file()}
-    folders = {path.name: path for path in sorted(annotations.rglob("*")) if path.is_dir()}
-    rows, jobs, problems = [], [], []
+    check_videos(videos)
+    files, problems = by_name(sorted(p for p in videos.rglob("*") if not p.is_dir()), str)
+    folders: dict[str, Path] = {}
+    lowest: dict[str, int] = {}
+    named = {name for table in listed.values() for name in table}
+    for path in sorted(annotations.rglob("*")):
+        if path.name in named and path.is_dir() and (numbers := _numbered(path)):
+            lowest[path.name] = min(numbers)
+            if folders.setdefault(path.name, path) is not path:
+                besides = folders[path.name]
+                problems.append(f"{path}: second masks of {path.name}, besides {besides}")
+    if problems:
+        raise DataError(problems)
+    rows, jobs = [], []
     for split, table in listed.items():
         for name, (segments, fps) in table.items():
             lacking = [
@@ -88,6 +100,13 @@ def convert_lu_avs(
             if lacking or not segments:
                 what = " and ".join(lacking) or "segment in which it sounds"
                 problems.append(f"{name} ({split}): no {what}")
+                continue
+            sounding = first_number + min(first for first, *_ in segments)
+            if lowest[name] not in (first_number, sounding):  # silent frames may have no mask
+                problems.append(
+                    f"{shown(folders[name])}: its lowest number is {lowest[name]}, expected "
+                    f"{first_number} as --first-mask says, or {sounding}, where it first sounds"
+                )
                 continue
             start = densest(segments, fps)
             uid = f"{name}_{1000 * start}_{1000 * (start + SECONDS)}"
@@ -102,8 +121,9 @@ def convert_lu_avs(
             )
     if problems and len(problems) == sum(map(len, listed.values())):
         raise DataError(problems)
+    _start_anew(out, f"{first_number}\n")
     with worker_pool(workers) as pool:
-        todo = [job for job in jobs if not job.finished]
+        todo = [job for job in jobs if not job.audio.is_file()]
         results = tqdm(pool.map(_convert, todo), "converting", len(todo), disable=None)
         problems += [problem for problem in results if problem]
     if problems:
@@ -113,6 +133,16 @@ def convert_lu_avs(
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     write_atomic(out / "metadata.csv", text.getvalue())
+
+
+def _start_anew(out: Path, first_number: str) -> None:
+    """Forget the finished clips unless a note says that they were made with this number."""
+    note = out / "first_mask.txt"
+    if note.is_file() and note.read_bytes() == first_number.encode():
+        return
+    for path in (out / "metadata.csv", *out.glob("v2/*/audio.wav")):
+        path.unlink(missing_ok=True)
+    write_atomic(note, first_number)
 
 
 def densest(segments: Segments, fps: float) -> int:
@@ -176,7 +206,7 @@ def _convert(clip: _Clip) -> str | None:
             mask = _mask(clip, numbers, second, heard, frame.shape[:2])
             write_atomic(clip.folder / f"labels_rgb/{second}.png", mask)
             write_atomic(clip.folder / f"frames/{second}.jpg", jpeg(frame))
-        write_atomic(clip.folder / "audio.wav", wav(sound))
+        write_atomic(clip.audio, wav(sound))
     except (MediaError, FileNotFoundError) as error:
         return str(error)
     return None

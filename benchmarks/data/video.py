@@ -10,6 +10,7 @@ import io
 import logging
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,14 +71,10 @@ def extract_videos(
     Raises:
         DataError: every video that was refused, with its reason, after all others are done.
     """
+    check_videos(videos)
     table = _avsbench_clips(out) if layout == "avsbench" else _vggss_clips(out, listed)
-    paths: dict[str, Path] = {}
-    twice = []
     files = sorted(p for p in videos.rglob("*") if not p.is_dir())
-    for path in (p for p in files if p.suffix.lower() in VIDEOS):
-        name = clip_name(path.stem) if layout == "vggss" else path.stem
-        if paths.setdefault(name, path) is not path:
-            twice.append(f"{path}: a second video of {name}, besides {paths[name]}")
+    paths, twice = by_name(files, clip_name if layout == "vggss" else str)
     names = [name for name in table if name in paths]
     if twice or not names:
         raise DataError(twice or [_no_video(videos, files, table, out)])
@@ -92,6 +89,26 @@ def extract_videos(
         problems = [problem for problem in results if problem]
     if problems:
         raise DataError(problems)
+
+
+def check_videos(folder: Path) -> None:
+    """Raise DataError where there is no such folder."""
+    if not folder.is_dir():
+        what = "a file, expected a folder" if folder.exists() else "no such folder"
+        raise DataError([f"{shown(folder)}: {what}"])
+
+
+def by_name(
+    files: Iterable[Path], name_of: Callable[[str], str]
+) -> tuple[dict[str, Path], list[str]]:
+    """The videos among files, by name, and a line for each second one of a name."""
+    paths: dict[str, Path] = {}
+    twice = []
+    for path in (p for p in files if p.suffix.lower() in VIDEOS):
+        name = name_of(path.stem)
+        if paths.setdefault(name, path) is not path:
+            twice.append(f"{path}: a second video of {name}, besides {paths[name]}")
+    return paths, twice
 
 
 def _no_video(videos: Path, files: list[Path], names: dict, out: Path) -> str:

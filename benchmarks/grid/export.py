@@ -1,5 +1,6 @@
 """A trained row as files: a checkpoint for `gavs.load_model`, its predictions for `score`."""
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from benchmarks.grid.protocol import Cell, Model, evaluations_of, model_of, trai
 from benchmarks.grid.workbench import Workbench
 from benchmarks.params import Params, Row
 from benchmarks.params.errors import ParamsError
+from benchmarks.scoring.frames import scored_frames
 from benchmarks.training.clips import Samples
 from benchmarks.training.evaluate import native_logits
 from gavs.checkpoint import (
@@ -72,12 +74,16 @@ def predict(
     """Write a row's probabilities of all scored frames of a clip set, beside their masks.
 
     They lie as `python -m benchmarks score` reads them, in `out/predictions/UID/FRAME.npy` and
-    `out/masks/UID/FRAME.png`, and come from the batches that the row was scored in: from floats
-    its counts are found again to the last pixel. Returns how many frames there are.
+    `out/masks/UID/FRAME.png`, once all are written, in place of an earlier run's of the same clips.
+    They come from the batches that the row was scored in: from floats of its test
+    its counts are found again, to the last pixel. Returns how many frames there are.
 
     Raises:
-        ParamsError: the seed is none of the profile's, or the row has nothing to learn.
+        ParamsError: the seed is none of the profile's, the row has nothing to learn, or `out` is
+            no folder or holds something else than a run's predictions of these clips.
     """
+    _check(bench.params, row, benchmark, seed)
+    _check_folder(bench, clips, out, kind)
     _, _, method = _trained(bench, row, benchmark, seed)
     return _write(bench.params, method, bench.clips(method, clips), out, kind)
 
@@ -86,6 +92,7 @@ def dump(bench: Workbench, cell: Cell, out: Path) -> int:
     """Write a finished cell's probabilities of the test that its headline is of, as `predict`."""
     method, _ = trained(bench, model_of(cell), str(cell))
     test = evaluations_of(bench.params, cell)[0]
+    _check_folder(bench, test.clips, out, "npy")
     method.guided = test.guided
     return _write(bench.params, method, bench.clips(method, test.clips, test.audio), out)
 
@@ -100,19 +107,47 @@ def _write(
 ) -> int:
     device = pick_device(params.device)
     method.to(device).eval()
-    frames = 0
+    part, frames = out / ".part", 0
+    if part.exists():  # of a run that was interrupted
+        shutil.rmtree(part)
     for numbers in samples.batches(params.scoring.batch_frames):
         for table, logits, _ in native_logits(method, samples, device, numbers):
             maps, masks = logits.sigmoid().cpu().numpy(), samples.native_masks(table).numpy()
             for frame, probabilities, mask in zip(table.itertuples(), maps, masks, strict=True):
-                file = out / "predictions" / frame.uid / f"{frame.frame:05d}.{kind}"
-                truth = out / "masks" / frame.uid / f"{frame.frame:05d}.png"
+                file = part / "predictions" / frame.uid / f"{frame.frame:05d}.{kind}"
+                truth = part / "masks" / frame.uid / f"{frame.frame:05d}.png"
                 for path in (file, truth):
                     path.parent.mkdir(parents=True, exist_ok=True)
                 save_probabilities(file, probabilities)
                 Image.fromarray(mask.astype(np.uint8) * 255).save(truth)
             frames += len(table)
+    for name in ("masks", "predictions"):  # masks last: what is unfinished can't be scored
+        if (out / name).exists():
+            shutil.rmtree(out / name)
+    for name in ("predictions", "masks"):
+        (part / name).rename(out / name)
+    part.rmdir()
     return frames
+
+
+def _check_folder(bench: Workbench, clips: str, out: Path, kind: str) -> None:
+    """Raise ParamsError for a folder that holds files that predictions of `clips` don't replace."""
+    if out.exists() and not out.is_dir():
+        raise ParamsError(f"{out}: a file, expected a folder")
+    per_clip = bench.params.scoring.frames_per_clip
+    expected = {
+        f"{clip.uid}/{frame:05d}"
+        for clip in bench.clip_sets[clips].itertuples()
+        for frame in scored_frames(clip.frames, per_clip)
+    }
+    for folder, suffix in ((out / "predictions", kind), (out / "masks", "png")):
+        names = {f"{name}.{suffix}" for name in expected}
+        files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        if others := [p for p in files if p.relative_to(folder).as_posix() not in names]:
+            raise ParamsError(
+                f"{others[0]}: one of {len(others)} files that are none of {clips}'s as {kind}; "
+                "take an empty folder"
+            )
 
 
 def _trained(bench: Workbench, row: str, benchmark: str, seed: int) -> tuple[Model, Row, Method]:

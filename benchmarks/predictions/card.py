@@ -33,6 +33,7 @@ PER_FRAME = ("intersection", "union", "predicted")  # at each threshold
 ONE_COUNT = ("frame", "target", "pixels")  # of a frame
 BOXED = ("intersection", "predicted", "target")
 BOX_FIGURES = ("mean_iou", "success", "auc")
+SETTINGS = {"v3": ("0-shot",), "vggss": ("0-shot", "in-set")}  # of others: "train"
 Share = Annotated[float, Field(ge=0, le=1)]
 Mean = Annotated[float, Field(ge=0, le=1 + 1e-9)]  # that may pass 1 by its roundings
 Pixels = Annotated[int, Field(ge=0, le=2**53)]
@@ -76,10 +77,10 @@ class Result(_Part):
 
     benchmark: Literal["v1s", "v1m", "v2", "v3", "vggss"]
     setting: str
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     profile: str  # whose test; figures of two are never compared
     kind: Literal["trained", "probabilities", "masks"]
-    data: str  # checksum of the tested clips and files
+    data: str  # checksum of the tested clips and files; of a trained row of the clip index
     code: str  # checksum of the code that counted
     predictions: str = ""  # checksum of their files
     thresholds: list[float] = []
@@ -89,7 +90,11 @@ class Result(_Part):
 
     @model_validator(mode="after")
     def _has_counts(self) -> Self:
-        """Check that the figure of the tables follows from the counts."""
+        """Check that the tables' figure follows from the counts, and that there can be an F."""
+        if self.setting not in (known := SETTINGS.get(self.benchmark, ("train",))):
+            raise ValueError(f"setting {self.setting!r}, expected {' or '.join(known)}")
+        if self.fscore is not None and (self.kind == "masks" or self.benchmark == "vggss"):
+            raise ValueError("fscore: none of binary masks and of boxes")
         name = "tables" if self.benchmark != "vggss" else BOX_FIGURES[0]
         if name not in figures_of(scores_of(self)):
             raise ValueError(f"no counts that give {name}")
@@ -134,7 +139,7 @@ def card_of(name: str, stored: list[Stored], before: ResultCard | None = None) -
 def _results(stored: Stored) -> Iterator[Result]:
     record, scores = stored.record, stored.scores()
     tests = {"test", "unseen", "vggss"} & {*record.evaluations}
-    if record.setting not in ("train", "0-shot", "in-set") or not tests:
+    if record.setting not in SETTINGS.get(record.benchmark, ("train",)) or not tests:
         return
     origin = record.imported if isinstance(record, Imported) else None
     for name in sorted(tests):
@@ -269,7 +274,7 @@ def read_card(path: Path) -> ResultCard:
         CardError: not JSON, of a schema that isn't known, or a wrong field, which is named.
     """
     with reading(path, CardError, "as a card"):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(content, dict):
             raise ValueError(f"holds a {type(content).__name__}, expected keys and values")
     if (version := content.get("schema")) != SCHEMA:

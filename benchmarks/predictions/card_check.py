@@ -1,11 +1,12 @@
 """What CI asks of a card: that it says whose it is, and that its counts give its figures."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.predictions.card import (
     BOX_FIGURES,
+    ClipCounts,
     Figure,
     Result,
     ResultCard,
@@ -21,11 +22,20 @@ MASK_FIGURES = ("miou", "fscore")
 TOLERANCE = 1e-9  # of a figure that is computed again from the same counts
 
 
+class TestedClip(NamedTuple):
+    """A clip of a test as it is here."""
+
+    video: str
+    classes: str
+    frames: Mapping[int, Mapping[str, int]]  # that are scored: pixels of the truth, and in all
+
+
 class Tested(NamedTuple):
     """A test as it is here."""
 
     data: str  # checksum
-    frames: Mapping[str, list[int]]  # that are scored, by clip
+    whole: str  # checksum of the whole clip index, which a trained row's card has
+    clips: Mapping[str, TestedClip]
 
 
 def problems_of(card: ResultCard, tests: Mapping[str, Tested]) -> list[str]:
@@ -37,6 +47,7 @@ def problems_of(card: ResultCard, tests: Mapping[str, Tested]) -> list[str]:
     problems = [
         f"{key}: empty; say it" for key in ("who", "trained_on") if not getattr(card, key).strip()
     ]
+    problems += ["results: none; a card has counts of a test"] * (not card.results)
     places = Counter((r.profile, r.benchmark, r.setting, r.seed) for r in card.results)
     problems += [f"{' '.join(map(str, p))}: {n} results" for p, n in places.items() if n > 1]
     for number, figure in enumerate(card.reported):
@@ -73,11 +84,12 @@ def _unknown(figure: Figure) -> list[str]:
 def _foreign(result: Result, test: Tested) -> list[str]:
     """What a result was counted on that isn't the test."""
     problems = []
-    if result.kind != "trained" and result.data != test.data:
-        problems.append(f"data {result.data[:12]}, but the test here is {test.data[:12]}")
-    boxed = not result.thresholds
-    counted = Counter((c.uid, f) for c in result.clips for f in ([0] if boxed else c.frame))
-    expected = {(uid, f) for uid, frames in test.frames.items() for f in frames}
+    here = test.whole if result.kind == "trained" else test.data
+    if result.data != here:
+        what = "clip index" if result.kind == "trained" else "test"
+        problems.append(f"data {result.data[:12]}, but the {what} here is {here[:12]}")
+    counted = Counter((c.uid, f) for c in result.clips for f in _frames(result, c))
+    expected = {(uid, f) for uid, clip in test.clips.items() for f in clip.frames}
     for frames, what in (
         (expected - counted.keys(), "aren't counted"),
         (counted.keys() - expected, "are none of the test's"),
@@ -86,7 +98,29 @@ def _foreign(result: Result, test: Tested) -> list[str]:
         if frames:
             uid, frame = min(frames)
             problems.append(f"{len(frames)} frames {what}, e.g. {uid} frame {frame}")
-    return problems
+    return problems + _untrue(result, test)
+
+
+def _untrue(result: Result, test: Tested) -> list[str]:
+    """What a result says of the test's clips and masks that isn't so."""
+    wrong = defaultdict(list)
+    for clip in result.clips:
+        if (true := test.clips.get(clip.uid)) is None:
+            continue
+        for key in ("video", "classes"):
+            if (said := getattr(clip, key)) != (is_so := getattr(true, key)):
+                wrong[f"clips have another {key}"].append(f"{clip.uid}: {said!r}, not {is_so!r}")
+        for row, frame in enumerate(_frames(result, clip)):
+            for key, is_so in true.frames.get(frame, {}).items():
+                if (said := getattr(clip, key)[row]) != is_so:
+                    place = f"{clip.uid} frame {frame}: {said}, not {is_so}"
+                    wrong[f"frames have another {key}"].append(place)
+    return [f"{len(wrong[what])} {what} than the test, e.g. {wrong[what][0]}" for what in wrong]
+
+
+def _frames(result: Result, clip: ClipCounts) -> list[int]:
+    """Frame numbers of a clip's counts; an image against boxes has one."""
+    return clip.frame if result.thresholds else [0] * len(clip.target)
 
 
 def _impossible(scores: Scores) -> list[str]:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.common.files import write_atomic
+from benchmarks.common.files import locked, write_atomic
 from benchmarks.common.tables import latex, latex_line
 from benchmarks.params import Params, load
 from benchmarks.params.errors import ParamsError
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from benchmarks.predictions.card import Result
     from benchmarks.predictions.card_check import Tested
     from benchmarks.predictions.sides import Operand
+
+
+MODEL_FILES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")  # names of no folder
 
 
 def import_predictions(args: argparse.Namespace) -> None:
@@ -53,9 +56,10 @@ def import_predictions(args: argparse.Namespace) -> None:
         print("  fscore    –  binary masks have one threshold: not the tables' F")
     grid, page = grid_of(args.name, figures), record.with_suffix(".html")
     test = f"{TESTS[benchmark].clips}, profile {params.profile}"
-    write_page(page, test, scored, grid, args.workers)
-    write_atomic(record.with_suffix(".tex"), latex(grid))
-    write_imported(params, args.name, benchmark, args.seed, scored)  # last: it makes the row
+    with locked(record.with_suffix(".lock"), f"import --as {args.name}"):
+        write_page(page, test, scored, grid, args.workers)
+        write_atomic(record.with_suffix(".tex"), latex(grid))
+        write_imported(params, args.name, benchmark, args.seed, scored)  # last: it makes the row
     print(f"LaTeX: {latex_line(grid.rows[0])}")
     print(f"{page}: each clip to look at and listen to")
     print(f"{record}; `report` lists it, `card {args.name}` makes its card")
@@ -67,11 +71,13 @@ def compare(args: argparse.Namespace) -> None:
     from benchmarks.predictions.states import CompareError
 
     names, params = (args.first, args.second), load(args.params)
+    if not all(name.strip() for name in names):  # of "" all of the repository is below
+        raise CompareError("an empty name; expected rows, folders or revisions")
     from benchmarks.predictions import compare as comparing
     from benchmarks.predictions.sides import side_of
 
     # Rows before revisions: a branch may have a row's name.
-    sides = [None if name == "." else side_of(name, params) for name in names]
+    sides = [None if name == "." else side_of(name, params, args.benchmark) for name in names]
     for i, name in enumerate(names):
         if args.benchmark and sides[i] is None and name != "." and Path(name).is_dir():
             sides[i] = _folder(name, params, args)
@@ -122,6 +128,10 @@ def export(args: argparse.Namespace) -> int:
     """Write one checkpoint, or all of Table 1 with their cards, and print their sizes."""
     if args.all == bool(args.row and args.benchmark) or (args.all and args.row):
         raise ParamsError("export takes ROW and BENCHMARK, or --all")
+    one = args.out.suffix == ".safetensors" and not args.all
+    if not one and (args.out.is_file() or args.out.suffix in MODEL_FILES):
+        kinds = "a folder" if args.all else "a folder, or a file NAME.safetensors"
+        raise ParamsError(f"--out {args.out}: expected {kinds}")
     params = load(args.params)
     from benchmarks.grid.export import export
     from benchmarks.grid.workbench import Workbench
@@ -165,7 +175,12 @@ def _check_cards(args: argparse.Namespace) -> int:
         if card.name != path.stem:
             problems[path].append(f"name: {card.name!r}, expected {path.stem!r} as its file has")
     for path, lines in problems.items():
-        print("\n  ".join([f"{path}: {'not usable:' if lines else 'well'}", *lines]))
+        verdict = "not usable:" if lines else "well"
+        results = read[path].results if path in read else []
+        unseen = {f"{r.profile} {r.benchmark}" for r in results} - tests.keys()
+        if unseen and not lines:
+            verdict += f"; its test isn't here to compare: {', '.join(sorted(unseen))}"
+        print("\n  ".join([f"{path}: {verdict}", *lines]))
     if not problems:
         print(f"{cards.FOLDER}/: no card yet; `card NAME` makes a row's")
     return int(any(problems.values()))
@@ -175,24 +190,9 @@ def _tests(path: Path, results: "list[Result]") -> "dict[str, Tested]":
     """The tests of results, as far as params.yaml and its clips are of them."""
     if not path.is_file() or not ((params := load(path)).shared / "index.csv").is_file():
         return {}
-    from benchmarks.data.index import DataError, load_index
-    from benchmarks.grid.clip_sets import ClipSets
-    from benchmarks.predictions.card_check import Tested
-    from benchmarks.predictions.submission import TESTS, data_checksum
-    from benchmarks.scoring.frames import scored_frames
+    from benchmarks.predictions.truth import tests_of
 
-    sets, tests = ClipSets(params, load_index(params.shared / "index.csv")), {}
-    for benchmark in {r.benchmark for r in results if r.profile == params.profile}:
-        try:
-            clips = sets[TESTS[benchmark].clips]
-        except DataError:  # data without this benchmark
-            continue
-        frames = {
-            uid: scored_frames(n, params.scoring.frames_per_clip)
-            for uid, n in zip(clips.uid, clips.frames, strict=True)
-        }
-        tests[f"{params.profile} {benchmark}"] = Tested(data_checksum(clips), frames)
-    return tests
+    return tests_of(params, {r.benchmark for r in results if r.profile == params.profile})
 
 
 def _cards_of(name: str) -> list[Path]:

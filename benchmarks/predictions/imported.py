@@ -38,7 +38,8 @@ from benchmarks.scoring.records import (
 )
 
 NAME = r"[^\W_][\w.+-]{0,99}"  # of a row: fits a file's name
-AGAIN = "delete it and import the predictions again"
+AGAIN = "import the predictions again"
+REPLACE = f"delete it and {AGAIN}"
 
 
 class Origin(BaseModel):
@@ -56,6 +57,21 @@ class Imported(Record):
     """Record of predictions that were made elsewhere."""
 
     imported: Origin
+
+
+class StoredImport(Stored):
+    """A record of predictions that were made elsewhere, and the file it came from."""
+
+    def scores(self) -> dict[str, Scores]:
+        """Scores by evaluation, as of any record.
+
+        Raises:
+            RecordError: as of any record, with the remedy of imports.
+        """
+        try:
+            return super().scores()
+        except (FileNotFoundError, RecordError) as error:  # no stage of DVC makes it
+            raise RecordError(str(error).replace(REMEDY, AGAIN)) from None
 
 
 class Scored(NamedTuple):
@@ -138,12 +154,14 @@ def read_imported(root: Path, profile: str) -> dict[Key, Stored]:
     for path in sorted(root.rglob("*.json")):
         record = read_import(path)
         if record.profile != profile:
-            raise RecordError(f"{path}: profile {record.profile!r}, expected {profile!r}; {AGAIN}")
+            raise RecordError(
+                f"{path}: profile {record.profile!r}, expected {profile!r}; {REPLACE}"
+            )
         if record.key in records:
             raise RecordError(
                 f"{path} and {records[record.key].path} are both {record.key}; delete one"
             )
-        records[record.key] = Stored(record, path)
+        records[record.key] = StoredImport(record, path)
     return records
 
 
@@ -158,9 +176,9 @@ def read_import(path: Path) -> Imported:
         return Imported.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise RecordError(f"{path}: {where}: not as `import` writes it; {AGAIN}") from None
+        raise RecordError(f"{path}: {where}: not as `import` writes it; {REPLACE}") from None
     except RecordError as error:  # no stage of DVC makes it
-        raise RecordError(str(error).replace(REMEDY, AGAIN)) from None
+        raise RecordError(str(error).replace(REMEDY, REPLACE)) from None
 
 
 def place_of(params: Params, name: str, benchmark: str, seed: int) -> Path:
@@ -201,7 +219,7 @@ def write_imported(params: Params, name: str, benchmark: str, seed: int, scored:
         "run": {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
     }
     write_record(path, content)
-    return Stored(Imported.model_validate(content), path)
+    return StoredImport(Imported.model_validate(content), path)
 
 
 def _counting_code(boxed: bool) -> str:
@@ -213,7 +231,7 @@ def check_name(params: Params, name: str) -> None:
     """Raise SubmissionError for a row's name that the suite has, or that is no name for a file."""
     taken = {*method_names(), *params.variants}
     taken |= {variant for group in params.ablations.values() for variant in group}
-    if name in taken:
+    if name.casefold() in {own.casefold() for own in taken}:  # on some disks one file's name
         raise SubmissionError(f"--as {name}: the suite trains a row of this name; take another")
     if not re.fullmatch(NAME, name):
         raise SubmissionError(

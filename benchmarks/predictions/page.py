@@ -5,7 +5,6 @@ names by relative path: copies of it would be larger than everything else, and u
 """
 
 import io
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -27,10 +26,10 @@ from benchmarks.data.clip_files import clip_file
 from benchmarks.data.files import read_frame
 from benchmarks.predictions.compare import UNITS, by_clip, metrics_of
 from benchmarks.predictions.imported import Scored
-from benchmarks.scoring.decoding import Resized, read_mask, read_prediction
+from benchmarks.predictions.truth import truth_of
+from benchmarks.scoring.decoding import Resized, read_prediction
 from benchmarks.scoring.files import mapped
 from benchmarks.scoring.statistics import interval, sample
-from splits.vggss_boxes import rasterise
 
 SIDE = 160  # pixels of a frame's longer side
 QUALITY = 82  # of JPEG
@@ -105,6 +104,9 @@ def grid_of(name: str, figures: Sequence[Value]) -> Grid:
 def write_page(path: Path, test: str, scored: Scored, grid: Grid, workers: int = 1) -> None:
     """Write the page, and its pictures into the folder of its name, both or neither.
 
+    An earlier import's record and table go first: whatever kills this one, none is left that
+    another's page contradicts. One process at a time may write a page.
+
     Args:
         test: words on what it is of.
         grid: the row's figures, as `grid_of` makes it.
@@ -118,7 +120,9 @@ def write_page(path: Path, test: str, scored: Scored, grid: Grid, workers: int =
     part.mkdir(parents=True)
     try:
         articles = _pictures(path, part, scored, workers)
-        shutil.rmtree(folder, ignore_errors=True)  # an earlier import's
+        for suffix in (".json", ".tex", ".html"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -172,10 +176,7 @@ def _draw(pictures: Sequence[_Picture], resized: Resized) -> int:
 def _frame(clip: Any, number: int, file: Path, resized: Resized) -> np.ndarray:
     """One frame with its mask over it, (h, w, 3) uint8."""
     image = Image.fromarray(read_frame(clip_file(clip, "frame", number)))
-    if clip.boxes:
-        truth = rasterise(json.loads(clip.boxes))
-    else:
-        truth = read_mask(clip_file(clip, "mask", number))
+    truth = truth_of(clip, number)
     lit = read_prediction(file, truth.shape, resized)[0] > THRESHOLD
     image.thumbnail((SIDE, SIDE))
     masks = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.params import Params
-from benchmarks.predictions.imported import Imported, read_import, read_imported
+from benchmarks.predictions.imported import Imported, StoredImport, read_import, read_imported
 from benchmarks.predictions.states import CompareError
 from benchmarks.scoring.npz import Scores, load_scores
 from benchmarks.scoring.records import SCHEMA, RecordError, Stored, read_record
@@ -24,6 +24,9 @@ class Place(NamedTuple):
     draw: int | str | None
 
 
+Cells = dict[Place, Callable[[], dict[str, Scores]]]  # scores, each read when it is asked for
+
+
 @dataclass(frozen=True)
 class Operand:
     """Scores of one side, by cell, each read when it is asked for."""
@@ -38,22 +41,26 @@ class Operand:
         return sorted({cell.row for cell in self.cells})
 
 
-def side_of(name: str, params: Params) -> Operand | None:
+def side_of(name: str, params: Params, benchmark: str | None = None) -> Operand | None:
     """The records that a name stands for: a folder's, or a row's of the profile; None without any.
 
     A folder of predictions and a revision hold none.
 
+    Args:
+        benchmark: the only one whose records count; None: all do.
+
     Raises:
         RecordError: a record is damaged.
+        CompareError: there are records, but none of the benchmark.
     """
     # A row first: `gavs` is a folder of this repository too.
     if stored := [] if "/" in name else stored_of(name, params):
-        return _operand(name, stored)
+        return _operand(name, stored, benchmark)
     folder = Path(name)
     if (folder / "record.json").is_file():
-        return Operand(name, _run(folder))
+        return Operand(name, _of(name, _run(folder), benchmark))
     stored = [s for path in sorted(folder.rglob("*.json")) if (s := _record(path))]
-    return _operand(name, stored) if stored else None
+    return _operand(name, stored, benchmark) if stored else None
 
 
 def stored_of(row: str, params: Params) -> list[Stored]:
@@ -79,23 +86,33 @@ def _record(path: Path) -> Stored | None:
         return None
     if not (isinstance(content, dict) and "variant" in content):
         return None
-    return Stored(read_import(path) if "imported" in content else read_record(path), path)
+    if "imported" in content:
+        return StoredImport(read_import(path), path)
+    return Stored(read_record(path), path)
 
 
-def _operand(name: str, stored: list[Stored]) -> Operand:
-    records = [one.record for one in stored]
+def _operand(name: str, stored: list[Stored], benchmark: str | None) -> Operand:
+    records = [one.record for one in stored if benchmark in (None, one.record.benchmark)]
     masks = any(isinstance(r, Imported) and r.imported.kind == "masks" for r in records)
-    cells: dict[Place, Callable[[], dict[str, Scores]]] = {}
+    cells: Cells = {}
     for one in stored:
         record = one.record
         cell = Place(record.variant, *record.key[1:])
         if cell in cells:
             raise CompareError(f"{one.path}: another record of {record.key}; expected one of each")
         cells[cell] = one.scores
-    return Operand(name, cells, masks)
+    return Operand(name, _of(name, cells, benchmark), masks)
 
 
-def _run(folder: Path) -> dict[Place, Callable[[], dict[str, Scores]]]:
+def _of(name: str, cells: Cells, benchmark: str | None) -> Cells:
+    """The cells of a benchmark alone; None: all."""
+    if chosen := {p: read for p, read in cells.items() if benchmark in (None, p.benchmark)}:
+        return chosen
+    known = ", ".join(sorted({place.benchmark for place in cells}))
+    raise CompareError(f"{name}: no record of --benchmark {benchmark}; it has {known}")
+
+
+def _run(folder: Path) -> Cells:
     path = folder / "record.json"
     with reading(path, RecordError, "as a record of a run"):
         content = json.loads(path.read_text(encoding="utf-8"))

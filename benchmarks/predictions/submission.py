@@ -84,7 +84,11 @@ def files_of(
     ]
     problems = _strange(strangers, layout, clips, index) + shortened(beyond) + shortened(twice)
     if len(missing) == len(scored):
-        problems.append(f"none of the {len(scored)} frames of the test is there")
+        problem = f"none of the {len(scored)} frames of the test is there"
+        if found := {frame for (_, frame), names in files.items() if names}:
+            wanted = {frame for _, frame in scored}
+            problem += f"; counted from 0, found are {_some(found)}, expected {_some(wanted)}"
+        problems.append(problem)
     elif missing:
         problems += [f"{len(missing)} of {len(scored)} frames are missing:", *shortened(missing)]
     if past and past == {(uid, n) for uid, n in frames.items() if not files[uid, 0]}:
@@ -108,6 +112,12 @@ def data_checksum(clips: pd.DataFrame) -> str:
     columns = ["uid", "video", "classes", "frames", "digest", "boxes"]
     table = clips.sort_values("uid")[columns]
     return sha256(table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _some(numbers: set[int]) -> str:
+    """The lowest numbers of frames as text."""
+    first = ", ".join(map(str, sorted(numbers)[:10]))
+    return first + (", …" if len(numbers) > 10 else "")
 
 
 def _names(clips: pd.DataFrame) -> dict[str, str]:

@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks.grid.command import outcome
 from benchmarks.params import load
+from benchmarks.params.errors import ParamsError
 
 
 def tune(args: argparse.Namespace) -> int:
@@ -37,6 +38,10 @@ def dispersion(args: argparse.Namespace) -> int:
 
 def without_ears(args: argparse.Namespace) -> None:
     """Print what rules that don't hear score on the miniature."""
+    if (params := load(args.params)).world is None:
+        raise ParamsError(
+            f"{args.params}: profile {params.profile} has no `world`; expected one of the miniature"
+        )
     from benchmarks.studies.without_ears import without_ears
 
     print("\n".join(without_ears()))

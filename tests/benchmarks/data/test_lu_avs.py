@@ -85,6 +85,40 @@ def test_a_mask_that_isn_t_there_is_named_and_nothing_is_indexed(lu_avs):
         convert_lu_avs(*places)
 
 
+def test_a_wrong_first_mask_shows_at_once_and_a_right_one_starts_anew(lu_avs):
+    places = (lu_avs / "videos", lu_avs / "lists", lu_avs / "out")
+    with pytest.raises(DataError, match=f"{LOUD}: its lowest number is 0, expected 1 as --first"):
+        convert_lu_avs(*places, first_number=1)
+    assert not places[2].exists()
+    convert_lu_avs(*places)
+    for folder in (lu_avs / "lists/project/LAVS_Seg_Annos").iterdir():
+        for number in reversed(range(len([*folder.iterdir()]))):
+            (folder / f"{number:05d}.png").rename(folder / f"{number + 1:05d}.png")
+    clip = places[2] / "v2" / f"{LOUD}_3000_13000"
+    (clip / "labels_rgb/0.png").write_bytes(b"of the wrong number")
+    with pytest.raises(DataError, match="its lowest number is 1, expected 0"):
+        convert_lu_avs(*places)
+    convert_lu_avs(*places, first_number=1)
+    assert (read_labels(clip / "labels_rgb/0.png") > 0).sum() // 48 == 1 + 98 % 60
+    assert (places[2] / "metadata.csv").is_file()
+
+
+def test_a_second_video_or_second_masks_of_a_name_are_told(lu_avs):
+    places = (lu_avs / "videos", lu_avs / "lists", lu_avs / "out")
+    (lu_avs / "videos" / f"{LOUD}.json").write_text("no video")
+    (lu_avs / "videos" / f"{LOUD}.mkv").write_bytes(b"")
+    copy = lu_avs / "lists/copy" / QUIET
+    copy.mkdir(parents=True)
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(copy / "00000.png")
+    with pytest.raises(DataError) as raised:
+        convert_lu_avs(*places)
+    said = str(raised.value)
+    assert f"a second video of {LOUD}, besides" in said and ".json" not in said
+    assert f"second masks of {QUIET}, besides {copy}" in said
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        convert_lu_avs(lu_avs / "nowhere", *places[1:])
+
+
 @pytest.mark.parametrize(
     ("segments", "start"),
     [

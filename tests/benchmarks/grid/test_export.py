@@ -77,6 +77,30 @@ def test_a_row_is_scored_again_from_its_files(project, capsys):
     assert np.asarray(image).max() > 255
 
 
+def test_predictions_of_other_clips_or_of_half_a_run_are_never_mixed_in(project, monkeypatch):
+    def run(kind, clips="v1m/test"):
+        words = ["predict", "gavs", "v1m", "--clips", clips, "--format", kind, "--out", "a b"]
+        return cli.main(words)
+
+    def files():
+        return {path: path.read_bytes() for path in Path("a b").rglob("*.*") if path.is_file()}
+
+    assert run("npy") == 0
+    before = files()
+    assert run("png") == run("npy", "v1m/val") == 1 and files() == before
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmarks.grid.export.save_probabilities", interrupt)
+        assert run("npy") == 130
+    assert {path: path.read_bytes() for path in before} == before  # a whole run's still
+    assert run("npy") == 0 and files() == before
+    Path("file").touch()
+    assert cli.main(["predict", "gavs", "v1m", "--out", "file"]) == 1
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def test_what_a_run_dumps_is_scored_and_imported_as_its_records(project, edit):
     """Each cell with the sound that it was tested with: the floor with silence."""
     edit("scoring.floor_seeds", [0])

@@ -6,17 +6,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.predictions import command
+from benchmarks.data.index import load_index
+from benchmarks.features.layout import frames_checksum
+from benchmarks.predictions import command, truth
 from benchmarks.predictions.card import (
     CardError,
     Figure,
     card_of,
+    figures_of,
     read_card,
     read_cards,
     schema_text,
+    scores_of,
     write_card,
 )
-from benchmarks.predictions.card_check import Tested, problems_of
+from benchmarks.predictions.card_check import Tested, TestedClip, problems_of
 from benchmarks.scoring.rosetta import RULES, rosetta
 from tests.benchmarks.predictions.conftest import MASK, import_folder, save
 
@@ -60,21 +64,37 @@ def edited(card, **changes):
     return type(card[0]).model_validate(content)
 
 
+def here_for(result):
+    """The test that a result was counted on."""
+    clips = {
+        clip.uid: TestedClip(
+            *(clip.video, clip.classes), dict.fromkeys(clip.frame, {"target": 8, "pixels": 24})
+        )
+        for clip in result.clips
+    }
+    return Tested(result.data, "whole", clips)
+
+
 def test_a_card_is_checked(card):
     made, _ = card
     assert problems_of(made.model_copy(update={"who": ""}), {}) == ["who: empty; say it"]
     figures = made.results[0].rescored | {"tables": 0.99}
     (problem,) = problems_of(edited(card, rescored=figures), {})
     assert problem.startswith("v2 train seed 0: tables is 0.99, but its counts give 0.8333")
-    both = [0, 1]
-    test = Tested(made.results[0].data, {"aa_0_2": both, "bb_0_2": both, "bb_2_4": both})
+    test = here_for(made.results[0])
     assert problems_of(made, {"small v2": test}) == []
     (problem,) = problems_of(made, {"small v2": test._replace(data="another")})
     assert "but the test here is another" in problem
-    assert problems_of(made, {"other v2": Tested("another", {})}) == []  # another profile's
+    assert problems_of(made, {"other v2": test._replace(data="another")}) == []  # of a profile
+    (problem,) = problems_of(made.model_copy(update={"results": []}), {})
+    assert problem == "results: none; a card has counts of a test"
+    trained = edited(card, kind="trained")
+    (problem,) = problems_of(trained, {"small v2": test})
+    assert "but the clip index here is whole" in problem
     clips = [clip.model_dump() for clip in made.results[0].clips]
     clips[0]["union"][0][0] += 1
     assert "unions that aren't" in "".join(problems_of(edited(card, clips=clips), {}))
+    clips[0]["union"][0][0] -= 1
     twice = problems_of(edited(card, clips=clips + clips[:1]), {"small v2": test})
     assert "2 frames are counted twice, e.g. aa_0_2 frame 0" in "".join(twice)
     (problem,) = problems_of(made.model_copy(update={"results": made.results * 2}), {})
@@ -113,10 +133,11 @@ def test_the_easy_clips_alone_are_no_test(card):
     figures = dict.fromkeys(result.rescored, 1.0)
     better = edited(card, clips=clips, rescored=figures)
     assert problems_of(better, {}) == []
-    test = Tested(result.data, {c.uid: c.frame for c in result.clips})
+    test = here_for(result)
     (problem,) = problems_of(better, {"small v2": test})
     assert problem == "v2 train seed 0: 2 frames aren't counted, e.g. aa_0_2 frame 0"
-    (problem,) = problems_of(made, {"small v2": test._replace(frames={"aa_0_2": [0, 1]})})
+    first = {"aa_0_2": test.clips["aa_0_2"]}
+    (problem,) = problems_of(made, {"small v2": test._replace(clips=first)})
     assert problem == "v2 train seed 0: 4 frames are none of the test's, e.g. bb_0_2 frame 0"
 
 
@@ -124,7 +145,14 @@ def test_the_easy_clips_alone_are_no_test(card):
     ("edit", "message"),
     [
         (lambda r: r.update(benchmark="v9"), "benchmark: Input should be 'v1s'"),
-        (lambda r: r.update(benchmark="vggss"), "no counts that give mean_iou"),
+        (lambda r: r.update(benchmark="vggss", setting="in-set"), "fscore: none of"),
+        (
+            lambda r: r.update(benchmark="vggss", setting="in-set", fscore=None),
+            "no counts that give mean_iou",
+        ),
+        (lambda r: r.update(kind="masks"), "fscore: none of binary masks"),
+        (lambda r: r.update(setting="zzz"), "setting 'zzz', expected train"),
+        (lambda r: r.update(seed=-99), "seed: Input should be"),
         (lambda r: r.update(thresholds=[0.4]), "aa_0_2: intersection isn't of 2 frames at 1 thr"),
         (lambda r: r.update(thresholds=[0.3, 0.4]), "no counts that give tables"),
         (lambda r: r.update(clips=[]), "counts of no frame"),
@@ -144,6 +172,48 @@ def test_counts_that_are_none_are_told_when_a_card_is_read(card, tmp_path, edit,
         read_card(tmp_path / "theirs.json")
 
 
+NOTHING = {"target": [0, 0], "intersection": [[0, 0]] * 2, "union": [[0, 0]] * 2}
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda clip: None, None),
+        (
+            lambda clip: clip.update(NOTHING, predicted=[[0, 0]] * 2),
+            "2 frames have another target than the test, e.g. bb_0_2 frame 0: 0, not 8",
+        ),
+        (
+            lambda clip: clip.update(pixels=[99999999, 24]),
+            "1 frames have another pixels than the test, e.g. bb_0_2 frame 0: 99999999, not 24",
+        ),
+        (lambda clip: clip.update(video="zz"), "another video than the test, e.g. bb_0_2: 'zz', n"),
+        (lambda clip: clip.update(classes="cow"), "another classes than the test, e.g. bb_0_2: 'c"),
+    ],
+)
+def test_what_a_card_says_of_the_test_is_compared_with_the_masks_on_disk(
+    card, params, tmp_path, monkeypatch, capsys, edit, problem
+):
+    """Counts that fit each other, and the figures that they give."""
+    content = card[0].model_dump(by_alias=True)
+    edit(content["results"][0]["clips"][1])
+    made = type(card[0]).model_validate(content)
+    content["results"][0]["rescored"] = figures_of(scores_of(made.results[0]))
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps(content))
+    monkeypatch.setattr(command, "load", lambda path: params)
+    args = SimpleNamespace(check=True, params=path, names=[str(path)])
+    assert command.card(args) == (problem is not None)
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert (first, rest) == (f"{path}: well", []) if problem is None else problem in "".join(rest)
+
+
+def test_the_truth_of_an_image_is_its_boxes_and_a_trained_row_is_of_the_whole_index(params):
+    test = truth.tests_of(params, ["vggss", "v1s"])["small vggss"]
+    assert test.clips["x1"].frames == {0: {"target": 112 * 112}}
+    assert test.whole == frames_checksum(load_index(params.work / "index.csv")) != test.data
+
+
 def test_no_word_of_an_author_is_taken_for_the_counts(card, tmp_path):
     said = {"who": "@0", "note": '"clips": []', "code": '@1 "@0"'}
     made = card[0].model_copy(update=said)
@@ -154,6 +224,7 @@ def test_no_word_of_an_author_is_taken_for_the_counts(card, tmp_path):
 def test_every_card_is_checked_whatever_the_others_are(card, params, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "cards"
     write_card(folder / "b.json", card[0].model_copy(update={"name": "b"}))
+    (folder / "b.json").write_text((folder / "b.json").read_text(), "utf-8-sig")  # as some save it
     write_card(folder / "other.json", card[0])
     (folder / "a.json").write_text("{")
     monkeypatch.setattr(command, "load", lambda path: params)
@@ -164,14 +235,15 @@ def test_every_card_is_checked_whatever_the_others_are(card, params, tmp_path, m
 
     status, printed = check(str(folder))
     a, b, c, d, e = printed.splitlines()
+    b_well = "b.json: well; its test isn't here to compare: small v2"
     assert status == 1 and (a, c, d) == (
         "a.json: not usable:",
-        "b.json: well",
+        "b.json: well; its test isn't here to compare: small v2",
         "other.json: not usable:",
     )
     assert "a.json: can't be read as a card" in b
     assert e == "  name: 'theirs', expected 'other' as its file has"
-    assert check(str(folder / "b.json")) == (0, "b.json: well\n")
+    assert check(str(folder / "b.json")) == (0, f"{b_well}\n")
     (tmp_path / "none").mkdir()
     with pytest.raises(CardError, match="none: a folder without a card"):
         check(str(tmp_path / "none"))

@@ -17,7 +17,7 @@ from benchmarks.predictions.states import CompareError, changed, changes_text, t
 from benchmarks.scoring.counts import score_frames
 from benchmarks.scoring.metrics import iou_terms
 from benchmarks.scoring.npz import save_scores
-from benchmarks.scoring.records import RecordError
+from benchmarks.scoring.records import SCHEMA, RecordError
 from benchmarks.scoring.statistics import difference, sample
 from tests.copies import ROOT
 
@@ -136,12 +136,28 @@ def test_a_side_is_a_row_a_folder_or_a_run(tmp_path):
 
 
 def test_a_row_is_meant_although_a_branch_has_its_name(monkeypatch, capsys):
-    monkeypatch.setattr(sides, "side_of", lambda name, params: side(scores([5, 4, 3, 5, 2])))
+    monkeypatch.setattr(sides, "side_of", lambda *_: side(scores([5, 4, 3, 5, 2])))
     monkeypatch.setattr(states, "tables_of", lambda *_: {"table1": pd.DataFrame()})
     names = {"first": "gavs", "second": "sam_fusion", "params": ROOT / "params.yaml"}
     flags = {"benchmark": None, "controls": False, "by_class": False, "json": False}
     command.compare(SimpleNamespace(**names, **flags))
     assert "v2 train test miou" in capsys.readouterr().out
+
+
+def test_an_empty_name_is_no_folder_of_records():
+    names = {"first": "gavs", "second": "", "params": ROOT / "params.yaml"}
+    with pytest.raises(CompareError, match="an empty name"):
+        command.compare(SimpleNamespace(**names, benchmark=None, json=False))
+
+
+def test_of_a_run_s_records_only_those_of_the_benchmark_count(tmp_path):
+    content = {"schema": SCHEMA, "method": "gavs", "benchmark": "v2", "setting": "train"}
+    (tmp_path / "record.json").write_text(json.dumps({**content, "seed": 0, "draw": None}))
+    params = SimpleNamespace(work=tmp_path / "work")
+    found = side_of(str(tmp_path), params, "v2")
+    assert found and [place.benchmark for place in found.cells] == ["v2"]
+    with pytest.raises(CompareError, match="no record of --benchmark v1m; it has v2"):
+        side_of(str(tmp_path), params, "v1m")
 
 
 def test_the_working_tree_is_no_folder_of_predictions(monkeypatch):

@@ -1,5 +1,6 @@
 """The page of an import: every clip once, what is drawn of it, its sound, and the LaTeX line."""
 
+import fcntl
 import re
 from functools import partial
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_an_import_that_fails_leaves_the_earlier_one_whole(params, folder, monke
     run()
     place = params.work / "imported/theirs"
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
-    assert len(before) == 4 + 3
+    assert len(before) == 5 + 3
     for path in folder.rglob("*.png"):
         save(path, MASK)
     index = load_index(params.work / "index.csv")
@@ -156,6 +157,47 @@ def test_an_import_that_fails_leaves_the_earlier_one_whole(params, folder, monke
     with pytest.raises(ClipFileError, match="gone/frames/0.png: missing"):
         run()
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("step", ["write_page", "latex", "write_imported"])
+def test_a_killed_import_leaves_no_record_that_page_or_table_contradict(
+    params, folder, monkeypatch, step
+):
+    """Killed before each step, after pictures were drawn."""
+    run, place = importing(params, folder, "theirs", monkeypatch), params.work / "imported/theirs"
+    run()
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    where = {"write_page": "page.write_atomic", "latex": "command.latex"}
+    target = where.get(step, "imported.write_imported")
+    monkeypatch.setattr(f"benchmarks.predictions.{target}", kill)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    page, table, record = (place / f"v2-train-seed0.{kind}" for kind in ("html", "tex", "json"))
+    assert not record.exists()
+    assert (page.exists(), table.exists()) == {
+        "write_page": (False, False), "latex": (True, False), "write_imported": (True, True)
+    }[step]  # fmt: skip
+
+
+def test_two_imports_of_a_name_at_once_come_one_after_the_other(params, folder, monkeypatch):
+    """The second waits while the first draws."""
+    run = importing(params, folder, "theirs", monkeypatch)
+    seen = []
+
+    def draw(*args):
+        lock = params.work / "imported/theirs/v2-train-seed0.lock"
+        with lock.open("ab") as file:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(args)
+        return write_page(*args)
+
+    monkeypatch.setattr("benchmarks.predictions.page.write_page", draw)
+    run()
+    assert len(seen) == 1
 
 
 def test_the_command_prints_row_and_line_and_writes_record_page_and_table(
@@ -167,6 +209,6 @@ def test_the_command_prints_row_and_line_and_writes_record_page_and_table(
     printed = capsys.readouterr().out
     assert f"LaTeX: {line}\n" in printed and "  miou      100.00 [100.00, 100.00]\n" in printed
     place = params.work / "imported/th_eirs"
-    assert {p.suffix for p in place.iterdir()} == {".json", ".npz", ".html", ".tex", ""}
+    assert {p.suffix for p in place.iterdir()} == {".json", ".npz", ".html", ".tex", ".lock", ""}
     assert line in (place / "v2-train-seed0.tex").read_text()
     assert line.replace("&", "&amp;") in (place / "v2-train-seed0.html").read_text()

@@ -95,6 +95,28 @@ def test_a_name_of_the_suite_is_not_taken(params, folder):
         import_folder(params, folder, "x" * 101, "v2")
 
 
+def test_a_name_of_the_suite_in_other_letters_is_not_taken_either(params, folder):
+    with pytest.raises(SubmissionError, match="--as GAVS: the suite trains a row of this name"):
+        import_folder(params, folder, "GAVS", "v2")
+
+
+def test_scores_that_are_gone_have_an_import_s_remedy(params, folder):
+    stored = import_folder(params, folder, "theirs", "v2")
+    (read,) = read_imported(params.work / "imported", "small").values()
+    stored.path.with_suffix(".npz").unlink()
+    for one in (stored, read):
+        with pytest.raises(RecordError, match="seed0.npz: no such file; import the predictions a"):
+            one.scores()
+
+
+def test_frames_all_one_off_are_told_by_their_numbers(params, folder):
+    params.scoring = SimpleNamespace(frames_per_clip=1)
+    for uid in list(CLIPS)[:3]:
+        (folder / uid / "1.png").unlink()
+    with pytest.raises(SubmissionError, match="is there; counted from 0, found are 0, expected 1"):
+        import_folder(params, folder, "theirs", "v2")
+
+
 def test_frames_that_are_not_scored_may_be_there_and_are_not_read(params, folder):
     params.scoring = SimpleNamespace(frames_per_clip=1)
     (folder / "aa_0_2/0.png").write_bytes(b"damaged")  # of two frames the second is scored
