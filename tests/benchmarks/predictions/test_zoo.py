@@ -14,6 +14,7 @@ def test_every_row_leaves_with_a_card_that_its_checkpoint_gives_again(project, e
         edit(f"tables.table1.{key}", rows)
     edit("tables.table1.gavs", ["gavs"])
     edit("tables.table1.benchmarks", ["v1s"])
+    edit("tables.ablations.groups", [])
     edit("scoring.floor_seeds", [])
     assert cli.main(["export", "--all", "--seed", "77", "--out", "models"]) == 1
     assert "--seed 77: no row of Table 1 has it" in capsys.readouterr().err
