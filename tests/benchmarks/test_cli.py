@@ -196,7 +196,7 @@ def test_a_table_of_which_nothing_is_asked_has_an_empty_folder(tmp_path, monkeyp
 
 
 def test_a_reader_that_has_read_enough_is_no_error():
-    """As `| head -1` does."""
+    """The reader closes the pipe, as `head -1` does."""
     listing = subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "list"],
         stdout=subprocess.PIPE,
